@@ -1,0 +1,182 @@
+"""An Airflow connection as a value: its fields, and the ways to write and read it.
+
+JSON is written, with `extra` as an object: it survives everything that Airflow accepts. URIs, which lose special
+characters and nested extras, are only read, in the way of `airflow.models.connection.Connection._parse_from_uri`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from bootstrap.errors import Empty, Malformed
+from bootstrap.secret import fingerprint, is_sensitive, remember
+
+FIELDS = ("conn_type", "description", "host", "login", "password", "schema", "port", "extra")
+SECRET_FIELDS = ("password", "extra")
+_PORTS = range(1, 65536)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The fields of one connection. `extra` is a JSON object; None means that a field isn't set."""
+
+    conn_type: str
+    description: str | None = None
+    host: str | None = None
+    login: str | None = None
+    password: str | None = field(default=None, repr=False)
+    schema: str | None = None
+    port: int | None = None
+    extra: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    def as_fields(self) -> dict[str, Any]:
+        """The fields that are set, as Airflow's `Connection.from_json` and VaultBackend take them: no other key."""
+        return {item.name: getattr(self, item.name) for item in fields(self) if getattr(self, item.name) is not None}
+
+    def fingerprints(self) -> dict[str, str]:
+        """A fingerprint for each field that is set; for `extra`, one for each of its keys (`extra.sslmode`)."""
+        return dict(_flat_fingerprints(self.as_fields()))
+
+    def remember(self) -> None:
+        """Mask this connection's secrets in all output from now on."""
+        if self.password:
+            remember(self.password)
+        for value in sensitive_texts(self.extra or {}):
+            remember(value)
+
+
+def sensitive_texts(node: Any, *, sensitive: bool = False) -> Iterator[str]:
+    """Every text in plain JSON data below a key that is named like a secret."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from sensitive_texts(value, sensitive=sensitive or is_sensitive(str(key)))
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from sensitive_texts(value, sensitive=sensitive)
+    elif isinstance(node, str) and sensitive:
+        yield node
+
+
+def _flat_fingerprints(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if name == "extra" and isinstance(value, Mapping):
+            yield from ((f"extra.{key}", fingerprint(item)) for key, item in value.items())
+        else:
+            yield name, fingerprint(value)
+
+
+def from_text(text: str, where: str) -> Connection:
+    """A whole connection from a URI or a JSON object. Raises Empty or Malformed; no message quotes the text."""
+    stripped = text.strip()
+    if not stripped:
+        raise Empty(f"{where}: the value is empty", f"store put {where}")
+    if stripped.startswith("{"):
+        try:
+            document = json.loads(stripped)
+        except ValueError as err:
+            raise Malformed(f"{where}: neither a connection's JSON nor a URI: not valid JSON", _EXPECTED) from err
+        return from_fields(document, where)
+    return _from_uri(stripped, where)
+
+
+def from_fields(values: Mapping[str, Any], where: str) -> Connection:
+    """A whole connection from its fields. Raises Malformed for an unknown key, which would make Airflow say "isn't defined"."""
+    if set(values) == {"conn_uri"} or set(values) == {"uri"}:
+        return _from_uri(str(next(iter(values.values()))), where)
+    unknown = sorted(set(values) - set(FIELDS))
+    if unknown:
+        raise Malformed(f"{where}: Airflow knows no field {', '.join(map(repr, unknown))} of a connection", _EXPECTED)
+    conn_type = values.get("conn_type")
+    if not isinstance(conn_type, str) or not conn_type:
+        raise Malformed(f"{where}: the connection has no conn_type", _EXPECTED)
+    texts = {name: _text(values[name], name, where) for name in FIELDS[1:6] if values.get(name) is not None}
+    return Connection(
+        conn_type=normalize(conn_type),
+        port=port_number(values.get("port"), where),
+        extra=extra_object(values.get("extra"), where),
+        **texts,
+    )
+
+
+_EXPECTED = f"expected a URI, or these fields: {', '.join(FIELDS)}"
+
+
+def normalize(conn_type: str) -> str:
+    """Airflow's own renaming of connection types (`Connection._normalize_conn_type`)."""
+    return "postgres" if conn_type == "postgresql" else conn_type.replace("-", "_")
+
+
+def port_number(value: object, where: str) -> int | None:
+    """A port from a number or from digits. Raises Malformed."""
+    if value is None or value == "":
+        return None
+    text = str(value)
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or int(text) not in _PORTS:
+        raise Malformed(f"{where}: the port is not a number from 1 to 65535", "store a number")
+    return int(text)
+
+
+def extra_object(value: object, where: str) -> Mapping[str, Any] | None:
+    """`extra` as an object, from one or from its JSON. Raises Malformed."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as err:
+            raise Malformed(f"{where}: extra is not valid JSON", "store a JSON object") from err
+    if not isinstance(value, Mapping):
+        raise Malformed(f"{where}: extra is not a JSON object", "store a JSON object")
+    return value
+
+
+def _text(value: object, name: str, where: str) -> str:
+    if not isinstance(value, str):
+        raise Malformed(f"{where}: {name} is not text", "store it in quotes, so that 00123 stays 00123")
+    return value
+
+
+def _from_uri(uri: str, where: str) -> Connection:
+    scheme, separator, rest = uri.partition("://")
+    if not separator or not scheme:
+        raise Malformed(f"{where}: neither a connection's JSON nor a URI", _EXPECTED)
+    protocol, inner, after = rest.partition("://")
+    if inner and not protocol.replace("-", "").isalnum():
+        inner, after = "", rest  # "://" stands further on, in a query
+    try:
+        parts = urlsplit(f"//{after if inner else rest}")
+        port = parts.port
+    except ValueError as err:
+        raise Malformed(f"{where}: the URI's host or port is not valid", "percent-encode special characters") from err
+    # not parts.hostname: that lower-cases
+    host = unquote(parts.netloc.rpartition("@")[2].partition("]")[0].lstrip("[") if "[" in parts.netloc else _host(parts.netloc))
+    connection = Connection(
+        conn_type=normalize(scheme),
+        host=(f"{protocol}://{host}" if inner else host) or None,
+        login=_unquoted(parts.username),
+        password=_unquoted(parts.password),
+        schema=unquote(parts.path[1:]) or None,
+        port=port or None,
+    )
+    return replace(connection, extra=_extra_of_query(parts.query, where))
+
+
+def _host(netloc: str) -> str:
+    return netloc.rpartition("@")[2].partition(":")[0]
+
+
+def _unquoted(value: str | None) -> str | None:
+    return unquote(value) if value else None
+
+
+def _extra_of_query(query: str, where: str) -> Mapping[str, Any] | None:
+    if not query:
+        return None
+    values: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
+    if "__extra__" in values:
+        return extra_object(values["__extra__"], where)
+    return values

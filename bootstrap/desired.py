@@ -1,0 +1,112 @@
+"""What the manifest says that each connection is: its references read from the stores and put in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from bootstrap import connection, stores
+from bootstrap.connection import Connection
+from bootstrap.errors import Malformed, StoreError
+from bootstrap.manifest import ConnectionSpec, Manifest
+from bootstrap.reference import Reference
+from bootstrap.secret import Secret
+from bootstrap.stores.base import Context, Store, Stored, pick_field
+
+
+class Secrets:
+    """The manifest's stores. Each secret is read once, however often it is referenced."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._stores: dict[str, Store] = {}
+        self._read: dict[tuple[str, str, str | None], Stored | StoreError] = {}
+
+    def store(self, name: str) -> Store:
+        """The store of that name, opened."""
+        if name not in self._stores:
+            spec = self._manifest.stores[name]
+            module: Any = stores.KINDS.find(spec.kind)
+            self._stores[name] = module.open_store(spec.options, Context(name, self._manifest.folder))
+        return self._stores[name]
+
+    def stored(self, reference: Reference) -> Stored:
+        """The secret that a reference points into. Raises StoreError."""
+        key = (reference.store, reference.path, reference.version)
+        if key not in self._read:
+            try:
+                self._read[key] = self.store(reference.store).read(reference.path, reference.version)
+            except StoreError as err:
+                self._read[key] = err
+        found = self._read[key]
+        if isinstance(found, StoreError):
+            raise found
+        return found
+
+    def value(self, reference: Reference) -> Secret:
+        """The value that a reference means. Raises StoreError."""
+        return pick_field(self.stored(reference), str(reference), reference.field)
+
+
+def resolve_all(manifest: Manifest, secrets: Secrets, conn_ids: Iterable[str]) -> dict[str, Connection | StoreError]:
+    """Each connection, or what stands in its way."""
+    found: dict[str, Connection | StoreError] = {}
+    for conn_id in conn_ids:
+        try:
+            found[conn_id] = resolve(conn_id, manifest.connections[conn_id], secrets)
+        except StoreError as err:
+            err.message = f"connection {conn_id}: {err.message.removeprefix(f'connection {conn_id}: ')}"
+            found[conn_id] = err
+    return found
+
+
+def resolve(conn_id: str, spec: ConnectionSpec, secrets: Secrets) -> Connection:
+    """One connection with its secrets in place. Raises StoreError."""
+    resolved = _whole(spec.from_, secrets) if spec.from_ is not None else _from_parts(conn_id, spec, secrets)
+    if spec.conn_type is not None and connection.normalize(spec.conn_type) != resolved.conn_type:
+        raise Malformed(
+            f"{spec.from_}: a connection of type {resolved.conn_type!r}, not {spec.conn_type!r} as the manifest says",
+            "correct conn_type, or the secret",
+        )
+    resolved.remember()
+    return resolved
+
+
+def _whole(reference: Reference, secrets: Secrets) -> Connection:
+    stored = secrets.stored(reference)
+    where = str(reference)
+    if reference.field is None and stored.fields is not None and {"conn_type", "conn_uri", "uri"} & set(stored.fields):
+        return connection.from_fields({name: value.as_public() for name, value in stored.fields.items()}, where)
+    return connection.from_text(secrets.value(reference).as_public(), where)
+
+
+def _from_parts(conn_id: str, spec: ConnectionSpec, secrets: Secrets) -> Connection:
+    def text(name: str) -> str | None:
+        value = spec.field(name)
+        return secrets.value(value).as_public() if isinstance(value, Reference) else value
+
+    resolved = Connection(
+        conn_type=connection.normalize(str(spec.conn_type)),
+        description=text("description"),
+        host=text("host"),
+        login=text("login"),
+        password=text("password"),
+        schema=text("schema"),
+        port=connection.port_number(text("port"), f"{conn_id}: port from {spec.port}"),
+    )
+    extra = _filled(spec.extra, secrets)
+    return replace(resolved, extra=connection.extra_object(extra, f"{conn_id}: extra"))
+
+
+def _filled(node: Any, secrets: Secrets) -> Any:
+    """`extra` with each reference replaced by its value, which is masked in output from now on."""
+    if isinstance(node, Reference):
+        return secrets.value(node).reveal()
+    if isinstance(node, Mapping):
+        if set(node) == {"secret"} and isinstance(node["secret"], Reference):
+            return _filled(node["secret"], secrets)
+        return {key: _filled(item, secrets) for key, item in node.items()}
+    if isinstance(node, list):
+        return [_filled(item, secrets) for item in node]
+    return node

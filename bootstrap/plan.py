@@ -1,0 +1,96 @@
+"""Desired against registered: a pure comparison, checked for safety before the first write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bootstrap import targets
+from bootstrap.connection import Connection
+from bootstrap.desired import Secrets, resolve_all
+from bootstrap.errors import BootstrapError, Exit, StoreError
+from bootstrap.manifest import ConnectionSpec, Manifest
+from bootstrap.reference import Reference
+from bootstrap.secret import MASK, is_sensitive
+from bootstrap.targets.base import Applied, Change, Registered, Target
+
+
+class Unsafe(BootstrapError):
+    """A plan that must not be applied."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The changes for one target, in the manifest's order; `errors` are connections that could not be resolved."""
+
+    target_name: str
+    target: Target
+    changes: tuple[Change, ...]
+    errors: Mapping[str, StoreError]
+
+    @property
+    def pending(self) -> tuple[Change, ...]:
+        """What would be written."""
+        return tuple(change for change in self.changes if change.action != "unchanged")
+
+    def raise_if_unsafe(self) -> None:
+        """Raises Unsafe if anything is missing: then nothing is written, rather than half."""
+        if not self.errors:
+            return
+        err = Unsafe("\n".join(item.message for item in self.errors.values()), next(iter(self.errors.values())).hint)
+        err.exit_code = worst(self.errors.values())
+        raise err
+
+    def apply(self) -> Iterator[Applied]:
+        """Write the changes. Raises Unsafe before the first one."""
+        self.raise_if_unsafe()
+        yield from self.target.apply(self.changes)
+
+
+def worst(errors: Any) -> Exit:
+    """The exit code that speaks for several errors: an unreachable store before a missing secret."""
+    return max((err.exit_code for err in errors), default=Exit.OK)
+
+
+def plan(manifest: Manifest, secrets: Secrets, target_name: str) -> Plan:
+    """Compare. Reads the stores and the target, writes nothing. Raises StoreError if the target can't be read."""
+    module: Any = targets.KINDS.find(target_name)
+    target: Target = module.open_target(manifest, secrets)
+    resolved = resolve_all(manifest, secrets, manifest.connections)
+    wanted = {conn_id: item for conn_id, item in resolved.items() if isinstance(item, Connection)}
+    registered = target.registered(wanted)
+    return Plan(
+        target_name=target_name,
+        target=target,
+        changes=tuple(_change(conn_id, item, registered.get(conn_id)) for conn_id, item in wanted.items()),
+        errors={conn_id: item for conn_id, item in resolved.items() if isinstance(item, StoreError)},
+    )
+
+
+def _change(conn_id: str, wanted: Connection, there: Registered | None) -> Change:
+    if there is None:
+        return Change(conn_id, "create", tuple(wanted.fingerprints()), wanted, None)
+    new = wanted.fingerprints()
+    differing = tuple(name for name in {**there.fields, **new} if there.fields.get(name) != new.get(name))
+    if there.malformed or differing:
+        return Change(conn_id, "update", differing, wanted, there.version)
+    return Change(conn_id, "unchanged", (), wanted, there.version)
+
+
+def describe(change: Change, spec: ConnectionSpec) -> str:
+    """The fields of a change, for people. A value is shown only if it stands in the manifest as it is."""
+    return ", ".join(_describe_field(name, change, spec) for name in change.fields)
+
+
+def _describe_field(name: str, change: Change, spec: ConnectionSpec) -> str:
+    top, _, key = name.partition(".")
+    wanted = getattr(change.connection, top)
+    value = (wanted or {}).get(key) if key else wanted
+    if value is None:
+        return f"{name} removed"
+    said = spec.field(top) if spec.from_ is None else None
+    if key:
+        said = said.get(key) if isinstance(said, Mapping) else None
+    hidden = said is None or isinstance(said, Reference | Mapping | list) or is_sensitive(name)
+    return f"{name} = {MASK if hidden else value}"

@@ -1,0 +1,164 @@
+"""Secret values: never printed by accident, and masked in whatever is printed.
+
+Whatever leaves a `Secret` by `reveal` is remembered for the life of the process, so that `redact` can mask it in any
+text: an exception of a library, a line of a server's log. Nothing else keeps values.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+SHORT = 4  # a value shorter than this is masked only where it stands alone: elsewhere the gaps would spell it out
+SENSITIVE_KEYS = (  # names of fields that hold secrets; the same words as Airflow's own masker, and a few more
+    "access_token",
+    "api_key",
+    "apikey",
+    "authorization",
+    "credential",
+    "keyfile_dict",
+    "passphrase",
+    "passwd",
+    "password",
+    "private_key",
+    "secret",
+    "token",
+)
+
+_FINGERPRINT_KEY = secrets.token_bytes(32)
+_known: set[str] = set()
+_pattern: re.Pattern[str] | None = None
+
+
+class Secret:
+    """A value from a secret store; it shows as ``***``."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself, masked in all output from now on."""
+        remember(self._value)
+        return self._value
+
+    def as_public(self) -> str:
+        """The value of a field that is no secret by its nature (a host, a port, a login): stays readable in messages."""
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK!r})"
+
+    __str__ = __repr__
+
+
+def is_sensitive(key: str) -> bool:
+    """Whether a field of this name is expected to hold a secret."""
+    name = key.lower().replace("-", "_")
+    return any(word in name for word in SENSITIVE_KEYS)
+
+
+def remember(value: str) -> None:
+    """Mask this value, its lines and its usual encodings from now on."""
+    global _pattern  # noqa: PLW0603  one cache for the process, rebuilt when it is next needed
+    if value and value not in _known:
+        _known.update(_forms(value))
+        _pattern = None
+
+
+def redact(text: str) -> str:
+    """`text` with every remembered secret replaced by ``***``; longest first, so that none shines through."""
+    global _pattern  # noqa: PLW0603
+    if not _known:
+        return text
+    if _pattern is None:
+        ordered = sorted(_known, key=len, reverse=True)
+        _pattern = re.compile("|".join(_alternative(form) for form in ordered))
+    return _pattern.sub(MASK, text)
+
+
+def redact_value(value: object) -> object:
+    """`redact` for every string inside plain JSON data."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {key: redact_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact_value(item) for item in value]
+    return value
+
+
+def _alternative(form: str) -> str:
+    escaped = re.escape(form)
+    return escaped if len(form) >= SHORT else rf"(?<!\w){escaped}(?!\w)"
+
+
+def _forms(value: str) -> Iterator[str]:
+    for part in (value, *_parts(value)):
+        yield part
+        yield from (form for form in _encodings(part) if form and form != part)
+
+
+def _parts(value: str) -> Iterator[str]:
+    """What of a value gives it away on its own: the lines of a PEM, the strings of a JSON document."""
+    lines = [line.strip() for line in value.splitlines()]
+    if len(lines) > 1:
+        yield from (line for line in lines if len(line) >= SHORT and not line.startswith("-----"))
+    if value.lstrip().startswith(("{", "[")):
+        try:
+            document = json.loads(value)
+        except ValueError:
+            return
+        yield from _sensitive_strings(document)
+
+
+def _sensitive_strings(node: object, *, inside: bool = False) -> Iterator[str]:
+    """Every string below a key whose name is that of a secret, and its lines."""
+    if isinstance(node, dict):
+        for key, item in node.items():
+            yield from _sensitive_strings(item, inside=inside or is_sensitive(str(key)))
+    elif isinstance(node, list):
+        for item in node:
+            yield from _sensitive_strings(item, inside=inside)
+    elif isinstance(node, str) and inside and len(node) >= SHORT:
+        yield node
+        yield from _parts(node)
+
+
+def _encodings(value: str) -> Iterable[str]:
+    raw = value.encode("utf-8", "surrogateescape")
+    return (
+        quote(value, safe=""),
+        quote(value),
+        quote_plus(value),
+        json.dumps(value)[1:-1],
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        repr(value)[1:-1],
+        base64.b64encode(raw).decode(),
+        base64.urlsafe_b64encode(raw).decode().rstrip("="),
+    )
+
+
+def fingerprint(value: object) -> str:
+    """Tells two values apart without showing either: a MAC under a key that never leaves this process.
+
+    `value` is plain JSON data; the order of keys doesn't matter.
+    """
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True)
+    return hmac.new(_FINGERPRINT_KEY, text.encode(), "sha256").hexdigest()

@@ -1,0 +1,19 @@
+"""Where secrets are kept. One file per kind; its name is the kind.
+
+A kind's module has `Options` (what bootstrap.yaml may say), `open_store`, and, where Airflow ships a secrets backend
+for it, `airflow_backend`.
+"""
+
+from __future__ import annotations
+
+from bootstrap.registry import Registry
+
+KINDS = Registry(
+    group="airflow_bootstrap.stores",
+    builtin={
+        "embedded": "bootstrap.stores.embedded",
+        "env": "bootstrap.stores.env",
+        "file": "bootstrap.stores.file",
+        "vault": "bootstrap.stores.vault",
+    },
+)

@@ -1,0 +1,37 @@
+"""A Vault-compatible store that the tool runs itself: an OpenBao server beside the manifest."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bootstrap.files import state_folder
+from bootstrap.model import Model
+from bootstrap.openbao import MOUNT, Server
+from bootstrap.stores import vault
+from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
+
+
+class Options(Model):
+    """`{kind: embedded}`."""
+
+    kind: Literal["embedded"]
+
+
+def server(context: Context) -> Server:
+    """The server of this store; not started."""
+    return Server(state_folder(context.folder.absolute()) / "stores" / context.name)
+
+
+def open_store(_options: Options, context: Context) -> vault.VaultStore:
+    """The store; its server is started at the first request, if it isn't running."""
+    return vault.VaultStore(context.name, server(context).client, MOUNT, kv_version=2)
+
+
+def airflow_backend(_options: Options, paths: BackendPaths, context: Context) -> AirflowBackend:
+    """Airflow's VaultBackend with a token of its own, in a file, that may read `paths` and nothing else."""
+    own = server(context)
+    folders = tuple(path for path in (paths.connections, paths.variables, paths.config) if path is not None)
+    token_file = own.grant_airflow(folders)
+    auth = vault.TokenAuth(method="token", token=vault.Credential(file=str(token_file)))
+    options = vault.Options(kind="vault", url=own.url, mount=MOUNT, auth=auth)
+    return vault.airflow_backend(options, paths, context)

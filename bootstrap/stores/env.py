@@ -1,0 +1,53 @@
+"""Environment variables as a read-only source: the path is the variable's name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Literal
+
+from bootstrap.errors import Denied, NotFound
+from bootstrap.model import Model
+from bootstrap.secret import Secret
+from bootstrap.stores.base import Context, Fields, Stored, Version
+from bootstrap.stores.structured import as_stored
+
+
+class Options(Model):
+    """`{kind: env}`, or `{kind: env, prefix: CI_}` to look only at variables that begin so."""
+
+    kind: Literal["env"]
+    prefix: str = ""
+
+
+class EnvStore:
+    """The environment of this process."""
+
+    writable = False
+
+    def __init__(self, name: str, prefix: str) -> None:
+        self.name = name
+        self.prefix = prefix
+
+    def read(self, path: str, version: Version | None = None) -> Stored:
+        """The variable `prefix + path`. A JSON object has fields."""
+        variable = self.prefix + path
+        if version is not None:
+            raise NotFound(f"{self.name}:{path}: an environment variable has no versions", "leave out the @VERSION")
+        if variable not in os.environ:
+            raise NotFound(f"{self.name}:{path}: ${variable} is not set", f"export {variable}=…")
+        return as_stored(os.environ[variable])
+
+    def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:
+        """Refused: the environment belongs to whoever started this process."""
+        raise Denied(f"{self.name}:{path}: an env store is read-only", f"export {self.prefix}{path}=… instead")
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """The variables' names, without the store's prefix."""
+        start = self.prefix + prefix
+        yield from sorted(name[len(self.prefix) :] for name in os.environ if name.startswith(start))
+
+
+def open_store(options: Options, context: Context) -> EnvStore:
+    """The store; reads nothing yet."""
+    return EnvStore(context.name, options.prefix)

@@ -1,0 +1,125 @@
+"""A JSON, YAML or .env file as a read-only source.
+
+The path of a secret is its key; `/` goes into nested mappings (`databases/warehouse`).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from bootstrap.errors import BootstrapError, Denied, Malformed, NotFound
+from bootstrap.model import Model
+from bootstrap.secret import Secret
+from bootstrap.stores.base import Context, Fields, Stored, Version
+from bootstrap.stores.structured import as_stored
+
+
+class Options(Model):
+    """`{kind: file, path: secrets.yaml}`; the path is relative to the manifest's folder."""
+
+    kind: Literal["file"]
+    path: Annotated[str, Field(min_length=1)]
+
+
+class FileStore:
+    """One file, read once."""
+
+    writable = False
+
+    def __init__(self, name: str, file: Path) -> None:
+        self.name = name
+        self.file = file
+
+    def read(self, path: str, version: Version | None = None) -> Stored:
+        """The value at `path`. A mapping, or text that is a JSON object, has fields."""
+        if version is not None:
+            raise NotFound(f"{self.name}:{path}: a file has no versions", "leave out the @VERSION")
+        node: Any = self._document
+        if path in node:  # a key with a slash of its own
+            return self._stored(path, node[path])
+        for step in path.split("/"):
+            if not isinstance(node, Mapping) or step not in node:
+                raise NotFound(f"{self.name}:{path}: {self.file} has no {step!r} there", f"add it to {self.file}")
+            node = node[step]
+        return self._stored(path, node)
+
+    def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:
+        """Refused: a file store is a source that somebody else keeps."""
+        raise Denied(f"{self.name}:{path}: a file store is read-only", f"edit {self.file} instead")
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """The path of every value that is not a mapping of mappings."""
+        yield from sorted(name for name in _leaves(self._document, ()) if name.startswith(prefix))
+
+    def _stored(self, path: str, value: Any) -> Stored:
+        if value is None or isinstance(value, bool | int | float):
+            raise Malformed(
+                f"{self.name}:{path}: {self.file} holds a {type(value).__name__} there, not text",
+                "put the value in quotes, so that 00123 stays 00123",
+            )
+        return as_stored(value)
+
+    @cached_property
+    def _document(self) -> Mapping[str, Any]:
+        try:
+            text = self.file.read_text(encoding="utf-8")
+        except FileNotFoundError as err:
+            raise NotFound(f"store {self.name}: there is no file {self.file}", "create it, 0600") from err
+        except PermissionError as err:
+            raise Denied(f"store {self.name}: not allowed to read {self.file}", f"chmod u+r {self.file}") from err
+        except (OSError, UnicodeDecodeError) as err:
+            raise Malformed(f"store {self.name}: can't read {self.file}: {type(err).__name__}") from err
+        document = _parse(text, self.file, self.name)
+        if not isinstance(document, Mapping):
+            raise Malformed(f"store {self.name}: {self.file} is not a mapping of names to values")
+        return document
+
+
+def _parse(text: str, file: Path, store: str) -> Any:
+    """The file's data. Parsers' own messages are left out: they quote the text."""
+    if file.suffix == ".json":
+        try:
+            return json.loads(text)
+        except ValueError as err:
+            raise Malformed(f"store {store}: {file} is not valid JSON") from err
+    if file.suffix in {".yaml", ".yml"}:
+        from bootstrap.document import parse
+
+        try:
+            return parse(text, file).data or {}
+        except BootstrapError as err:
+            raise Malformed(f"store {store}: {file} is not valid YAML") from err
+    return _dotenv(text, file, store)
+
+
+def _dotenv(text: str, file: Path, store: str) -> dict[str, str]:
+    """`NAME=value` lines, as python-dotenv reads them; `$NAME` inside a value stays as it is."""
+    from dotenv.parser import parse_stream
+
+    values: dict[str, str] = {}
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error or (binding.key and binding.value is None):
+            raise Malformed(f"store {store}: {file}:{binding.original.line}: expected NAME=value")
+        if binding.key and binding.value is not None:
+            values[binding.key] = binding.value
+    return values
+
+
+def _leaves(node: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
+    for key, value in node.items():
+        if isinstance(value, Mapping) and any(isinstance(item, Mapping) for item in value.values()):
+            yield from _leaves(value, (*path, key))
+        else:
+            yield "/".join((*path, key))
+
+
+def open_store(options: Options, context: Context) -> FileStore:
+    """The store; the file is read when it is first needed."""
+    return FileStore(context.name, context.folder / options.path)

@@ -1,0 +1,41 @@
+"""Values with an inner structure, for stores that hold plain text or plain data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bootstrap.secret import Secret, fingerprint
+from bootstrap.stores.base import Stored
+
+
+def as_text(value: Any) -> str:
+    """A field's value as text. Text stays as it is, to the last zero and newline; anything else becomes JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def as_fields(fields: Mapping[str, Any]) -> dict[str, Secret]:
+    """Each field as a Secret."""
+    return {str(name): Secret(as_text(value)) for name, value in fields.items()}
+
+
+def as_stored(value: Any) -> Stored:
+    """A value that came without a version of its own: its fingerprint serves for check-and-set in this process."""
+    text = as_text(value)
+    fields = value if isinstance(value, Mapping) else _object(text)
+    return Stored(
+        value=Secret(text),
+        version=fingerprint(text),
+        fields=as_fields(fields) if fields is not None else None,
+    )
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None

@@ -1,0 +1,295 @@
+"""HashiCorp Vault and OpenBao, through their KV secrets engines, versions 1 and 2."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from pydantic import Field
+
+from bootstrap.errors import Conflict, Denied, Malformed, NotFound, StoreError, Unavailable
+from bootstrap.model import Model
+from bootstrap.secret import Secret, redact
+from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Credential, Fields, Stored, Version
+from bootstrap.stores.structured import as_fields, as_stored
+
+if TYPE_CHECKING:
+    import hvac
+
+T = TypeVar("T")
+
+BACKEND_CLASS = "airflow.providers.hashicorp.secrets.vault.VaultBackend"
+TIMEOUT = 10.0  # seconds for one request
+_SECRET_ID_VARIABLE = "AIRFLOW__SECRETS__BACKEND_KWARG__SECRET_ID"  # noqa: S105  the name of a variable
+
+
+class TokenAuth(Model):
+    """`{method: token}`; the token comes from $VAULT_TOKEN unless said otherwise."""
+
+    method: Literal["token"]
+    token: Credential = Credential(env="VAULT_TOKEN")
+
+
+class AppRoleAuth(Model):
+    """`{method: approle, role_id: …, secret_id: {env: VAULT_SECRET_ID}}`; `mount` is where the method is mounted."""
+
+    method: Literal["approle"]
+    role_id: Annotated[str, Field(min_length=1)]
+    secret_id: Credential
+    mount: str = "approle"
+
+
+class Options(Model):
+    """A KV mount of a Vault or OpenBao server."""
+
+    kind: Literal["vault"]
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+    mount: Annotated[str, Field(min_length=1)] = "secret"
+    kv_version: Literal[1, 2] = 2
+    auth: Annotated[TokenAuth | AppRoleAuth, Field(discriminator="method")] = TokenAuth(method="token")
+
+
+class VaultStore:
+    """One KV mount.
+
+    `login` returns a client that holds a token; it is called at the first request.
+    """
+
+    writable = True
+
+    def __init__(self, name: str, login: Callable[[], hvac.Client], mount: str, kv_version: int) -> None:
+        self.name = name
+        self.mount = mount
+        self.kv_version = kv_version
+        self._login = login
+
+    def read(self, path: str, version: Version | None = None) -> Stored:
+        """The secret's fields. KV v1 keeps no versions; there the version is a fingerprint of the content."""
+        self._legal(path)
+        if self.kv_version == 1:
+            return self._read_v1(path, version)
+        if version is not None and not version.isdigit():
+            raise NotFound(f"{self.name}:{path}@{version}: a version is a number", f"store list {self.name}")
+        data, metadata = self._read_v2(path, int(version) if version else None)
+        if data is None:
+            raise NotFound(f"{self.name}:{path}: version {metadata['version']} was deleted", f"store put {self.name}:{path}")
+        return Stored(
+            value=Secret(json.dumps(data, ensure_ascii=False)),
+            version=str(metadata["version"]),
+            created=_timestamp(metadata["created_time"]),
+            fields=as_fields(data),
+        )
+
+    def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:
+        """Check-and-set by the server in KV v2. KV v1 has none: there it is a comparison right before the write."""
+        self._legal(path)
+        data = {"value": value.reveal()} if isinstance(value, Secret) else dict(value)
+        if self.kv_version == 1:
+            return self._write_v1(path, data, expect)
+        cas = int(expect) if expect is not None else self._version_to_replace(path)
+        answer = self._ask(
+            path,
+            lambda client: client.secrets.kv.v2.create_or_update_secret(path, data, cas=cas, mount_point=self.mount),
+        )
+        return str(answer["data"]["version"])
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Walks the tree below `prefix`, a folder; needs the `list` capability."""
+        folder = prefix.strip("/")
+        for key in self._keys(folder):
+            path = f"{folder}/{key}".lstrip("/")
+            if key.endswith("/"):
+                yield from self.names(path)
+            else:
+                yield path
+
+    def _keys(self, folder: str) -> list[str]:
+        engine = "v2" if self.kv_version == 2 else "v1"  # noqa: PLR2004
+        try:
+            answer = self._ask(
+                folder,
+                lambda client: getattr(client.secrets.kv, engine).list_secrets(folder, mount_point=self.mount),
+            )
+        except NotFound:
+            return []
+        return sorted(answer["data"]["keys"])
+
+    def _read_v1(self, path: str, version: Version | None) -> Stored:
+        if version is not None:
+            raise NotFound(f"{self.name}:{path}@{version}: KV version 1 keeps no versions", "leave out the @VERSION")
+        answer = self._ask(path, lambda client: client.secrets.kv.v1.read_secret(path, mount_point=self.mount))
+        return as_stored(answer["data"])
+
+    def _read_v2(self, path: str, version: int | None) -> tuple[dict[str, Any] | None, Mapping[str, Any]]:
+        answer = self._ask(
+            path,
+            lambda client: client.secrets.kv.v2.read_secret_version(
+                path, version=version, mount_point=self.mount, raise_on_deleted_version=False
+            ),
+        )
+        body = answer.get("data")
+        if not isinstance(body, dict) or "metadata" not in body:
+            raise Malformed(
+                f"{self.name}:{path}: the answer is not that of a KV version 2 mount",
+                f"set kv_version: 1 for store {self.name}, if {self.mount} is one",
+            )
+        return body["data"], body["metadata"]
+
+    def _write_v1(self, path: str, data: dict[str, Any], expect: Version | None) -> Version:
+        try:
+            current: Version | None = self._read_v1(path, None).version
+        except NotFound:
+            current = None
+        if current != expect:
+            raise self._conflict(path)
+        self._ask(path, lambda client: client.secrets.kv.v1.create_or_update_secret(path, data, mount_point=self.mount))
+        return as_stored(data).version
+
+    def _version_to_replace(self, path: str) -> int:
+        """What check-and-set must name so that a secret that doesn't exist is created: 0, or the deleted version."""
+        try:
+            data, metadata = self._read_v2(path, None)
+        except NotFound:
+            return 0
+        if data is not None:
+            raise self._conflict(path)
+        return int(metadata["version"])
+
+    def _conflict(self, path: str) -> Conflict:
+        return Conflict(f"{self.name}:{path}: somebody else changed it meanwhile", "run this again to see their change")
+
+    def _legal(self, path: str) -> None:
+        steps = path.split("/")
+        if not all(steps) or {".", ".."} & set(steps) or any(ord(char) < 32 for char in path):  # noqa: PLR2004
+            raise NotFound(f"{self.name}:{path!r}: not a legal path", "a path is names with single slashes between them")
+
+    @cached_property
+    def _client(self) -> hvac.Client:
+        return self._login()
+
+    def _ask(self, path: str, request: Callable[[hvac.Client], Any]) -> Any:
+        """Send one request; raise one of the four failures, told apart by the server's answer."""
+        client = translate(f"store {self.name}", lambda: self._client)
+        answer = translate(f"{self.name}:{path}", lambda: request(client), conflict=self._conflict(path))
+        return answer if isinstance(answer, dict) else {}
+
+
+def translate(where: str, request: Callable[[], T], *, conflict: Conflict | None = None) -> T:
+    """Do `request`; turn hvac's and requests' exceptions into ours, each with `where` in front."""
+    import hvac.exceptions as vault
+    import requests
+
+    try:
+        return request()
+    except StoreError:
+        raise
+    except requests.exceptions.RequestException as err:
+        raise _unreachable(where, err) from err
+    except vault.VaultError as err:
+        if conflict and "check-and-set" in str(err):
+            raise conflict from err
+        raise _refused(where, err) from err
+    except ValueError as err:  # hvac lets a JSON error through
+        raise Unavailable(f"{where}: the server's answer is not JSON; is this a Vault?", "check the store's url") from err
+
+
+def _unreachable(where: str, err: Exception) -> StoreError:
+    return Unavailable(f"{where}: can't reach the server: {_reason(err)}", "check the store's url, and that it is up")
+
+
+def _reason(err: BaseException) -> str:
+    """The innermost cause: requests and urllib3 wrap it several times over."""
+    while True:
+        inner = getattr(err, "reason", None) or next((arg for arg in err.args if isinstance(arg, BaseException)), None)
+        if not isinstance(inner, BaseException):
+            break
+        err = inner
+    return redact(str(err).rpartition(": ")[2] or type(err).__name__)
+
+
+def _refused(where: str, err: Any) -> StoreError:
+    import hvac.exceptions as vault
+
+    said = redact("; ".join(err.errors) if getattr(err, "errors", None) else str(err).partition(", on ")[0])
+    if isinstance(err, vault.InvalidPath):
+        return NotFound(f"{where}: there is no such secret", f"store put {where.removeprefix('store ')}")
+    if isinstance(err, vault.Forbidden | vault.Unauthorized):
+        return Denied(f"{where}: the store refused: {said}", "check that the credential is valid and its policy allows this")
+    if isinstance(err, vault.InvalidRequest) and ("secret id" in said or "role" in said or "token" in said):
+        return Denied(f"{where}: the store refused the credential: {said}", "check the store's auth in the manifest")
+    if isinstance(err, vault.VaultDown):
+        return Unavailable(f"{where}: the server is {'sealed' if 'sealed' in said else 'down'}: {said}", "unseal or start it")
+    return Unavailable(f"{where}: the server failed: {said}", "look at the server's log")
+
+
+def _timestamp(text: str) -> datetime:
+    """RFC 3339 with nanoseconds, as Vault writes it; Python 3.10 reads no more than microseconds."""
+    seconds, _, fraction = text.rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{seconds}.{fraction[:6].ljust(6, '0')}+00:00")
+
+
+def connect(url: str) -> hvac.Client:
+    """A client without a token; makes no request."""
+    import hvac
+
+    return hvac.Client(url=url, token="", timeout=TIMEOUT)
+
+
+def open_store(options: Options, context: Context) -> VaultStore:
+    """The store; logs in at the first request."""
+
+    def login() -> hvac.Client:
+        client = connect(options.url)
+        auth = options.auth
+        if isinstance(auth, TokenAuth):
+            client.token = auth.token.read(context.name, context.folder).reveal()
+        else:
+            secret_id = auth.secret_id.read(context.name, context.folder)
+            client.auth.approle.login(auth.role_id, secret_id.reveal(), mount_point=auth.mount)
+        return client
+
+    return VaultStore(context.name, login, options.mount, options.kv_version)
+
+
+def airflow_backend(options: Options, paths: BackendPaths, context: Context) -> AirflowBackend:
+    """Airflow's VaultBackend for this mount. Its credential stays out of the keyword arguments."""
+    kwargs: dict[str, Any] = {
+        "connections_path": paths.connections,
+        "variables_path": paths.variables,
+        "config_path": paths.config,
+        "url": options.url,
+        "mount_point": options.mount,
+        "kv_engine_version": options.kv_version,
+    }
+    if isinstance(options.auth, TokenAuth):
+        return _token_backend(kwargs, options.auth, context)
+    return _approle_backend(kwargs, options.auth)
+
+
+def _token_backend(kwargs: dict[str, Any], auth: TokenAuth, context: Context) -> AirflowBackend:
+    if auth.token.file is not None:
+        kwargs |= {"auth_type": "token", "token_path": str((context.folder / auth.token.file).absolute())}
+        return AirflowBackend(BACKEND_CLASS, kwargs)
+    return AirflowBackend(
+        BACKEND_CLASS,
+        kwargs | {"auth_type": "token"},
+        environment={"VAULT_TOKEN": auth.token},
+        advice=(_needs("VAULT_TOKEN"),),
+    )
+
+
+def _approle_backend(kwargs: dict[str, Any], auth: AppRoleAuth) -> AirflowBackend:
+    kwargs |= {"auth_type": "approle", "role_id": auth.role_id, "auth_mount_point": auth.mount}
+    return AirflowBackend(
+        BACKEND_CLASS,
+        kwargs,
+        environment={_SECRET_ID_VARIABLE: auth.secret_id},
+        advice=(_needs(_SECRET_ID_VARIABLE),),
+    )
+
+
+def _needs(variable: str) -> str:
+    return f"Airflow's processes need {variable} in their environment; it is not written to airflow.cfg"

@@ -1,0 +1,7 @@
+"""Where Airflow finds connections. One file per target; its name is the target."""
+
+from __future__ import annotations
+
+from bootstrap.registry import Registry
+
+KINDS = Registry(group="airflow_bootstrap.targets", builtin={"backend": "bootstrap.targets.backend"})

@@ -1,0 +1,28 @@
+"""The packaged templates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+_HERE = Path(__file__).parent
+FOLDERS = (_HERE / "templates", _HERE.parent / "templates")  # in the wheel; in a checkout
+
+
+def render(name: str, **values: Any) -> str:
+    """The text of a template. A name that the template uses and `values` lacks is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(  # noqa: S701  the template is a configuration file, not HTML
+        loader=FileSystemLoader(FOLDERS),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"json": json.dumps, "cfg": _cfg}
+    return environment.get_template(name).render(**values)
+
+
+def _cfg(value: str) -> str:
+    """A value for an ini file that Airflow reads with interpolation: `%` doubled, one line."""
+    return value.replace("%", "%%").replace("\n", " ")

