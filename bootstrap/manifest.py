@@ -114,12 +114,14 @@ class Backend(Model):
     config: str | None = "config"
 
 
-class CheckSpec(Model):
-    """One smoke check of one connection."""
+@dataclass(frozen=True)
+class CheckSpec:
+    """One smoke check of one connection. `params` is an instance of the check module's `Params`."""
 
-    name: str
-    params: Any = None
     id: str
+    connection: str
+    name: str
+    params: Any
 
 
 class ConnectionSpec(Model):
@@ -152,7 +154,7 @@ class ConnectionSpec(Model):
         return getattr(self, "schema_" if name == "schema" else name)
 
 
-class _Top(Model):
+class Top(Model):
     """The first look at the file; each store and connection is looked at on its own."""
 
     version: Literal[1]
@@ -234,7 +236,7 @@ class _Builder:
         self.problems: list[_Problem] = []
 
     def build(self) -> Manifest:
-        top = self._model(_Top, self.document.data, ())
+        top = self._model(Top, self.document.data, ())
         store_specs = dict(self._stores())
         specs = dict(self._connections())
         all_checks = {conn_id: tuple(self._checks(conn_id, spec)) for conn_id, spec in specs.items()}
@@ -258,7 +260,7 @@ class _Builder:
         )
 
     def _section(self, name: str) -> dict[str, Any]:
-        """A mapping of the file as it was written; empty where it is something else, which `_Top` complains about."""
+        """A mapping of the file as it was written; empty where it is something else, which `Top` complains about."""
         found = self.document.data.get(name)
         return found if isinstance(found, dict) else {}
 
@@ -297,7 +299,7 @@ class _Builder:
             message = f"Airflow has no secrets backend for a store of kind {kind!r}"
             self.problems.append(_Problem(("backend", "store"), message, "name a store of another kind"))
 
-    def _targets(self, top: _Top) -> None:
+    def _targets(self, top: Top) -> None:
         for index, name in enumerate(top.register_):
             if targets.KINDS.find(name) is None:
                 self._unknown(("register", index), "target", name, targets.KINDS.names())
@@ -319,7 +321,7 @@ class _Builder:
                 continue
             seen[name] = seen.get(name, 0) + 1
             suffix = f"-{seen[name]}" if seen[name] > 1 else ""
-            yield CheckSpec(name=name, params=parsed, id=f"{conn_id}.{name}{suffix}")
+            yield CheckSpec(id=f"{conn_id}.{name}{suffix}", connection=conn_id, name=name, params=parsed)
 
     def _references(self, path: Path_, node: Any) -> None:
         known = self._section("stores")

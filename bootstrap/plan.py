@@ -94,3 +94,17 @@ def _describe_field(name: str, change: Change, spec: ConnectionSpec) -> str:
         said = said.get(key) if isinstance(said, Mapping) else None
     hidden = said is None or isinstance(said, Reference | Mapping | list) or is_sensitive(name)
     return f"{name} = {MASK if hidden else value}"
+
+
+_SIGNS = {"create": "+", "update": "~", "unchanged": "="}
+
+
+def lines(found: Plan, manifest: Manifest) -> Iterator[str]:
+    """The plan for people: a line for each connection, and the count."""
+    for change in found.changes:
+        fields = describe(change, manifest.connections[change.conn_id])
+        what = f"  {change.action}: {fields}" if fields else f"  {change.action}"
+        yield f"{_SIGNS[change.action]} {change.conn_id}{what}"
+    counts = {action: sum(change.action == action for change in found.changes) for action in _SIGNS}
+    summary = ", ".join(f"{count} to {action}" for action, count in counts.items() if count and action != "unchanged")
+    yield f"{found.target_name}: {summary or 'nothing to change'}"

@@ -54,6 +54,10 @@ class Store(Protocol):
         """The paths of all secrets below `prefix`, sorted."""
         ...
 
+    def ping(self) -> str:
+        """Reach the store and log in; returns where it is, for people."""
+        ...
+
 
 @dataclass(frozen=True)
 class Context:

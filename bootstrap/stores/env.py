@@ -47,6 +47,10 @@ class EnvStore:
         start = self.prefix + prefix
         yield from sorted(name[len(self.prefix) :] for name in os.environ if name.startswith(start))
 
+    def ping(self) -> str:
+        """Always there."""
+        return f"variables ${self.prefix}*" if self.prefix else "the environment"
+
 
 def open_store(options: Options, context: Context) -> EnvStore:
     """The store; reads nothing yet."""

@@ -58,6 +58,10 @@ class FileStore:
         """The path of every value that is not a mapping of mappings."""
         yield from sorted(name for name in _leaves(self._document, ()) if name.startswith(prefix))
 
+    def ping(self) -> str:
+        """Reads the file."""
+        return f"{self.file}, {len(self._document)} entries"
+
     def _stored(self, path: str, value: Any) -> Stored:
         if value is None or isinstance(value, bool | int | float):
             raise Malformed(

@@ -106,6 +106,12 @@ class VaultStore:
             else:
                 yield path
 
+    def ping(self) -> str:
+        """Logs in and looks the token up. Needs `lookup-self`, which Vault's default policy has."""
+        client = translate(f"store {self.name}", lambda: self._client)
+        translate(f"store {self.name}", client.auth.token.lookup_self)
+        return str(client.url)
+
     def _keys(self, folder: str) -> list[str]:
         engine = "v2" if self.kv_version == 2 else "v1"  # noqa: PLR2004
         try:

@@ -7,16 +7,13 @@ import json
 import sys
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import boto3  # type: ignore[import-untyped]
-import botocore.session  # type: ignore[import-untyped]
 import requests
-from botocore.config import Config  # type: ignore[import-untyped]
 from filelock import FileLock
 
-from .process import HOST, Server, accepts, clean_env, on_free_port, running_pid, write_private
-from .process import wait_for_port
+from .process import HOST, accepts, wait_for_port
+from .server import Server, clean_env, on_free_port, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +24,9 @@ _REGION = "us-east-1"
 _KEYS_PER_USER = 2  # IAM's quota, which moto keeps
 _ALLOW_ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 _POLICY = json.dumps({"Version": "2012-10-17", "Statement": [_ALLOW_ALL]})
-_REQUESTS_PER_USER = 4  # of _mint, at most
+_REQUESTS_PER_KEY = 5  # at most, in `_Iam.mint`
+# How botocore finds a setting: its name in the file, its variables, its default, its type.
+_NO_PROFILE: dict[str, tuple[None, list[str], None, None]] = {"profile": (None, [], None, None)}
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,11 @@ class Moto:
         where there are two, the older one is deleted.
         """
         state = _state(self.folder)
-        return _mint(_iam(self.url, state.key_id, state.secret), user)
+        return _Iam(self.url, state.key_id, state.secret).mint(user)
 
     def stop(self) -> None:
         """End the server, which forgets everything."""
-        with _locked(self.folder):
-            _server(self.folder, _state(self.folder).port).stop()
+        stop(self.folder)
 
 
 def start(folder: Path) -> Moto:
@@ -77,6 +75,13 @@ def start(folder: Path) -> Moto:
     return Moto(_url(state.port), folder)
 
 
+def stop(folder: Path) -> None:
+    """End the server of `folder`, if it runs."""
+    if _state_file(folder).exists():
+        with _locked(folder):
+            _server(folder, _state(folder).port).stop()
+
+
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Moto]:
     """Run a server for a while."""
@@ -92,8 +97,7 @@ def _running(folder: Path) -> _State | None:
     if not _state_file(folder).exists():
         return None
     state = _state(folder)
-    server = _server(folder, state.port)
-    pid = running_pid(server.pid_file, server.needle)
+    pid = _server(folder, state.port).pid
     if pid is None:
         return None
     wait_for_port(HOST, state.port, _SECONDS, pid)
@@ -121,9 +125,9 @@ def _server(folder: Path, port: int) -> Server:
 def _with_administrator(state: _State) -> _State:
     """Make the first key: for as many requests as that takes, moto asks for none."""
     url = _url(state.port)
-    _demand_keys_after(_REQUESTS_PER_USER, url)
+    _demand_keys_after(_REQUESTS_PER_KEY, url)
     try:
-        key_id, secret = _mint(_iam(url, "none", "none"), "administrator")
+        key_id, secret = _Iam(url, "none", "none").mint("administrator")
     finally:
         _demand_keys_after(0, url)
     return _State(state.port, key_id, secret)
@@ -136,29 +140,34 @@ def _demand_keys_after(count: int, url: str) -> None:
     answer.raise_for_status()
 
 
-def _mint(iam: Any, user: str) -> tuple[str, str]:
-    with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
-        iam.create_user(UserName=user)
-    iam.put_user_policy(UserName=user, PolicyName="all", PolicyDocument=_POLICY)
-    keys = iam.list_access_keys(UserName=user)["AccessKeyMetadata"]
-    for oldest in keys[: max(0, len(keys) + 1 - _KEYS_PER_USER)]:
-        iam.delete_access_key(UserName=user, AccessKeyId=oldest["AccessKeyId"])
-    key = iam.create_access_key(UserName=user)["AccessKey"]
-    return key["AccessKeyId"], key["SecretAccessKey"]
+class _Iam:
+    """IAM, as whoever has the key; heeds neither the user's AWS profile nor a proxy."""
 
+    def __init__(self, url: str, key_id: str, secret: str) -> None:
+        import boto3  # type: ignore[import-untyped]
+        import botocore.session  # type: ignore[import-untyped]
+        from botocore.config import Config  # type: ignore[import-untyped]
 
-def _iam(url: str, key_id: str, secret: str) -> Any:
-    """Return a client that heeds neither the user's AWS profile nor a proxy."""
-    return boto3.Session(
-        botocore_session=botocore.session.Session({"profile": (None, [], None, None)})
-    ).client(
-        "iam",
-        endpoint_url=url,
-        region_name=_REGION,
-        aws_access_key_id=key_id,
-        aws_secret_access_key=secret,
-        config=Config(proxies={}, retries={"total_max_attempts": 1}),
-    )
+        session = boto3.Session(botocore_session=botocore.session.Session(_NO_PROFILE))
+        self._client = session.client(
+            "iam",
+            endpoint_url=url,
+            region_name=_REGION,
+            aws_access_key_id=key_id,
+            aws_secret_access_key=secret,
+            config=Config(proxies={}, retries={"total_max_attempts": 1}),
+        )
+
+    def mint(self, user: str) -> tuple[str, str]:
+        """See `Moto.mint`."""
+        with contextlib.suppress(self._client.exceptions.EntityAlreadyExistsException):
+            self._client.create_user(UserName=user)
+        self._client.put_user_policy(UserName=user, PolicyName="all", PolicyDocument=_POLICY)
+        keys = self._client.list_access_keys(UserName=user)["AccessKeyMetadata"]
+        for oldest in keys[: max(0, len(keys) + 1 - _KEYS_PER_USER)]:
+            self._client.delete_access_key(UserName=user, AccessKeyId=oldest["AccessKeyId"])
+        key = self._client.create_access_key(UserName=user)["AccessKey"]
+        return key["AccessKeyId"], key["SecretAccessKey"]
 
 
 def _known_port(folder: Path) -> int | None:

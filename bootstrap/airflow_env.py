@@ -1,0 +1,242 @@
+"""The Airflow on this machine, seen from outside: nothing here imports it.
+
+Providers' connection types come from each distribution's own `get_provider_info`, run by path (0.1 s in all); loading
+the entry point would import Airflow (1.5 s).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distributions, entry_points, version
+from pathlib import Path
+from typing import Any
+
+from bootstrap.errors import AirflowError
+from bootstrap.files import PRIVATE_FILE, private_folder, state_folder, write_atomic
+from bootstrap.manifest import Manifest
+from bootstrap.secret import redact
+
+COMMAND_TIMEOUT = 300.0  # seconds for one Airflow command
+PACKAGES = {  # providers of the conn_types that people use most, for the command that mends their absence
+    "aws": "amazon",
+    "azure": "microsoft-azure",
+    "docker": "docker",
+    "elasticsearch": "elasticsearch",
+    "ftp": "ftp",
+    "google_cloud_platform": "google",
+    "gcpbigquery": "google",
+    "http": "http",
+    "jdbc": "jdbc",
+    "kafka": "apache-kafka",
+    "kubernetes": "cncf-kubernetes",
+    "mongo": "mongo",
+    "mssql": "microsoft-mssql",
+    "mysql": "mysql",
+    "oracle": "oracle",
+    "postgres": "postgres",
+    "redis": "redis",
+    "redshift": "amazon",
+    "sftp": "sftp",
+    "slack": "slack",
+    "smtp": "smtp",
+    "snowflake": "snowflake",
+    "spark": "apache-spark",
+    "sqlite": "sqlite",
+    "ssh": "ssh",
+    "trino": "trino",
+    "vault": "hashicorp",
+}
+_READ_BACK = """
+import json
+from airflow.configuration import conf
+print("\\n" + json.dumps([conf.get("secrets", "backend"), conf.getjson("secrets", "backend_kwargs")]))
+"""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where the bootstrapped Airflow lives, and what its processes get to see."""
+
+    home: Path
+    config: Path
+    variables: Mapping[str, str]
+    state: Path
+
+    @property
+    def initialised(self) -> bool:
+        """Whether the home has an airflow.cfg, which a new one gets last."""
+        return self.config.exists()
+
+    @property
+    def keeps_own_database(self) -> bool:
+        """Whether the metadata database is the home's own SQLite file, as far as the environment says."""
+        prefix = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+        return not any(name.startswith(prefix) for name in {**os.environ, **self.variables})
+
+    def child(self, **more: str) -> dict[str, str]:
+        """The environment of an Airflow process: this one's, the manifest's, and `more`."""
+        return {
+            **os.environ,
+            **self.variables,
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW_CONFIG": str(self.config),
+            "PYTHONWARNINGS": "ignore",
+            **more,
+        }
+
+
+def locate(manifest: Manifest) -> Environment:
+    """The manifest's home, else $AIRFLOW_HOME, else ~/airflow; the configuration in it, or at $AIRFLOW_CONFIG."""
+    if manifest.airflow.home is not None:
+        home = (manifest.folder / Path(manifest.airflow.home).expanduser()).absolute()
+        config = home / "airflow.cfg"
+    else:
+        home = Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser().absolute()
+        config = Path(os.environ.get("AIRFLOW_CONFIG") or home / "airflow.cfg").expanduser()
+    return Environment(home, config, manifest.airflow.env, state_folder(manifest.folder.absolute()))
+
+
+@cache
+def installed_version() -> str | None:
+    """Airflow's version, or None where it isn't installed beside this tool."""
+    for name in ("apache-airflow-core", "apache-airflow"):
+        with contextlib.suppress(PackageNotFoundError):
+            return version(name)
+    return None
+
+
+@cache
+def providers() -> Mapping[str, str]:
+    """The distribution of each conn_type that an installed provider brings."""
+    found: dict[str, str] = {}
+    for entry in entry_points(group="apache_airflow_provider"):
+        for connection_type in _provider_info(entry).get("connection-types", []):
+            found[connection_type["connection-type"]] = entry.dist.name if entry.dist else entry.value
+    return found
+
+
+def has_module(name: str) -> bool:
+    """Whether the module of a dotted class path is installed; imports none of it but namespaces."""
+    root, *rest = name.rpartition(".")[0].split(".")
+    spec = importlib.util.find_spec(root)
+    if spec is None:
+        return False
+    folders = [Path(item) for item in spec.submodule_search_locations or []]
+    relative = Path(*rest) if rest else Path()
+    return any((folder / relative).with_suffix(".py").exists() or (folder / relative).is_dir() for folder in folders)
+
+
+def package_for(conn_type: str) -> str | None:
+    """The distribution that brings a conn_type, installed or well known; None if we don't know."""
+    if conn_type in providers():
+        return providers()[conn_type]
+    return f"apache-airflow-providers-{PACKAGES[conn_type]}" if conn_type in PACKAGES else None
+
+
+def _provider_info(entry: Any) -> Mapping[str, Any]:
+    module, _, function = entry.value.partition(":")
+    path = entry.dist.locate_file(Path(*module.split(".")).with_suffix(".py")) if entry.dist else None
+    if path is None or not Path(path).exists():
+        return {}
+    names: dict[str, Any] = {}
+    exec(compile(Path(path).read_text(encoding="utf-8"), str(path), "exec"), names)  # noqa: S102  the provider's own file
+    info = names[function]()
+    return info if isinstance(info, Mapping) else {}
+
+
+def run_airflow(environment: Environment, *arguments: str, **more: str) -> str:
+    """Run a Python command line in Airflow's environment and return what it printed. Raises AirflowError."""
+    try:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            env=environment.child(**more),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as err:
+        raise AirflowError(f"`{_shown(arguments)}` took longer than {COMMAND_TIMEOUT:.0f} s", "try it by hand") from err
+    if done.returncode != 0:
+        lines = redact(done.stderr or done.stdout).strip().splitlines()
+        raise AirflowError(f"`{_shown(arguments)}` failed: {lines[-1] if lines else 'no output'}", "try it by hand")
+    return done.stdout
+
+
+def _shown(arguments: tuple[str, ...]) -> str:
+    return " ".join(["python", *(item if "\n" not in item else "…" for item in arguments)])
+
+
+def prepare_home(environment: Environment) -> bool:
+    """Create the home that isn't there yet, its airflow.cfg and its database; True if anything was created.
+
+    Each file is made under another name and moved into place whole, airflow.cfg last: a killed run is begun again,
+    and what exists is never touched. Raises AirflowError.
+    """
+    if environment.initialised:
+        return False
+    environment.home.mkdir(parents=True, exist_ok=True)
+    config, draft = environment.config.with_name("airflow.cfg.new"), environment.home / "airflow.db.new"
+    for leftover in (config, draft):
+        leftover.unlink(missing_ok=True)
+    _migrate(environment, config, draft)
+    write_atomic(_template_file(environment), draft.read_bytes())
+    database = environment.home / "airflow.db"
+    if environment.keeps_own_database and not database.exists():
+        draft.chmod(PRIVATE_FILE)
+        os.replace(draft, database)
+    draft.unlink(missing_ok=True)
+    os.replace(config, environment.config)
+    return True
+
+
+def database_template(environment: Environment) -> Path:
+    """A migrated, empty SQLite database, made once for each set of installed Airflow packages. Raises AirflowError."""
+    template = _template_file(environment)
+    if not template.exists():
+        with tempfile.TemporaryDirectory(dir=template.parent) as folder:
+            draft = Path(folder, "airflow.db")
+            _migrate(environment, Path(folder, "airflow.cfg"), draft)
+            os.replace(draft, template)
+    return template
+
+
+def read_back(environment: Environment) -> tuple[str, Mapping[str, Any]]:
+    """What Airflow's own parser reads from the rendered file: the backend and its kwargs. Raises AirflowError."""
+    shadowed = sorted(name for name in environment.child() if name.startswith("AIRFLOW__SECRETS__BACKEND"))
+    if shadowed:
+        raise AirflowError(f"{', '.join(shadowed)} in the environment overrides airflow.cfg", f"unset {' '.join(shadowed)}")
+    lines = run_airflow(environment, "-c", _READ_BACK).strip().splitlines()
+    backend, kwargs = json.loads(lines[-1])
+    return str(backend), dict(kwargs)
+
+
+def _migrate(environment: Environment, config: Path, database: Path) -> None:
+    """`airflow db migrate` on a new file; Airflow writes a default `config` on the way."""
+    connection = f"sqlite:///{database}"
+    run_airflow(
+        environment,
+        *("-m", "airflow", "db", "migrate"),
+        AIRFLOW_CONFIG=str(config),
+        AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=connection,
+        AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS="False",
+    )
+
+
+def _template_file(environment: Environment) -> Path:
+    packages = sorted(
+        f"{item.name}={item.version}" for item in distributions() if (item.name or "").startswith("apache-airflow")
+    )
+    key = hashlib.sha256("\n".join([sys.version, *packages]).encode()).hexdigest()[:12]
+    return private_folder(environment.state / "cache") / f"airflow-{installed_version()}-{key}.db"

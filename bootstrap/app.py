@@ -1,0 +1,57 @@
+"""What a command works with: the manifest, its stores and its Airflow, each loaded when it is first asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bootstrap.console import Console
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from bootstrap.airflow_env import Environment
+    from bootstrap.desired import Secrets
+    from bootstrap.manifest import Manifest
+
+LOCK_TIMEOUT = 5.0  # seconds
+
+
+@dataclass
+class App:
+    """One invocation of the command line."""
+
+    file: Path
+    profile: str | None
+    allow_plaintext: bool
+    console: Console
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """Raises ManifestError."""
+        from bootstrap.manifest import load
+
+        return load(self.file, profile=self.profile, allow_plaintext=self.allow_plaintext)
+
+    @cached_property
+    def environment(self) -> Environment:
+        """The Airflow of the manifest."""
+        from bootstrap.airflow_env import locate
+
+        return locate(self.manifest)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The manifest's stores, read at most once."""
+        from bootstrap.desired import Secrets
+
+        return Secrets(self.manifest)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keeps a second run that writes out. Raises Busy."""
+        from bootstrap.files import locked
+
+        lock = self.environment.state / "run.lock"
+        return locked(lock, timeout=LOCK_TIMEOUT, busy=f"another airflow-bootstrap works on {self.file}")

@@ -1,0 +1,128 @@
+"""The command line: global options, commands loaded when they are used, and the one place that handles errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from bootstrap import __version__
+from bootstrap.app import App
+from bootstrap.console import Console, wants_color
+from bootstrap.errors import BootstrapError, Exit
+from bootstrap.secret import redact
+
+COMMANDS = {  # in the order of a first day
+    "up": "doctor, render, register and smoke; stops at the first stage that fails",
+    "doctor": "what is missing on this machine, each with the command that mends it",
+    "render": "write the secrets backend into airflow.cfg",
+    "plan": "show what register would change",
+    "register": "write the connections to where Airflow finds them",
+    "smoke": "prove each connection by a task in Airflow",
+    "store": "put, get and list secrets; start and stop the embedded store",
+    "schema": "print the manifest's JSON Schema",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when the command is used; --help lists COMMANDS without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        """The names, in order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command's click object, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"bootstrap.commands.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The list below `Commands:`."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest name for one that is unknown."""
+        from difflib import get_close_matches
+
+        if args and args[0] not in COMMANDS and (near := get_close_matches(args[0], COMMANDS, n=1)):
+            ctx.fail(f"no such command {args[0]!r}; did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("-f", "--file", type=click.Path(path_type=Path), default=Path("bootstrap.yaml"), help="The manifest.")
+@click.option("--profile", help="Merge this profile of the manifest over the rest.")
+@click.option("--allow-plaintext", is_flag=True, help="Accept secrets in the manifest itself: for throw-away ones.")
+@click.option("--quiet", is_flag=True, help="Only results, warnings and errors.")
+@click.option("--verbose", is_flag=True, help="Also what happens underneath.")
+@click.option("--no-color", is_flag=True, help="No colour; so does NO_COLOR in the environment.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How messages look on stderr.")
+@click.version_option(__version__, prog_name="airflow-bootstrap")
+@click.pass_context
+def cli(  # noqa: PLR0913  one parameter for each global option
+    ctx: click.Context,
+    *,
+    file: Path,
+    profile: str | None,
+    allow_plaintext: bool,
+    quiet: bool,
+    verbose: bool,
+    no_color: bool,
+    log_format: Literal["text", "json"],
+) -> None:
+    """From nothing to an Apache Airflow that provably reaches every external system it needs."""
+    console = Console(quiet, verbose, color=wants_color() and not no_color, log_format=log_format)
+    ctx.obj = App(file, profile, allow_plaintext=allow_plaintext, console=console)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit code. Every error ends here."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    holder: dict[str, Any] = {}
+    try:
+        with cli.make_context("airflow-bootstrap", sys.argv[1:] if arguments is None else arguments) as ctx:
+            holder["ctx"] = ctx
+            return int(cli.invoke(ctx) or Exit.OK)
+    except click.exceptions.Exit as err:
+        return err.exit_code
+    except click.ClickException as err:
+        err.show()
+        return Exit.USAGE
+    except (KeyboardInterrupt, click.Abort):
+        _console(holder).warn("interrupted")
+        return Exit.INTERRUPTED
+    except BootstrapError as err:
+        _console(holder).error(err)
+        return err.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except Exception as err:  # noqa: BLE001  the boundary: what comes here is a bug of ours
+        _console(holder).error(_bug(err))
+        return Exit.BUG
+
+
+def _console(holder: dict[str, Any]) -> Console:
+    app = holder["ctx"].obj if "ctx" in holder else None
+    return app.console if isinstance(app, App) else Console(color=wants_color())
+
+
+def _bug(err: Exception) -> BootstrapError:
+    """The apology, and a file with the traceback: no values in it but those that the messages quote, redacted."""
+    descriptor, name = tempfile.mkstemp(prefix="airflow-bootstrap-", suffix=".log")
+    with os.fdopen(descriptor, "w") as file:
+        file.write(redact("".join(traceback.format_exception(err))))
+    return BootstrapError(f"this is a bug in airflow-bootstrap: {type(err).__name__}: {err}", f"report it with {name}")

@@ -1,0 +1,26 @@
+"""`airflow-bootstrap plan`."""
+
+from __future__ import annotations
+
+import click
+
+from bootstrap.app import App
+from bootstrap.errors import Exit
+
+
+@click.command("plan")
+@click.option("--check", is_flag=True, help="Exit 1 if anything would change.")
+@click.pass_obj
+def command(app: App, *, check: bool) -> int:
+    """Show what register would change, with every secret masked."""
+    from bootstrap.plan import lines, plan, worst
+
+    plans = [plan(app.manifest, app.secrets, target) for target in app.manifest.register]
+    for each in plans:
+        app.console.data("".join(f"{line}\n" for line in lines(each, app.manifest)))
+        for err in each.errors.values():
+            app.console.error(err)
+    if not plans:
+        app.console.note("no target: the manifest has no `backend:`")
+    drift = Exit.FAILED if check and any(each.pending for each in plans) else Exit.OK
+    return max(drift, *(worst(each.errors.values()) for each in plans), Exit.OK)

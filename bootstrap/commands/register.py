@@ -1,0 +1,34 @@
+"""`airflow-bootstrap register`."""
+
+from __future__ import annotations
+
+import click
+
+from bootstrap.app import App
+from bootstrap.errors import Exit
+
+
+@click.command("register")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if anything would change.")
+@click.pass_obj
+def command(app: App, *, check: bool) -> int:
+    """Write the connections to where Airflow finds them; nothing is written if a secret is missing."""
+    from bootstrap.commands.plan import command as plan_command
+    from bootstrap.plan import plan, worst
+
+    if check:
+        return int(plan_command.callback(check=True) or 0) if plan_command.callback else Exit.BUG
+    code = Exit.OK
+    with app.alone():
+        for target in app.manifest.register:
+            applied = list(plan(app.manifest, app.secrets, target).apply())
+            for item in applied:
+                app.console.data(f"{item.conn_id}: {'failed' if item.error else item.action} at {item.where}\n")
+                if item.error:
+                    app.console.error(item.error)
+            if all(item.action == "unchanged" for item in applied):
+                app.console.note("nothing to change")
+            code = max(code, worst(item.error for item in applied if item.error))
+    if not app.manifest.register:
+        app.console.note("no target: the manifest has no `backend:`")
+    return code

@@ -1,0 +1,37 @@
+"""`airflow-bootstrap up`."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from bootstrap.app import App
+from bootstrap.commands.smoke import write_report
+
+
+@click.command("up")
+@click.option("--jobs", type=click.IntRange(min=1), help="Checks at a time; the number of cores if not given.")
+@click.option("--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds for each check.")
+@click.option("--json", "json_file", type=click.Path(allow_dash=True), help="Write smoke's report here; - is stdout.")
+@click.pass_obj
+def command(app: App, *, jobs: int | None, timeout: float, json_file: str | None) -> int:
+    """Do everything: doctor, render, register, smoke."""
+    from bootstrap import checklist
+    from bootstrap.smoke.run import Settings
+    from bootstrap.up import Job, Progress, up
+
+    settings = Settings(jobs=jobs or os.cpu_count() or 1, timeout=timeout)
+    progress = Progress(say=app.console.note)
+    job = Job(app.manifest, app.environment, app.secrets, settings)
+    with app.alone():
+        up(job, progress)
+    checklist.show(app.console, progress.rows, to_stderr=json_file == "-")
+    if progress.report is not None:
+        write_report(app, progress.report.as_json(), json_file)
+        text = checklist.failures(progress.report.checks) + checklist.ending(progress.report)
+        changes = "" if progress.changed else "nothing to change; "
+        (app.console.warn if json_file == "-" else app.console.data)(text.replace("\npassed: ", f"\npassed: {changes}"))
+    if progress.stopped is not None:
+        app.console.error(progress.stopped)
+    return progress.exit_code

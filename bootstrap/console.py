@@ -1,0 +1,92 @@
+"""What the user sees. Data goes to stdout, everything else to stderr; every line is redacted."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import IO, TYPE_CHECKING, Literal
+
+from bootstrap.errors import BootstrapError
+from bootstrap.secret import redact
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
+WIDTH = 110  # columns where there is no terminal to ask
+_STYLES = {"error": "31", "warning": "33", "hint": "36"}
+
+
+@dataclass(frozen=True)
+class Console:
+    """Prints. Knows nothing of what it prints."""
+
+    quiet: bool = False
+    verbose: bool = False
+    color: bool = True
+    log_format: Literal["text", "json"] = "text"
+
+    def data(self, text: str) -> None:
+        """The result of a command, redacted, to stdout."""
+        self.reveal(redact(text))
+
+    def reveal(self, text: str) -> None:
+        """The result of a command as it is: only for a user who asked for a secret."""
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def note(self, text: str) -> None:
+        """What happens, unless --quiet."""
+        if not self.quiet:
+            self._log("info", text)
+
+    def detail(self, text: str) -> None:
+        """What happens underneath, with --verbose."""
+        if self.verbose:
+            self._log("debug", text)
+
+    def warn(self, text: str) -> None:
+        """What the user should know, also with --quiet."""
+        self._log("warning", text)
+
+    def error(self, err: BootstrapError) -> None:
+        """A failure and the next step."""
+        if self.log_format == "json":
+            self._log("error", err.message, hint=err.hint)
+            return
+        self._log("error", err.message)
+        if err.hint:
+            self._write(f"{self._styled('hint', 'next:')} {redact(err.hint)}")
+
+    def rich(self, file: IO[str] | None = None) -> RichConsole:
+        """A rich console with the same settings, for tables."""
+        from rich.console import Console as RichConsole
+
+        target = file or sys.stdout
+        width = None if target.isatty() else WIDTH
+        return RichConsole(file=target, no_color=not self.color, width=width, highlight=False, soft_wrap=False)
+
+    def _log(self, level: str, text: str, **more: str) -> None:
+        if self.log_format == "json":
+            now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+            fields = {key: redact(value) for key, value in more.items() if value}
+            self._write(json.dumps({"time": now, "level": level, "message": redact(text), **fields}, ensure_ascii=False))
+            return
+        label = f"{self._styled(level, level)}: " if level in _STYLES else ""
+        self._write(label + redact(text))
+
+    def _styled(self, style: str, text: str) -> str:
+        colored = self.color and sys.stderr.isatty()
+        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if colored else text
+
+    @staticmethod
+    def _write(line: str) -> None:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+
+def wants_color() -> bool:
+    """NO_COLOR (no-color.org) turns colour off, whatever its value."""
+    return not os.environ.get("NO_COLOR")

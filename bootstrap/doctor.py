@@ -1,0 +1,122 @@
+"""What is missing on this machine, each with the command that mends it. Changes nothing but starting the embedded store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bootstrap import airflow_env, openbao
+from bootstrap.airflow_env import Environment
+from bootstrap.desired import Secrets, resolve_all
+from bootstrap.errors import BootstrapError, Exit, StoreError
+from bootstrap.manifest import Manifest
+from bootstrap.smoke.run import package_missing_for
+
+OLDEST = (2, 11)  # of Airflow's releases
+HASHICORP = "apache-airflow-providers-hashicorp"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. `fix` is the command that mends it; `exit_code` is OK where nothing is wrong."""
+
+    subject: str
+    message: str
+    fix: str = ""
+    exit_code: Exit = Exit.OK
+
+    @property
+    def ok(self) -> bool:
+        """Nothing to mend."""
+        return self.exit_code == Exit.OK
+
+
+def examine(manifest: Manifest, environment: Environment, secrets: Secrets) -> Iterator[Finding]:
+    """Each finding as it is made."""
+    yield _airflow()
+    if airflow_env.installed_version() is not None:
+        yield from _providers(manifest)
+        yield _home(environment)
+        yield from _dags(manifest)
+    reachable = set()
+    for name in manifest.stores:
+        finding = _store(manifest, secrets, name)
+        if finding.ok:
+            reachable.add(name)
+        yield finding
+    if reachable == set(manifest.stores):  # else every secret of that store would be told of again
+        yield from _secrets(manifest, secrets)
+
+
+def worst(findings: list[Finding]) -> Exit:
+    """The exit code that speaks for all: Airflow, then stores, then the rest."""
+    return max((finding.exit_code for finding in findings), default=Exit.OK)
+
+
+def _airflow() -> Finding:
+    found = airflow_env.installed_version()
+    if found is None:
+        return Finding("airflow", "not installed", "pip install 'airflow-bootstrap[airflow]'", Exit.AIRFLOW)
+    if tuple(int(part) for part in found.split(".")[:2]) < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        return Finding("airflow", f"{found} is too old", f"pip install 'apache-airflow>={wanted}'", Exit.AIRFLOW)
+    return Finding("airflow", found)
+
+
+def _providers(manifest: Manifest) -> Iterator[Finding]:
+    missing = {package_missing_for(manifest, spec) for specs in manifest.checks.values() for spec in specs} - {None}
+    if manifest.backend is not None:
+        kind = manifest.stores[manifest.backend.store].kind
+        if kind in {"vault", "embedded"} and HASHICORP not in airflow_env.providers().values():
+            missing.add(HASHICORP)
+    named = sorted(str(package) for package in missing)
+    if named:
+        yield Finding("providers", f"not installed: {', '.join(named)}", f"pip install {' '.join(named)}", Exit.AIRFLOW)
+    else:
+        yield Finding("providers", "all installed")
+
+
+def _home(environment: Environment) -> Finding:
+    database = environment.home / "airflow.db"
+    if not environment.initialised:
+        return Finding("home", f"{environment.home} (up creates it)")
+    if environment.keeps_own_database and not database.exists() and _says_sqlite(environment.config, database):
+        fix = f"AIRFLOW_HOME={environment.home} airflow db migrate"
+        return Finding("home", f"{environment.home} has no database", fix, Exit.AIRFLOW)
+    return Finding("home", str(environment.home))
+
+
+def _says_sqlite(config: Path, database: Path) -> bool:
+    return f"sqlite:///{database}" in config.read_text(encoding="utf-8", errors="replace")
+
+
+def _dags(manifest: Manifest) -> Iterator[Finding]:
+    if manifest.airflow.dags is not None:
+        folder = manifest.folder / manifest.airflow.dags
+        if folder.is_dir():
+            yield Finding("dags", str(folder))
+        else:
+            yield Finding("dags", f"there is no folder {folder}", f"mkdir -p {folder}", Exit.FAILED)
+
+
+def _store(manifest: Manifest, secrets: Secrets, name: str) -> Finding:
+    subject = f"store {name}"
+    if manifest.stores[name].kind == "embedded" and openbao.find_binary() is None:
+        return Finding(subject, "there is no `bao` to run it", openbao.INSTALL_HINT, Exit.STORE)
+    try:
+        return Finding(subject, secrets.store(name).ping())
+    except StoreError as err:
+        return _failed(subject, err)
+
+
+def _secrets(manifest: Manifest, secrets: Secrets) -> Iterator[Finding]:
+    resolved = resolve_all(manifest, secrets, manifest.connections)
+    errors = [item for item in resolved.values() if isinstance(item, StoreError)]
+    yield from (_failed("secret", err) for err in errors)
+    if resolved and not errors:
+        yield Finding("secrets", f"all there, for {len(resolved)} connections")
+
+
+def _failed(subject: str, err: BootstrapError) -> Finding:
+    return Finding(subject, err.message.removeprefix(f"{subject}: "), err.hint, err.exit_code)

@@ -1,0 +1,54 @@
+"""The manifest's JSON Schema, put together from the models of every store, check and target there is."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from bootstrap import checks, stores, targets
+from bootstrap.manifest import ConnectionSpec, Top
+
+_TEMPLATE = "#/$defs/{model}"
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema, draft 2020-12."""
+    kinds = {kind: _module(stores.KINDS, kind).Options for kind in stores.KINDS.names()}
+    params = {name: _module(checks.KINDS, name).Params for name in checks.KINDS.names()}
+    models = [Top, ConnectionSpec, *kinds.values(), *params.values()]
+    refs, document = models_json_schema([(model, "validation") for model in models], ref_template=_TEMPLATE)
+    names = {model: refs[model, "validation"] for model in models}
+    result: dict[str, Any] = document["$defs"].pop(names[Top]["$ref"].rpartition("/")[2])
+    result["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    result["title"] = "bootstrap.yaml"
+    result["$defs"] = document["$defs"]
+    fields = result["properties"]
+    fields["stores"] = _mapping({"oneOf": [names[kinds[kind]] for kind in kinds]})
+    fields["connections"] = _mapping(names[ConnectionSpec])
+    fields["register"]["items"] = {"enum": targets.KINDS.names()}
+    spec = result["$defs"][names[ConnectionSpec]["$ref"].rpartition("/")[2]]
+    spec["properties"]["checks"] = {"type": "array", "items": _check({name: names[params[name]] for name in params})}
+    return result
+
+
+def schema_text() -> str:
+    """The schema as JSON."""
+    return json.dumps(schema(), indent=2) + "\n"
+
+
+def _module(registry: Any, name: str) -> Any:
+    return registry.find(name)
+
+
+def _mapping(values: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": values}
+
+
+def _check(params: dict[str, Any]) -> dict[str, Any]:
+    named = [
+        {"type": "object", "properties": {name: ref}, "required": [name], "additionalProperties": False}
+        for name, ref in params.items()
+    ]
+    return {"anyOf": [{"enum": list(params)}, *named]}

@@ -1,0 +1,1 @@
+"""Proving connections: the static DAG, the runner, the verdict, the diagnosis, the report."""

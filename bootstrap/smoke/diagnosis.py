@@ -1,0 +1,126 @@
+"""From an exception to one of the causes that a user can act on."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from bootstrap.checks.base import Cause, CauseName, StepName
+
+_AUTH_STEPS: tuple[CauseName, ...] = ("auth",)
+_BY_STATUS: dict[int, CauseName] = {401: "auth", 403: "permission", 404: "not_found", 407: "auth", 408: "timeout"}
+_BY_TEXT: tuple[tuple[str, CauseName], ...] = (  # for hooks that return only a message
+    (r"\b401\b|unauthorized|InvalidClientTokenId|SignatureDoesNotMatch|authentication failed|invalid_grant", "auth"),
+    (r"login failed|access denied for user|invalid credentials|ExpiredToken|AuthFailure", "auth"),
+    (r"\b403\b|forbidden|AccessDenied|permission denied", "permission"),
+    (r"\b404\b|does not exist|NoSuchBucket|ResourceNotFound", "not_found"),
+    (r"connection refused", "connection_refused"),
+    (r"name or service not known|could not translate host name|name resolution", "dns"),
+    (r"certificate verify failed|\bSSL\b", "tls"),
+    (r"timed? ?out", "timeout"),
+)
+HINTS: dict[CauseName, str] = {
+    "secret_missing": "airflow-bootstrap register",
+    "secret_malformed": "airflow-bootstrap register writes it anew; airflow-bootstrap plan shows what differs",
+    "store_unreachable": "start or unseal the store; airflow-bootstrap doctor shows its state",
+    "store_denied": "check Airflow's own credential for the store and its policy; airflow-bootstrap render writes it",
+    "provider_missing": "pip install the provider",
+    "dns": "correct the connection's host",
+    "connection_refused": "start the server, or correct the connection's host and port",
+    "tls": "trust the server's CA, or renew its certificate",
+    "unreachable": "check the network between this machine and the host",
+    "auth": "put the right secret into the store (store put), then airflow-bootstrap register",
+    "permission": "grant the login what this check needs",
+    "not_found": "create the resource, or correct its name in the manifest",
+    "timeout": "see whether the server is stuck, or allow more with --timeout",
+    "check_error": "run it by hand: airflow-bootstrap smoke --show-command",
+}
+
+
+class Diagnosed(Exception):
+    """A failure whose cause is known where it happens."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause.message)
+        self.cause = cause
+
+
+def diagnose(error: BaseException, module: Any) -> Cause:
+    """The cause of a failed step. The check's own knowledge goes first, then what is common to all systems."""
+    special: Callable[[BaseException], Cause | None] = getattr(module, "cause", lambda _: None)
+    for link in chain(error):
+        if isinstance(link, Diagnosed):
+            return link.cause
+        if found := special(link) or _common(link):
+            return Cause(found.name, found.message or summary(link))
+    for link in chain(error):
+        if found := _by_text(str(link)):
+            return Cause(found, summary(link))
+    return Cause("check_error", summary(error))
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it came from, outermost first."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def summary(error: BaseException) -> str:
+    """The first line of an error's text, or its type."""
+    lines = str(error).strip().splitlines()
+    return lines[0].strip() if lines else type(error).__name__
+
+
+def step_of(cause: CauseName, current: StepName, proven: tuple[StepName, ...]) -> StepName:
+    """Which of the steps that one request proves has failed, judged by the cause."""
+    if cause in _AUTH_STEPS and "authenticate" in proven:
+        return "authenticate"
+    return current
+
+
+def _common(error: BaseException) -> Cause | None:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(status, int) and status >= 400:  # noqa: PLR2004
+        return Cause(_BY_STATUS.get(status, "check_error"))
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("airflow.providers"):
+        return Cause("provider_missing")
+    by_type: tuple[tuple[type[BaseException], CauseName], ...] = (
+        (socket.gaierror, "dns"),
+        (ConnectionRefusedError, "connection_refused"),
+        (ssl.SSLError, "tls"),
+        (TimeoutError, "timeout"),
+    )
+    return next((Cause(name) for kind, name in by_type if isinstance(error, kind)), None)
+
+
+def _by_text(text: str) -> CauseName | None:
+    return next((name for pattern, name in _BY_TEXT if re.search(pattern, text, re.IGNORECASE)), None)
+
+
+_DENIED = {"Forbidden", "Unauthorized", "InvalidRequest", "PermissionDenied", "Unauthenticated", "DefaultCredentialsError"}
+
+
+def store_cause(error: BaseException, label: str) -> Cause:
+    """Why Airflow's secrets backend failed: the store refused, or could not be asked. Names are hvac's and google's."""
+    for link in chain(error):
+        if type(link).__name__ in _DENIED or "Vault Authentication Error" in str(link):
+            return Cause("store_denied", f"{label}: the store refused Airflow's credential: {summary(link)}")
+        if isinstance(link, FileNotFoundError | PermissionError):
+            return Cause("store_denied", f"{label}: can't read Airflow's credential: {summary(link)}")
+    return Cause("store_unreachable", f"{label}: {_store_summary(error)}")
+
+
+def _store_summary(error: BaseException) -> str:
+    for link in chain(error):
+        if "sealed" in str(link).lower():
+            return "the store is sealed"
+        if isinstance(link, ConnectionRefusedError):
+            return "the store refuses connections"
+    return f"the store can't be asked: {summary(error)}"

@@ -1,0 +1,60 @@
+"""What a task writes of its own work: the proof that it ran, in this run, and how far it came.
+
+JSON lines: `{"nonce": …, "step": …, "status": "started|passed|failed|skipped", "seconds": …, …}`, and as the last one,
+written when Airflow has recorded that state, `{"nonce": …, "outcome": "success"}`. A line without this run's nonce
+counts for nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bootstrap.secret import redact_value
+
+VARIABLE = "AIRFLOW_BOOTSTRAP_RECEIPT"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Where the receipt of one check goes; `file` of None (a task run by hand): nowhere."""
+
+    run_id: str
+    nonce: str
+    file: Path | None
+
+    @classmethod
+    def of_this_process(cls) -> Receipt:
+        """The receipt that the runner asked for through the environment."""
+        told = json.loads(os.environ.get(VARIABLE) or "{}")
+        file = Path(told["file"]) if "file" in told else None
+        return cls(run_id=told.get("run_id", f"by-hand-{os.getpid()}"), nonce=told.get("nonce", ""), file=file)
+
+    def as_environment(self) -> dict[str, str]:
+        """The variable through which a child learns of this receipt. The nonce proves freshness; it protects nothing."""
+        return {VARIABLE: json.dumps({"run_id": self.run_id, "nonce": self.nonce, "file": str(self.file)})}
+
+    def write(self, **entry: Any) -> None:
+        """Append one line, redacted, and get it to the disk before anything else happens."""
+        if self.file is None:
+            return
+        line = json.dumps({"nonce": self.nonce, **{key: redact_value(value) for key, value in entry.items()}})
+        descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def read(self) -> Iterator[Mapping[str, Any]]:
+        """The lines of this run; a line cut short by a kill is left out."""
+        if self.file is None or not self.file.exists():
+            return
+        for line in self.file.read_text(encoding="utf-8").splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if entry.get("nonce") == self.nonce:
+                yield entry

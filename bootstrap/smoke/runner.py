@@ -1,0 +1,128 @@
+"""Runs checks: one process of `airflow tasks test` each, some at a time, each with a deadline."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from bootstrap.airflow_env import Environment
+from bootstrap.secret import Secret
+from bootstrap.smoke.dag import DAG_ID
+from bootstrap.smoke.scratch import Job
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is left of one check's process.
+
+    `receipt` are the lines that the task wrote with this run's nonce; `output` the end of what the process printed;
+    `seconds` from its start to its end.
+    """
+
+    check_id: str
+    exit_code: int | None  # None: killed at the deadline
+    receipt: tuple[Mapping[str, Any], ...]
+    output: str
+    seconds: float
+
+
+class Runner(Protocol):
+    """A way to run checks."""
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        """Every job's outcome, as they come."""
+        ...
+
+
+@dataclass
+class IsolatedRunner:
+    """A plain `airflow tasks test` process for each check.
+
+    `credentials` are variables that Airflow needs and that no process list may show; `timeout` is in seconds.
+    """
+
+    environment: Environment
+    credentials: Mapping[str, Secret]
+    parallel: int
+    timeout: float
+    _running: set[int] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        """Every job's outcome, as they come. Leaving the iterator early kills what still runs."""
+        with ThreadPoolExecutor(max_workers=self.parallel) as pool:
+            waiting = [pool.submit(self._run, job) for job in jobs]
+            try:
+                for done in as_completed(waiting):
+                    yield done.result()
+            finally:
+                self._cancelled.set()
+                for item in waiting:
+                    item.cancel()
+                self._kill_all()
+
+    def _run(self, job: Job) -> Outcome:
+        started = time.monotonic()
+        log = job.folder / "output"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "bootstrap.smoke.child", *command(job.check_id, job.logical_date)],
+                env=self.environment.child(**job.variables),
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd=job.folder,
+            )
+            with self._lock:
+                self._running.add(process.pid)
+            if self._cancelled.is_set():
+                _kill(process.pid)
+            exit_code = self._wait(process)
+        return Outcome(
+            check_id=job.check_id,
+            exit_code=exit_code,
+            receipt=tuple(job.receipt.read()),
+            output=log.read_text(errors="replace")[-20_000:],
+            seconds=round(time.monotonic() - started, 3),
+        )
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> int | None:
+        variables = {name: value.reveal() for name, value in self.credentials.items()}
+        try:
+            process.communicate(json.dumps(variables).encode(), timeout=self.timeout)
+        except subprocess.TimeoutExpired:
+            _kill(process.pid)
+            process.wait()
+            return None
+        finally:
+            _kill(process.pid)  # what the check itself started and left behind
+            with self._lock:
+                self._running.discard(process.pid)
+        return process.returncode
+
+    def _kill_all(self) -> None:
+        with self._lock:
+            for pid in self._running:
+                _kill(pid)
+
+
+def command(check_id: str, logical_date: str) -> list[str]:
+    """The arguments of `airflow` that run one check."""
+    return ["tasks", "test", DAG_ID, check_id, logical_date]
+
+
+def _kill(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)

@@ -1,0 +1,116 @@
+"""The truth about a check, from what is left of it. Pure: no process, no file, no Airflow."""
+
+from __future__ import annotations
+
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from bootstrap import checks
+from bootstrap.checks.base import CauseName, StepName
+from bootstrap.manifest import CheckSpec
+from bootstrap.secret import redact
+from bootstrap.smoke.diagnosis import HINTS
+from bootstrap.smoke.runner import Outcome
+
+Status = Literal["passed", "failed", "skipped"]
+_ORDER: tuple[StepName, ...] = get_args(StepName)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a check; seconds are wall time inside the task."""
+
+    name: StepName
+    status: Status
+    seconds: float
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """A check as the report shows it; `cause`, `message` and `hint` are empty when it passed."""
+
+    id: str
+    connection: str
+    check: str
+    status: Literal["passed", "failed"]
+    steps: tuple[Step, ...]
+    seconds: float
+    cause: CauseName | None = None
+    message: str = ""
+    hint: str = ""
+
+
+def judge(spec: CheckSpec, outcome: Outcome, timeout: float) -> CheckResult:
+    """Passed means: exit code 0, and a receipt of this run for the state `success`. Anything else is a failure."""
+    steps = _steps(outcome)
+    succeeded = any(entry.get("outcome") == "success" for entry in outcome.receipt)
+    if succeeded and outcome.exit_code == 0 and not any(step.status == "failed" for step in steps):
+        return _result(spec, "passed", steps)
+    failure = next((entry for entry in outcome.receipt if entry.get("status") == "failed"), None)
+    if failure is not None:
+        return failed(spec, failure["cause"], failure.get("message", ""), steps)
+    name = _unfinished(outcome) or "resolve"
+    steps = tuple(step for step in steps if step.name != name)
+    steps += (Step(name, "failed", max(0.0, outcome.seconds - sum(step.seconds for step in steps))),)
+    if outcome.exit_code is None:
+        return failed(spec, "timeout", f"no end of `{name}` within {timeout:g} s", steps)
+    return failed(spec, "check_error", _last_words(outcome, succeeded=succeeded), steps)
+
+
+def failed(spec: CheckSpec, cause: CauseName, message: str, steps: tuple[Step, ...] = (), hint: str = "") -> CheckResult:
+    """A failed check with the next step for its cause."""
+    return _result(spec, "failed", steps, cause=cause, message=redact(message), hint=hint or _hint(spec, cause))
+
+
+def _result(spec: CheckSpec, status: Literal["passed", "failed"], steps: tuple[Step, ...], **more: Any) -> CheckResult:
+    ordered = tuple(sorted(steps, key=lambda step: _ORDER.index(step.name)))
+    return CheckResult(
+        id=spec.id,
+        connection=spec.connection,
+        check=spec.name,
+        status=status,
+        steps=ordered,
+        seconds=round(sum(step.seconds for step in ordered), 3),
+        **more,
+    )
+
+
+def _steps(outcome: Outcome) -> tuple[Step, ...]:
+    ended: dict[StepName, Step] = {}
+    for entry in outcome.receipt:
+        if "step" in entry and entry["status"] != "started":
+            ended[entry["step"]] = Step(entry["step"], entry["status"], entry["seconds"], entry.get("detail", ""))
+    return tuple(ended.values())
+
+
+def _unfinished(outcome: Outcome) -> StepName | None:
+    """The step that began and never ended."""
+    open_step: StepName | None = None
+    for entry in outcome.receipt:
+        if "step" in entry:
+            open_step = entry["step"] if entry["status"] == "started" else None
+    return open_step
+
+
+def _last_words(outcome: Outcome, *, succeeded: bool) -> str:
+    if succeeded:
+        return f"the task succeeded, but its process ended with exit code {outcome.exit_code}"
+    lines = [line.strip() for line in redact(outcome.output).splitlines() if line.strip()]
+    said = lines[-1][-300:] if lines else "nothing"
+    return f"Airflow did not run the task (exit code {outcome.exit_code}); its last line: {said}"
+
+
+def _hint(spec: CheckSpec, cause: CauseName) -> str:
+    module: Any = checks.KINDS.find(spec.name)
+    if cause == "permission" and module.PERMISSIONS:
+        return f"{HINTS[cause]}: {', '.join(module.PERMISSIONS)}"
+    if cause == "check_error":
+        return f"{HINTS[cause]} {spec.id}"
+    return HINTS[cause]
+
+
+def missing_provider(spec: CheckSpec, package: str) -> CheckResult:
+    """The result of a check whose provider isn't installed: it isn't run at all."""
+    return failed(spec, "provider_missing", f"{package} is not installed", hint=f"pip install {package}")

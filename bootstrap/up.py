@@ -1,0 +1,128 @@
+"""The main job: doctor → render → register → smoke, one report, one exit code."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from bootstrap import airflow_cfg, airflow_env, doctor
+from bootstrap.airflow_env import Environment
+from bootstrap.checklist import Row, check_line, check_row
+from bootstrap.desired import Secrets
+from bootstrap.drift import Drift
+from bootstrap.errors import AirflowError, BootstrapError, Exit
+from bootstrap.manifest import Manifest
+from bootstrap.plan import plan
+from bootstrap.smoke.report import Report
+from bootstrap.smoke.run import Settings, require_airflow, select, smoke
+
+
+@dataclass
+class Progress:
+    """What has been done so far; stays true when a stage raises."""
+
+    say: Callable[[str], None]
+    rows: list[Row] = field(default_factory=list)
+    changed: bool = False
+    report: Report | None = None
+    stopped: BootstrapError | None = None
+
+    @property
+    def exit_code(self) -> Exit:
+        """Of the stage that failed, else of smoke."""
+        if self.stopped is not None:
+            return self.stopped.exit_code
+        return self.report.exit_code if self.report else Exit.FAILED
+
+
+@dataclass(frozen=True)
+class Job:
+    """What `up` works with."""
+
+    manifest: Manifest
+    environment: Environment
+    secrets: Secrets
+    settings: Settings
+
+
+def up(job: Job, progress: Progress) -> None:
+    """Run the stages; the first that fails is the last."""
+    for name, stage in (("doctor", _doctor), ("render", _render), ("register", _register), ("smoke", _smoke)):
+        progress.say(f"{name} …")
+        began = time.monotonic()
+        before = len(progress.rows)
+        try:
+            for row in stage(job, progress):
+                progress.rows.append(row)
+        except BootstrapError as err:
+            progress.stopped = err
+            progress.rows.append(Row(name, "", "", err.message.splitlines()[0], "failed", time.monotonic() - began))
+            return
+        if len(progress.rows) == before:
+            progress.rows.append(Row(name, "", "", "nothing to do"))
+
+
+def _doctor(job: Job, _progress: Progress) -> Iterator[Row]:
+    findings = []
+    for finding in doctor.examine(job.manifest, job.environment, job.secrets):
+        findings.append(finding)
+        yield Row("doctor", finding.subject, "", finding.message, "ok" if finding.ok else "failed")
+    wrong = [finding for finding in findings if not finding.ok]
+    if wrong:
+        err = BootstrapError(f"{len(wrong)} of {len(findings)} things are missing", "; ".join(item.fix for item in wrong))
+        err.exit_code = doctor.worst(findings)
+        raise err
+
+
+def _render(job: Job, progress: Progress) -> Iterator[Row]:
+    began = time.monotonic()
+    if airflow_env.prepare_home(job.environment):
+        progress.changed = True
+        home = f"{job.environment.home} created"
+        yield Row("render", "airflow home", "", home, "changed", time.monotonic() - began)
+    if job.manifest.backend is None:
+        return
+    began = time.monotonic()
+    backend = airflow_cfg.airflow_backend(job.manifest)
+    rendering = airflow_cfg.render(backend, job.environment.config)
+    if not rendering.changed:
+        yield Row("render", "airflow.cfg", "", "nothing to change")
+        return
+    progress.changed = True
+    airflow_cfg.write(rendering)
+    read = airflow_env.read_back(job.environment)
+    if read != (backend.backend_class, dict(backend.kwargs)):
+        raise AirflowError(f"Airflow reads other values from {rendering.file} than were written", "report this as a bug")
+    for advice in backend.advice:
+        progress.say(advice)
+    yield Row("render", "airflow.cfg", "", "written, read back by Airflow", "changed", time.monotonic() - began)
+
+
+def _register(job: Job, progress: Progress) -> Iterator[Row]:
+    for target in job.manifest.register:
+        began = time.monotonic()
+        for applied in plan(job.manifest, job.secrets, target).apply():
+            seconds, began = time.monotonic() - began, time.monotonic()
+            if applied.error is not None:
+                raise applied.error
+            unchanged = applied.action == "unchanged"
+            progress.changed |= not unchanged
+            detail = f"{'unchanged' if unchanged else applied.action + 'd'} at {applied.where}"
+            yield Row("register", applied.conn_id, "", detail, "ok" if unchanged else "changed", seconds)
+
+
+def _smoke(job: Job, progress: Progress) -> Iterator[Row]:
+    require_airflow(job.environment)
+    if not progress.changed:
+        progress.say("nothing to change")
+    chosen = select(job.manifest, [])
+    progress.report = smoke(
+        job.manifest,
+        job.environment,
+        chosen,
+        job.settings,
+        drift=Drift(),  # it has just been rendered and registered
+        on_result=lambda result, done: progress.say(check_line(result, done, len(chosen))),
+    )
+    yield from map(check_row, progress.report.checks)
