@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bootstrap import stores
 from bootstrap.connection import sensitive_texts
 from bootstrap.errors import AirflowError, ManifestError
-from bootstrap.files import PRIVATE_FILE, file_mode, locked, write_atomic
+from bootstrap.files import PRIVATE_FILE, file_mode, write_atomic
 from bootstrap.manifest import Manifest
 from bootstrap.secret import remember
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
@@ -89,10 +89,9 @@ def write(rendering: Rendering) -> None:
     file = rendering.file
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with locked(file.with_name(f".{file.name}.lock"), timeout=10, busy=f"another process is writing {file}"):
-            if _read(file) != rendering.before:
-                raise AirflowError(f"{file} was changed meanwhile", "run this again")
-            write_atomic(file, rendering.after, mode=file_mode(file, PRIVATE_FILE))
+        if _read(file) != rendering.before:
+            raise AirflowError(f"{file} was changed meanwhile", "run this again")
+        write_atomic(file, rendering.after, mode=file_mode(file, PRIVATE_FILE))
     except OSError as err:
         raise AirflowError(f"can't write {file}: {err.strerror}", "check the permissions of the file and its folder") from err
 
@@ -148,7 +147,9 @@ def _managed(fresh: str, file: Path) -> Mapping[str, Mapping[str, str]]:
 
 
 def _parsed(text: str, file: Path) -> ConfigUpdater:
-    from configupdater import ConfigUpdater, Error
+    from configparser import Error
+
+    from configupdater import ConfigUpdater
 
     updater = ConfigUpdater(strict=False)
     try:

@@ -17,7 +17,7 @@ _BY_TEXT: tuple[tuple[str, CauseName], ...] = (  # for hooks that return only a 
     (r"login failed|access denied for user|invalid credentials|ExpiredToken|AuthFailure", "auth"),
     (r"\b403\b|forbidden|AccessDenied|permission denied", "permission"),
     (r"\b404\b|does not exist|NoSuchBucket|ResourceNotFound", "not_found"),
-    (r"connection refused", "connection_refused"),
+    (r"connection refused|could not connect to the endpoint", "connection_refused"),
     (r"name or service not known|could not translate host name|name resolution", "dns"),
     (r"certificate verify failed|\bSSL\b", "tls"),
     (r"timed? ?out", "timeout"),

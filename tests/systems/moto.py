@@ -77,6 +77,7 @@ def start(folder: Path) -> Moto:
 
 def stop(folder: Path) -> None:
     """End the server of `folder`, if it runs."""
+    folder = folder.resolve()
     if _state_file(folder).exists():
         with _locked(folder):
             _server(folder, _state(folder).port).stop()
@@ -85,11 +86,10 @@ def stop(folder: Path) -> None:
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Moto]:
     """Run a server for a while."""
-    moto = start(folder)
     try:
-        yield moto
+        yield start(folder)
     finally:
-        moto.stop()
+        stop(folder)
 
 
 def _running(folder: Path) -> _State | None:

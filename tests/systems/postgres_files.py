@@ -63,9 +63,12 @@ def own(folder: Path) -> Path:
 
 
 def socket_folder(below: Path) -> Path:
-    """Make the private folder of the Unix socket: `below`/socket, or one in /tmp if too long."""
+    """Make the private folder of the Unix socket: `below`/socket, or else one in /tmp.
+
+    A long path doesn't fit into a socket's address, and to psql a comma separates hosts.
+    """
     wanted = below / "socket"
-    if len(os.fsencode(wanted)) > _SOCKET_FOLDER_BYTES:
+    if len(os.fsencode(wanted)) > _SOCKET_FOLDER_BYTES or "," in str(wanted):
         wanted = Path(tempfile.mkdtemp(prefix="airflow-bootstrap-", dir="/tmp"))
     return own(wanted)
 

@@ -89,7 +89,7 @@ def start_detached(
     """Start `argv` in a session of its own and return its pid.
 
     Its output is appended to `log`, its pid is in `pid_file` before it runs; both are 0600. It runs
-    in / with umask 077, so paths in `argv` are absolute. Without `env` it gets our environment.
+    in /, so paths in `argv` are absolute. Without `env` it gets our environment.
     """
     who = account(user)
     with private(pid_file, os.O_TRUNC) as pid_out, private(log, os.O_APPEND) as log_out:
@@ -101,7 +101,6 @@ def start_detached(
             stderr=log_out,
             env=env,
             cwd="/",
-            umask=0o077,
             start_new_session=True,
             user=who.user,
             group=who.group,
