@@ -68,7 +68,9 @@ class Rendering:
 def airflow_backend(manifest: Manifest) -> AirflowBackend:
     """How Airflow reads the manifest's backend store. Raises ManifestError where there is none; StoreError."""
     if manifest.backend is None:
-        raise ManifestError(f"{manifest.file}: there is no `backend:`, so there is nothing to render", "add one; see the README")
+        raise ManifestError(
+            f"{manifest.file}: there is no `backend:`, so there is nothing to render", "add one; see the README"
+        )
     spec = manifest.stores[manifest.backend.store]
     module = stores.KINDS.find(spec.kind)
     paths = BackendPaths(manifest.backend.connections, manifest.backend.variables, manifest.backend.config)
@@ -93,7 +95,9 @@ def write(rendering: Rendering) -> None:
             raise AirflowError(f"{file} was changed meanwhile", "run this again")
         write_atomic(file, rendering.after, mode=file_mode(file, PRIVATE_FILE))
     except OSError as err:
-        raise AirflowError(f"can't write {file}: {err.strerror}", "check the permissions of the file and its folder") from err
+        raise AirflowError(
+            f"can't write {file}: {err.strerror}", "check the permissions of the file and its folder"
+        ) from err
 
 
 def _read(file: Path) -> str | None:
@@ -143,7 +147,9 @@ def _set(updater: ConfigUpdater, section: str, key: str, value: str) -> None:
 
 def _managed(fresh: str, file: Path) -> Mapping[str, Mapping[str, str]]:
     updater = _parsed(fresh, file)
-    return {name: {key: str(updater[name][key].value) for key in updater[name].options()} for name in updater.sections()}
+    return {
+        name: {key: str(updater[name][key].value) for key in updater[name].options()} for name in updater.sections()
+    }
 
 
 def _parsed(text: str, file: Path) -> ConfigUpdater:
@@ -156,7 +162,11 @@ def _parsed(text: str, file: Path) -> ConfigUpdater:
         updater.read_string(text, source=str(file))
     except Error as err:
         line = getattr(err, "lineno", None) or next((number for number, _ in getattr(err, "errors", [])), 1)
-        raise AirflowError(f"{file}:{line}: not a valid ini file", "mend that line; Airflow can't read it either") from err
+        raise AirflowError(
+            f"{file}:{line}: not a valid ini file", "mend that line; Airflow can't read it either"
+        ) from err
     if str(updater) != text:
-        raise AirflowError(f"{file}: can't be edited without changing other lines", "write it anew with `render -o FILE`")
+        raise AirflowError(
+            f"{file}: can't be edited without changing other lines", "write it anew with `render -o FILE`"
+        )
     return updater

@@ -216,7 +216,9 @@ def read_back(environment: Environment) -> tuple[str, Mapping[str, Any]]:
     """What Airflow's own parser reads from the rendered file: the backend and its kwargs. Raises AirflowError."""
     shadowed = sorted(name for name in environment.child() if name.startswith("AIRFLOW__SECRETS__BACKEND"))
     if shadowed:
-        raise AirflowError(f"{', '.join(shadowed)} in the environment overrides airflow.cfg", f"unset {' '.join(shadowed)}")
+        raise AirflowError(
+            f"{', '.join(shadowed)} in the environment overrides airflow.cfg", f"unset {' '.join(shadowed)}"
+        )
     lines = run_airflow(environment, "-c", _READ_BACK).strip().splitlines()
     backend, kwargs = json.loads(lines[-1])
     return str(backend), dict(kwargs)

@@ -33,7 +33,9 @@ def check_row(result: CheckResult) -> Row:
     steps = " ".join(f"{_STEP_MARKS[step.status]}{step.name}" for step in result.steps)
     detail = steps if result.status == "passed" else f"{steps}  {result.cause}"
     name = result.id.removeprefix(f"{result.connection}.")
-    return Row("smoke", result.connection, name, detail, "ok" if result.status == "passed" else "failed", result.seconds)
+    return Row(
+        "smoke", result.connection, name, detail, "ok" if result.status == "passed" else "failed", result.seconds
+    )
 
 
 def check_line(result: CheckResult, done: int, total: int) -> str:

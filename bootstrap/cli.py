@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
-    except Exception as err:  # noqa: BLE001  the boundary: what comes here is a bug of ours
+    except Exception as err:
         _console(holder).error(_bug(err))
         return Exit.BUG
 

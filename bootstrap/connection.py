@@ -153,7 +153,9 @@ def _from_uri(uri: str, where: str) -> Connection:
     except ValueError as err:
         raise Malformed(f"{where}: the URI's host or port is not valid", "percent-encode special characters") from err
     # not parts.hostname: that lower-cases
-    host = unquote(parts.netloc.rpartition("@")[2].partition("]")[0].lstrip("[") if "[" in parts.netloc else _host(parts.netloc))
+    host = unquote(
+        parts.netloc.rpartition("@")[2].partition("]")[0].lstrip("[") if "[" in parts.netloc else _host(parts.netloc)
+    )
     connection = Connection(
         conn_type=normalize(scheme),
         host=(f"{protocol}://{host}" if inner else host) or None,

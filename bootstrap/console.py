@@ -72,7 +72,9 @@ class Console:
         if self.log_format == "json":
             now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
             fields = {key: redact(value) for key, value in more.items() if value}
-            self._write(json.dumps({"time": now, "level": level, "message": redact(text), **fields}, ensure_ascii=False))
+            self._write(
+                json.dumps({"time": now, "level": level, "message": redact(text), **fields}, ensure_ascii=False)
+            )
             return
         label = f"{self._styled(level, level)}: " if level in _STYLES else ""
         self._write(label + redact(text))

@@ -85,7 +85,7 @@ class _Reader:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = self._key(key_node)
-            self.places[*path, key] = self._place(key_node)
+            self.places[(*path, key)] = self._place(key_node)
             result[key] = self.read(value_node, (*path, key))
         return result
 
@@ -131,7 +131,7 @@ def _merge(under: Any, over: Any, source: Path_, target: Path_, places: dict[Pat
         return over
     merged = dict(under)
     for key, value in over.items():
-        places[*target, key] = places[*source, key]
+        places[(*target, key)] = places[(*source, key)]
         merged[key] = _merge(under.get(key), value, (*source, key), (*target, key), places)
     return merged
 

@@ -70,7 +70,9 @@ def _port_or_reference(data: Any) -> int | Reference:
 def _with_references(data: Any) -> Any:
     """Plain data in which each {secret: …} has become a Reference."""
     if isinstance(data, dict):
-        return _reference(data) if set(data) == {"secret"} else {key: _with_references(item) for key, item in data.items()}
+        return (
+            _reference(data) if set(data) == {"secret"} else {key: _with_references(item) for key, item in data.items()}
+        )
     if isinstance(data, list):
         return [_with_references(item) for item in data]
     return data
@@ -217,7 +219,9 @@ def load(file: Path, *, profile: str | None = None, allow_plaintext: bool = Fals
 
 def _with_profile(document: Document, profile: str | None) -> Document:
     if not isinstance(document.data, dict):
-        raise ManifestError(f"{document.place(())}: a manifest is a mapping that begins with `version: 1`", "see the README")
+        raise ManifestError(
+            f"{document.place(())}: a manifest is a mapping that begins with `version: 1`", "see the README"
+        )
     if profile is None:
         return document
     known = document.data.get("profiles") or {}
@@ -355,7 +359,9 @@ def _problems(err: ValidationError, model: type[BaseModel], path: Path_) -> Iter
     for item in err.errors(include_url=False, include_input=False, include_context=False):
         where = (*path, *item["loc"])
         if item["type"] == "extra_forbidden":
-            yield _Problem(where, f"unknown key {item['loc'][-1]!r}", _nearest(item["loc"][-1], _siblings(model, item["loc"])))
+            yield _Problem(
+                where, f"unknown key {item['loc'][-1]!r}", _nearest(item["loc"][-1], _siblings(model, item["loc"]))
+            )
         elif item["type"] == "missing":
             yield _Problem(where[:-1], f"the key {item['loc'][-1]!r} is missing")
         else:

@@ -327,5 +327,3 @@ def _until(ready: Callable[[], bool], timeout: float) -> bool:
             return False
         time.sleep(0.05)
     return True
-
-

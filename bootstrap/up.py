@@ -70,7 +70,9 @@ def _doctor(job: Job, _progress: Progress) -> Iterator[Row]:
         yield Row("doctor", finding.subject, "", finding.message, "ok" if finding.ok else "failed")
     wrong = [finding for finding in findings if not finding.ok]
     if wrong:
-        err = BootstrapError(f"{len(wrong)} of {len(findings)} things are missing", "; ".join(item.fix for item in wrong))
+        err = BootstrapError(
+            f"{len(wrong)} of {len(findings)} things are missing", "; ".join(item.fix for item in wrong)
+        )
         err.exit_code = doctor.worst(findings)
         raise err
 
@@ -93,7 +95,9 @@ def _render(job: Job, progress: Progress) -> Iterator[Row]:
     airflow_cfg.write(rendering)
     read = airflow_env.read_back(job.environment)
     if read != (backend.backend_class, dict(backend.kwargs)):
-        raise AirflowError(f"Airflow reads other values from {rendering.file} than were written", "report this as a bug")
+        raise AirflowError(
+            f"Airflow reads other values from {rendering.file} than were written", "report this as a bug"
+        )
     for advice in backend.advice:
         progress.say(advice)
     yield Row("render", "airflow.cfg", "", "written, read back by Airflow", "changed", time.monotonic() - began)

@@ -13,7 +13,9 @@ from bootstrap.errors import Exit
 @click.command("render")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if the file differs.")
 @click.option("--diff", is_flag=True, help="Write nothing; print what would change, masked.")
-@click.option("-o", "--output", type=click.Path(), help="Write to this file instead of the home's airflow.cfg; - is stdout.")
+@click.option(
+    "-o", "--output", type=click.Path(), help="Write to this file instead of the home's airflow.cfg; - is stdout."
+)
 @click.pass_obj
 def command(app: App, *, check: bool, diff: bool, output: str | None) -> int:
     """Write the secrets backend into airflow.cfg and leave every other line as it is."""

@@ -14,7 +14,9 @@ from bootstrap.errors import Exit
 @click.command("smoke")
 @click.argument("selectors", nargs=-1, metavar="[SELECTOR]...")
 @click.option("--jobs", type=click.IntRange(min=1), help="Checks at a time; the number of cores if not given.")
-@click.option("--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds for each check.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds for each check."
+)
 @click.option("--json", "json_file", type=click.Path(allow_dash=True), help="Write the report here; - is stdout.")
 @click.option("--show-command", is_flag=True, help="Run nothing; print how to run the checks by hand.")
 @click.pass_obj

@@ -18,7 +18,9 @@ def command() -> None:
 
 @command.command("put")
 @click.argument("reference", metavar="STORE:PATH[#FIELD]")
-@click.option("--from-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Take the value from a file.")
+@click.option(
+    "--from-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Take the value from a file."
+)
 @click.pass_obj
 def put(app: App, *, reference: str, from_file: Path | None) -> int:
     """Store a value, read from stdin, a file or a prompt; never from the command line.

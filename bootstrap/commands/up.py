@@ -12,7 +12,9 @@ from bootstrap.commands.smoke import write_report
 
 @click.command("up")
 @click.option("--jobs", type=click.IntRange(min=1), help="Checks at a time; the number of cores if not given.")
-@click.option("--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds for each check.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds for each check."
+)
 @click.option("--json", "json_file", type=click.Path(allow_dash=True), help="Write smoke's report here; - is stdout.")
 @click.pass_obj
 def command(app: App, *, jobs: int | None, timeout: float, json_file: str | None) -> int:

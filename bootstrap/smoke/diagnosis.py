@@ -57,8 +57,8 @@ def diagnose(error: BaseException, module: Any) -> Cause:
         if found := special(link) or _common(link):
             return Cause(found.name, found.message or summary(link))
     for link in chain(error):
-        if found := _by_text(str(link)):
-            return Cause(found, summary(link))
+        if name := _by_text(str(link)):
+            return Cause(name, summary(link))
     return Cause("check_error", summary(error))
 
 
@@ -104,7 +104,14 @@ def _by_text(text: str) -> CauseName | None:
     return next((name for pattern, name in _BY_TEXT if re.search(pattern, text, re.IGNORECASE)), None)
 
 
-_DENIED = {"Forbidden", "Unauthorized", "InvalidRequest", "PermissionDenied", "Unauthenticated", "DefaultCredentialsError"}
+_DENIED = {
+    "Forbidden",
+    "Unauthorized",
+    "InvalidRequest",
+    "PermissionDenied",
+    "Unauthenticated",
+    "DefaultCredentialsError",
+}
 
 
 def store_cause(error: BaseException, label: str) -> Cause:

@@ -17,11 +17,7 @@ def reach(endpoint: Endpoint) -> str:
     where = f"{endpoint.host}:{endpoint.port}"
     if _through_proxy(endpoint):
         return f"{where} is behind a proxy"
-    try:
-        addresses = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
-    except OSError as err:
-        raise Diagnosed(Cause("dns", f"no address for host {endpoint.host}")) from err
-    with _connect(addresses, where) as connected:
+    with _connect(endpoint, where) as connected:
         if endpoint.tls:
             _handshake(connected, endpoint)
     return where
@@ -32,23 +28,17 @@ def _through_proxy(endpoint: Endpoint) -> bool:
     return scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(endpoint.host)
 
 
-def _connect(addresses: list[tuple[object, ...]], where: str) -> socket.socket:
-    failure: OSError | None = None
-    for family, kind, protocol, _, address in addresses:
-        candidate = socket.socket(family, kind, protocol)  # type: ignore[arg-type]  # as getaddrinfo returned them
-        candidate.settimeout(TIMEOUT)
-        try:
-            candidate.connect(address)
-        except OSError as err:
-            candidate.close()
-            failure = err
-        else:
-            return candidate
-    if isinstance(failure, ConnectionRefusedError):
-        raise Diagnosed(Cause("connection_refused", f"{where} refuses connections")) from failure
-    if isinstance(failure, TimeoutError):
-        raise Diagnosed(Cause("timeout", f"{where} did not answer within {TIMEOUT:.0f} s")) from failure
-    raise Diagnosed(Cause("unreachable", f"{where} can't be reached: {failure}")) from failure
+def _connect(endpoint: Endpoint, where: str) -> socket.socket:
+    try:
+        return socket.create_connection((endpoint.host, endpoint.port), timeout=TIMEOUT)
+    except (socket.gaierror, UnicodeError) as err:  # UnicodeError: a name that IDNA can't encode
+        raise Diagnosed(Cause("dns", f"no address for host {endpoint.host}")) from err
+    except ConnectionRefusedError as err:
+        raise Diagnosed(Cause("connection_refused", f"{where} refuses connections")) from err
+    except TimeoutError as err:
+        raise Diagnosed(Cause("timeout", f"{where} did not answer within {TIMEOUT:.0f} s")) from err
+    except OSError as err:
+        raise Diagnosed(Cause("unreachable", f"{where} can't be reached: {err}")) from err
 
 
 def _handshake(connected: socket.socket, endpoint: Endpoint) -> None:

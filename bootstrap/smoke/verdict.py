@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -59,7 +58,9 @@ def judge(spec: CheckSpec, outcome: Outcome, timeout: float) -> CheckResult:
     return failed(spec, "check_error", _last_words(outcome, succeeded=succeeded), steps)
 
 
-def failed(spec: CheckSpec, cause: CauseName, message: str, steps: tuple[Step, ...] = (), hint: str = "") -> CheckResult:
+def failed(
+    spec: CheckSpec, cause: CauseName, message: str, steps: tuple[Step, ...] = (), hint: str = ""
+) -> CheckResult:
     """A failed check with the next step for its cause."""
     return _result(spec, "failed", steps, cause=cause, message=redact(message), hint=hint or _hint(spec, cause))
 

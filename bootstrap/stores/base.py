@@ -127,7 +127,9 @@ class Credential(Model):
         try:
             value = path.read_text().strip()
         except OSError as err:
-            raise Denied(f"store {store}: can't read its credential {path}: {err.strerror}", f"write it to {path}") from err
+            raise Denied(
+                f"store {store}: can't read its credential {path}: {err.strerror}", f"write it to {path}"
+            ) from err
         if not value:
             raise Denied(f"store {store}: its credential {path} is empty", f"write it to {path}")
         return value

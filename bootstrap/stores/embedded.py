@@ -8,7 +8,7 @@ from bootstrap.files import state_folder
 from bootstrap.model import Model
 from bootstrap.openbao import MOUNT, Server
 from bootstrap.stores import vault
-from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
+from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Credential
 
 
 class Options(Model):
@@ -32,6 +32,6 @@ def airflow_backend(_options: Options, paths: BackendPaths, context: Context) ->
     own = server(context)
     folders = tuple(path for path in (paths.connections, paths.variables, paths.config) if path is not None)
     token_file = own.grant_airflow(folders)
-    auth = vault.TokenAuth(method="token", token=vault.Credential(file=str(token_file)))
+    auth = vault.TokenAuth(method="token", token=Credential(file=str(token_file)))
     options = vault.Options(kind="vault", url=own.url, mount=MOUNT, auth=auth)
     return vault.airflow_backend(options, paths, context)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BACKEND_CLASS = "airflow.providers.hashicorp.secrets.vault.VaultBackend"
-TIMEOUT = 10.0  # seconds for one request
+TIMEOUT = 10  # seconds for one request
 _SECRET_ID_VARIABLE = "AIRFLOW__SECRETS__BACKEND_KWARG__SECRET_ID"  # noqa: S105  the name of a variable
 
 
@@ -75,7 +75,9 @@ class VaultStore:
             raise NotFound(f"{self.name}:{path}@{version}: a version is a number", f"store list {self.name}")
         data, metadata = self._read_v2(path, int(version) if version else None)
         if data is None:
-            raise NotFound(f"{self.name}:{path}: version {metadata['version']} was deleted", f"store put {self.name}:{path}")
+            raise NotFound(
+                f"{self.name}:{path}: version {metadata['version']} was deleted", f"store put {self.name}:{path}"
+            )
         return Stored(
             value=Secret(json.dumps(data, ensure_ascii=False)),
             version=str(metadata["version"]),
@@ -170,7 +172,9 @@ class VaultStore:
     def _legal(self, path: str) -> None:
         steps = path.split("/")
         if not all(steps) or {".", ".."} & set(steps) or any(ord(char) < 32 for char in path):  # noqa: PLR2004
-            raise NotFound(f"{self.name}:{path!r}: not a legal path", "a path is names with single slashes between them")
+            raise NotFound(
+                f"{self.name}:{path!r}: not a legal path", "a path is names with single slashes between them"
+            )
 
     @cached_property
     def _client(self) -> hvac.Client:
@@ -199,7 +203,9 @@ def translate(where: str, request: Callable[[], T], *, conflict: Conflict | None
             raise conflict from err
         raise _refused(where, err) from err
     except ValueError as err:  # hvac lets a JSON error through
-        raise Unavailable(f"{where}: the server's answer is not JSON; is this a Vault?", "check the store's url") from err
+        raise Unavailable(
+            f"{where}: the server's answer is not JSON; is this a Vault?", "check the store's url"
+        ) from err
 
 
 def _unreachable(where: str, err: Exception) -> StoreError:
@@ -223,11 +229,15 @@ def _refused(where: str, err: Any) -> StoreError:
     if isinstance(err, vault.InvalidPath):
         return NotFound(f"{where}: there is no such secret", f"store put {where.removeprefix('store ')}")
     if isinstance(err, vault.Forbidden | vault.Unauthorized):
-        return Denied(f"{where}: the store refused: {said}", "check that the credential is valid and its policy allows this")
+        return Denied(
+            f"{where}: the store refused: {said}", "check that the credential is valid and its policy allows this"
+        )
     if isinstance(err, vault.InvalidRequest) and ("secret id" in said or "role" in said or "token" in said):
         return Denied(f"{where}: the store refused the credential: {said}", "check the store's auth in the manifest")
     if isinstance(err, vault.VaultDown):
-        return Unavailable(f"{where}: the server is {'sealed' if 'sealed' in said else 'down'}: {said}", "unseal or start it")
+        return Unavailable(
+            f"{where}: the server is {'sealed' if 'sealed' in said else 'down'}: {said}", "unseal or start it"
+        )
     return Unavailable(f"{where}: the server failed: {said}", "look at the server's log")
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bootstrap import connection
+from bootstrap.desired import Secrets
 from bootstrap.errors import Malformed, ManifestError, NotFound, StoreError
 from bootstrap.manifest import Manifest
-from bootstrap.desired import Secrets
 from bootstrap.stores.base import Store, Stored
 from bootstrap.targets.base import Applied, Change, Registered
 
@@ -63,5 +63,7 @@ def open_target(manifest: Manifest, secrets: Secrets) -> BackendTarget:
     """The target; reads nothing yet. Raises ManifestError where Airflow doesn't look for connections."""
     backend = manifest.backend
     if backend is None or backend.connections is None:
-        raise ManifestError(f"{manifest.file}: `backend.connections` is off, so nothing can be registered there", "set a path")
+        raise ManifestError(
+            f"{manifest.file}: `backend.connections` is off, so nothing can be registered there", "set a path"
+        )
     return BackendTarget(backend.store, secrets.store(backend.store), backend.connections)
