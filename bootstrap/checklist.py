@@ -13,7 +13,7 @@ from bootstrap.smoke.verdict import CheckResult
 
 Mark = Literal["ok", "changed", "failed"]
 _SYMBOLS = {"ok": "[green]✓[/]", "changed": "[yellow]✓[/]", "failed": "[red]✗[/]", "passed": "[green]✓[/]"}
-_STEP_MARKS = {"passed": "✓", "failed": "✗", "skipped": "–"}
+_STEP_MARKS = {"passed": "✓", "failed": "✗", "skipped": "-"}
 
 
 @dataclass(frozen=True)

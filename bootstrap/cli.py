@@ -86,7 +86,7 @@ def cli(  # noqa: PLR0913  one parameter for each global option
     ctx.obj = App(file, profile, allow_plaintext=allow_plaintext, console=console)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:  # noqa: PLR0911  one return for each kind of end
     """Run the command line; return the exit code. Every error ends here."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -85,8 +85,9 @@ class _Reader:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = self._key(key_node)
-            self.places[(*path, key)] = self._place(key_node)
-            result[key] = self.read(value_node, (*path, key))
+            below = (*path, key)
+            self.places[below] = self._place(key_node)
+            result[key] = self.read(value_node, below)
         return result
 
     def _refuse_repeated_keys(self, node: yaml.MappingNode) -> None:
@@ -131,8 +132,9 @@ def _merge(under: Any, over: Any, source: Path_, target: Path_, places: dict[Pat
         return over
     merged = dict(under)
     for key, value in over.items():
-        places[(*target, key)] = places[(*source, key)]
-        merged[key] = _merge(under.get(key), value, (*source, key), (*target, key), places)
+        origin, goal = (*source, key), (*target, key)
+        places[goal] = places[origin]
+        merged[key] = _merge(under.get(key), value, origin, goal, places)
     return merged
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ class Report:
     started: datetime
     seconds: float
     checks: tuple[CheckResult, ...]
-    drift: Drift = Drift()
+    drift: Drift = field(default_factory=Drift)
     interrupted: bool = False
 
     @property

@@ -38,7 +38,7 @@ class EnvStore:
             raise NotFound(f"{self.name}:{path}: ${variable} is not set", f"export {variable}=…")
         return as_stored(os.environ[variable])
 
-    def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:
+    def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:  # noqa: ARG002  refused
         """Refused: the environment belongs to whoever started this process."""
         raise Denied(f"{self.name}:{path}: an env store is read-only", f"export {self.prefix}{path}=… instead")
 

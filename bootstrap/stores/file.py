@@ -50,7 +50,7 @@ class FileStore:
             node = node[step]
         return self._stored(path, node)
 
-    def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:
+    def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:  # noqa: ARG002  refused
         """Refused: a file store is a source that somebody else keeps."""
         raise Denied(f"{self.name}:{path}: a file store is read-only", f"edit {self.file} instead")
 
