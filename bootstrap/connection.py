@@ -7,6 +7,7 @@ characters and nested extras, are only read, in the way of `airflow.models.conne
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -18,6 +19,7 @@ from bootstrap.secret import fingerprint, is_sensitive, remember
 FIELDS = ("conn_type", "description", "host", "login", "password", "schema", "port", "extra")
 SECRET_FIELDS = ("password", "extra")
 _PORTS = range(1, 65536)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 
 
 @dataclass(frozen=True)
@@ -145,30 +147,29 @@ def _from_uri(uri: str, where: str) -> Connection:
     if not separator or not scheme:
         raise Malformed(f"{where}: neither a connection's JSON nor a URI", _EXPECTED)
     protocol, inner, after = rest.partition("://")
-    if inner and not protocol.replace("-", "").isalnum():
-        inner, after = "", rest  # "://" stands further on, in a query
+    if not _SCHEME.fullmatch(protocol):
+        protocol, inner, after = "", "", rest  # any "://" stands further on, in a query
     try:
         parts = urlsplit(f"//{after if inner else rest}")
         port = parts.port
     except ValueError as err:
         raise Malformed(f"{where}: the URI's host or port is not valid", "percent-encode special characters") from err
-    # not parts.hostname: that lower-cases
-    host = unquote(
-        parts.netloc.rpartition("@")[2].partition("]")[0].lstrip("[") if "[" in parts.netloc else _host(parts.netloc)
-    )
+    host = unquote(_host(parts.netloc))
     connection = Connection(
-        conn_type=normalize(scheme),
-        host=(f"{protocol}://{host}" if inner else host) or None,
+        conn_type=normalize(scheme.lower()),
+        host=(f"{protocol.lower()}://{host}" if inner and host else host) or None,
         login=_unquoted(parts.username),
         password=_unquoted(parts.password),
         schema=unquote(parts.path[1:]) or None,
-        port=port or None,
+        port=port_number(port, where),
     )
     return replace(connection, extra=_extra_of_query(parts.query, where))
 
 
 def _host(netloc: str) -> str:
-    return netloc.rpartition("@")[2].partition(":")[0]
+    """Like `SplitResult.hostname`, which also lower-cases."""
+    host = netloc.rpartition("@")[2]
+    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
 
 
 def _unquoted(value: str | None) -> str | None:

@@ -56,9 +56,15 @@ def resolve_all(manifest: Manifest, secrets: Secrets, conn_ids: Iterable[str]) -
         try:
             found[conn_id] = resolve(conn_id, manifest.connections[conn_id], secrets)
         except StoreError as err:
-            err.message = f"connection {conn_id}: {err.message.removeprefix(f'connection {conn_id}: ')}"
-            found[conn_id] = err
+            found[conn_id] = _about(conn_id, err)
     return found
+
+
+def _about(conn_id: str, err: StoreError) -> StoreError:
+    """The error, said of one connection; the error itself may be told to several that share a secret."""
+    named = type(err)(f"connection {conn_id}: {err.message}", err.hint)
+    named.__cause__ = err
+    return named
 
 
 def resolve(conn_id: str, spec: ConnectionSpec, secrets: Secrets) -> Connection:
@@ -74,11 +80,7 @@ def resolve(conn_id: str, spec: ConnectionSpec, secrets: Secrets) -> Connection:
 
 
 def _whole(reference: Reference, secrets: Secrets) -> Connection:
-    stored = secrets.stored(reference)
-    where = str(reference)
-    if reference.field is None and stored.fields is not None and {"conn_type", "conn_uri", "uri"} & set(stored.fields):
-        return connection.from_fields({name: value.as_public() for name, value in stored.fields.items()}, where)
-    return connection.from_text(secrets.value(reference).as_public(), where)
+    return connection.from_text(secrets.value(reference).as_public(), str(reference))
 
 
 def _from_parts(conn_id: str, spec: ConnectionSpec, secrets: Secrets) -> Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,10 +39,12 @@ class Document:
     file: Path
 
     def place(self, path: Path_) -> Place:
-        """The place of `path`, or of the nearest thing around it."""
-        while path and path not in self.places:
-            path = path[:-1]
-        return self.places.get(path, Place(self.file, 1, 1))
+        """The place of `path`, or of the nearest thing around it; a step that the file lacks (a union's tag) is passed over."""
+        found: Path_ = ()
+        for step in path:
+            if (*found, step) in self.places:
+                found = (*found, step)
+        return self.places.get(found, Place(self.file, 1, 1))
 
 
 def parse(text: str, file: Path) -> Document:
@@ -57,7 +60,10 @@ def parse(text: str, file: Path) -> Document:
     except yaml.MarkedYAMLError as err:
         mark = err.problem_mark or err.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
-        raise ManifestError(f"{place}: not valid YAML: {err.problem or err.context}") from err
+        problem = str(err.problem or err.context)
+        if problem.startswith("could not determine a constructor"):  # the rest quotes the text, e.g. a password !abc
+            raise ManifestError(f"{place}: an unknown tag", "put text in quotes") from err
+        raise ManifestError(f"{place}: not valid YAML: {problem}") from err
     except yaml.YAMLError as err:
         raise ManifestError(f"{file}:1:1: not valid YAML: {err}") from err
     return Document(data, reader.places, file)
@@ -70,17 +76,38 @@ class _Reader:
         self.loader = loader
         self.file = file
         self.places: dict[Path_, Place] = {}
+        self._looked_at: set[int] = set()  # mappings whose keys were compared, before YAML's merge brought others
+        self._inside: list[yaml.Node] = []
 
     def read(self, node: yaml.Node, path: Path_) -> Any:
         self.places.setdefault(path, self._place(node))
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node)
+        if any(node is around for around in self._inside):
+            raise ManifestError(f"{self._place(node)}: this holds an alias of itself", "write it out")
+        self._inside.append(node)
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, path)
             return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self.loader.construct_object(node)
+        finally:
+            self._inside.pop()
+
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
+        if node.tag == "tag:yaml.org,2002:timestamp":
+            return node.value  # JSON knows no dates: it stays the text that was written
+        try:
+            value = self.loader.construct_object(node)
+        except ValueError as err:  # e.g. 0x_, which looks like a number to YAML
+            raise ManifestError(f"{self._place(node)}: not a number", "put text in quotes") from err
+        if isinstance(value, bytes) or (isinstance(value, float) and not math.isfinite(value)):
+            raise ManifestError(f"{self._place(node)}: JSON knows no such value", "put text in quotes")
+        return value
 
     def _mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
-        self._refuse_repeated_keys(node)
+        if id(node) not in self._looked_at:
+            self._looked_at.add(id(node))
+            self._refuse_repeated_keys(node)
         self.loader.flatten_mapping(node)  # YAML's `<<: *anchor`: what it brings comes first, own keys win
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
@@ -101,9 +128,11 @@ class _Reader:
             seen.add(key)
 
     def _key(self, node: yaml.Node) -> str:
-        key = self.loader.construct_object(node, deep=True)
+        if not isinstance(node, yaml.ScalarNode):
+            raise ManifestError(f"{self._place(node)}: a key must be text", "put text with brackets in quotes")
+        key = self._scalar(node)
         if not isinstance(key, str):
-            raise ManifestError(f"{self._place(node)}: a key must be text, not {key!r}", f"write '{key}' in quotes")
+            raise ManifestError(f"{self._place(node)}: a key must be text", f"write '{node.value}' in quotes")
         return key
 
     def _place(self, node: yaml.Node) -> Place:

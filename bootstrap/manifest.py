@@ -45,8 +45,9 @@ def _reference(data: Any) -> Reference:
         raise ValueError(msg)
     try:
         return parse_reference(data["secret"])
-    except UsageError as err:
-        raise ValueError(err.message) from err
+    except UsageError as err:  # its message quotes the text, which may be a secret that was put here by mistake
+        msg = f"not a reference to a secret, which is {SHAPE_HELP}"
+        raise ValueError(msg) from err
 
 
 def _text_or_reference(data: Any) -> str | Reference:
@@ -224,9 +225,12 @@ def _with_profile(document: Document, profile: str | None) -> Document:
         )
     if profile is None:
         return document
-    known = document.data.get("profiles") or {}
-    if not isinstance(known, dict) or profile not in known:
+    known = document.data.get("profiles")
+    known = known if isinstance(known, dict) else {}
+    if profile not in known:
         raise UsageError(f"{document.file}: there is no profile {profile!r}", _nearest(profile, known))
+    if not isinstance(known[profile], dict):
+        raise ManifestError(f"{document.place(('profiles', profile))}: expected a mapping", "see the README")
     return overlay(document, ("profiles", profile))
 
 
@@ -337,7 +341,8 @@ class _Builder:
         if self.context["allow_plaintext"]:
             return
         for where in _find_plain_secrets({"password": spec.password, "extra": spec.extra}, path):
-            message = f"{where[-1]} is a secret in plain text"
+            name = next(step for step in reversed(where) if isinstance(step, str))
+            message = f"{name} is a secret in plain text"
             hint = f'write {{secret: "{SHAPE_HELP}"}} (or use --allow-plaintext)'
             self.problems.append(_Problem(where, message, hint))
 
@@ -356,7 +361,7 @@ class _Builder:
 
 
 def _problems(err: ValidationError, model: type[BaseModel], path: Path_) -> Iterator[_Problem]:
-    for item in err.errors(include_url=False, include_input=False, include_context=False):
+    for item in err.errors(include_url=False, include_input=False):
         where = (*path, *item["loc"])
         if item["type"] == "extra_forbidden":
             yield _Problem(
@@ -364,6 +369,14 @@ def _problems(err: ValidationError, model: type[BaseModel], path: Path_) -> Iter
             )
         elif item["type"] == "missing":
             yield _Problem(where[:-1], f"the key {item['loc'][-1]!r} is missing")
+        elif item["type"] == "union_tag_not_found":
+            yield _Problem(where, f"the key {item['ctx']['discriminator']} is missing")
+        elif item["type"] == "union_tag_invalid":
+            key, tag = item["ctx"]["discriminator"].strip("'"), item["ctx"]["tag"]
+            known = re.findall(r"'([^']*)'", item["ctx"]["expected_tags"])
+            yield _Problem((*where, key), f"unknown {key} {tag!r}", _nearest(tag, known))
+        elif item["type"] in {"dict_type", "model_type", "model_attributes_type", "mapping_type"}:
+            yield _Problem(where, "expected a mapping")
         else:
             yield _Problem(where, re.sub(r"^(Value error, |Input )", "", item["msg"]).replace("should be", "expected"))
 
@@ -416,10 +429,12 @@ def _find_references(node: Any, path: Path_) -> Iterator[tuple[Path_, Reference]
             yield from _find_references(item, (*path, index))
 
 
-def _find_plain_secrets(node: Mapping[str, Any], path: Path_, *, inside: bool = False) -> Iterator[Path_]:
-    for key, value in node.items():
-        sensitive = inside or is_sensitive(key)
-        if isinstance(value, Mapping):
-            yield from _find_plain_secrets(value, (*path, key), inside=sensitive)
-        elif sensitive and isinstance(value, str) and value:
-            yield (*path, key)
+def _find_plain_secrets(node: Any, path: Path_, *, inside: bool = False) -> Iterator[Path_]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _find_plain_secrets(value, (*path, key), inside=inside or is_sensitive(key))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _find_plain_secrets(value, (*path, index), inside=inside)
+    elif inside and isinstance(node, str) and node:
+        yield path

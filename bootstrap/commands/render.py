@@ -24,13 +24,13 @@ def command(app: App, *, check: bool, diff: bool, output: str | None) -> int:
     backend = airflow_cfg.airflow_backend(app.manifest)
     file = app.environment.config if output in (None, "-") else Path(str(output))
     rendering = airflow_cfg.render(backend, file)
-    rendering.remember_inline_secrets()
     for advice in backend.advice:
         app.console.note(advice)
     if output == "-":
         app.console.data(rendering.after)
         return Exit.OK
     if diff:
+        rendering.remember_inline_secrets()
         app.console.data(rendering.diff())
     if check:
         app.console.note(f"{file}: {'differs from the manifest' if rendering.changed else 'nothing to change'}")

@@ -7,7 +7,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import requests
 from filelock import FileLock
@@ -24,7 +24,8 @@ _REGION = "us-east-1"
 _KEYS_PER_USER = 2  # IAM's quota, which moto keeps
 _ALLOW_ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 _POLICY = json.dumps({"Version": "2012-10-17", "Statement": [_ALLOW_ALL]})
-_REQUESTS_PER_KEY = 5  # at most, in `_Iam.mint`
+_REQUESTS_PER_KEY = 5  # at most, in `_mint`
+_REFUSALS = ("InvalidClientTokenId", "SignatureDoesNotMatch")
 # How botocore finds a setting: its name in the file, its variables, its default, its type.
 _NO_PROFILE: dict[str, tuple[None, list[str], None, None]] = {"profile": (None, [], None, None)}
 
@@ -52,7 +53,7 @@ class Moto:
         where there are two, the older one is deleted.
         """
         state = _state(self.folder)
-        return _Iam(self.url, state.key_id, state.secret).mint(user)
+        return _mint(_client("iam", self.url, state.key_id, state.secret), user)
 
     def stop(self) -> None:
         """End the server, which forgets everything."""
@@ -81,6 +82,19 @@ def stop(folder: Path) -> None:
     if _state_file(folder).exists():
         with _locked(folder):
             _server(folder, _state(folder).port).stop()
+
+
+def accepts_key(url: str, key_id: str, secret: str) -> bool:
+    """Tell whether the server at `url` knows this access key; asks sts:GetCallerIdentity."""
+    from botocore.exceptions import ClientError
+
+    try:
+        _client("sts", url, key_id, secret).get_caller_identity()
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _REFUSALS:
+            return False
+        raise
+    return True
 
 
 @contextlib.contextmanager
@@ -127,7 +141,7 @@ def _with_administrator(state: _State) -> _State:
     url = _url(state.port)
     _demand_keys_after(_REQUESTS_PER_KEY, url)
     try:
-        key_id, secret = _Iam(url, "none", "none").mint("administrator")
+        key_id, secret = _mint(_client("iam", url, "none", "none"), "administrator")
     finally:
         _demand_keys_after(0, url)
     return _State(state.port, key_id, secret)
@@ -140,34 +154,32 @@ def _demand_keys_after(count: int, url: str) -> None:
     answer.raise_for_status()
 
 
-class _Iam:
-    """IAM, as whoever has the key; heeds neither the user's AWS profile nor a proxy."""
+def _mint(iam: Any, user: str) -> tuple[str, str]:
+    with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_user(UserName=user)
+    iam.put_user_policy(UserName=user, PolicyName="all", PolicyDocument=_POLICY)
+    keys = iam.list_access_keys(UserName=user)["AccessKeyMetadata"]
+    for oldest in keys[: max(0, len(keys) + 1 - _KEYS_PER_USER)]:
+        iam.delete_access_key(UserName=user, AccessKeyId=oldest["AccessKeyId"])
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    return key["AccessKeyId"], key["SecretAccessKey"]
 
-    def __init__(self, url: str, key_id: str, secret: str) -> None:
-        import boto3  # type: ignore[import-untyped]
-        import botocore.session  # type: ignore[import-untyped]
-        from botocore.config import Config  # type: ignore[import-untyped]
 
-        session = boto3.Session(botocore_session=botocore.session.Session(_NO_PROFILE))
-        self._client = session.client(
-            "iam",
-            endpoint_url=url,
-            region_name=_REGION,
-            aws_access_key_id=key_id,
-            aws_secret_access_key=secret,
-            config=Config(proxies={}, retries={"total_max_attempts": 1}),
-        )
+def _client(service: str, url: str, key_id: str, secret: str) -> Any:
+    """Return a boto3 client that heeds neither the user's AWS profile nor a proxy."""
+    import boto3
+    import botocore.session
+    from botocore.config import Config
 
-    def mint(self, user: str) -> tuple[str, str]:
-        """See `Moto.mint`."""
-        with contextlib.suppress(self._client.exceptions.EntityAlreadyExistsException):
-            self._client.create_user(UserName=user)
-        self._client.put_user_policy(UserName=user, PolicyName="all", PolicyDocument=_POLICY)
-        keys = self._client.list_access_keys(UserName=user)["AccessKeyMetadata"]
-        for oldest in keys[: max(0, len(keys) + 1 - _KEYS_PER_USER)]:
-            self._client.delete_access_key(UserName=user, AccessKeyId=oldest["AccessKeyId"])
-        key = self._client.create_access_key(UserName=user)["AccessKey"]
-        return key["AccessKeyId"], key["SecretAccessKey"]
+    session = boto3.Session(botocore_session=botocore.session.Session(_NO_PROFILE))
+    return session.client(
+        service,
+        endpoint_url=url,
+        region_name=_REGION,
+        aws_access_key_id=key_id,
+        aws_secret_access_key=secret,
+        config=Config(proxies={}, retries={"total_max_attempts": 1}),
+    )
 
 
 def _known_port(folder: Path) -> int | None:

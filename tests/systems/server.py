@@ -55,9 +55,7 @@ class Server:
 
     def start(self, ready: Callable[[int], bool], timeout: float = 30.0) -> int:
         """Start it and wait until `ready(pid)`; return its pid. Ends it if that fails."""
-        pid = start_detached(
-            self.argv, log=self.log, pid_file=self.pid_file, env=self.env, user=self.user
-        )
+        pid = start_detached(self.argv, log=self.log, pid_file=self.pid_file, env=self.env, user=self.user)
         try:
             wait_until(lambda: ready(pid), timeout, pid)
         except BaseException as error:

@@ -1,0 +1,68 @@
+# Two commands on a fresh machine with Python >= 3.10 and make: `make up` and `make test`.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+UV_VERSION := 0.13.9
+QUICKSTART := examples/quickstart/bootstrap.yaml
+RUN := $(BIN)/airflow-bootstrap -f $(QUICKSTART)
+# Each a stamp: what is installed is what the file says, and a second run has nothing to do.
+INSTALLED_UP := $(VENV)/.installed-quickstart
+INSTALLED_DEV := $(VENV)/.installed-dev
+
+.PHONY: help up down test lint types format check examples bench lock system-deps clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+up: $(INSTALLED_UP)  ## install, start the quickstart's systems, and bootstrap an Airflow that reaches them
+	@$(BIN)/python -m examples.quickstart.systems up
+	@$(RUN) up
+
+down:  ## stop what `make up` started; data stays
+	@if [ -x $(BIN)/airflow-bootstrap ]; then $(BIN)/python -m examples.quickstart.systems down; fi
+
+test: $(INSTALLED_DEV)  ## run all tests
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: $(INSTALLED_DEV)  ## check style
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(INSTALLED_DEV)  ## check types
+	@$(BIN)/mypy
+
+check: lint types  ## lint and types
+
+format: $(INSTALLED_DEV)  ## reformat
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench: $(INSTALLED_DEV)  ## measure what the README claims
+	@$(BIN)/python -m benchmarks.startup
+
+lock: $(UV)  ## compile requirements/*.txt anew from pyproject.toml
+	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
+	compile="$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate \
+	  --extra airflow --extra embedded --group quickstart pyproject.toml"; \
+	$$compile -o requirements/quickstart.txt && \
+	$$compile --group dev -c requirements/quickstart.txt -o requirements/dev.txt
+
+system-deps:  ## install the Debian packages that tests need (as root): none yet
+	@true
+
+clean: down  ## remove what the quickstart made, and .venv
+	@rm -rf $(VENV) examples/quickstart/.bootstrap examples/quickstart/.airflow examples/quickstart/.systems
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "airflow-bootstrap needs Python 3.10 or newer")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+
+$(INSTALLED_UP): requirements/quickstart.txt pyproject.toml | $(UV)
+	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/quickstart.txt
+	@$(UV) pip install -q --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+$(INSTALLED_DEV): requirements/dev.txt $(INSTALLED_UP) | $(UV)
+	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,157 @@
+"""A user's project in a folder of its own: a manifest, a home, and the real command line run in it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import FOREIGN
+
+ROOT = Path(__file__).parent.parent
+TIMEOUT = 280.0
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A secret that must be nowhere but in its store; hostile to quoting, and easy to find."""
+
+    core: str = field(default_factory=lambda: secrets.token_hex(12))
+
+    @property
+    def value(self) -> str:
+        return f'it\'s "q" %s\\ ü€ {self.core}'
+
+    def found_in(self, data: bytes) -> bool:
+        """As it is, or inside base64 at any alignment."""
+        core = self.core.encode()
+        encoded = [base64.b64encode(b"x" * shift + core)[4 * bool(shift) : -4] for shift in range(3)]
+        return any(form in data for form in (core, *encoded))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out + self.err
+
+    def json(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.out)
+        return document
+
+
+@dataclass
+class Project:
+    """A folder with a bootstrap.yaml; `home` is the user's $HOME."""
+
+    folder: Path
+    transcript: list[Result] = field(default_factory=list)
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def manifest(self) -> Path:
+        return self.folder / "work" / "bootstrap.yaml"
+
+    def write(self, manifest: str) -> None:
+        self.manifest.parent.mkdir(parents=True, exist_ok=True)
+        self.manifest.write_text(manifest)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        for folder in (self.home, self.folder / "tmp"):
+            folder.mkdir(parents=True, exist_ok=True)
+        kept = {key: value for key, value in os.environ.items() if not key.startswith((*FOREIGN, "PYTEST", "COV"))}
+        return {**kept, "HOME": str(self.home), "TMPDIR": str(self.folder / "tmp"), "PYTHONWARNINGS": "default", **more}
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+        """The command line in a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "bootstrap", "-f", str(self.manifest), *arguments],
+            env=self.environment(**environment),
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, stdin: str = "", **environment: str) -> Result:
+        process = self.start(*arguments, **environment)
+        try:
+            out, err = process.communicate(stdin.encode(), timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        result = Result(process.returncode, out.decode(), err.decode())
+        self.transcript.append(result)
+        return result
+
+    def put(self, reference: str, value: str) -> None:
+        result = self.run("store", "put", reference, stdin=value)
+        assert result.code == 0, result.text
+
+    def smoke(self, *arguments: str, **environment: str) -> tuple[int, dict[str, dict[str, Any]], Result]:
+        """Exit code, checks by id, and all that was printed."""
+        result = self.run("smoke", "--json", "-", *arguments, **environment)
+        checks = {check["id"]: check for check in result.json()["checks"]} if result.out else {}
+        return result.code, checks, result
+
+
+def leaks(folder: Path, canary: Canary, *, leave_out: Path) -> list[Path]:
+    """Files below `folder`, without the store's own storage, that hold the canary."""
+    files = (file for file in folder.rglob("*") if file.is_file() and leave_out not in file.parents)
+    return [file for file in files if canary.found_in(_content(file))]
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
+@contextmanager
+def watched_processes(canary: Canary) -> Iterator[list[str]]:
+    """Look at every process's arguments and environment all the time; yields what was found."""
+    found: list[str] = []
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.is_set():
+            for name in ("cmdline", "environ"):
+                found.extend(
+                    str(file) for file in Path("/proc").glob(f"[0-9]*/{name}") if canary.found_in(_content(file))
+                )
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        stop.set()
+        thread.join()
+
+
+def steps(check: Mapping[str, Any]) -> dict[str, str]:
+    """Each step's status."""
+    return {step["name"]: step["status"] for step in check["steps"]}

