@@ -164,7 +164,7 @@ class Server:
         self._configure()
         log = os.open(self.folder / "server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            subprocess.Popen(
+            process = subprocess.Popen(
                 ["/bin/sh", "-c", _LAUNCH, "sh", self._pid_file, _binary(), self.folder / "server.json"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -175,6 +175,7 @@ class Server:
             )
         finally:
             os.close(log)
+        process.returncode = 0  # it outlives us: Popen must not warn that nobody waits for it
         self._wait_for("answer", lambda: _health(self.url) is not None)
         if initialised:
             self._wait_for("unseal itself", lambda: _healthy(self.url))

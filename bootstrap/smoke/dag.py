@@ -15,10 +15,9 @@ from typing import Any
 from bootstrap import checks
 from bootstrap.checks.base import Run
 from bootstrap.manifest import CheckSpec, load
+from bootstrap.smoke import DAG_ID
 from bootstrap.smoke.receipt import Receipt
 from bootstrap.smoke.steps import Steps
-
-DAG_ID = "airflow_bootstrap_smoke"
 
 
 def build() -> Any:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from bootstrap.airflow_env import Environment
 from bootstrap.secret import Secret
-from bootstrap.smoke.dag import DAG_ID
+from bootstrap.smoke import DAG_ID
 from bootstrap.smoke.scratch import Job
 
 
