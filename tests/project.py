@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,10 +82,10 @@ class Project:
         kept = {key: value for key, value in os.environ.items() if not key.startswith((*FOREIGN, "PYTEST", "COV"))}
         return {**kept, "HOME": str(self.home), "TMPDIR": str(self.folder / "tmp"), "PYTHONWARNINGS": "default", **more}
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
-        """The command line in a process group of its own."""
+    def start(self, *arguments: str, before: Sequence[str] = (), **environment: str) -> subprocess.Popen[bytes]:
+        """The command line, with global options `before` the command, in a process group of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "bootstrap", "-f", str(self.manifest), *arguments],
+            [sys.executable, "-m", "bootstrap", "-f", str(self.manifest), *before, *arguments],
             env=self.environment(**environment),
             cwd=ROOT,
             stdin=subprocess.PIPE,
@@ -94,8 +94,8 @@ class Project:
             start_new_session=True,
         )
 
-    def run(self, *arguments: str, stdin: str = "", **environment: str) -> Result:
-        process = self.start(*arguments, **environment)
+    def run(self, *arguments: str, stdin: str = "", before: Sequence[str] = (), **environment: str) -> Result:
+        process = self.start(*arguments, before=before, **environment)
         try:
             out, err = process.communicate(stdin.encode(), timeout=TIMEOUT)
         except subprocess.TimeoutExpired:

@@ -53,7 +53,7 @@ class Report:
         return f"{counted}; interrupted" if self.interrupted else counted
 
     def as_json(self) -> str:
-        """The report, version 1; documented in docs/report.md."""
+        """The report, version 1."""
         document: dict[str, Any] = {
             "version": VERSION,
             "verdict": self.verdict,

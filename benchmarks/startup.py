@@ -1,0 +1,60 @@
+"""How long the everyday commands take, against `airflow version` in the same run.
+
+`make bench`. A figure is a ratio of medians; the commands take turns, so that a busy machine slows all of them alike.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROUNDS = 7
+MANIFEST = """
+version: 1
+stores: {team: {kind: vault, url: "https://vault.example.com", mount: airflow}}
+backend: {store: team}
+connections: {warehouse: {conn_type: postgres, host: db, password: {secret: "team:warehouse#password"}}}
+"""
+
+
+def main() -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "bootstrap.yaml").write_text(MANIFEST)
+        home = Path(folder, "airflow")
+        _run(folder, "-m", "airflow", "config", "list")  # Airflow writes its own airflow.cfg, the file that we edit
+        tool = ("-m", "bootstrap", "-f", str(Path(folder, "bootstrap.yaml")))
+        commands = {
+            "airflow version": ("-m", "airflow", "version"),
+            "--help": (*tool, "--help"),
+            "schema": (*tool, "schema"),
+            "render": (*tool, "render", "-o", str(home / "airflow.cfg")),
+        }
+        times: dict[str, list[float]] = {name: [] for name in commands}
+        for _ in range(ROUNDS):
+            for name, arguments in commands.items():
+                times[name].append(_run(folder, *arguments))
+    _print({name: statistics.median(values) for name, values in times.items()})
+
+
+def _run(folder: str, *arguments: str) -> float:
+    environment = {**os.environ, "AIRFLOW_HOME": str(Path(folder, "airflow")), "HOME": folder}
+    began = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], env=environment, check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
+def _print(medians: dict[str, float]) -> None:
+    base = medians.pop("airflow version")
+    print(f"airflow version: {base:.2f} s (median of {ROUNDS})")
+    for name, seconds in medians.items():
+        print(f"{name}: {seconds:.2f} s, 1/{base / seconds:.1f} of it")
+
+
+if __name__ == "__main__":
+    main()
