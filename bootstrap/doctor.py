@@ -10,6 +10,7 @@ from bootstrap import airflow_env, openbao
 from bootstrap.airflow_env import Environment
 from bootstrap.desired import Secrets, resolve_all
 from bootstrap.errors import BootstrapError, Exit, StoreError
+from bootstrap.files import shown
 from bootstrap.manifest import Manifest
 from bootstrap.smoke.run import package_missing_for
 
@@ -80,11 +81,11 @@ def _providers(manifest: Manifest) -> Iterator[Finding]:
 def _home(environment: Environment) -> Finding:
     database = environment.home / "airflow.db"
     if not environment.initialised:
-        return Finding("home", f"{environment.home} (up creates it)")
+        return Finding("home", f"{shown(environment.home)} (up creates it)")
     if environment.keeps_own_database and not database.exists() and _says_sqlite(environment.config, database):
         fix = f"AIRFLOW_HOME={environment.home} airflow db migrate"
         return Finding("home", f"{environment.home} has no database", fix, Exit.AIRFLOW)
-    return Finding("home", str(environment.home))
+    return Finding("home", shown(environment.home))
 
 
 def _says_sqlite(config: Path, database: Path) -> bool:

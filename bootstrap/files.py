@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,14 @@ from bootstrap.errors import Busy
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
+LEFTOVER_AGE = 60.0  # seconds
+
+
+def shown(path: Path) -> str:
+    """A path for people: relative where it is below the current folder."""
+    with contextlib.suppress(ValueError, OSError):
+        return str(path.absolute().relative_to(Path.cwd()))
+    return str(path)
 
 
 def write_atomic(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE) -> None:
@@ -22,6 +32,7 @@ def write_atomic(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE) 
     """
     target = path.resolve()
     data = content.encode() if isinstance(content, str) else content
+    _remove_leftovers(target)
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -34,6 +45,14 @@ def write_atomic(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE) 
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise
+
+
+def _remove_leftovers(target: Path) -> None:
+    """What a killed run left half-written; younger ones may be another process's work."""
+    for leftover in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - leftover.stat().st_mtime > LEFTOVER_AGE:
+                leftover.unlink()
 
 
 def file_mode(path: Path, default: int = PRIVATE_FILE) -> int:

@@ -12,6 +12,7 @@ from bootstrap.checklist import Row, check_line, check_row
 from bootstrap.desired import Secrets
 from bootstrap.drift import Drift
 from bootstrap.errors import AirflowError, BootstrapError, Exit
+from bootstrap.files import shown
 from bootstrap.manifest import Manifest
 from bootstrap.plan import plan
 from bootstrap.smoke.report import Report
@@ -81,7 +82,7 @@ def _render(job: Job, progress: Progress) -> Iterator[Row]:
     began = time.monotonic()
     if airflow_env.prepare_home(job.environment):
         progress.changed = True
-        home = f"{job.environment.home} created"
+        home = f"{shown(job.environment.home)} created"
         yield Row("render", "airflow home", "", home, "changed", time.monotonic() - began)
     if job.manifest.backend is None:
         return

@@ -20,6 +20,7 @@ from bootstrap.errors import Exit
 def command(app: App, *, check: bool, diff: bool, output: str | None) -> int:
     """Write the secrets backend into airflow.cfg and leave every other line as it is."""
     from bootstrap import airflow_cfg
+    from bootstrap.files import shown
 
     backend = airflow_cfg.airflow_backend(app.manifest)
     file = app.environment.config if output in (None, "-") else Path(str(output))
@@ -33,11 +34,11 @@ def command(app: App, *, check: bool, diff: bool, output: str | None) -> int:
         rendering.remember_inline_secrets()
         app.console.data(rendering.diff())
     if check:
-        app.console.note(f"{file}: {'differs from the manifest' if rendering.changed else 'nothing to change'}")
+        app.console.note(f"{shown(file)}: {'differs from the manifest' if rendering.changed else 'nothing to change'}")
         return Exit.FAILED if rendering.changed else Exit.OK
     if rendering.changed and not diff:
         with app.alone():
             airflow_cfg.write(rendering)
     if not diff:
-        app.console.note(f"{file}: {'written' if rendering.changed else 'nothing to change'}")
+        app.console.note(f"{shown(file)}: {'written' if rendering.changed else 'nothing to change'}")
     return Exit.OK
