@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bootstrap.secret import remember
+from bootstrap.smoke.receipt import VARIABLE, Receipt
+
+
+@pytest.fixture
+def receipt(tmp_path: Path) -> Receipt:
+    return Receipt(run_id="run", nonce="fresh", file=tmp_path / "receipt")
+
+
+def test_a_child_writes_what_the_parent_reads(receipt: Receipt, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, receipt.as_environment()[VARIABLE])
+    Receipt.of_this_process().write(step="access", status="passed")
+    assert [dict(line) for line in receipt.read()] == [{"nonce": "fresh", "step": "access", "status": "passed"}]
+
+
+def test_a_line_of_another_run_or_cut_short_counts_for_nothing(receipt: Receipt) -> None:
+    Receipt("run", "stale", receipt.file).write(outcome="success")
+    assert receipt.file is not None
+    with receipt.file.open("a") as file:
+        file.write('{"nonce": "fresh", "outcome": "succ')
+    assert list(receipt.read()) == []
+
+
+def test_a_receipt_holds_no_secret_and_is_private(receipt: Receipt) -> None:
+    remember("hunter2hunter2")
+    receipt.write(step="access", message="login with hunter2hunter2 failed")
+    assert receipt.file is not None
+    assert "hunter2" not in receipt.file.read_text()
+    assert receipt.file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_task_run_by_hand_needs_no_receipt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    receipt = Receipt.of_this_process()
+    receipt.write(step="access")
+    assert list(receipt.read()) == []
+    assert receipt.run_id.startswith("by-hand-")

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bootstrap.airflow_env import locate
+from bootstrap.errors import AirflowError
+from bootstrap.manifest import Manifest, load
+from bootstrap.smoke.run import package_missing_for, require_airflow, select
+
+MANIFEST = """
+version: 1
+airflow: {home: airflow}
+connections:
+  warehouse: {conn_type: postgres, host: db, checks: [postgres, hook]}
+  stock: {conn_type: postgres, host: db}
+  api: {conn_type: http, host: api}
+  odd: {conn_type: no_such_type, host: x}
+  boat: {conn_type: oracle, host: x}
+"""
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Manifest:
+    file = tmp_path / "bootstrap.yaml"
+    file.write_text(MANIFEST)
+    return load(file)
+
+
+@pytest.mark.parametrize(
+    ("selectors", "ids"),
+    [
+        ([], ["warehouse.postgres", "warehouse.hook", "stock.postgres", "api.http", "odd.hook", "boat.hook"]),
+        (["warehouse"], ["warehouse.postgres", "warehouse.hook"]),
+        (["warehouse.hook"], ["warehouse.hook"]),
+        (["postgres"], ["warehouse.postgres", "stock.postgres"]),
+        (["*ware*.p*", "api"], ["warehouse.postgres", "api.http"]),
+        (["nothing"], []),
+    ],
+)
+def test_a_selector_is_a_connection_an_id_a_check_or_a_glob(
+    manifest: Manifest, selectors: list[str], ids: list[str]
+) -> None:
+    assert [spec.id for spec in select(manifest, selectors)] == ids
+
+
+def test_a_missing_provider_is_known_before_the_run(manifest: Manifest) -> None:
+    missing = {spec.id: package_missing_for(manifest, spec) for spec in select(manifest, [])}
+    assert missing["boat.hook"] == "apache-airflow-providers-oracle"
+    assert missing["warehouse.postgres"] is None
+    assert missing["odd.hook"] is None  # nobody knows its package; Airflow will say so
+
+
+def test_smoke_without_an_airflow_home_is_an_airflow_error(manifest: Manifest) -> None:
+    with pytest.raises(AirflowError, match="there is no") as caught:
+        require_airflow(locate(manifest))
+    assert caught.value.exit_code == 4
+    assert caught.value.hint == "airflow-bootstrap up"
