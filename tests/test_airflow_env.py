@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bootstrap import airflow_env
+from bootstrap.airflow_env import Environment, locate, prepare_home, read_back, run_airflow
+from bootstrap.errors import AirflowError
+from bootstrap.manifest import Manifest, load
+
+
+def manifest(folder: Path, text: str = "version: 1\n") -> Manifest:
+    file = folder / "bootstrap.yaml"
+    file.write_text(text)
+    return load(file)
+
+
+def test_the_manifests_home_is_relative_to_the_manifest_and_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_HOME", "/elsewhere")
+    monkeypatch.setenv("AIRFLOW_CONFIG", "/elsewhere/airflow.cfg")
+    found = locate(manifest(tmp_path, "version: 1\nairflow: {home: .airflow, env: {A: b}}\n"))
+    assert (found.home, found.config) == (tmp_path / ".airflow", tmp_path / ".airflow" / "airflow.cfg")
+    assert found.child()["AIRFLOW_CONFIG"] == str(found.config)
+    assert found.child()["A"] == "b"
+
+
+def test_else_the_environments_home_else_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    assert locate(manifest(tmp_path)).home == tmp_path / "user" / "airflow"
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "own"))
+    assert locate(manifest(tmp_path)).config == tmp_path / "own" / "airflow.cfg"
+    monkeypatch.setenv("AIRFLOW_CONFIG", str(tmp_path / "x.cfg"))
+    assert locate(manifest(tmp_path)).config == tmp_path / "x.cfg"
+
+
+def test_providers_are_known_without_importing_airflow() -> None:
+    known = airflow_env.providers()
+    assert known["postgres"] == "apache-airflow-providers-postgres"
+    assert known["google_cloud_platform"] == "apache-airflow-providers-google"
+    assert airflow_env.package_for("oracle") == "apache-airflow-providers-oracle"
+    assert airflow_env.package_for("no_such_type") is None
+
+
+def test_a_home_that_exists_is_never_touched(tmp_path: Path) -> None:
+    home = tmp_path / "airflow"
+    home.mkdir()
+    (home / "airflow.cfg").write_text("[core]\n")
+    environment = Environment(home, home / "airflow.cfg", {}, tmp_path)
+    assert prepare_home(environment) is False
+    assert [file.name for file in home.iterdir()] == ["airflow.cfg"]
+
+
+@pytest.mark.airflow
+def test_a_new_home_keeps_a_database_that_is_there_and_airflow_reads_the_file(tmp_path: Path) -> None:
+    home = tmp_path / "airflow"
+    home.mkdir()
+    (home / "airflow.db").write_text("somebody's")
+    (tmp_path / "state").mkdir()
+    environment = Environment(home, home / "airflow.cfg", {}, tmp_path / "state")
+    assert prepare_home(environment) is True
+    assert (home / "airflow.db").read_text() == "somebody's"
+    assert (home / "airflow.cfg").stat().st_mode & 0o777 == 0o600
+    assert sorted(file.name for file in home.iterdir() if file.is_file()) == ["airflow.cfg", "airflow.db"]
+    assert f"sql_alchemy_conn = sqlite:///{home}/airflow.db" in (home / "airflow.cfg").read_text()
+
+
+def test_variables_that_override_the_file_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "x.Y")
+    environment = Environment(tmp_path, tmp_path / "airflow.cfg", {}, tmp_path)
+    with pytest.raises(AirflowError, match="AIRFLOW__SECRETS__BACKEND in the environment overrides") as caught:
+        read_back(environment)
+    assert caught.value.hint == "unset AIRFLOW__SECRETS__BACKEND"
+
+
+def test_a_failing_airflow_command_shows_its_last_line_and_exit_4(tmp_path: Path) -> None:
+    environment = Environment(tmp_path, tmp_path / "airflow.cfg", {}, tmp_path)
+    with pytest.raises(AirflowError, match="ZeroDivisionError") as caught:
+        run_airflow(environment, "-c", "1 / 0")
+    assert caught.value.exit_code == 4
