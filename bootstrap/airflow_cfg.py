@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import configparser
 import difflib
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 TEMPLATE = "airflow.cfg.j2"
 _BOM = "\ufeff"
 _WITH_CREDENTIALS = ("backend_kwargs",)
+_WRITE_ANEW = "write it anew with `render -o FILE`"
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,9 @@ def airflow_backend(manifest: Manifest) -> AirflowBackend:
 
 def render(backend: AirflowBackend, file: Path) -> Rendering:
     """What `file` would be with the managed keys in it. Reads the file, writes nothing. Raises AirflowError."""
-    fresh = render_template(TEMPLATE, backend=backend)
+    fresh = render_template(TEMPLATE, backend=backend).replace(
+        "$", r"\u0024"
+    )  # Airflow fills in $NAME; JSON's escape stays
     before = _read(file)
     return Rendering(file=file, before=before, after=fresh if before is None else _merge(before, fresh, file))
 
@@ -116,15 +121,40 @@ def _merge(text: str, fresh: str, file: Path) -> str:
     body = text.removeprefix(_BOM).replace("\r\n", "\n")
     if newline == "\r\n" and body.replace("\n", "\r\n") != text.removeprefix(_BOM):
         raise AirflowError(f"{file} mixes two kinds of line endings", "convert it to one of them first")
+    values = _values(body, file)
     merged = _set_keys(body, fresh, file)
+    if _values(merged, file) != _overlaid(values, _values(fresh, file)):
+        raise AirflowError(f"{file}: can't be edited without changing other values", _WRITE_ANEW)
     return bom + merged.replace("\n", newline)
+
+
+def _values(text: str, file: Path) -> dict[str, dict[str, str]]:
+    """Every value as Airflow's own parser reads it: a strict ConfigParser that keeps the case of keys."""
+    parser = configparser.RawConfigParser()
+    parser.optionxform = str  # type: ignore[method-assign,assignment]  # as configparser's manual says
+    try:
+        parser.read_file(io.StringIO(text, newline=None), source=str(file))
+    except (configparser.DuplicateSectionError, configparser.DuplicateOptionError) as err:
+        option = getattr(err, "option", None)
+        what = f"the key {option!r}" if option else "the section"
+        raise AirflowError(
+            f"{file}:{err.lineno}: {what} of [{err.section}] is here twice; Airflow refuses that", "keep one of them"
+        ) from err
+    except configparser.Error as err:
+        line = getattr(err, "lineno", None) or next((number for number, _ in getattr(err, "errors", [])), 1)
+        raise AirflowError(
+            f"{file}:{line}: not a valid ini file", "mend that line; Airflow can't read it either"
+        ) from err
+    return {name: dict(keys) for name, keys in parser.items()}
+
+
+def _overlaid(values: dict[str, dict[str, str]], fresh: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    return values | {name: values.get(name, values["DEFAULT"]) | keys for name, keys in fresh.items()}
 
 
 def _set_keys(body: str, fresh: str, file: Path) -> str:
     updater = _parsed(body, file)
     for section, keys in _managed(fresh, file).items():
-        if updater.sections().count(section) > 1:
-            raise AirflowError(f"{file} has the section [{section}] twice; Airflow refuses that", "merge the two")
         if not updater.has_section(section):
             gap = "" if not body.strip() else "\n" if body.endswith("\n") else "\n\n"
             return body + gap + fresh
@@ -153,20 +183,13 @@ def _managed(fresh: str, file: Path) -> Mapping[str, Mapping[str, str]]:
 
 
 def _parsed(text: str, file: Path) -> ConfigUpdater:
-    from configparser import Error
-
     from configupdater import ConfigUpdater
 
-    updater = ConfigUpdater(strict=False)
+    updater = ConfigUpdater()
     try:
         updater.read_string(text, source=str(file))
-    except Error as err:
-        line = getattr(err, "lineno", None) or next((number for number, _ in getattr(err, "errors", [])), 1)
-        raise AirflowError(
-            f"{file}:{line}: not a valid ini file", "mend that line; Airflow can't read it either"
-        ) from err
+    except configparser.Error as err:
+        raise AirflowError(f"{file}: can't be edited without changing other lines", _WRITE_ANEW) from err
     if str(updater) != text:
-        raise AirflowError(
-            f"{file}: can't be edited without changing other lines", "write it anew with `render -o FILE`"
-        )
+        raise AirflowError(f"{file}: can't be edited without changing other lines", _WRITE_ANEW)
     return updater

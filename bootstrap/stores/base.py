@@ -100,36 +100,39 @@ class Credential(Model):
     @classmethod
     def _allow_text(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Any:
         if not isinstance(data, str):
-            return handler(data)
+            found = handler(data)
+            if (found.env is None) == (found.file is None):
+                msg = "expected one of {env: NAME} or {file: PATH}"
+                raise ValueError(msg)
+            return found
         if not (info.context or {}).get("allow_plaintext"):
             msg = "a credential in plain text; write {env: NAME} or {file: PATH} (or use --allow-plaintext)"
             raise ValueError(msg)
         return PlainCredential(Secret(data))
 
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if (self.env is None) == (self.file is None):
-            msg = "expected one of {env: NAME} or {file: PATH}"
-            raise ValueError(msg)
-        return self
-
     def read(self, store: str, folder: Path) -> Secret:
-        """The credential itself. Raises Denied: without it the store lets nobody in."""
+        """The credential itself, without white space around it. Raises Denied: without it the store lets nobody in."""
         if self.env is not None:
-            value = os.environ.get(self.env, "")
+            value = os.environ.get(self.env, "").strip()
             if not value:
                 raise Denied(f"store {store}: ${self.env} is not set", f"export {self.env}=…")
             return Secret(value)
-        return Secret(self._content(store, folder / str(self.file)))
+        return Secret(self._content(store, self.path(folder)))
+
+    def path(self, folder: Path) -> Path:
+        """Where the file is; a relative path starts in `folder`."""
+        return (folder / Path(str(self.file)).expanduser()).absolute()
 
     @staticmethod
     def _content(store: str, path: Path) -> str:
         try:
-            value = path.read_text().strip()
+            value = path.read_text(encoding="utf-8").strip()
         except OSError as err:
             raise Denied(
                 f"store {store}: can't read its credential {path}: {err.strerror}", f"write it to {path}"
             ) from err
+        except UnicodeDecodeError:  # it quotes the content
+            raise Denied(f"store {store}: its credential {path} is not text", f"write it to {path}") from None
         if not value:
             raise Denied(f"store {store}: its credential {path} is empty", f"write it to {path}")
         return value
@@ -154,15 +157,16 @@ def pick_field(stored: Stored, where: str, name: str | None) -> Secret:
     `where` is the reference as written. A secret whose only field is `value` is that value. Raises NotFound or Empty.
     """
     fields = stored.fields
+    hint = f"store put {where.partition('@')[0]}"
     if name is None:
         value = fields["value"] if fields is not None and set(fields) == {"value"} else stored.value
     elif fields is None:
         raise Malformed(f"{where}: the secret has no fields, it is one value", "leave out the #FIELD")
     elif name not in fields:
         known = ", ".join(sorted(fields)) or "none"
-        raise NotFound(f"{where}: the secret has no field {name!r}; its fields are: {known}", f"store put {where}")
+        raise NotFound(f"{where}: the secret has no field {name!r}; its fields are: {known}", hint)
     else:
         value = fields[name]
     if not value:
-        raise Empty(f"{where}: the value is empty", f"store put {where}")
+        raise Empty(f"{where}: the value is empty", hint)
     return value

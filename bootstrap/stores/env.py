@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Literal
 
-from bootstrap.errors import Denied, NotFound
+from bootstrap.errors import Denied, Malformed, NotFound
 from bootstrap.model import Model
 from bootstrap.secret import Secret
 from bootstrap.stores.base import Context, Fields, Stored, Version
@@ -36,7 +36,10 @@ class EnvStore:
             raise NotFound(f"{self.name}:{path}: an environment variable has no versions", "leave out the @VERSION")
         if variable not in os.environ:
             raise NotFound(f"{self.name}:{path}: ${variable} is not set", f"export {variable}=…")
-        return as_stored(os.environ[variable])
+        value = os.environ[variable]
+        if not value.isascii() and value != os.fsencode(value).decode(errors="replace"):
+            raise Malformed(f"{self.name}:{path}: ${variable} is not text", "store it as UTF-8, or as base64")
+        return as_stored(value)
 
     def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:  # noqa: ARG002  refused
         """Refused: the environment belongs to whoever started this process."""

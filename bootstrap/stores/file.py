@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import yaml
 from pydantic import Field
 
 from bootstrap.errors import BootstrapError, Denied, Malformed, NotFound
@@ -19,6 +21,22 @@ from bootstrap.model import Model
 from bootstrap.secret import Secret
 from bootstrap.stores.base import Context, Fields, Stored, Version
 from bootstrap.stores.structured import as_stored
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a word that isn't exactly how JSON writes a value (00123, 1.10, yes, 2030-01-01) stays text."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}
+
+
+for _tag, _words, _first in (
+    ("int", r"0|-?[1-9][0-9]*", "-0123456789"),
+    ("float", r"-?(?:0|[1-9][0-9]{0,7})\.(?:0|[0-9]{0,3}[1-9])", "-0123456789"),
+    ("bool", r"true|false", "tf"),
+    ("null", r"~|null|", ["~", "n", ""]),
+    ("merge", r"<<", "<"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_words})$"), list(_first))
 
 
 class Options(Model):
@@ -43,37 +61,30 @@ class FileStore:
             raise NotFound(f"{self.name}:{path}: a file has no versions", "leave out the @VERSION")
         node: Any = self._document
         if path in node:  # a key with a slash of its own
-            return self._stored(path, node[path])
+            return as_stored(node[path])
         for step in path.split("/"):
             if not isinstance(node, Mapping) or step not in node:
                 raise NotFound(f"{self.name}:{path}: {self.file} has no {step!r} there", f"add it to {self.file}")
             node = node[step]
-        return self._stored(path, node)
+        return as_stored(node)
 
     def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:  # noqa: ARG002  refused
         """Refused: a file store is a source that somebody else keeps."""
         raise Denied(f"{self.name}:{path}: a file store is read-only", f"edit {self.file} instead")
 
     def names(self, prefix: str) -> Iterator[str]:
-        """The path of every value that is not a mapping of mappings."""
-        yield from sorted(name for name in _leaves(self._document, ()) if name.startswith(prefix))
+        """The path of every value that is not a mapping of mappings, below the folder `prefix`."""
+        folder = f"{prefix.strip('/')}/".lstrip("/")
+        yield from sorted(name for name in _leaves(self._document, ()) if name.startswith(folder))
 
     def ping(self) -> str:
         """Reads the file."""
         return f"{self.file}, {len(self._document)} entries"
 
-    def _stored(self, path: str, value: Any) -> Stored:
-        if value is None or isinstance(value, bool | int | float):
-            raise Malformed(
-                f"{self.name}:{path}: {self.file} holds a {type(value).__name__} there, not text",
-                "put the value in quotes, so that 00123 stays 00123",
-            )
-        return as_stored(value)
-
     @cached_property
     def _document(self) -> Mapping[str, Any]:
         try:
-            text = self.file.read_text(encoding="utf-8")
+            text = self.file.read_bytes().decode("utf-8-sig")
         except FileNotFoundError as err:
             raise NotFound(f"store {self.name}: there is no file {self.file}", "create it, 0600") from err
         except PermissionError as err:
@@ -90,17 +101,24 @@ def _parse(text: str, file: Path, store: str) -> Any:
     """The file's data. Parsers' own messages are left out: they quote the text."""
     if file.suffix == ".json":
         try:
-            return json.loads(text)
+            return json.loads(text, parse_float=_number)
         except ValueError as err:
             raise Malformed(f"store {store}: {file} is not valid JSON") from err
     if file.suffix in {".yaml", ".yml"}:
         from bootstrap.document import parse
 
         try:
-            return parse(text, file).data or {}
-        except BootstrapError as err:
+            parse(text, file)  # refuses a key that is there twice
+            document = yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
+        except (BootstrapError, yaml.YAMLError) as err:
             raise Malformed(f"store {store}: {file} is not valid YAML") from err
+        return {} if document is None else document
     return _dotenv(text, file, store)
+
+
+def _number(text: str) -> float | str:
+    """A number that would lose a digit (1.10) stays the text that it was."""
+    return float(text) if json.dumps(float(text)) == text else text
 
 
 def _dotenv(text: str, file: Path, store: str) -> dict[str, str]:
@@ -126,4 +144,4 @@ def _leaves(node: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
 
 def open_store(options: Options, context: Context) -> FileStore:
     """The store; the file is read when it is first needed."""
-    return FileStore(context.name, context.folder / options.path)
+    return FileStore(context.name, context.folder / Path(options.path).expanduser())

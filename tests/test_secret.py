@@ -1,0 +1,205 @@
+"""Secret values, and what is masked in all output."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bootstrap import secret
+from bootstrap.secret import Secret, fingerprint, is_sensitive, redact, redact_value, remember
+
+ROOT = Path(__file__).parent.parent
+VALUE = 'pä ss/w+"ö\\rd\n&?'
+KEY_LINES = ("MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQ", "C7VJTUt9Us8cKjMzEfYyjiWA4R4/M2bS1GB4t7NXp98C3SC6dV")
+PEM = "\n".join(["-----BEGIN PRIVATE KEY-----", *KEY_LINES, "-----END PRIVATE KEY-----", ""])
+
+
+@pytest.fixture(autouse=True)
+def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secret, "_known", set())
+    monkeypatch.setattr(secret, "_pattern", None)
+
+
+# Secret
+
+
+@pytest.mark.parametrize(
+    "show", [repr, str, format, "%s".__mod__, lambda value: f"{value!r} {value}", lambda value: repr([value])]
+)
+def test_a_secret_never_shows(show: Any) -> None:
+    shown = show(Secret("hunter2"))
+    assert "hunter2" not in shown
+    assert "***" in shown
+
+
+def test_a_secret_has_no_dictionary_of_attributes() -> None:
+    with pytest.raises(TypeError):
+        vars(Secret("hunter2"))
+
+
+def test_a_revealed_secret_is_masked_from_then_on() -> None:
+    value = Secret("hunter2")
+    assert redact("hunter2") == "hunter2"
+    assert value.reveal() == "hunter2"
+    assert redact("login with hunter2 failed") == "login with *** failed"
+
+
+def test_a_public_value_stays_readable() -> None:
+    assert Secret("db.internal").as_public() == "db.internal"
+    assert redact("no route to db.internal") == "no route to db.internal"
+
+
+def test_secrets_are_equal_by_value() -> None:
+    assert Secret("a") == Secret("a")
+    assert hash(Secret("a")) == hash(Secret("a"))
+    assert Secret("a") != Secret("b")
+    assert Secret("a") != "a"
+
+
+def test_an_empty_secret_is_false() -> None:
+    assert not Secret("")
+    assert Secret("0")
+
+
+@pytest.mark.parametrize(
+    "name", ["password", "PASSWORD", "api-key", "aws_secret_access_key", "private_key", "keyfile_dict", "refreshToken"]
+)
+def test_a_field_with_such_a_name_holds_a_secret(name: str) -> None:
+    assert is_sensitive(name)
+
+
+@pytest.mark.parametrize("name", ["host", "login", "sslmode", "region_name", "project", "pass"])
+def test_a_field_with_such_a_name_holds_none(name: str) -> None:
+    assert not is_sensitive(name)
+
+
+# redact
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        VALUE,
+        quote(VALUE),
+        quote(VALUE, safe=""),
+        quote_plus(VALUE),
+        json.dumps(VALUE)[1:-1],
+        json.dumps(VALUE, ensure_ascii=False)[1:-1],
+        repr(VALUE)[1:-1],
+        base64.b64encode(VALUE.encode()).decode(),
+        base64.urlsafe_b64encode(VALUE.encode()).decode().rstrip("="),
+    ],
+    ids=["plain", "url", "url, no slash", "form", "json", "json, unicode", "repr", "base64", "base64, url"],
+)
+def test_a_secret_is_masked_in_every_usual_form(form: str) -> None:
+    remember(VALUE)
+    assert redact(f"before {form} after") == "before *** after"
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_every_line_of_a_pem_is_masked_on_its_own(newline: str) -> None:
+    remember(PEM.replace("\n", newline))
+    for line in KEY_LINES:
+        assert redact(f"can't read {line}, sorry") == "can't read ***, sorry"
+        assert redact(quote(line, safe="")) == "***"
+
+
+def test_the_head_of_a_pem_stays_readable() -> None:
+    remember(PEM)
+    assert redact("expected -----BEGIN PRIVATE KEY-----") == "expected -----BEGIN PRIVATE KEY-----"
+
+
+def test_the_secrets_inside_a_json_secret_are_masked_and_the_rest_is_not() -> None:
+    document = {"project_id": "my-project", "private_key": PEM, "tokens": [{"value": "tok-123"}, 5]}
+    remember(json.dumps(document))
+    assert redact("my-project tok-123") == "my-project ***"
+    assert redact(KEY_LINES[1]) == "***"
+
+
+def test_a_json_secret_is_masked_as_a_whole() -> None:
+    text = json.dumps({"private_key": "k"})
+    remember(text)
+    assert redact(f"got {text}") == "got ***"
+
+
+def test_the_longest_secret_is_masked_first() -> None:
+    remember("hunter")
+    remember("hunter2-and-more")
+    assert redact("hunter2-and-more, hunter") == "***, ***"
+
+
+def test_an_empty_secret_masks_nothing() -> None:
+    remember("")
+    assert redact("nothing -- to hide") == "nothing -- to hide"
+
+
+def test_a_secret_of_four_characters_is_masked_wherever_it_stands() -> None:
+    remember("abcd")
+    remember("xyz")
+    assert redact("1abcd2 1xyz2") == "1***2 1xyz2"
+
+
+def test_each_line_of_a_text_is_masked_but_for_a_few_characters() -> None:
+    remember("first-line\n}\n")
+    assert redact("first-line of { }") == "*** of { }"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"), [("ab", "***"), ("pin ab.", "pin ***."), ("cab abs a_ab", "cab abs a_ab"), ('"ab"', '"***"')]
+)
+def test_a_short_secret_is_masked_only_where_it_stands_alone(text: str, masked: str) -> None:
+    remember("ab")
+    assert redact(text) == masked
+
+
+def test_a_secret_of_pattern_characters_is_taken_literally() -> None:
+    remember("a.*b|c")
+    assert redact("a.*b|c axxb") == "*** axxb"
+
+
+def test_every_string_inside_data_is_masked() -> None:
+    remember("hunter2")
+    data = {"a": ["x hunter2", ("hunter2", 5)], "b": {"c": "hunter2"}, "d": None, "e": True}
+    assert redact_value(data) == {"a": ["x ***", ["***", 5]], "b": {"c": "***"}, "d": None, "e": True}
+
+
+@given(
+    value=st.text(st.characters(codec="utf-8", exclude_characters="*"), min_size=secret.SHORT),
+    before=st.text(max_size=5),
+    after=st.text(max_size=5),
+)
+@settings(deadline=None, max_examples=100)
+def test_no_secret_is_left_in_redacted_text(value: str, before: str, after: str) -> None:
+    secret._known.clear()  # the fixture runs once for all examples
+    remember(value)
+    assert value not in redact(f"{before}{value}{after}")
+
+
+# fingerprint
+
+NESTED = {"a": 1, "b": {"c": [1, "x"], "d": None}}
+
+
+def test_a_fingerprint_is_the_same_for_the_same_value_in_any_order() -> None:
+    assert fingerprint(NESTED) == fingerprint({"b": {"d": None, "c": [1, "x"]}, "a": 1})
+
+
+@pytest.mark.parametrize("other", [{"a": 1}, {**NESTED, "a": "1"}, {**NESTED, "a": 2}, "", "\udcff", None])
+def test_another_value_has_another_fingerprint(other: object) -> None:
+    assert fingerprint(NESTED) != fingerprint(other)
+
+
+def test_a_fingerprint_does_not_show_the_value_and_means_nothing_to_another_process() -> None:
+    command = [sys.executable, "-c", "from bootstrap.secret import fingerprint; print(fingerprint('1234'))"]
+    theirs = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip()
+    assert len(theirs) == len(fingerprint("1234")) == 64
+    assert theirs != fingerprint("1234")
