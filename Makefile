@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 QUICKSTART := examples/quickstart/bootstrap.yaml
+SCHEMA := templates/bootstrap.schema.json
 RUN := $(BIN)/airflow-bootstrap -f $(QUICKSTART)
 # Each a stamp: what is installed is what the file says, and a second run has nothing to do.
 INSTALLED_UP := $(VENV)/.installed-quickstart
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: help up down test lint types format check examples bench lock system-deps clean
+.PHONY: help up down test lint types format check schema bench lock system-deps clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,7 +25,7 @@ down:  ## stop what `make up` started; data stays
 	@if [ -x $(BIN)/airflow-bootstrap ]; then $(BIN)/python -m examples.quickstart.systems down; fi
 
 test: $(INSTALLED_DEV)  ## run all tests
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(INSTALLED_DEV)  ## check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -39,6 +40,10 @@ format: $(INSTALLED_DEV)  ## reformat
 
 bench: $(INSTALLED_DEV)  ## measure what the README claims
 	@$(BIN)/python -m benchmarks.startup
+
+schema: $(INSTALLED_DEV)  ## generate templates/bootstrap.schema.json anew from the models
+	@$(BIN)/python -c 'from bootstrap.schema import generated; print(generated(), end="")' > $(SCHEMA).new
+	@mv $(SCHEMA).new $(SCHEMA)
 
 lock: $(UV)  ## compile requirements/*.txt anew from pyproject.toml
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \

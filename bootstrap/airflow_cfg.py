@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import difflib
 import io
 import json
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from bootstrap.connection import sensitive_texts
 from bootstrap.errors import AirflowError, ManifestError
 from bootstrap.files import PRIVATE_FILE, file_mode, write_atomic
 from bootstrap.manifest import Manifest
-from bootstrap.secret import remember
+from bootstrap.secret import Secret, remember
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
 from bootstrap.templates import render as render_template
 
@@ -44,6 +43,8 @@ class Rendering:
 
     def diff(self) -> str:
         """A unified diff without context; '' when nothing changes. A credential that stood inline before is masked."""
+        import difflib
+
         return "".join(
             difflib.unified_diff(
                 (self.before or "").splitlines(keepends=True),
@@ -82,11 +83,18 @@ def airflow_backend(manifest: Manifest) -> AirflowBackend:
     return answer
 
 
+def credentials(manifest: Manifest) -> dict[str, Secret]:
+    """The variables that Airflow's secrets backend needs in its environment. Raises Denied, where one can't be had."""
+    if manifest.backend is None:
+        return {}
+    name = manifest.backend.store
+    wanted = airflow_backend(manifest).environment
+    return {variable: credential.read(name, manifest.folder) for variable, credential in wanted.items()}
+
+
 def render(backend: AirflowBackend, file: Path) -> Rendering:
     """What `file` would be with the managed keys in it. Reads the file, writes nothing. Raises AirflowError."""
-    fresh = render_template(TEMPLATE, backend=backend).replace(
-        "$", r"\u0024"
-    )  # Airflow fills in $NAME; JSON's escape stays
+    fresh = render_template(TEMPLATE, backend=backend)
     before = _read(file)
     return Rendering(file=file, before=before, after=fresh if before is None else _merge(before, fresh, file))
 
@@ -122,8 +130,11 @@ def _merge(text: str, fresh: str, file: Path) -> str:
     if newline == "\r\n" and body.replace("\n", "\r\n") != text.removeprefix(_BOM):
         raise AirflowError(f"{file} mixes two kinds of line endings", "convert it to one of them first")
     values = _values(body, file)
+    wanted = _overlaid(values, _values(fresh, file))
+    if values == wanted:
+        return text
     merged = _set_keys(body, fresh, file)
-    if _values(merged, file) != _overlaid(values, _values(fresh, file)):
+    if _values(merged, file) != wanted:
         raise AirflowError(f"{file}: can't be edited without changing other values", _WRITE_ANEW)
     return bom + merged.replace("\n", newline)
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distributions, entry_points, version
 from pathlib import Path
@@ -24,7 +24,8 @@ from typing import Any
 from bootstrap.errors import AirflowError
 from bootstrap.files import PRIVATE_FILE, private_folder, state_folder, write_atomic
 from bootstrap.manifest import Manifest
-from bootstrap.secret import redact
+from bootstrap.secret import Secret, redact
+from bootstrap.secret_variables import secret_variables
 
 COMMAND_TIMEOUT = 300.0  # seconds for one Airflow command
 PACKAGES = {  # providers of the conn_types that people use most, for the command that mends their absence
@@ -56,21 +57,21 @@ PACKAGES = {  # providers of the conn_types that people use most, for the comman
     "trino": "trino",
     "vault": "hashicorp",
 }
-_READ_BACK = """
-import json
-from airflow.configuration import conf
-print("\\n" + json.dumps([conf.get("secrets", "backend"), conf.getjson("secrets", "backend_kwargs")]))
-"""
+CHILD = (sys.executable, "-m", "bootstrap.airflow_child")
 
 
 @dataclass(frozen=True)
 class Environment:
-    """Where the bootstrapped Airflow lives, and what its processes get to see."""
+    """Where the bootstrapped Airflow lives, and what its processes get to see.
+
+    `secrets` are variables that they need and that no process list may show: they get them through a pipe.
+    """
 
     home: Path
     config: Path
     variables: Mapping[str, str]
     state: Path
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
 
     @property
     def initialised(self) -> bool:
@@ -84,15 +85,28 @@ class Environment:
         return not any(name.startswith(prefix) for name in {**os.environ, **self.variables})
 
     def child(self, **more: str) -> dict[str, str]:
-        """The environment of an Airflow process: this one's, the manifest's, and `more`."""
+        """The environment of an Airflow process: this one's without secrets, the manifest's, and `more`."""
+        own = {name: value for name, value in os.environ.items() if name not in self.secrets}
+        own.pop("PYDANTIC_DISABLE_PLUGINS", None)  # set for our own start-up only
+        direct = ",".join(filter(None, (own.get("NO_PROXY") or own.get("no_proxy"), "127.0.0.1,localhost")))
         return {
-            **os.environ,
+            **own,
+            "NO_PROXY": direct,  # the embedded store and local systems are never behind a proxy
+            "no_proxy": direct,
             **self.variables,
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW_CONFIG": str(self.config),
             "PYTHONWARNINGS": "ignore",
             **more,
         }
+
+    def pipe(self) -> str:
+        """What an Airflow process reads from stdin: `secrets` as JSON."""
+        return json.dumps({name: value.reveal() for name, value in self.secrets.items()})
+
+    def with_secrets(self, more: Mapping[str, Secret]) -> Environment:
+        """The same with more variables that no process list may show."""
+        return replace(self, secrets={**self.secrets, **more})
 
 
 def locate(manifest: Manifest) -> Environment:
@@ -103,7 +117,8 @@ def locate(manifest: Manifest) -> Environment:
     else:
         home = Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser().absolute()
         config = Path(os.environ.get("AIRFLOW_CONFIG") or home / "airflow.cfg").expanduser()
-    return Environment(home, config, manifest.airflow.env, state_folder(manifest.folder.absolute()))
+    state = state_folder(manifest.folder.absolute())
+    return Environment(home, config, manifest.airflow.env, state, secret_variables(manifest))
 
 
 @cache
@@ -155,27 +170,25 @@ def _provider_info(entry: Any) -> Mapping[str, Any]:
 
 
 def run_airflow(environment: Environment, *arguments: str, **more: str) -> str:
-    """Run a Python command line in Airflow's environment and return what it printed. Raises AirflowError."""
+    """Run a Python module with arguments in Airflow's environment and return what it printed. Raises AirflowError."""
     try:
         done = subprocess.run(
-            [sys.executable, *arguments],
+            [*CHILD, *arguments],
             env=environment.child(**more),
-            stdin=subprocess.DEVNULL,
+            input=environment.pipe(),
             capture_output=True,
             text=True,
             timeout=COMMAND_TIMEOUT,
             check=False,
         )
     except subprocess.TimeoutExpired as err:
-        raise AirflowError(f"`{_shown(arguments)}` took longer than {COMMAND_TIMEOUT:.0f} s", "try it by hand") from err
+        raise AirflowError(
+            f"`{' '.join(arguments)}` took longer than {COMMAND_TIMEOUT:.0f} s", "try it by hand"
+        ) from err
     if done.returncode != 0:
         lines = redact(done.stderr or done.stdout).strip().splitlines()
-        raise AirflowError(f"`{_shown(arguments)}` failed: {lines[-1] if lines else 'no output'}", "try it by hand")
+        raise AirflowError(f"`{' '.join(arguments)}` failed: {lines[-1] if lines else 'no output'}", "try it by hand")
     return done.stdout
-
-
-def _shown(arguments: tuple[str, ...]) -> str:
-    return " ".join(["python", *(item if "\n" not in item else "…" for item in arguments)])
 
 
 def prepare_home(environment: Environment) -> bool:
@@ -219,7 +232,7 @@ def read_back(environment: Environment) -> tuple[str, Mapping[str, Any]]:
         raise AirflowError(
             f"{', '.join(shadowed)} in the environment overrides airflow.cfg", f"unset {' '.join(shadowed)}"
         )
-    lines = run_airflow(environment, "-c", _READ_BACK).strip().splitlines()
+    lines = run_airflow(environment, "bootstrap.smoke.read_back").strip().splitlines()
     backend, kwargs = json.loads(lines[-1])
     return str(backend), dict(kwargs)
 
@@ -229,7 +242,7 @@ def _migrate(environment: Environment, config: Path, database: Path) -> None:
     connection = f"sqlite:///{database}"
     run_airflow(
         environment,
-        *("-m", "airflow", "db", "migrate"),
+        *("airflow", "db", "migrate"),
         AIRFLOW_CONFIG=str(config),
         AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=connection,
         AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS="False",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
-import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -122,6 +120,9 @@ def _console(holder: dict[str, Any]) -> Console:
 
 def _bug(err: Exception) -> BootstrapError:
     """The apology, and a file with the traceback: no values in it but those that the messages quote, redacted."""
+    import tempfile
+    import traceback
+
     descriptor, name = tempfile.mkstemp(prefix="airflow-bootstrap-", suffix=".log")
     with os.fdopen(descriptor, "w") as file:
         file.write(redact("".join(traceback.format_exception(err))))

@@ -75,7 +75,7 @@ def from_text(text: str, where: str) -> Connection:
     """A whole connection from a URI or a JSON object. Raises Empty or Malformed; no message quotes the text."""
     stripped = text.strip()
     if not stripped:
-        raise Empty(f"{where}: the value is empty", f"store put {where}")
+        raise Empty(f"{where}: the value is empty", f"airflow-bootstrap store put {where}")
     if stripped.startswith("{"):
         try:
             document = json.loads(stripped)

@@ -6,7 +6,6 @@ import contextlib
 import glob
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +29,8 @@ def write_atomic(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE) 
 
     A symbolic link stays a link; its target is replaced. Raises OSError.
     """
+    import tempfile
+
     target = path.resolve()
     data = content.encode() if isinstance(content, str) else content
     _remove_leftovers(target)
@@ -37,6 +38,7 @@ def write_atomic(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE) 
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)
+            _keep_owner(target, file.fileno())
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -45,6 +47,14 @@ def write_atomic(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE) 
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise
+
+
+def _keep_owner(target: Path, descriptor: int) -> None:
+    """Root who replaces somebody's file leaves it theirs."""
+    with contextlib.suppress(FileNotFoundError):
+        if os.geteuid() == 0:
+            found = target.stat()
+            os.fchown(descriptor, found.st_uid, found.st_gid)
 
 
 def _remove_leftovers(target: Path) -> None:

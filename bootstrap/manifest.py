@@ -1,202 +1,31 @@
-"""bootstrap.yaml as frozen models. It holds no secret: it says where each one is kept."""
+"""Reads bootstrap.yaml and says everything that is wrong with it at once. It holds no secret: it says where each is kept."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Any
 
-from pydantic import (
-    BaseModel,
-    Field,
-    PlainValidator,
-    ValidationError,
-    WithJsonSchema,
-    model_validator,
-)
-from typing_extensions import Self
+from pydantic import BaseModel, ValidationError
 
 from bootstrap import checks, stores, targets
-from bootstrap.connection import FIELDS
 from bootstrap.document import Document, Path_, overlay, parse
 from bootstrap.errors import ManifestError, UsageError
-from bootstrap.model import Model
-from bootstrap.reference import SHAPE_HELP, Reference, parse_reference
+from bootstrap.manifest_models import (
+    Backend,
+    CheckSpec,
+    ConnectionSpec,
+    Manifest,
+    StoreSpec,
+    Top,
+    find_references,
+)
+from bootstrap.reference import SHAPE_HELP
 from bootstrap.secret import is_sensitive
 
-FILE = "bootstrap.yaml"
-_NAME = r"^[A-Za-z0-9_.-]+$"  # legal in a store's path, a task id and an environment variable of Airflow's alike
-_REFERENCE_SCHEMA = {
-    "type": "object",
-    "properties": {"secret": {"type": "string", "description": SHAPE_HELP}},
-    "required": ["secret"],
-    "additionalProperties": False,
-}
-
-
-def _reference(data: Any) -> Reference:
-    if isinstance(data, Reference):
-        return data
-    if not (isinstance(data, dict) and set(data) == {"secret"} and isinstance(data["secret"], str)):
-        msg = f'expected {{secret: "{SHAPE_HELP}"}}'
-        raise ValueError(msg)
-    try:
-        return parse_reference(data["secret"])
-    except UsageError as err:  # its message quotes the text, which may be a secret that was put here by mistake
-        msg = f"not a reference to a secret, which is {SHAPE_HELP}"
-        raise ValueError(msg) from err
-
-
-def _text_or_reference(data: Any) -> str | Reference:
-    if isinstance(data, str):
-        return data
-    if isinstance(data, dict | Reference):
-        return _reference(data)
-    msg = f'expected text in quotes, or {{secret: "{SHAPE_HELP}"}}'
-    raise ValueError(msg)
-
-
-def _port_or_reference(data: Any) -> int | Reference:
-    if isinstance(data, dict | Reference):
-        return _reference(data)
-    if isinstance(data, int) and not isinstance(data, bool) and 0 < data < 65536:  # noqa: PLR2004
-        return data
-    msg = f'expected a number from 1 to 65535, or {{secret: "{SHAPE_HELP}"}}'
-    raise ValueError(msg)
-
-
-def _with_references(data: Any) -> Any:
-    """Plain data in which each {secret: …} has become a Reference."""
-    if isinstance(data, dict):
-        return (
-            _reference(data) if set(data) == {"secret"} else {key: _with_references(item) for key, item in data.items()}
-        )
-    if isinstance(data, list):
-        return [_with_references(item) for item in data]
-    return data
-
-
-def _extra(data: Any) -> dict[str, Any]:
-    if not isinstance(data, dict):
-        msg = "expected a mapping"
-        raise ValueError(msg)  # noqa: TRY004  pydantic gathers ValueErrors
-    return cast("dict[str, Any]", _with_references(data)) if set(data) != {"secret"} else {"secret": _reference(data)}
-
-
-_SecretRef = Annotated[Reference, PlainValidator(_reference), WithJsonSchema(_REFERENCE_SCHEMA)]
-_Text = Annotated[
-    str | Reference,
-    PlainValidator(_text_or_reference),
-    WithJsonSchema({"anyOf": [{"type": "string"}, _REFERENCE_SCHEMA]}),
-]
-_Port = Annotated[
-    int | Reference,
-    PlainValidator(_port_or_reference),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, _REFERENCE_SCHEMA]}),
-]
-_Extra = Annotated[Mapping[str, Any], PlainValidator(_extra), WithJsonSchema({"type": "object"})]
-
-
-class Airflow(Model):
-    """The Airflow that is bootstrapped. Paths are relative to the manifest's folder."""
-
-    home: str | None = None
-    env: Mapping[str, str] = {}
-    dags: str | None = None
-
-
-class Backend(Model):
-    """What airflow.cfg's [secrets] points at. A path of null: Airflow doesn't look there."""
-
-    store: str
-    connections: Annotated[str, Field(pattern=r"^[^/].*[^/]$|^[^/]$")] | None = "connections"
-    variables: str | None = "variables"
-    config: str | None = "config"
-
-
-@dataclass(frozen=True)
-class CheckSpec:
-    """One smoke check of one connection. `params` is an instance of the check module's `Params`."""
-
-    id: str
-    connection: str
-    name: str
-    params: Any
-
-
-class ConnectionSpec(Model):
-    """One connection: its fields, or `from`, a secret that holds all of it."""
-
-    from_: _SecretRef | None = Field(default=None, alias="from")
-    conn_type: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] | None = None
-    description: _Text | None = None
-    host: _Text | None = None
-    login: _Text | None = None
-    password: _Text | None = None
-    schema_: _Text | None = Field(default=None, alias="schema")
-    port: _Port | None = None
-    extra: _Extra | None = None
-    checks: list[Any] | None = None
-
-    @model_validator(mode="after")
-    def _whole_or_parts(self) -> Self:
-        given = [name for name in FIELDS[1:] if self.field(name) is not None]
-        if self.from_ is not None and given:
-            msg = f"`from` brings the whole connection; leave out {', '.join(given)}"
-            raise ValueError(msg)
-        if self.from_ is None and self.conn_type is None:
-            msg = "expected a conn_type (postgres, http, google_cloud_platform, …), or `from`"
-            raise ValueError(msg)
-        return self
-
-    def field(self, name: str) -> Any:
-        """A field by Airflow's name for it."""
-        return getattr(self, "schema_" if name == "schema" else name)
-
-
-class Top(Model):
-    """The first look at the file; each store and connection is looked at on its own."""
-
-    version: Literal[1]
-    airflow: Airflow = Airflow()
-    stores: dict[Annotated[str, Field(pattern=_NAME)], Any] = {}
-    backend: Backend | None = None
-    register_: list[str] = Field(default=["backend"], alias="register")
-    connections: dict[Annotated[str, Field(pattern=_NAME)], Any] = {}
-    profiles: dict[str, dict[str, Any]] = {}
-
-
-@dataclass(frozen=True)
-class StoreSpec:
-    """A store of the manifest: its kind and the options that its kind's module understands."""
-
-    kind: str
-    options: Any
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """The whole manifest, valid and complete.
-
-    `checks` holds the checks of each connection, in order; where the file names none, those that its conn_type suggests.
-    """
-
-    file: Path
-    profile: str | None
-    airflow: Airflow
-    stores: Mapping[str, StoreSpec]
-    backend: Backend | None
-    register: tuple[str, ...]
-    connections: Mapping[str, ConnectionSpec]
-    checks: Mapping[str, tuple[CheckSpec, ...]]
-
-    @property
-    def folder(self) -> Path:
-        """What relative paths are relative to."""
-        return self.file.parent
+__all__ = ["CheckSpec", "ConnectionSpec", "Manifest", "StoreSpec", "Top", "load"]
 
 
 @dataclass(frozen=True)
@@ -317,7 +146,7 @@ class _Builder:
 
     def _targets(self, top: Top) -> None:
         for index, name in enumerate(top.register_):
-            if targets.KINDS.find(name) is None:
+            if not targets.KINDS.has(name):
                 self._unknown(("register", index), "target", name, targets.KINDS.names())
         asked, nowhere = self.document.data.get("register"), self.document.data.get("backend") is None
         if isinstance(asked, list) and "backend" in asked and nowhere:
@@ -342,7 +171,7 @@ class _Builder:
 
     def _references(self, path: Path_, node: Any) -> None:
         known = self._section("stores")
-        for where, reference in _find_references(node, path):
+        for where, reference in find_references(node, path):
             if reference.store not in known:
                 self._unknown(where, "store", reference.store, known)
 
@@ -419,25 +248,13 @@ def _models_at(model: Any, steps: tuple[str | int, ...]) -> Iterator[type[BaseMo
 
 
 def _nearest(name: object, known: Any) -> str:
+    import difflib
+
     names = sorted(map(str, known))
     close = difflib.get_close_matches(str(name), names, n=1)
     if close:
         return f"did you mean {close[0]!r}?"
     return f"there are: {', '.join(names)}" if names else ""
-
-
-def _find_references(node: Any, path: Path_) -> Iterator[tuple[Path_, Reference]]:
-    if isinstance(node, Reference):
-        yield path, node
-    elif isinstance(node, BaseModel):
-        for name, info in type(node).model_fields.items():
-            yield from _find_references(getattr(node, name), (*path, info.alias or name))
-    elif isinstance(node, Mapping):
-        for key, item in node.items():
-            yield from _find_references(item, (*path, key))
-    elif isinstance(node, list | tuple):
-        for index, item in enumerate(node):
-            yield from _find_references(item, (*path, index))
 
 
 def _find_plain_secrets(node: Any, path: Path_, *, inside: bool = False) -> Iterator[Path_]:

@@ -22,6 +22,15 @@ class Registry:
         """Every kind there is, sorted."""
         return sorted({*self.builtin, *(entry.name for entry in self._entries())})
 
+    @property
+    def extended(self) -> bool:
+        """Whether another package adds a kind."""
+        return bool(self._entries())
+
+    def has(self, name: object) -> bool:
+        """Whether there is such a kind; imports nothing of ours to find out."""
+        return name in self.builtin or any(entry.name == name for entry in self._entries())
+
     def find(self, name: str) -> Any | None:
         """The module (or object) that implements `name`, or None; entry points are looked at only for unknown names."""
         if name in self.builtin:

@@ -33,8 +33,8 @@ def schema() -> dict[str, Any]:
     return result
 
 
-def schema_text() -> str:
-    """The schema as JSON."""
+def generated() -> str:
+    """The schema as JSON text."""
     return json.dumps(schema(), indent=2) + "\n"
 
 

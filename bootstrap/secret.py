@@ -6,11 +6,9 @@ text: an exception of a library, a line of a server's log. Nothing else keeps va
 
 from __future__ import annotations
 
-import base64
-import hmac
 import json
+import os
 import re
-import secrets
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
@@ -31,7 +29,7 @@ SENSITIVE_KEYS = (  # names of fields that hold secrets; the same words as Airfl
     "token",
 )
 
-_FINGERPRINT_KEY = secrets.token_bytes(32)
+_FINGERPRINT_KEY = os.urandom(32)
 _known: set[str] = set()
 _pattern: re.Pattern[str] | None = None
 
@@ -142,6 +140,8 @@ def _sensitive_strings(node: object, *, inside: bool = False) -> Iterator[str]:
 
 
 def _encodings(value: str) -> Iterable[str]:
+    import base64
+
     raw = value.encode("utf-8", "surrogateescape")
     return (
         quote(value, safe=""),
@@ -160,5 +160,7 @@ def fingerprint(value: object) -> str:
 
     `value` is plain JSON data; the order of keys doesn't matter.
     """
+    import hmac
+
     text = json.dumps(value, sort_keys=True, ensure_ascii=True)
     return hmac.new(_FINGERPRINT_KEY, text.encode(), "sha256").hexdigest()

@@ -10,6 +10,11 @@ _HERE = Path(__file__).parent
 FOLDERS = (_HERE / "templates", _HERE.parent / "templates")  # in the wheel; in a checkout
 
 
+def folder_of(name: str) -> Path:
+    """The folder that holds a packaged file."""
+    return next(folder for folder in FOLDERS if (folder / name).exists())
+
+
 def render(name: str, **values: Any) -> str:
     """The text of a template. A name that the template uses and `values` lacks is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -24,5 +29,5 @@ def render(name: str, **values: Any) -> str:
 
 
 def _cfg(value: str) -> str:
-    """A value for an ini file that Airflow reads with interpolation: `%` doubled, one line."""
-    return value.replace("%", "%%").replace("\n", " ")
+    """A value for airflow.cfg on one line. Airflow interpolates `%` and fills in `$NAME`; a JSON escape of `$` stays."""
+    return value.replace("%", "%%").replace("$", r"\u0024").replace("\n", " ")

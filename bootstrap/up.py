@@ -94,7 +94,7 @@ def _render(job: Job, progress: Progress) -> Iterator[Row]:
         return
     progress.changed = True
     airflow_cfg.write(rendering)
-    read = airflow_env.read_back(job.environment)
+    read = airflow_env.read_back(job.environment.with_secrets(airflow_cfg.credentials(job.manifest)))
     if read != (backend.backend_class, dict(backend.kwargs)):
         raise AirflowError(
             f"Airflow reads other values from {rendering.file} than were written", "report this as a bug"

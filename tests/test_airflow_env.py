@@ -77,6 +77,32 @@ def test_variables_that_override_the_file_are_named(tmp_path: Path, monkeypatch:
 
 def test_a_failing_airflow_command_shows_its_last_line_and_exit_4(tmp_path: Path) -> None:
     environment = Environment(tmp_path, tmp_path / "airflow.cfg", {}, tmp_path)
-    with pytest.raises(AirflowError, match="ZeroDivisionError") as caught:
-        run_airflow(environment, "-c", "1 / 0")
+    with pytest.raises(AirflowError, match=r"json\.tool .* failed: .*No such file") as caught:
+        run_airflow(environment, "json.tool", "/no/such/file")
     assert caught.value.exit_code == 4
+
+
+def test_variables_with_secrets_reach_airflow_through_a_pipe_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CI_PASSWORD", "TEAM_TOKEN", "HARMLESS"):
+        monkeypatch.setenv(name, f"value of {name}")
+    text = """
+version: 1
+stores:
+  here: {kind: env, prefix: CI_}
+  team: {kind: vault, url: "http://127.0.0.1:9", auth: {method: token, token: {env: TEAM_TOKEN}}}
+connections: {db: {conn_type: postgres, password: {secret: "here:PASSWORD"}}}
+"""
+    found = locate(manifest(tmp_path, text))
+    assert sorted(found.secrets) == ["CI_PASSWORD", "TEAM_TOKEN"]
+    assert "CI_PASSWORD" not in found.child()
+    assert "TEAM_TOKEN" not in found.child()
+    assert found.child()["HARMLESS"] == "value of HARMLESS"
+    (tmp_path / "show.py").write_text("import os; print(os.environ['CI_PASSWORD'])")
+    assert run_airflow(found, "show", PYTHONPATH=str(tmp_path)) == "value of CI_PASSWORD\n"
+
+
+def test_local_systems_are_never_behind_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "internal.example.com")
+    assert locate(manifest(tmp_path)).child()["NO_PROXY"] == "internal.example.com,127.0.0.1,localhost"

@@ -214,6 +214,7 @@ def test_connections_that_share_a_missing_secret_are_each_told_of_it(tmp_path: P
     fields = '{conn_type: http, host: {secret: "ci:NO"}}'
     found = resolved(tmp_path, a=fields, b=fields)
     messages = {conn_id: item.message for conn_id, item in found.items() if isinstance(item, StoreError)}
+    assert all(isinstance(item, StoreError) and isinstance(item.__cause__, NotFound) for item in found.values())
     assert messages == {
         "a": "connection a: ci:NO: $TEST_NO is not set",
         "b": "connection b: ci:NO: $TEST_NO is not set",

@@ -13,7 +13,8 @@ from bootstrap import checks, stores, targets
 from bootstrap.document import parse
 from bootstrap.errors import ManifestError
 from bootstrap.manifest import load
-from bootstrap.schema import schema, schema_text
+from bootstrap.schema import generated, schema
+from tests.project import ROOT
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -73,6 +74,7 @@ MISTAKES = {
     "a login that is a number": "version: 1\nconnections: {a: {conn_type: http, login: 123}}",
     "an unknown key in a reference": "version: 1\nconnections: {a: {conn_type: http, password: {secert: 'a:b'}}}",
     "an unknown check": "version: 1\nconnections: {a: {conn_type: http, checks: [htpp]}}",
+    "two checks in one item": "version: 1\nconnections: {a: {conn_type: http, checks: [{http: {}, hook: {}}]}}",
     "an unknown parameter": "version: 1\nconnections: {a: {conn_type: http, checks: [{http: {pth: x}}]}}",
     "a parameter of another type": "version: 1\nconnections: {a: {conn_type: http, checks: [{http: {path: 5}}]}}",
 }
@@ -88,7 +90,7 @@ def read(text: str) -> Any:
 
 
 def test_it_is_a_json_schema_of_the_draft_it_names() -> None:
-    document = json.loads(schema_text())
+    document = json.loads(generated())
     assert document["$schema"] == Draft202012Validator.META_SCHEMA["$id"]
     Draft202012Validator.check_schema(document)
 
@@ -114,7 +116,7 @@ def test_it_refuses_what_the_tool_refuses(validator: Draft202012Validator, tmp_p
 
 
 def test_it_knows_every_kind_of_store_check_and_target() -> None:
-    text = schema_text()
+    text = generated()
     names = [*stores.KINDS.names(), *checks.KINDS.names(), *targets.KINDS.names()]
     assert [name for name in names if json.dumps(name) not in text] == []
 
@@ -122,3 +124,8 @@ def test_it_knows_every_kind_of_store_check_and_target() -> None:
 def test_every_store_and_check_says_what_it_is() -> None:
     definitions = schema()["$defs"].values()
     assert [model["title"] for model in definitions if not model.get("description")] == []
+
+
+def test_the_shipped_schema_is_the_generated_one() -> None:
+    shipped = ROOT / "templates" / "bootstrap.schema.json"
+    assert shipped.read_text() == generated(), "run `make schema`"

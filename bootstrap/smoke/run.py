@@ -15,12 +15,10 @@ from bootstrap.airflow_env import Environment
 from bootstrap.drift import Drift
 from bootstrap.errors import AirflowError, UsageError
 from bootstrap.manifest import CheckSpec, Manifest
-from bootstrap.secret import Secret
 from bootstrap.smoke.report import Report
 from bootstrap.smoke.runner import IsolatedRunner, command
 from bootstrap.smoke.scratch import for_dag, prepare, scratch
 from bootstrap.smoke.verdict import CheckResult, judge, missing_provider
-from bootstrap.stores.base import Context
 
 TIMEOUT = 60.0  # seconds for one check, Airflow's start-up included
 
@@ -90,7 +88,8 @@ def _results(
         return
     with scratch(environment) as folder:
         jobs = prepare(manifest, environment, folder, list(specs))
-        runner = IsolatedRunner(environment, _credentials(manifest), settings.jobs, settings.timeout)
+        ready = environment.with_secrets(airflow_cfg.credentials(manifest))
+        runner = IsolatedRunner(ready, settings.jobs, settings.timeout)
         for outcome in runner.run(jobs):
             yield judge(specs[outcome.check_id], outcome, settings.timeout)
 
@@ -112,15 +111,6 @@ def package_missing_for(manifest: Manifest, spec: CheckSpec) -> str | None:
     if conn_type is None or conn_type in airflow_env.providers():
         return None
     return airflow_env.package_for(conn_type)
-
-
-def _credentials(manifest: Manifest) -> dict[str, Secret]:
-    """What Airflow's secrets backend needs in its environment and does not find there yet. Raises Denied."""
-    if manifest.backend is None:
-        return {}
-    wanted = airflow_cfg.airflow_backend(manifest).environment
-    context = Context(manifest.backend.store, manifest.folder)
-    return {name: credential.read(context.name, context.folder) for name, credential in wanted.items()}
 
 
 def show_command(manifest: Manifest, environment: Environment, chosen: Sequence[CheckSpec]) -> str:

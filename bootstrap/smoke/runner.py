@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,8 +13,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from bootstrap.airflow_env import Environment
-from bootstrap.secret import Secret
+from bootstrap.airflow_env import CHILD, Environment
 from bootstrap.smoke import DAG_ID
 from bootstrap.smoke.scratch import Job
 
@@ -46,13 +43,9 @@ class Runner(Protocol):
 
 @dataclass
 class IsolatedRunner:
-    """A plain `airflow tasks test` process for each check.
-
-    `credentials` are variables that Airflow needs and that no process list may show; `timeout` is in seconds.
-    """
+    """A plain `airflow tasks test` process for each check; `timeout` is in seconds."""
 
     environment: Environment
-    credentials: Mapping[str, Secret]
     parallel: int
     timeout: float
     _running: set[int] = field(default_factory=set)
@@ -77,7 +70,7 @@ class IsolatedRunner:
         log = job.folder / "output"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "bootstrap.smoke.child", *command(job.check_id, job.logical_date)],
+                [*CHILD, "airflow", *command(job.check_id, job.logical_date)],
                 env=self.environment.child(**job.variables),
                 stdin=subprocess.PIPE,
                 stdout=output,
@@ -99,9 +92,8 @@ class IsolatedRunner:
         )
 
     def _wait(self, process: subprocess.Popen[bytes]) -> int | None:
-        variables = {name: value.reveal() for name, value in self.credentials.items()}
         try:
-            process.communicate(json.dumps(variables).encode(), timeout=self.timeout)
+            process.communicate(self.environment.pipe().encode(), timeout=self.timeout)
         except subprocess.TimeoutExpired:
             _kill(process.pid)
             process.wait()

@@ -157,7 +157,7 @@ def pick_field(stored: Stored, where: str, name: str | None) -> Secret:
     `where` is the reference as written. A secret whose only field is `value` is that value. Raises NotFound or Empty.
     """
     fields = stored.fields
-    hint = f"store put {where.partition('@')[0]}"
+    hint = f"airflow-bootstrap store put {where.partition('@')[0]}"
     if name is None:
         value = fields["value"] if fields is not None and set(fields) == {"value"} else stored.value
     elif fields is None:

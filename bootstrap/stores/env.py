@@ -55,6 +55,11 @@ class EnvStore:
         return f"variables ${self.prefix}*" if self.prefix else "the environment"
 
 
+def variable(options: Options, path: str) -> str:
+    """The variable that holds the secret at `path`."""
+    return options.prefix + path
+
+
 def open_store(options: Options, context: Context) -> EnvStore:
     """The store; reads nothing yet."""
     return EnvStore(context.name, options.prefix)

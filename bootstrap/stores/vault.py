@@ -30,7 +30,7 @@ class TokenAuth(Model):
     """`{method: token}`; the token comes from $VAULT_TOKEN unless said otherwise."""
 
     method: Literal["token"]
-    token: Credential = Credential(env="VAULT_TOKEN")
+    token: Credential = Field(default_factory=lambda: Credential(env="VAULT_TOKEN"))
 
 
 class AppRoleAuth(Model):
@@ -49,7 +49,9 @@ class Options(Model):
     url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
     mount: Annotated[str, Field(min_length=1)] = "secret"
     kv_version: Literal[1, 2] = 2
-    auth: Annotated[TokenAuth | AppRoleAuth, Field(discriminator="method")] = TokenAuth(method="token")
+    auth: Annotated[TokenAuth | AppRoleAuth, Field(discriminator="method")] = Field(
+        default_factory=lambda: TokenAuth(method="token")
+    )
 
 
 class VaultStore:
@@ -76,7 +78,7 @@ class VaultStore:
         data, metadata = self._read_v2(path, version)
         if data is None:
             raise NotFound(
-                f"{self.name}:{path}: version {metadata['version']} was deleted", f"store put {self.name}:{path}"
+                f"{self.name}:{path}: version {metadata['version']} was deleted", f"airflow-bootstrap store put {self.name}:{path}"
             )
         return Stored(
             value=Secret(json.dumps(data, ensure_ascii=False)),

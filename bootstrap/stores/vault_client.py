@@ -101,7 +101,7 @@ def _refused(where: str, err: Any) -> StoreError:
 def _not_there(where: str, said: str) -> StoreError:
     if any(words in said for words in _NO_ENGINE):
         return Unavailable(f"{where}: there is no KV secrets engine: {said}", "check the store's `mount`")
-    return NotFound(f"{where}: there is no such secret", f"store put {where.partition('@')[0]}")
+    return NotFound(f"{where}: there is no such secret", f"airflow-bootstrap store put {where.partition('@')[0]}")
 
 
 def _errors(err: Any) -> list[str] | None:
