@@ -8,7 +8,7 @@ from typing import Any
 
 from bootstrap import connection, stores
 from bootstrap.connection import Connection
-from bootstrap.errors import Malformed, StoreError
+from bootstrap.errors import Malformed, NotFound, StoreError
 from bootstrap.manifest import ConnectionSpec, Manifest
 from bootstrap.reference import Reference
 from bootstrap.secret import Secret
@@ -46,7 +46,14 @@ class Secrets:
 
     def value(self, reference: Reference) -> Secret:
         """The value that a reference means. Raises StoreError."""
-        return pick_field(self.stored(reference), str(reference), reference.field)
+        try:
+            stored = self.stored(reference)
+        except NotFound as err:
+            if not self.store(reference.store).writable:
+                raise
+            place = str(reference).partition("@")[0]
+            raise NotFound(err.message, f"airflow-bootstrap store put {place}") from err
+        return pick_field(stored, str(reference), reference.field)
 
 
 def resolve_all(manifest: Manifest, secrets: Secrets, conn_ids: Iterable[str]) -> dict[str, Connection | StoreError]:

@@ -113,7 +113,7 @@ def _register(job: Job, progress: Progress) -> Iterator[Row]:
                 raise applied.error
             unchanged = applied.action == "unchanged"
             progress.changed |= not unchanged
-            detail = f"{'unchanged' if unchanged else applied.action + 'd'} at {applied.where}"
+            detail = f"{applied.done} at {applied.where}"
             yield Row("register", applied.conn_id, "", detail, "ok" if unchanged else "changed", seconds)
 
 

@@ -23,7 +23,7 @@ def command(app: App, *, check: bool) -> int:
         for target in app.manifest.register:
             applied = list(plan(app.manifest, app.secrets, target).apply())
             for item in applied:
-                app.console.data(f"{item.conn_id}: {'failed' if item.error else item.action} at {item.where}\n")
+                app.console.data(f"{item.conn_id}: {item.done} at {item.where}\n")
                 if item.error:
                     app.console.error(item.error)
             if all(item.action == "unchanged" for item in applied):

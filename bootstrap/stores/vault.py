@@ -78,7 +78,8 @@ class VaultStore:
         data, metadata = self._read_v2(path, version)
         if data is None:
             raise NotFound(
-                f"{self.name}:{path}: version {metadata['version']} was deleted", f"airflow-bootstrap store put {self.name}:{path}"
+                f"{self.name}:{path}: version {metadata['version']} was deleted",
+                f"airflow-bootstrap store put {self.name}:{path}",
             )
         return Stored(
             value=Secret(json.dumps(data, ensure_ascii=False)),

@@ -45,6 +45,13 @@ class Applied:
     where: str
     error: StoreError | None = None
 
+    @property
+    def done(self) -> str:
+        """What happened, for people."""
+        if self.error is not None:
+            return "failed"
+        return {"create": "created", "update": "updated", "unchanged": "unchanged"}[self.action]
+
 
 class Target(Protocol):
     """A place where Airflow finds connections."""
