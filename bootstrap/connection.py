@@ -45,10 +45,16 @@ class Connection:
 
     def remember(self) -> None:
         """Mask this connection's secrets in all output from now on."""
-        if self.password:
-            remember(self.password)
+        remember_login(self.login, self.password)
         for value in sensitive_texts(self.extra or {}):
             remember(value)
+
+
+def remember_login(login: str | None, password: str | None) -> None:
+    """Mask a password, and the form in which HTTP's basic authentication sends it."""
+    if password:
+        remember(password)
+        remember(f"{login or ''}:{password}")
 
 
 def sensitive_texts(node: Any, *, sensitive: bool = False) -> Iterator[str]:

@@ -29,6 +29,7 @@ SENSITIVE_KEYS = (  # names of fields that hold secrets; the same words as Airfl
     "token",
 )
 
+_ABOUT_A_SECRET = ("_file", "_path", "_url", "_uri", "_name")  # private_key_file: /etc/key.pem
 _FINGERPRINT_KEY = os.urandom(32)
 _known: set[str] = set()
 _pattern: re.Pattern[str] | None = None
@@ -67,9 +68,9 @@ class Secret:
 
 
 def is_sensitive(key: str) -> bool:
-    """Whether a field of this name is expected to hold a secret."""
+    """Whether a field of this name is expected to hold a secret, not the place or the name of one."""
     name = key.lower().replace("-", "_")
-    return any(word in name for word in SENSITIVE_KEYS)
+    return not name.endswith(_ABOUT_A_SECRET) and any(word in name for word in SENSITIVE_KEYS)
 
 
 def remember(value: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import warnings
 from typing import Any
@@ -309,3 +310,9 @@ def test_we_read_the_uris_that_airflow_writes_as_airflow_does(
 def test_we_read_hand_written_uris_as_airflow_does(airflow: Any, uri: str) -> None:
     theirs = as_airflow_reads(airflow.from_uri(uri, conn_id="warehouse"))
     assert same_case(without_empty(from_text(uri, WHERE).as_fields())) == same_case(theirs)
+
+
+def test_what_http_sends_of_a_login_is_masked() -> None:
+    Connection("http", login="etl", password="pass-of-etl").remember()
+    sent = base64.b64encode(b"etl:pass-of-etl").decode()
+    assert redact(f"Authorization: Basic {sent}") == "Authorization: Basic ***"

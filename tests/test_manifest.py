@@ -108,6 +108,14 @@ def test_a_reference_is_read_wherever_a_value_may_stand(tmp_path: Path) -> None:
     assert connections["orders_api"].from_ == Reference("team", "connections/orders_api")
 
 
+@pytest.mark.parametrize("port", [1, 65535])
+def test_the_first_and_the_last_port_are_ports(tmp_path: Path, port: int) -> None:
+    assert (
+        read(tmp_path, f"version: 1\nconnections: {{a: {{conn_type: http, port: {port}}}}}").connections["a"].port
+        == port
+    )
+
+
 def test_a_manifest_of_one_line_registers_nothing(tmp_path: Path) -> None:
     manifest = read(tmp_path, "version: 1")
     assert (manifest.register, manifest.backend, manifest.connections) == ((), None, {})
@@ -240,6 +248,8 @@ def test_a_mistake_in_a_stores_options_has_its_place(tmp_path: Path, option: str
     ("field", "message"),
     [
         ("hots: db", "6:5: unknown key 'hots' (did you mean 'host'?)"),
+        ("schma: s", "6:5: unknown key 'schma' (did you mean 'schema'?)"),
+        ("schema: {secret: 'c:A'}", "6:5: unknown store 'c' (did you mean 'ci'?)"),
         ("login: 00123", f"6:5: expected text in quotes, or {SHAPE}"),
         ("login: yes", f"6:5: expected text in quotes, or {SHAPE}"),
         ("port: '5432'", f"6:5: expected a number from 1 to 65535, or {SHAPE}"),
@@ -279,6 +289,7 @@ def test_a_mistake_in_a_connection_has_its_place(tmp_path: Path, field: str, mes
             "4:3: `from` brings the whole connection; leave out host, extra",
         ),
         ("a: {from: 'ci:A'}", f"4:7: expected {SHAPE}"),
+        ("a: {from: 5}", f"4:7: expected {SHAPE}"),
     ],
 )
 def test_a_mistake_in_what_a_connection_is_has_its_place(tmp_path: Path, connection: str, message: str) -> None:
@@ -302,6 +313,11 @@ def test_a_mistake_in_what_a_connection_is_has_its_place(tmp_path: Path, connect
 )
 def test_a_mistake_in_where_connections_go_has_its_place(tmp_path: Path, text: str, message: str) -> None:
     assert mistakes(tmp_path, f"version: 1\nstores: {{ci: {{kind: env}}}}\n{text}") == [message]
+
+
+def test_a_backend_in_a_store_with_a_mistake_is_no_second_mistake(tmp_path: Path) -> None:
+    text = "version: 1\nstores: {team: {kind: valt}}\nbackend: {store: team}"
+    assert mistakes(tmp_path, text) == ["2:17: unknown kind of store 'valt' (did you mean 'vault'?)"]
 
 
 def test_every_mistake_is_told_at_once_in_the_files_order(tmp_path: Path) -> None:

@@ -36,11 +36,20 @@ def test_an_unknown_kind_is_none() -> None:
 
 def test_names_are_sorted() -> None:
     assert REGISTRY.names() == ["csv", "json"]
+    assert not REGISTRY.extended
+
+
+def test_whether_there_is_a_kind_is_known_without_importing_it() -> None:
+    registry = Registry(group=GROUP, builtin={"broken": "bootstrap.no_such_module"})
+    assert registry.has("broken")
+    assert not registry.has("brokne")
 
 
 @pytest.mark.usefixtures("_another_package")
 def test_another_package_adds_a_kind() -> None:
     assert REGISTRY.names() == ["another", "csv", "json"]
+    assert REGISTRY.extended
+    assert REGISTRY.has("another")
     found = REGISTRY.find("another")
     assert found is not None
     assert found.KIND == "theirs"

@@ -77,7 +77,10 @@ def test_a_field_with_such_a_name_holds_a_secret(name: str) -> None:
     assert is_sensitive(name)
 
 
-@pytest.mark.parametrize("name", ["host", "login", "sslmode", "region_name", "project", "pass"])
+@pytest.mark.parametrize(
+    "name",
+    ["host", "login", "sslmode", "region_name", "project", "pass", "private_key_file", "token_url", "secret_name"],
+)
 def test_a_field_with_such_a_name_holds_none(name: str) -> None:
     assert not is_sensitive(name)
 

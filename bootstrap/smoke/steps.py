@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bootstrap.checks.base import Cause, Endpoint, Run, StepName
-from bootstrap.connection import sensitive_texts
+from bootstrap.connection import remember_login, sensitive_texts
 from bootstrap.manifest import CheckSpec
 from bootstrap.secret import remember
 from bootstrap.smoke import diagnosis
@@ -106,7 +106,6 @@ class Steps:
 
 def _remember(conn: Any) -> None:
     """Mask the connection's secrets in all that this process writes from now on."""
-    if conn.password:
-        remember(conn.password)
+    remember_login(conn.login, conn.password)
     for text in sensitive_texts(conn.extra_dejson):
         remember(text)
