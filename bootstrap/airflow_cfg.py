@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import io
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,14 +130,31 @@ def _merge(text: str, fresh: str, file: Path) -> str:
     body = text.removeprefix(_BOM).replace("\r\n", "\n")
     if newline == "\r\n" and body.replace("\n", "\r\n") != text.removeprefix(_BOM):
         raise AirflowError(f"{file} mixes two kinds of line endings", "convert it to one of them first")
-    values = _values(body, file)
-    wanted = _overlaid(values, _values(fresh, file))
-    if values == wanted:
+    managed = _values(fresh, file)
+    if _is_in(managed, body, file):
         return text
+    values = _values(body, file)
+    wanted = _overlaid(values, managed)
     merged = _set_keys(body, fresh, file)
     if _values(merged, file) != wanted:
         raise AirflowError(f"{file}: can't be edited without changing other values", _WRITE_ANEW)
     return bom + merged.replace("\n", newline)
+
+
+def _is_in(managed: dict[str, dict[str, str]], body: str, file: Path) -> bool:
+    """Whether each managed key has its value already; reads its section alone, the rest of the file may be long."""
+    for name, wanted in managed.items():
+        sections = re.findall(rf"^\[{re.escape(name)}\]\n(?:(?!\[).*\n?)*", body, re.MULTILINE)
+        if wanted and (len(sections) != 1 or not _has(sections[0], name, wanted, file)):
+            return False
+    return True
+
+
+def _has(section: str, name: str, wanted: dict[str, str], file: Path) -> bool:
+    try:
+        return wanted.items() <= _values(section, file)[name].items()
+    except AirflowError:  # the look at the whole file will name the line
+        return False
 
 
 def _values(text: str, file: Path) -> dict[str, dict[str, str]]:

@@ -17,7 +17,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.metadata import PackageNotFoundError, distributions, entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,6 @@ class Environment:
     def child(self, **more: str) -> dict[str, str]:
         """The environment of an Airflow process: this one's without secrets, the manifest's, and `more`."""
         own = {name: value for name, value in os.environ.items() if name not in self.secrets}
-        own.pop("PYDANTIC_DISABLE_PLUGINS", None)  # set for our own start-up only
         direct = ",".join(filter(None, (own.get("NO_PROXY") or own.get("no_proxy"), "127.0.0.1,localhost")))
         return {
             **own,
@@ -124,6 +122,8 @@ def locate(manifest: Manifest) -> Environment:
 @cache
 def installed_version() -> str | None:
     """Airflow's version, or None where it isn't installed beside this tool."""
+    from importlib.metadata import PackageNotFoundError, version
+
     for name in ("apache-airflow-core", "apache-airflow"):
         with contextlib.suppress(PackageNotFoundError):
             return version(name)
@@ -133,6 +133,8 @@ def installed_version() -> str | None:
 @cache
 def providers() -> Mapping[str, str]:
     """The distribution of each conn_type that an installed provider brings."""
+    from importlib.metadata import entry_points
+
     found: dict[str, str] = {}
     for entry in entry_points(group="apache_airflow_provider"):
         for connection_type in _provider_info(entry).get("connection-types", []):
@@ -250,6 +252,8 @@ def _migrate(environment: Environment, config: Path, database: Path) -> None:
 
 
 def _template_file(environment: Environment) -> Path:
+    from importlib.metadata import distributions
+
     packages = sorted(
         f"{item.name}={item.version}" for item in distributions() if (item.name or "").startswith("apache-airflow")
     )

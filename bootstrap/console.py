@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import IO, TYPE_CHECKING, Literal
 
 from bootstrap.errors import BootstrapError
@@ -70,6 +68,9 @@ class Console:
 
     def _log(self, level: str, text: str, **more: str) -> None:
         if self.log_format == "json":
+            import json
+            from datetime import datetime, timezone
+
             now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
             fields = {key: redact(value) for key, value in more.items() if value}
             self._write(

@@ -43,6 +43,20 @@ print([name for name in sys.modules if name.split(".")[0] == "airflow"], code, f
     assert done.stderr.splitlines()[-1] == "[] 0", done.stderr
 
 
+def test_rendering_looks_for_no_plugins_of_pydantic(project: Project) -> None:
+    code = """
+import sys
+from bootstrap import __main__
+try:
+    __main__.main()
+finally:
+    print("importlib.metadata" in sys.modules, file=sys.stderr)
+"""
+    arguments = [sys.executable, "-c", code, "-f", str(project.manifest), "render", "-o", "-"]
+    done = subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.stderr.splitlines()[-1] == "False", done.stderr
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--help"]) == 0

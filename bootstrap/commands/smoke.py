@@ -17,11 +17,21 @@ from bootstrap.errors import Exit
 @click.option(
     "--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds for each check."
 )
+@click.option(
+    "--isolated", is_flag=True, help="A plain `airflow tasks test` process for each check: slower, same result."
+)
 @click.option("--json", "json_file", type=click.Path(allow_dash=True), help="Write the report here; - is stdout.")
 @click.option("--show-command", is_flag=True, help="Run nothing; print how to run the checks by hand.")
 @click.pass_obj
-def command(
-    app: App, *, selectors: tuple[str, ...], jobs: int | None, timeout: float, json_file: str | None, show_command: bool
+def command(  # noqa: PLR0913  one parameter for each option
+    app: App,
+    *,
+    selectors: tuple[str, ...],
+    jobs: int | None,
+    timeout: float,
+    isolated: bool,
+    json_file: str | None,
+    show_command: bool,
 ) -> int:
     """Prove each connection by a task in Airflow.
 
@@ -38,7 +48,7 @@ def command(
         app.manifest,
         app.environment,
         chosen,
-        run.Settings(jobs=jobs or os.cpu_count() or 1, timeout=timeout),
+        run.Settings(jobs=jobs or os.cpu_count() or 1, timeout=timeout, isolated=isolated),
         drift=drift.find(app.manifest, app.environment, app.secrets),
         on_result=lambda result, done: app.console.note(checklist.check_line(result, done, len(chosen))),
     )

@@ -15,15 +15,18 @@ from bootstrap.commands.smoke import write_report
 @click.option(
     "--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds for each check."
 )
+@click.option(
+    "--isolated", is_flag=True, help="A plain `airflow tasks test` process for each check: slower, same result."
+)
 @click.option("--json", "json_file", type=click.Path(allow_dash=True), help="Write smoke's report here; - is stdout.")
 @click.pass_obj
-def command(app: App, *, jobs: int | None, timeout: float, json_file: str | None) -> int:
+def command(app: App, *, jobs: int | None, timeout: float, isolated: bool, json_file: str | None) -> int:
     """Do everything: doctor, render, register, smoke."""
     from bootstrap import checklist
     from bootstrap.smoke.run import Settings
     from bootstrap.up import Job, Progress, up
 
-    settings = Settings(jobs=jobs or os.cpu_count() or 1, timeout=timeout)
+    settings = Settings(jobs=jobs or os.cpu_count() or 1, timeout=timeout, isolated=isolated)
     progress = Progress(say=app.console.note)
     job = Job(app.manifest, app.environment, app.secrets, settings)
     with app.alone():

@@ -6,18 +6,20 @@ import fnmatch
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 
 from bootstrap import airflow_cfg, airflow_env, checks
 from bootstrap.airflow_env import Environment
 from bootstrap.drift import Drift
 from bootstrap.errors import AirflowError, UsageError
 from bootstrap.manifest import CheckSpec, Manifest
+from bootstrap.smoke.forked import ForkingRunner
 from bootstrap.smoke.report import Report
-from bootstrap.smoke.runner import IsolatedRunner, command
-from bootstrap.smoke.scratch import for_dag, prepare, scratch
+from bootstrap.smoke.runner import IsolatedRunner, Runner, command
+from bootstrap.smoke.scratch import for_dag, prepare, scratch, variables_for
 from bootstrap.smoke.verdict import CheckResult, judge, missing_provider
 
 TIMEOUT = 60.0  # seconds for one check, Airflow's start-up included
@@ -25,10 +27,11 @@ TIMEOUT = 60.0  # seconds for one check, Airflow's start-up included
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run: this many checks at a time, each with this many seconds."""
+    """How to run: this many checks at a time, each with this many seconds; `isolated`: each in an Airflow of its own."""
 
     jobs: int
     timeout: float = TIMEOUT
+    isolated: bool = False
 
 
 def select(manifest: Manifest, selectors: Sequence[str]) -> list[CheckSpec]:
@@ -89,9 +92,15 @@ def _results(
     with scratch(environment) as folder:
         jobs = prepare(manifest, environment, folder, list(specs))
         ready = environment.with_secrets(airflow_cfg.credentials(manifest))
-        runner = IsolatedRunner(ready, settings.jobs, settings.timeout)
+        runner = _runner(ready, folder, variables_for(manifest, folder, list(specs)), settings)
         for outcome in runner.run(jobs):
             yield judge(specs[outcome.check_id], outcome, settings.timeout)
+
+
+def _runner(environment: Environment, folder: Path, variables: Mapping[str, str], settings: Settings) -> Runner:
+    if settings.isolated:
+        return IsolatedRunner(environment, settings.jobs, settings.timeout)
+    return ForkingRunner(environment, folder, variables, settings.jobs, settings.timeout)
 
 
 def require_airflow(environment: Environment) -> None:

@@ -11,11 +11,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from bootstrap.airflow_env import CHILD, Environment
 from bootstrap.smoke import DAG_ID
 from bootstrap.smoke.scratch import Job
+
+OUTPUT_KEPT = 20_000  # characters of a process's output that are kept to tell of its end
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class IsolatedRunner:
             check_id=job.check_id,
             exit_code=exit_code,
             receipt=tuple(job.receipt.read()),
-            output=log.read_text(errors="replace")[-20_000:],
+            output=tail(log),
             seconds=round(time.monotonic() - started, 3),
         )
 
@@ -113,6 +116,11 @@ class IsolatedRunner:
 def command(check_id: str, logical_date: str) -> list[str]:
     """The arguments of `airflow` that run one check."""
     return ["tasks", "test", DAG_ID, check_id, logical_date]
+
+
+def tail(log: Path) -> str:
+    """The end of what a process printed; '' if it never came to that."""
+    return log.read_text(errors="replace")[-OUTPUT_KEPT:] if log.exists() else ""
 
 
 def _kill(group: int) -> None:

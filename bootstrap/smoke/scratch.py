@@ -69,16 +69,17 @@ def prepare(manifest: Manifest, environment: Environment, folder: Path, check_id
         own = private_folder(folder / str(index))
         shutil.copyfile(template, own / "airflow.db")
         receipt = Receipt(run_id=f"{run_id}-{index}", nonce=secrets.token_hex(16), file=own / "receipt")
-        variables = _variables(manifest, own, check_id) | receipt.as_environment()
+        variables = variables_for(manifest, own, [check_id]) | receipt.as_environment()
         date = (_FIRST_DATE + timedelta(seconds=secrets.randbelow(10**8))).isoformat()
         jobs.append(Job(check_id, own, variables, receipt, date))
     return jobs
 
 
-def _variables(manifest: Manifest, folder: Path, check_id: str) -> dict[str, str]:
+def variables_for(manifest: Manifest, folder: Path, check_ids: Sequence[str]) -> dict[str, str]:
+    """What makes an Airflow process work in `folder`, on a database of its own, and know these checks only."""
     return {
         **for_dag(manifest),
-        "AIRFLOW_BOOTSTRAP_CHECKS": json.dumps([check_id]),
+        "AIRFLOW_BOOTSTRAP_CHECKS": json.dumps(list(check_ids)),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
         "AIRFLOW__LOGGING__REMOTE_LOGGING": "False",

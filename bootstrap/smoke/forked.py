@@ -1,0 +1,119 @@
+"""One start-up of Airflow for all checks: talks to the process of `zygote`, which forks a child for each."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bootstrap.airflow_env import CHILD, Environment
+from bootstrap.files import write_atomic
+from bootstrap.smoke.runner import Outcome, command, tail
+from bootstrap.smoke.scratch import Job
+
+START_TIMEOUT = 120.0  # seconds for Airflow to import everything
+GRACE = 5.0  # seconds for the process to end by itself
+
+
+@dataclass
+class ForkingRunner:
+    """Checks as forks of one Airflow; `timeout` in seconds is for each check, its start-up not included.
+
+    `folder` is the run's own; `variables` is the environment of the process that forks.
+    """
+
+    environment: Environment
+    folder: Path
+    variables: Mapping[str, str]
+    parallel: int
+    timeout: float
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        """Every job's outcome, as they come. Leaving the iterator early kills what still runs."""
+        waiting = {job.check_id: job for job in jobs}
+        with self._zygote(jobs) as process:
+            for line in process.stdout or ():
+                event = json.loads(line)
+                job = waiting.pop(event["check_id"])
+                yield _outcome(job, event["exit_code"], event["seconds"], tail(job.folder / "output"))
+            code = process.wait()
+        for job in waiting.values():  # Airflow itself did not start, or was killed
+            yield _outcome(job, code or 1, 0.0, tail(self._log))
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "zygote.log"
+
+    @contextlib.contextmanager
+    def _zygote(self, jobs: Sequence[Job]) -> Iterator[subprocess.Popen[bytes]]:
+        """The process that forks; it and its children are gone when this ends, and when they hang."""
+        process = self._start(jobs)
+        limit = START_TIMEOUT + math.ceil(len(jobs) / self.parallel) * (self.timeout + GRACE)
+        watchdog = threading.Timer(limit, _end, (process,))
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            yield process
+        finally:
+            watchdog.cancel()
+            _end(process)
+            if process.stdout is not None:
+                process.stdout.close()
+
+    def _start(self, jobs: Sequence[Job]) -> subprocess.Popen[bytes]:
+        with self._log.open("wb") as log:
+            process = subprocess.Popen(
+                [*CHILD, "bootstrap.smoke.zygote", str(self._plan(jobs))],
+                env=self.environment.child(**self.variables),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+                cwd=self.folder,
+            )
+        if process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError), process.stdin as stream:
+                stream.write(self.environment.pipe().encode())
+        return process
+
+    def _plan(self, jobs: Sequence[Job]) -> Path:
+        plan = {
+            "parallel": self.parallel,
+            "timeout": self.timeout,
+            "log": str(self._log),
+            "jobs": [
+                {
+                    "check_id": job.check_id,
+                    "folder": str(job.folder),
+                    "variables": dict(job.variables),
+                    "arguments": command(job.check_id, job.logical_date),
+                }
+                for job in jobs
+            ],
+        }
+        file = self.folder / "plan.json"
+        write_atomic(file, json.dumps(plan))
+        return file
+
+
+def _outcome(job: Job, exit_code: int | None, seconds: float, output: str) -> Outcome:
+    return Outcome(job.check_id, exit_code, tuple(job.receipt.read()), output, seconds)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM lets it kill its children, which are in sessions of their own; then SIGKILL."""
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,161 @@
+"""Starts Airflow once, then forks a child for each check.
+
+`python -m bootstrap.smoke.zygote PLAN` reads a plan (JSON: `parallel`, `timeout` in seconds, and `jobs` with `check_id`,
+`folder`, `variables` and `arguments` of the `airflow` command) and writes a line of JSON to stdout as each check ends:
+`{"check_id": …, "exit_code": int or null (killed at the deadline), "seconds": …}`. Everything that Airflow prints goes
+to files: `output` in each job's folder, and the plan's own log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import select
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+POLL = 0.02  # seconds between looks at the children
+
+
+@dataclass
+class Child:
+    """A forked check and when it must be over (monotonic seconds)."""
+
+    check_id: str
+    began: float
+    deadline: float
+    killed: bool = False
+
+
+class Zygote:
+    """Forks, waits and reports. Owns the stream to the parent; Airflow never writes there."""
+
+    def __init__(self, plan: dict[str, Any], events: int) -> None:
+        self.waiting = list(plan["jobs"])
+        self.parallel = int(plan["parallel"])
+        self.timeout = float(plan["timeout"])
+        self.events = events
+        self.running: dict[int, Child] = {}
+
+    def run(self) -> None:
+        """Until every job has ended. Children die with us, whatever ends us."""
+        try:
+            while self.waiting or self.running:
+                while self.waiting and len(self.running) < self.parallel:
+                    self._fork(self.waiting.pop(0))
+                if not self._reap():
+                    self._enforce_deadlines()
+                    self._pause()
+        finally:
+            for pid in self.running:
+                _kill(pid)
+
+    def _fork(self, job: dict[str, Any]) -> None:
+        now = time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            os.close(self.events)
+            _child(job)
+        self.running[pid] = Child(job["check_id"], now, now + self.timeout)
+
+    def _reap(self) -> bool:
+        pid, status = os.waitpid(-1, os.WNOHANG) if self.running else (0, 0)
+        child = self.running.pop(pid, None)
+        if child is None:
+            return False
+        _kill(pid)  # what the check itself started and left behind
+        code = None if child.killed else os.waitstatus_to_exitcode(status)
+        seconds = round(time.monotonic() - child.began, 3)
+        line = json.dumps({"check_id": child.check_id, "exit_code": code, "seconds": seconds})
+        os.write(self.events, line.encode() + b"\n")
+        return True
+
+    def _enforce_deadlines(self) -> None:
+        now = time.monotonic()
+        for pid, child in self.running.items():
+            if now > child.deadline and not child.killed:
+                child.killed = True
+                _kill(pid)
+
+    def _pause(self) -> None:
+        """Wait a moment; a parent that is gone shows as an error on its stream."""
+        poller = select.poll()
+        poller.register(self.events, 0)
+        if poller.poll(POLL * 1000):
+            raise BrokenPipeError
+
+
+def _kill(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def _child(job: dict[str, Any]) -> None:
+    """Become `airflow tasks test` in a session, a folder and a database of its own. Never returns."""
+    code = 1
+    try:
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        folder = Path(job["folder"])
+        _print_to(folder / "output")
+        os.chdir(folder)
+        os.environ.update(job["variables"])
+        code = _airflow(job["arguments"])
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _airflow(arguments: list[str]) -> int:
+    """What the `airflow` script does; returns its exit code."""
+    from bootstrap.smoke.airflow_api import command_line, use_own_database
+
+    use_own_database()
+    sys.argv = ["airflow", *arguments]
+    try:
+        command_line()
+    except SystemExit as err:
+        return err.code if isinstance(err.code, int) else int(err.code is not None)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _print_to(file: Path) -> None:
+    log = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(log, sys.stdout.fileno())
+    os.dup2(log, sys.stderr.fileno())
+    os.close(log)
+
+
+def main() -> None:
+    """Import Airflow and all that the checks need, then fork."""
+    plan = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    events = os.dup(sys.stdout.fileno())
+    _print_to(Path(plan["log"]))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    gc.disable()
+    from bootstrap.smoke.airflow_api import warm_up
+    from bootstrap.smoke.dag import build
+
+    warm_up()
+    build()  # imports the operators of every check
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+    Zygote(plan, events).run()
+
+
+if __name__ == "__main__":
+    main()
