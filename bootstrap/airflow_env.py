@@ -99,8 +99,8 @@ class Environment:
         }
 
     def pipe(self) -> str:
-        """What an Airflow process reads from stdin: `secrets` as JSON."""
-        return json.dumps({name: value.reveal() for name, value in self.secrets.items()})
+        """What an Airflow process reads from stdin: `secrets` as JSON. A host among them stays readable in messages."""
+        return json.dumps({name: value.as_public() for name, value in self.secrets.items()})
 
     def with_secrets(self, more: Mapping[str, Secret]) -> Environment:
         """The same with more variables that no process list may show."""

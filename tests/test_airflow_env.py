@@ -8,6 +8,7 @@ from bootstrap import airflow_env
 from bootstrap.airflow_env import Environment, locate, prepare_home, read_back, run_airflow
 from bootstrap.errors import AirflowError
 from bootstrap.manifest import Manifest, load
+from bootstrap.secret import redact
 
 
 def manifest(folder: Path, text: str = "version: 1\n") -> Manifest:
@@ -106,3 +107,12 @@ connections: {db: {conn_type: postgres, password: {secret: "here:PASSWORD"}}}
 def test_local_systems_are_never_behind_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "internal.example.com")
     assert locate(manifest(tmp_path)).child()["NO_PROXY"] == "internal.example.com,127.0.0.1,localhost"
+
+
+def test_an_address_from_the_environment_stays_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_HOST", "db.internal")
+    text = (
+        "version: 1\nstores: {here: {kind: env}}\nconnections: {db: {conn_type: x, host: {secret: 'here:DB_HOST'}}}\n"
+    )
+    assert "db.internal" in locate(manifest(tmp_path, text)).pipe()
+    assert redact("db.internal refuses connections") == "db.internal refuses connections"
