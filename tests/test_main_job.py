@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -61,6 +62,10 @@ class World:
         self.server.sql("CREATE TABLE IF NOT EXISTS orders (id int); GRANT SELECT ON orders TO etl", "analytics")
         self.project.put("local:databases/warehouse#password", self.canary.value)
         self.project.put("local:health#host", self.store.url)
+
+    def register_health(self, url: str) -> None:
+        self.project.put("local:health#host", url)
+        assert self.project.run("register").code == 0
 
     def register_password(self, value: str) -> None:
         self.project.put("local:databases/warehouse#password", value)
@@ -219,21 +224,37 @@ def test_a_stopped_server_is_told_from_a_wrong_password(brought_up: World) -> No
         assert postgres.start(folder).port == brought_up.server.port
 
 
-def test_a_server_that_never_answers_ends_at_the_deadline(brought_up: World) -> None:
-    import socket
-
+@pytest.fixture
+def silent_health(brought_up: World) -> Iterator[World]:
+    """The health connection points at a server that accepts and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        brought_up.project.put("local:health#host", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        assert brought_up.project.run("register").code == 0
+        brought_up.register_health(f"http://127.0.0.1:{silent.getsockname()[1]}")
         try:
-            code, checks, result = brought_up.project.smoke("health", "--timeout", "20")
-            failed = checks["health.http"]
-            assert (code, failed["cause"]) == (1, "timeout")
-            assert steps(failed)["access"] == "failed"
-            assert result.json()["seconds"] < 40
+            yield brought_up
         finally:
-            brought_up.project.put("local:health#host", brought_up.store.url)
-            assert brought_up.project.run("register").code == 0
+            brought_up.register_health(brought_up.store.url)
+
+
+def test_a_server_that_never_answers_ends_at_the_deadline(silent_health: World) -> None:
+    code, checks, result = silent_health.project.smoke("health", "--timeout", "8")
+    failed = checks["health.http"]
+    assert (code, failed["cause"]) == (1, "timeout")
+    assert failed["message"] == "no end of `access` within 8 s"
+    assert steps(failed)["access"] == "failed"
+    assert result.json()["seconds"] < 60
+
+
+def test_interrupting_reports_what_is_known_and_exits_130(silent_health: World) -> None:
+    process = silent_health.project.start("smoke", "--json", "-")
+    assert process.stderr is not None
+    line = process.stderr.readline().decode()
+    assert "warehouse.postgres passed" in line
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err.decode()
+    assert [check["id"] for check in json.loads(out)["checks"]] == ["warehouse.postgres"]
+    assert "interrupted" in err.decode()
+    assert list((silent_health.project.manifest.parent / ".bootstrap" / "smoke").iterdir()) == []
 
 
 def test_the_embedded_store_is_started_again_by_whichever_command_needs_it(brought_up: World) -> None:
@@ -261,14 +282,6 @@ def test_the_command_by_hand_gives_the_same_result(brought_up: World) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert re.search(r"new_state=success|Marking task as SUCCESS", done.stdout + done.stderr)
-
-
-def test_interrupting_reports_what_is_known_and_exits_130(brought_up: World) -> None:
-    process = brought_up.project.start("smoke", "--jobs", "1")
-    time.sleep(6)
-    os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err.decode()
 
 
 def test_the_canary_is_nowhere_but_in_the_store(brought_up: World) -> None:
