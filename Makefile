@@ -12,7 +12,7 @@ RUN := $(BIN)/airflow-bootstrap -f $(QUICKSTART)
 INSTALLED_UP := $(VENV)/.installed-quickstart
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: help up down test lint types format check schema bench lock system-deps clean
+.PHONY: help up down test lint types format check schema bench bench-smoke lock system-deps clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ bench: $(INSTALLED_DEV)  ## measure what the README claims
 schema: $(INSTALLED_DEV)  ## generate templates/bootstrap.schema.json anew from the models
 	@$(BIN)/python -c 'from bootstrap.schema import generated; print(generated(), end="")' > $(SCHEMA).new
 	@mv $(SCHEMA).new $(SCHEMA)
+
+bench-smoke: $(INSTALLED_DEV)  ## measure smoke checks against `airflow tasks test` (ten minutes)
+	@$(BIN)/python -m benchmarks.smoke
 
 lock: $(UV)  ## compile requirements/*.txt anew from pyproject.toml
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
