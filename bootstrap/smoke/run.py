@@ -20,7 +20,7 @@ from bootstrap.smoke.forked import ForkingRunner
 from bootstrap.smoke.report import Report
 from bootstrap.smoke.runner import IsolatedRunner, Runner, command
 from bootstrap.smoke.scratch import for_dag, prepare, scratch, variables_for
-from bootstrap.smoke.verdict import CheckResult, judge, missing_provider
+from bootstrap.smoke.verdict import CheckResult, failed, judge, missing_provider
 
 TIMEOUT = 60.0  # seconds for one check, Airflow's start-up included
 
@@ -66,6 +66,8 @@ def smoke(
         for result in _results(manifest, environment, chosen, settings):
             results[result.id] = result
             on_result(result, len(results))
+        for spec in chosen:
+            results.setdefault(spec.id, failed(spec, "check_error", "it was never run"))
     except KeyboardInterrupt:
         interrupted = True
     return Report(

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from bootstrap.airflow_env import locate
+from bootstrap.drift import Drift
 from bootstrap.errors import AirflowError
 from bootstrap.manifest import Manifest, load
+from bootstrap.smoke import run
 from bootstrap.smoke.run import package_missing_for, require_airflow, select
 
 MANIFEST = """
@@ -57,3 +59,11 @@ def test_smoke_without_an_airflow_home_is_an_airflow_error(manifest: Manifest) -
         require_airflow(locate(manifest))
     assert caught.value.exit_code == 4
     assert caught.value.hint == "airflow-bootstrap up"
+
+
+def test_a_check_without_an_outcome_is_a_failure(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "_results", lambda *_: ())  # no runner loses an outcome, as far as we know
+    chosen = run.select(manifest, ["api"])
+    report = run.smoke(manifest, locate(manifest), chosen, run.Settings(1), drift=Drift(), on_result=lambda *_: None)
+    assert [check.message for check in report.checks] == ["it was never run"]
+    assert report.exit_code == 1
