@@ -8,14 +8,12 @@ Facts about the server's configuration: openbao.org/docs/configuration (raft sto
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import http.client
 import json
 import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from bootstrap.errors import Unavailable
 from bootstrap.files import PRIVATE_FILE, locked, private_folder, write_atomic
+from bootstrap.processes import command_line, flock, free_port, last_line, until
 from bootstrap.secret import Secret
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ class Server:
         for ending, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, ending)
-            if _until(lambda: self._pid() is None, patience):
+            if until(lambda: self._pid() is None, patience):
                 break
         return True
 
@@ -194,7 +193,7 @@ class Server:
         """Hold the lock of the pid file. A launcher inherits it until its pid is in there, even if its parent is killed."""
         descriptor = os.open(self._pid_file, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
         try:
-            if not _until(lambda: _flock(descriptor), START_TIMEOUT):
+            if not until(lambda: flock(descriptor), START_TIMEOUT):
                 raise Unavailable(f"the launcher of the store in {self.folder} hangs", f"end who uses {self._pid_file}")
             yield descriptor
         finally:
@@ -223,7 +222,7 @@ class Server:
     def _configure(self) -> None:
         """Write the server's configuration: the same ports as last time, unless somebody else has them now."""
         last = _read_json(self.folder / "address.json")
-        port, cluster = (_free_port(last.get(name)) for name in ("port", "cluster_port"))
+        port, cluster = (free_port(last.get(name)) for name in ("port", "cluster_port"))
         write_atomic(self.folder / "address.json", json.dumps({"port": port, "cluster_port": cluster}))
         write_atomic(self.folder / "server.json", json.dumps(_configuration(self.folder, port, cluster), indent=1))
 
@@ -234,7 +233,7 @@ class Server:
             waited = time.monotonic() - started
             if waited > START_TIMEOUT or (waited > grace and self._pid() is None):
                 log = self.folder / "server.log"
-                raise Unavailable(f"the OpenBao server did not {what}: {_last_line(log)}", f"look into {log}")
+                raise Unavailable(f"the OpenBao server did not {what}: {last_line(log)}", f"look into {log}")
             time.sleep(0.05)
 
     def _pid(self) -> int | None:
@@ -243,7 +242,7 @@ class Server:
             pid = int(self._pid_file.read_text())
         except (OSError, ValueError):
             return None
-        return pid if str(self.folder / "server.json") in _command_line(pid) else None
+        return pid if str(self.folder / "server.json") in command_line(pid) else None
 
 
 def find_binary() -> str | None:
@@ -326,55 +325,9 @@ def _mounted(client: hvac.Client) -> bool:
     return True
 
 
-def _free_port(wanted: int | None) -> int:
-    """`wanted` if nobody listens there, else any free loopback port."""
-    for port in (wanted, 0):
-        if port is None:
-            continue
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            return int(probe.getsockname()[1])
-    raise Unavailable("no free port on 127.0.0.1", "end a program that listens")
-
-
-def _flock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _command_line(pid: int) -> str:
-    """The command line of a process, or '' if there is none."""
-    proc = Path(f"/proc/{pid}/cmdline")
-    if proc.parent.parent.joinpath("self").exists():
-        try:
-            return proc.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            return ""
-    answer = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return answer.stdout
-
-
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError:
         return {}
     return dict(content)
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return lines[-1][-300:] if lines else "it wrote nothing to its log"
-
-
-def _until(ready: Callable[[], bool], timeout: float) -> bool:
-    deadline = time.monotonic() + timeout
-    while not ready():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True

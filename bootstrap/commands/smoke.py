@@ -8,19 +8,13 @@ from pathlib import Path
 import click
 
 from bootstrap.app import App
+from bootstrap.commands.options import run_options
 from bootstrap.errors import Exit
 
 
 @click.command("smoke")
 @click.argument("selectors", nargs=-1, metavar="[SELECTOR]...")
-@click.option("--jobs", type=click.IntRange(min=1), help="Checks at a time; the number of cores if not given.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds for each check."
-)
-@click.option(
-    "--isolated", is_flag=True, help="A plain `airflow tasks test` process for each check: slower, same result."
-)
-@click.option("--json", "json_file", type=click.Path(allow_dash=True), help="Write the report here; - is stdout.")
+@run_options
 @click.option("--show-command", is_flag=True, help="Run nothing; print how to run the checks by hand.")
 @click.pass_obj
 def command(  # noqa: PLR0913  one parameter for each option

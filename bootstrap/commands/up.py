@@ -7,18 +7,12 @@ import os
 import click
 
 from bootstrap.app import App
+from bootstrap.commands.options import run_options
 from bootstrap.commands.smoke import write_report
 
 
 @click.command("up")
-@click.option("--jobs", type=click.IntRange(min=1), help="Checks at a time; the number of cores if not given.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds for each check."
-)
-@click.option(
-    "--isolated", is_flag=True, help="A plain `airflow tasks test` process for each check: slower, same result."
-)
-@click.option("--json", "json_file", type=click.Path(allow_dash=True), help="Write smoke's report here; - is stdout.")
+@run_options
 @click.pass_obj
 def command(app: App, *, jobs: int | None, timeout: float, isolated: bool, json_file: str | None) -> int:
     """Do everything: doctor, render, register, smoke."""
