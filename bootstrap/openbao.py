@@ -109,19 +109,26 @@ class Server:
         return Secret(_read_json(self._keys)["root_token"])
 
     def grant_airflow(self, folders: tuple[str, ...]) -> Path:
-        """Let Airflow read what is below `folders` of the mount, and nothing else; return its token's file."""
+        """Let Airflow read what is below `folders` of the mount, and nothing else; return its token's file.
+
+        Raises Denied if the root token is no longer taken, Unavailable.
+        """
         self.ensure_running()
         policy = _policy(folders)
         known = self.folder / "airflow.policy"
         if known.exists() and known.read_text() == policy and self._fresh():
             return self.token_file
-        client = self.client()
+        from bootstrap.stores.vault_client import translate
+
+        translate(f"the embedded store in {self.folder}", lambda: self._grant(self.client(), policy))
+        write_atomic(known, policy)
+        return self.token_file
+
+    def _grant(self, client: hvac.Client, policy: str) -> None:
         client.sys.create_or_update_policy("airflow", policy)
         if not self._renewed(client):
             answer = client.auth.token.create_orphan(policies=["airflow"], period=TOKEN_PERIOD, no_default_policy=True)
             write_atomic(self.token_file, answer["auth"]["client_token"])
-        write_atomic(known, policy)
-        return self.token_file
 
     def _fresh(self) -> bool:
         """Whether the server takes Airflow's token, and will for long."""

