@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.openbao import Server
-from tests.project import Project
+from tests.project import Canary, Project, leaks
 
 pytestmark = pytest.mark.airflow
 
@@ -31,7 +31,8 @@ connections:
   one: {conn_type: http, host: "http://127.0.0.1:PORT", password: {secret: "here:ONE"}}
   two: {conn_type: http, host: "http://127.0.0.1", password: {secret: "here:ONE"}, checks: []}
 """
-SECRET = {"ONE": "a-secret-of-the-test"}
+CANARY = Canary()
+SECRET = {"ONE": CANARY.value}
 
 
 @pytest.fixture
@@ -93,6 +94,8 @@ def test_up_killed_at_any_moment_is_finished_by_the_next(project: Project) -> No
     leftovers = [file for file in work.rglob("*") if file.suffix in {".tmp", ".new"} or ".new" in file.name]
     assert leftovers == []
     assert list((work / ".bootstrap" / "smoke").iterdir()) == []
+    assert leaks(project.folder, CANARY, leave_out=work / ".bootstrap" / "stores" / "local" / "data") == []
+    assert not any(CANARY.found_in(result.text.encode()) for result in project.transcript)
 
 
 def test_the_store_holds_each_connection_once_and_whole(project: Project) -> None:

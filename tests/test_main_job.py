@@ -321,6 +321,7 @@ connections:
     password: {secret: "team:health#password"}
     checks: [{http: {path: v1/sys/health?sealedcode=200}}]
 """
+TEAM_CANARY = Canary()
 POLICY = """
 path "team/data/health" { capabilities = ["read"] }
 path "team/data/connections/*" { capabilities = ["read", "create", "update"] }
@@ -334,7 +335,9 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, op
     with openbao.running(folder / "bao") as server:
         server.mount_kv("team", 2)
         role_id, secret_id = server.approle("airflow", POLICY)
-        server.client().secrets.kv.v2.create_or_update_secret("health", {"password": "unused-here"}, mount_point="team")
+        server.client().secrets.kv.v2.create_or_update_secret(
+            "health", {"password": TEAM_CANARY.value}, mount_point="team"
+        )
         project = Project(folder / "project")
         project.write(VAULT.replace("URL", server.url).replace("ROLE", role_id))
         yield project, server, {"VAULT_SECRET_ID": secret_id}
@@ -348,7 +351,9 @@ def test_a_vault_of_the_team_is_brought_up_with_least_privilege(
     assert result.code == 0, result.text
     assert "AIRFLOW__SECRETS__BACKEND_KWARG__SECRET_ID" in result.err  # what the user must set
     assert credential["VAULT_SECRET_ID"] not in result.text
-    assert credential["VAULT_SECRET_ID"] not in (project.manifest.parent / "airflow" / "airflow.cfg").read_text()
+    assert leaks(project.folder, Canary(credential["VAULT_SECRET_ID"]), leave_out=project.folder / "none") == []
+    assert leaks(project.folder, TEAM_CANARY, leave_out=project.folder / "none") == []
+    assert not TEAM_CANARY.found_in(result.text.encode())
 
 
 def test_a_sealed_vault_is_not_a_missing_connection(
