@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import json
 import os
 import subprocess
@@ -140,17 +139,6 @@ def providers() -> Mapping[str, str]:
         for connection_type in _provider_info(entry).get("connection-types", []):
             found[connection_type["connection-type"]] = entry.dist.name if entry.dist else entry.value
     return found
-
-
-def has_module(name: str) -> bool:
-    """Whether the module of a dotted class path is installed; imports none of it but namespaces."""
-    root, *rest = name.rpartition(".")[0].split(".")
-    spec = importlib.util.find_spec(root)
-    if spec is None:
-        return False
-    folders = [Path(item) for item in spec.submodule_search_locations or []]
-    relative = Path(*rest) if rest else Path()
-    return any((folder / relative).with_suffix(".py").exists() or (folder / relative).is_dir() for folder in folders)
 
 
 def package_for(conn_type: str) -> str | None:

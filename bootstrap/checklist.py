@@ -12,7 +12,7 @@ from bootstrap.smoke.report import Report
 from bootstrap.smoke.verdict import CheckResult
 
 Mark = Literal["ok", "changed", "failed"]
-_SYMBOLS = {"ok": "[green]✓[/]", "changed": "[yellow]✓[/]", "failed": "[red]✗[/]", "passed": "[green]✓[/]"}
+_SYMBOLS = {"ok": "[green]✓[/]", "changed": "[yellow]✓[/]", "failed": "[red]✗[/]"}
 _STEP_MARKS = {"passed": "✓", "failed": "✗", "skipped": "-"}
 
 
@@ -75,7 +75,8 @@ def _failure(result: CheckResult) -> str:
     return f"\n✗ {result.id}: {result.cause}{at}\n    {result.message}\n    next: {result.hint}\n"
 
 
-def ending(report: Report) -> str:
-    """Verdict, what differs from the manifest, and the exit code."""
+def ending(report: Report, *, unchanged: bool = False) -> str:
+    """Verdict, what differs from the manifest, and the exit code; `unchanged`: nothing had to be changed before."""
     sentences = "".join(f"! {sentence}\n" for sentence in report.drift.sentences)
-    return f"\n{sentences}{report.verdict}: {report.summary} in {report.seconds:.1f} s (exit code {int(report.exit_code)})\n"
+    said = f"nothing to change; {report.summary}" if unchanged else report.summary
+    return f"\n{sentences}{report.verdict}: {said} in {report.seconds:.1f} s (exit code {int(report.exit_code)})\n"

@@ -32,7 +32,9 @@ class Drift:
         if not self.differing:
             return said
         names = ", ".join(self.differing)
-        command = "render" if self.differing == ("airflow.cfg",) else "register"
+        command = "register"
+        if "airflow.cfg" in self.differing:
+            command = "render" if len(self.differing) == 1 else "up"
         return (f"differs from the manifest: {names}. Run airflow-bootstrap {command}", *said)
 
 

@@ -138,3 +138,12 @@ def test_a_bug_of_ours_is_exit_70_with_a_log_that_shows_no_secret(
     assert "explode" in log.read_text()
     assert "canary-in-a-traceback" not in err + log.read_text()
     log.unlink()
+
+
+@pytest.mark.parametrize("command", ["smoke", "up"])
+def test_a_run_that_ends_early_leaves_no_report_of_an_earlier_one(project: Project, command: str) -> None:
+    report = project.folder / "report.json"
+    report.write_text('{"verdict": "passed"}')
+    result = project.run(command, "--json", str(report))  # no credential for the store, no Airflow home
+    assert result.code != 0
+    assert not report.exists()

@@ -13,6 +13,11 @@ from bootstrap.errors import Exit
 @click.pass_obj
 def command(app: App, *, check: bool) -> int:
     """Show what register would change, with every secret masked."""
+    return show(app, check=check)
+
+
+def show(app: App, *, check: bool) -> int:
+    """Print the plans; the exit code is that of their errors, or 1 for a change if `check`."""
     from bootstrap.plan import lines, plan, worst
 
     plans = [plan(app.manifest, app.secrets, target) for target in app.manifest.register]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from bootstrap.app import App
+from bootstrap.commands.plan import show
 from bootstrap.errors import Exit
 
 
@@ -13,11 +14,10 @@ from bootstrap.errors import Exit
 @click.pass_obj
 def command(app: App, *, check: bool) -> int:
     """Write the connections to where Airflow finds them; nothing is written if a secret is missing."""
-    from bootstrap.commands.plan import command as plan_command
     from bootstrap.plan import plan, worst
 
     if check:
-        return int(plan_command.callback(check=True) or 0) if plan_command.callback else Exit.BUG
+        return show(app, check=True)
     code = Exit.OK
     with app.alone():
         for target in app.manifest.register:

@@ -38,6 +38,7 @@ def command(  # noqa: PLR0913  one parameter for each option
     if show_command:
         app.console.data(run.show_command(app.manifest, app.environment, chosen))
         return Exit.OK
+    forget_report(json_file)
     report = run.smoke(
         app.manifest,
         app.environment,
@@ -51,6 +52,12 @@ def command(  # noqa: PLR0913  one parameter for each option
     checklist.show(app.console, [checklist.check_row(item) for item in report.checks], to_stderr=json_file == "-")
     (app.console.warn if json_file == "-" else app.console.data)(text)
     return report.exit_code
+
+
+def forget_report(file: str | None) -> None:
+    """Remove an earlier run's report: a run that ends before it has one must not be taken for that."""
+    if file is not None and file != "-" and Path(file).is_file():
+        Path(file).unlink()
 
 
 def write_report(app: App, text: str, file: str | None) -> None:

@@ -8,7 +8,7 @@ import click
 
 from bootstrap.app import App
 from bootstrap.commands.options import run_options
-from bootstrap.commands.smoke import write_report
+from bootstrap.commands.smoke import forget_report, write_report
 
 
 @click.command("up")
@@ -20,6 +20,7 @@ def command(app: App, *, jobs: int | None, timeout: float, isolated: bool, json_
     from bootstrap.smoke.run import Settings
     from bootstrap.up import Job, Progress, up
 
+    forget_report(json_file)
     settings = Settings(jobs=jobs or os.cpu_count() or 1, timeout=timeout, isolated=isolated)
     progress = Progress(say=app.console.note)
     job = Job(app.manifest, app.environment, app.secrets, settings)
@@ -28,9 +29,9 @@ def command(app: App, *, jobs: int | None, timeout: float, isolated: bool, json_
     checklist.show(app.console, progress.rows, to_stderr=json_file == "-")
     if progress.report is not None:
         write_report(app, progress.report.as_json(), json_file)
-        text = checklist.failures(progress.report.checks) + checklist.ending(progress.report)
-        changes = "" if progress.changed else "nothing to change; "
-        (app.console.warn if json_file == "-" else app.console.data)(text.replace("\npassed: ", f"\npassed: {changes}"))
+        ending = checklist.ending(progress.report, unchanged=not progress.changed)
+        text = checklist.failures(progress.report.checks) + ending
+        (app.console.warn if json_file == "-" else app.console.data)(text)
     if progress.stopped is not None:
         app.console.error(progress.stopped)
     return progress.exit_code

@@ -63,3 +63,11 @@ def test_the_json_is_the_documented_one() -> None:
         "seconds": 0.4,
     }
     assert (failed["cause"], failed["message"], failed["hint"]) == ("auth", "why", "what")
+
+
+@pytest.mark.parametrize(
+    ("differing", "command"), [(("a",), "register"), (("airflow.cfg",), "render"), (("airflow.cfg", "a"), "up")]
+)
+def test_what_differs_comes_with_the_command_that_mends_it(differing: tuple[str, ...], command: str) -> None:
+    [sentence] = Drift(differing).sentences
+    assert sentence.endswith(f"Run airflow-bootstrap {command}")
