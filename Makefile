@@ -8,9 +8,11 @@ UV_VERSION := 0.13.9
 QUICKSTART := examples/quickstart/bootstrap.yaml
 SCHEMA := templates/bootstrap.schema.json
 RUN := $(BIN)/airflow-bootstrap -f $(QUICKSTART)
-# Each a stamp: what is installed is what the file says, and a second run has nothing to do.
+# Each a stamp: what is installed is what the file says, and a second run has nothing to do. --no-deps: the file is complete.
 INSTALLED_UP := $(VENV)/.installed-quickstart
 INSTALLED_DEV := $(VENV)/.installed-dev
+INSTALLED_BIGQUERY := .venv-bigquery/.installed
+PACKAGES := busybox-static docker.io iptables mariadb-server openjdk-17-jre-headless openssh-server redis-server runc
 
 .PHONY: help up down test lint types format check schema bench bench-smoke lock system-deps clean
 
@@ -24,7 +26,7 @@ up: $(INSTALLED_UP)  ## install, start the quickstart's systems, and bootstrap a
 down:  ## stop what `make up` started; data stays
 	@if [ -x $(BIN)/airflow-bootstrap ]; then $(BIN)/python -m examples.quickstart.systems down; fi
 
-test: $(INSTALLED_DEV)  ## run all tests
+test: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY)  ## run all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(INSTALLED_DEV)  ## check style
@@ -51,15 +53,18 @@ bench-smoke: $(INSTALLED_DEV)  ## measure smoke checks against `airflow tasks te
 lock: $(UV)  ## compile requirements/*.txt anew from pyproject.toml
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
 	compile="$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate \
-	  --extra airflow --extra embedded --group quickstart pyproject.toml"; \
+	  --override requirements/overrides.in --extra airflow --extra embedded --group quickstart pyproject.toml"; \
 	$$compile -o requirements/quickstart.txt && \
-	$$compile --group dev -c requirements/quickstart.txt -o requirements/dev.txt
+	$$compile --group dev --group systems -c requirements/quickstart.txt -o requirements/dev.txt && \
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  -o requirements/bigquery.txt requirements/bigquery.in
 
-system-deps:  ## install the Debian packages that tests need (as root): none yet
-	@true
+system-deps:  ## install the Debian packages that tests need (as root)
+	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; }
 
 clean: down  ## remove what the quickstart made, and .venv
-	@rm -rf $(VENV) examples/quickstart/.bootstrap examples/quickstart/.airflow examples/quickstart/.systems
+	@rm -rf $(VENV) .venv-bigquery examples/quickstart/.bootstrap examples/quickstart/.airflow examples/quickstart/.systems
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "airflow-bootstrap needs Python 3.10 or newer")'
@@ -67,10 +72,18 @@ $(UV):
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 
 $(INSTALLED_UP): requirements/quickstart.txt pyproject.toml | $(UV)
-	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/quickstart.txt
+	@$(UV) pip install -q --python $(BIN)/python --no-deps --require-hashes -r requirements/quickstart.txt
 	@$(UV) pip install -q --python $(BIN)/python --no-deps -e .
 	@touch $@
 
 $(INSTALLED_DEV): requirements/dev.txt $(INSTALLED_UP) | $(UV)
-	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(UV) pip install -q --python $(BIN)/python --no-deps --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# bqemulator needs Python 3.11 or newer; without it the tests of BigQuery say so.
+$(INSTALLED_BIGQUERY): requirements/bigquery.txt | $(UV)
+	@if $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+	  $(PYTHON) -m venv .venv-bigquery && \
+	  $(UV) pip install -q --python .venv-bigquery/bin/python --no-deps --require-hashes -r $<; \
+	else mkdir -p .venv-bigquery; fi
 	@touch $@
