@@ -30,7 +30,7 @@ def endpoint(conn: Any) -> Endpoint | None:
 
 def task(conn_id: str, params: Params, run: Run) -> Any:  # noqa: ARG001
     """A task that fails when the hook says that its test failed."""
-    from bootstrap.smoke.airflow_api import BaseHook, BaseOperator
+    from bootstrap.airflow_api import BaseHook, BaseOperator
 
     class HookTestOperator(BaseOperator):  # type: ignore[misc]  # Airflow's base class is untyped in some versions
         def execute(self, context: Any) -> str:  # noqa: ARG002

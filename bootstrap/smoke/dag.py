@@ -22,7 +22,7 @@ from bootstrap.smoke.steps import Steps
 
 def build() -> Any:
     """The DAG. A check whose provider isn't installed is left out: the others must still run."""
-    from bootstrap.smoke.airflow_api import DAG
+    from bootstrap.airflow_api import DAG
 
     file = Path(os.environ["AIRFLOW_BOOTSTRAP_FILE"])
     manifest = load(file, profile=os.environ.get("AIRFLOW_BOOTSTRAP_PROFILE") or None, allow_plaintext=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from bootstrap.checks.base import Cause
 from bootstrap.smoke import diagnosis
-from bootstrap.smoke.airflow_api import secrets_backends
+from bootstrap.airflow_api import secrets_backends
 
 _FIXED = {
     "EnvironmentVariablesBackend": "environment",

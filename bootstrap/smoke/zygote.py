@@ -116,7 +116,7 @@ def _child(job: dict[str, Any]) -> None:
 
 def _airflow(arguments: list[str]) -> int:
     """What the `airflow` script does; returns its exit code."""
-    from bootstrap.smoke.airflow_api import command_line, use_own_database
+    from bootstrap.airflow_api import command_line, use_own_database
 
     use_own_database()
     sys.argv = ["airflow", *arguments]
@@ -146,7 +146,7 @@ def main() -> None:
     _print_to(Path(plan["log"]))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     gc.disable()
-    from bootstrap.smoke.airflow_api import warm_up
+    from bootstrap.airflow_api import warm_up
     from bootstrap.smoke.dag import build
 
     warm_up()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 try:
@@ -17,7 +17,28 @@ except ImportError:
     from airflow.models.baseoperator import BaseOperator
     from airflow.models.dag import DAG
 
-__all__ = ["DAG", "BaseHook", "BaseOperator", "command_line", "secrets_backends", "use_own_database", "warm_up"]
+__all__ = [
+    "DAG",
+    "BaseHook",
+    "BaseOperator",
+    "FunctionOperator",
+    "command_line",
+    "secrets_backends",
+    "use_own_database",
+    "warm_up",
+]
+
+
+class FunctionOperator(BaseOperator):  # type: ignore[misc]  # Airflow's base class is untyped in some versions
+    """A task that calls a function without arguments and returns its result. Nothing of it is templated."""
+
+    def __init__(self, *, work: Callable[[], Any], **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.work = work
+
+    def execute(self, context: Any) -> Any:  # noqa: ARG002
+        """Do the work."""
+        return self.work()
 
 
 def secrets_backends() -> list[Any]:
