@@ -91,6 +91,7 @@ class Environment:
             "NO_PROXY": direct,  # the embedded store and local systems are never behind a proxy
             "no_proxy": direct,
             **self.variables,
+            "PATH": os.pathsep.join([own.get("PATH", os.defpath), str(Path(sys.executable).parent)]),  # spark-submit
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW_CONFIG": str(self.config),
             "PYTHONWARNINGS": "ignore",

@@ -12,7 +12,7 @@ from bootstrap.desired import Secrets, resolve_all
 from bootstrap.errors import BootstrapError, Exit, StoreError
 from bootstrap.files import shown
 from bootstrap.manifest import Manifest
-from bootstrap.smoke.run import package_missing_for
+from bootstrap.smoke.run import packages_missing_for
 
 OLDEST = (2, 11)  # of Airflow's releases
 HASHICORP = "apache-airflow-providers-hashicorp"
@@ -66,7 +66,12 @@ def _airflow() -> Finding:
 
 
 def _providers(manifest: Manifest) -> Iterator[Finding]:
-    missing = {package_missing_for(manifest, spec) for specs in manifest.checks.values() for spec in specs} - {None}
+    missing = {
+        package
+        for specs in manifest.checks.values()
+        for spec in specs
+        for package in packages_missing_for(manifest, spec)
+    }
     if manifest.backend is not None:
         kind = manifest.stores[manifest.backend.store].kind
         if kind in {"vault", "embedded"} and HASHICORP not in airflow_env.providers().values():

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 
 from bootstrap.model import Model
+
+SWEEP_AFTER = timedelta(days=1)  # what is younger may belong to a run that goes on somewhere else
+PREFIX = "airflow-bootstrap-smoke"  # of the name of whatever a check creates
+_STAMP = "%Y%m%d%H%M%S"
+_NAME = re.compile(r"airflow([-_])bootstrap\1smoke\1(\d{14})\1[0-9a-f]{6}\1\d+(?!\d)")
 
 CauseName = Literal[
     "secret_missing",
@@ -30,33 +37,97 @@ StepName = Literal["resolve", "reach", "authenticate", "access", "write", "clean
 class CheckParams(Model):
     """What bootstrap.yaml may say of a check."""
 
+    @property
+    def writes(self) -> bool:
+        """Whether the check makes something, which is then removed; without, its step `write` is left out."""
+        return False
+
+    @property
+    def connections(self) -> tuple[str, ...]:
+        """The conn_ids that the check needs besides the one that it belongs to."""
+        return ()
+
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What `reach` tries: DNS, TCP and, with `tls`, a TLS handshake that verifies the certificate."""
+    """What `reach` tries: DNS, TCP and, with `tls`, a TLS handshake.
+
+    `verify` is what the hook trusts: True for the CAs of this machine, a file or folder of CAs, or False for anything.
+    """
 
     host: str
     port: int
     tls: bool = False
+    verify: bool | str = True
 
 
 @dataclass(frozen=True)
 class Cause:
-    """Why a check failed; `message` replaces the error's own text where that says too little."""
+    """Why a check failed; `message` and `hint` replace the error's own text and the usual next step."""
 
     name: CauseName
     message: str = ""
+    hint: str = ""
+
+
+def _tell_nobody(**_: Any) -> None:
+    """A run that nobody watches."""
 
 
 @dataclass(frozen=True)
 class Run:
     """One run of one check. `id` is unique: what the check creates carries it in its name.
 
-    `arguments` go to the operator's constructor as they are: task_id, callbacks, no retries.
+    `arguments` go to the operator's constructor as they are: task_id, callbacks, no retries. `tell` takes what belongs
+    into the report beside the steps: `warning="…"`, `measured={…}`.
     """
 
     id: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    tell: Callable[..., None] = _tell_nobody
+
+    @property
+    def name(self) -> str:
+        """What the check creates is called this, or begins with it."""
+        return f"{PREFIX}-{self.id}"
+
+    @property
+    def identifier(self) -> str:
+        """The same where only letters, digits and underscores will do."""
+        return self.name.replace("-", "_")
+
+    def task(self, work: Callable[[], Any]) -> Any:
+        """A task that does `work`, for systems whose hook is enough."""
+        from bootstrap.airflow_api import FunctionOperator
+
+        return FunctionOperator(work=work, **self.arguments)
+
+
+def new_run_id() -> str:
+    """The moment (UTC) and a random part; a check's run adds its number."""
+    import secrets
+
+    return f"{datetime.now(timezone.utc).strftime(_STAMP)}-{secrets.token_hex(3)}"
+
+
+def leftovers(names: Iterable[str], now: datetime | None = None) -> Iterator[str]:
+    """Those of the names that an earlier run of ours gave, long enough ago (SWEEP_AFTER) to be nobody's any more."""
+    before = (now or datetime.now(timezone.utc)) - SWEEP_AFTER
+    for name in names:
+        found = _NAME.match(name)
+        if found and datetime.strptime(found[2], _STAMP).replace(tzinfo=timezone.utc) < before:
+            yield name
+
+
+def url_endpoint(url: str, *, verify: bool | str = True) -> Endpoint | None:
+    """The endpoint of an http or https URL; None where it names no host."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    if not parts.hostname:
+        return None
+    tls = parts.scheme == "https"
+    return Endpoint(parts.hostname, parts.port or (443 if tls else 80), tls, verify)
 
 
 def endpoint_of_host(conn: Any, default_port: int) -> Endpoint | None:

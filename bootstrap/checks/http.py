@@ -17,7 +17,7 @@ class Params(CheckParams):
 
 
 CONN_TYPES = ("http",)
-PROVIDER = "apache-airflow-providers-http"
+PROVIDERS = ("apache-airflow-providers-http",)
 PERMISSIONS = ("GET on `path`",)
 STEPS = ("authenticate", "access")  # one request proves both
 
@@ -29,7 +29,8 @@ def endpoint(conn: Any) -> Endpoint | None:
     if not url.hostname:
         return None
     tls = url.scheme == "https"
-    return Endpoint(host=url.hostname, port=conn.port or url.port or (443 if tls else 80), tls=tls)
+    verify = conn.extra_dejson.get("verify", True)
+    return Endpoint(url.hostname, conn.port or url.port or (443 if tls else 80), tls, verify)
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:

@@ -16,7 +16,7 @@ class Params(CheckParams):
 
 
 CONN_TYPES = ("postgres",)
-PROVIDER = "apache-airflow-providers-postgres"
+PROVIDERS = ("apache-airflow-providers-postgres",)
 PERMISSIONS = ("CONNECT on the database", "SELECT on `table`")
 STEPS = ("access",)  # what the operator proves; the login is a step of its own
 

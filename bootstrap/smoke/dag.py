@@ -1,21 +1,23 @@
 """Builds the static DAG `airflow_bootstrap_smoke` from the manifest. Runs inside Airflow's processes.
 
 The environment says which manifest (AIRFLOW_BOOTSTRAP_FILE, _PROFILE), which checks (_CHECKS, their ids as JSON;
-without it, all), and where a run's receipts go (_RECEIPT, see `receipt`).
+without it, all), where a run's receipts go (_RECEIPT, see `receipt`), and whether to do no more than remove what a
+killed check made (_CLEAN).
 """
 
 from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bootstrap import checks
-from bootstrap.checks.base import Run
 from bootstrap.manifest import CheckSpec, load
-from bootstrap.smoke import DAG_ID
+from bootstrap.smoke import CLEAN_VARIABLE, DAG_ID
 from bootstrap.smoke.receipt import Receipt
 from bootstrap.smoke.steps import Steps
 
@@ -38,15 +40,16 @@ def build() -> Any:
 
 def _operator(conn_id: str, spec: CheckSpec, store_label: str) -> Any:
     module: Any = checks.KINDS.find(spec.name)
-    receipt = Receipt.of_this_process()
-    run = Run(id=receipt.run_id)
-    steps = Steps(conn_id, spec, module, receipt, run, store_label)
-    arguments = {
-        "task_id": spec.id,
-        "retries": 0,
-        "pre_execute": steps.before,
-        "post_execute": steps.after,
-        "on_failure_callback": steps.failed,
-        "on_success_callback": steps.succeeded,
-    }
-    return module.task(conn_id, spec.params, Run(id=run.id, arguments=arguments))
+    steps = Steps(spec, module, Receipt.of_this_process(), store_label)
+    if os.environ.get(CLEAN_VARIABLE):
+        task_id, succeeded = spec.id, steps.succeeded
+        return replace(steps.run, arguments={"task_id": task_id, "on_success_callback": succeeded}).task(steps.clean)
+    run = replace(steps.run, arguments=steps.arguments)
+    try:
+        return module.task(conn_id, spec.params, run)
+    except Exception as err:  # of this check only; the others must still run
+        return run.task(partial(_raise, err))
+
+
+def _raise(error: Exception) -> None:
+    raise error

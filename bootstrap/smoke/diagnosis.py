@@ -10,7 +10,6 @@ from typing import Any
 
 from bootstrap.checks.base import Cause, CauseName, StepName
 
-_AUTH_STEPS: tuple[CauseName, ...] = ("auth",)
 _BY_STATUS: dict[int, CauseName] = {401: "auth", 403: "permission", 404: "not_found", 407: "auth", 408: "timeout"}
 _BY_TEXT: tuple[tuple[str, CauseName], ...] = (  # for hooks that return only a message
     (r"\b401\b|unauthorized|InvalidClientTokenId|SignatureDoesNotMatch|authentication failed|invalid_grant", "auth"),
@@ -55,7 +54,7 @@ def diagnose(error: BaseException, module: Any) -> Cause:
         if isinstance(link, Diagnosed):
             return link.cause
         if found := special(link) or _common(link):
-            return Cause(found.name, found.message or summary(link))
+            return Cause(found.name, found.message or summary(link), found.hint)
     for link in chain(error):
         if name := _by_text(str(link)):
             return Cause(name, summary(link))
@@ -80,9 +79,10 @@ def summary(error: BaseException) -> str:
 
 def step_of(cause: CauseName, current: StepName, proven: tuple[StepName, ...]) -> StepName:
     """Which of the steps that one request proves has failed, judged by the cause."""
-    if cause in _AUTH_STEPS and "authenticate" in proven:
-        return "authenticate"
-    return current
+    if current not in proven:
+        return current
+    told = {"auth": "authenticate", "not_found": "access"}.get(cause)
+    return next((step for step in proven if step == told), current)
 
 
 def _common(error: BaseException) -> Cause | None:

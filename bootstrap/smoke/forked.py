@@ -15,10 +15,10 @@ from pathlib import Path
 
 from bootstrap.airflow_env import CHILD, Environment
 from bootstrap.files import write_atomic
+from bootstrap.smoke import runner
 from bootstrap.smoke.runner import Outcome, command, tail
 from bootstrap.smoke.scratch import Job
 
-START_TIMEOUT = 120.0  # seconds for Airflow to import everything
 GRACE = 5.0  # seconds for the process to end by itself
 
 
@@ -55,7 +55,7 @@ class ForkingRunner:
     def _zygote(self, jobs: Sequence[Job]) -> Iterator[subprocess.Popen[bytes]]:
         """The process that forks; it and its children are gone when this ends, and when they hang."""
         process = self._start(jobs)
-        limit = START_TIMEOUT + math.ceil(len(jobs) / self.parallel) * (self.timeout + GRACE)
+        limit = runner.START_TIMEOUT + math.ceil(len(jobs) / self.parallel) * (self.timeout + GRACE)
         watchdog = threading.Timer(limit, _end, (process,))
         watchdog.daemon = True
         watchdog.start()

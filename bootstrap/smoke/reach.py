@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 import ssl
 import urllib.request
+from pathlib import Path
 
 from bootstrap.checks.base import Cause, Endpoint
 from bootstrap.smoke.diagnosis import Diagnosed
 
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "SSL_CERT_FILE")
 TIMEOUT = 10.0  # seconds for each address
 
 
@@ -41,9 +45,22 @@ def _connect(endpoint: Endpoint, where: str) -> socket.socket:
         raise Diagnosed(Cause("unreachable", f"{where} can't be reached: {err}")) from err
 
 
+def _context(*, verify: bool | str) -> ssl.SSLContext:
+    """Never stricter than the hook will be: the system's CAs, those of requests, and what the connection names."""
+    context = ssl.create_default_context()
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    bundles = [*filter(None, map(os.environ.get, _BUNDLES)), *([verify] if isinstance(verify, str) else [])]
+    for bundle in bundles:
+        with contextlib.suppress(OSError):  # the hook says it better
+            context.load_verify_locations(**{"capath" if Path(bundle).is_dir() else "cafile": bundle})
+    return context
+
+
 def _handshake(connected: socket.socket, endpoint: Endpoint) -> None:
     try:
-        with ssl.create_default_context().wrap_socket(connected, server_hostname=endpoint.host):
+        with _context(verify=endpoint.verify).wrap_socket(connected, server_hostname=endpoint.host):
             return
     except ssl.SSLError as err:
         reason = getattr(err, "verify_message", "") or err.reason or str(err)

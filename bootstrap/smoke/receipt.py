@@ -1,19 +1,22 @@
 """What a task writes of its own work: the proof that it ran, in this run, and how far it came.
 
 JSON lines: `{"nonce": …, "step": …, "status": "started|passed|failed|skipped", "seconds": …, …}`, and as the last one,
-written when Airflow has recorded that state, `{"nonce": …, "outcome": "success"}`. A line without this run's nonce
+written when Airflow has recorded that state, `{"nonce": …, "outcome": "success"}`. Between them `{"made": RUN_ID,
+"check_id": …}` before a check makes anything, `{"warning": …}` and `{"measured": {…}}`. A line without this run's nonce
 counts for nothing.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bootstrap.checks.base import new_run_id
 from bootstrap.secret import redact_value
 
 VARIABLE = "AIRFLOW_BOOTSTRAP_RECEIPT"
@@ -32,7 +35,7 @@ class Receipt:
         """The receipt that the runner asked for through the environment."""
         told = json.loads(os.environ.get(VARIABLE) or "{}")
         file = Path(told["file"]) if "file" in told else None
-        return cls(run_id=told.get("run_id", f"by-hand-{os.getpid()}"), nonce=told.get("nonce", ""), file=file)
+        return cls(run_id=told.get("run_id") or f"{new_run_id()}-0", nonce=told.get("nonce", ""), file=file)
 
     def as_environment(self) -> dict[str, str]:
         """The variable through which a child learns of this receipt. The nonce proves freshness; it protects nothing."""
@@ -49,12 +52,23 @@ class Receipt:
 
     def read(self) -> Iterator[Mapping[str, Any]]:
         """The lines of this run; a line cut short by a kill is left out."""
-        if self.file is None or not self.file.exists():
-            return
-        for line in self.file.read_text(encoding="utf-8").splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
-            if entry.get("nonce") == self.nonce:
-                yield entry
+        if self.file is not None and self.file.exists():
+            yield from (entry for entry in lines(self.file) if entry.get("nonce") == self.nonce)
+
+
+def lines(file: Path) -> Iterator[Mapping[str, Any]]:
+    """All lines of a receipt's file, whoever wrote them."""
+    for line in file.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(ValueError):
+            yield json.loads(line)
+
+
+def unclean(entries: Iterable[Mapping[str, Any]]) -> tuple[str, str] | None:
+    """The check's id and the run's, where the check made something and never came to removing it."""
+    made = None
+    for entry in entries:
+        if "made" in entry:
+            made = entry["check_id"], entry["made"]
+        elif entry.get("step") == "clean" and entry["status"] != "started":
+            made = None
+    return made

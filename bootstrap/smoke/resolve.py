@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from bootstrap.airflow_api import secrets_backends
 from bootstrap.checks.base import Cause
 from bootstrap.smoke import diagnosis
-from bootstrap.airflow_api import secrets_backends
 
 _FIXED = {
     "EnvironmentVariablesBackend": "environment",

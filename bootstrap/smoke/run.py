@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from bootstrap import airflow_cfg, airflow_env, checks
 from bootstrap.airflow_env import Environment
@@ -17,12 +19,13 @@ from bootstrap.drift import Drift
 from bootstrap.errors import AirflowError, UsageError
 from bootstrap.manifest import CheckSpec, Manifest
 from bootstrap.smoke.forked import ForkingRunner
+from bootstrap.smoke.receipt import unclean
 from bootstrap.smoke.report import Report
-from bootstrap.smoke.runner import IsolatedRunner, Runner, command
-from bootstrap.smoke.scratch import for_dag, prepare, scratch, variables_for
-from bootstrap.smoke.verdict import CheckResult, failed, judge, missing_provider
+from bootstrap.smoke.runner import IsolatedRunner, Outcome, Runner, command
+from bootstrap.smoke.scratch import Job, for_dag, prepare, prepare_cleaning, scratch, variables_for
+from bootstrap.smoke.verdict import CheckResult, failed, judge, missing_provider, with_cleaning
 
-TIMEOUT = 60.0  # seconds for one check, Airflow's start-up included
+TIMEOUT = 60.0  # seconds for one check, Airflow's start-up not included
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,10 @@ def smoke(
     results: dict[str, CheckResult] = {}
     interrupted = False
     try:
-        for result in _results(manifest, environment, chosen, settings):
-            results[result.id] = result
-            on_result(result, len(results))
+        with contextlib.closing(_results(manifest, environment, chosen, settings)) as stream:
+            for result in stream:
+                results[result.id] = result
+                on_result(result, len(results))
         for spec in chosen:
             results.setdefault(spec.id, failed(spec, "check_error", "it was never run"))
     except KeyboardInterrupt:
@@ -82,21 +86,63 @@ def smoke(
 
 def _results(
     manifest: Manifest, environment: Environment, chosen: Sequence[CheckSpec], settings: Settings
-) -> Iterable[CheckResult]:
+) -> Generator[CheckResult, None, None]:
     require_airflow(environment)
     specs = {spec.id: spec for spec in chosen}
     for spec in chosen:
-        if (package := package_missing_for(manifest, spec)) is not None:
+        if missing := packages_missing_for(manifest, spec):
             del specs[spec.id]
-            yield missing_provider(spec, package)
+            yield missing_provider(spec, missing)
     if not specs:
         return
-    with scratch(environment) as folder:
-        jobs = prepare(manifest, environment, folder, list(specs))
-        ready = environment.with_secrets(airflow_cfg.credentials(manifest))
-        runner = _runner(ready, folder, variables_for(manifest, folder, list(specs)), settings)
-        for outcome in runner.run(jobs):
-            yield judge(specs[outcome.check_id], outcome, settings.timeout)
+    ready = environment.with_secrets(airflow_cfg.credentials(manifest))
+    with scratch(environment) as place:
+        session = _Session(manifest, ready, place.folder, settings)
+        session.clean(place.abandoned)
+        try:
+            yield from session.results(specs)
+        finally:
+            session.clean(session.unclean())
+
+
+@dataclass
+class _Session:
+    """The checks of one run, in one scratch folder."""
+
+    manifest: Manifest
+    environment: Environment
+    folder: Path
+    settings: Settings
+    jobs: Sequence[Job] = ()
+
+    def results(self, specs: Mapping[str, CheckSpec]) -> Iterator[CheckResult]:
+        """Each check's result as it comes; those last whose task was killed before it removed what it had made."""
+        self.jobs = prepare(self.manifest, self.environment, self.folder, list(specs))
+        killed: dict[str, CheckResult] = {}
+        for outcome in self._run(self.jobs):
+            result = judge(specs[outcome.check_id], outcome, self.settings.timeout)
+            if unclean(outcome.receipt):
+                killed[outcome.check_id] = result
+            else:
+                yield result
+        for outcome in self.clean(self.unclean()):
+            yield with_cleaning(killed[outcome.check_id], outcome)
+
+    def unclean(self) -> dict[str, str]:
+        """What this run's tasks made and did not remove: their run ids by check id."""
+        return dict(filter(None, (unclean(job.receipt.read()) for job in self.jobs)))
+
+    def clean(self, unclean_runs: Mapping[str, str]) -> list[Outcome]:
+        """Remove what these runs made, each by a task of its own check. A check that is gone can't."""
+        known = {spec.id for specs in self.manifest.checks.values() for spec in specs}
+        runs = {check_id: run_id for check_id, run_id in unclean_runs.items() if check_id in known}
+        jobs = prepare_cleaning(self.manifest, self.environment, self.folder, runs)
+        self.jobs = [job for job in self.jobs if job.check_id not in runs]
+        return list(self._run(jobs)) if jobs else []
+
+    def _run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        variables = variables_for(self.manifest, self.folder, [job.check_id for job in jobs])
+        return _runner(self.environment, self.folder, variables, self.settings).run(jobs)
 
 
 def _runner(environment: Environment, folder: Path, variables: Mapping[str, str], settings: Settings) -> Runner:
@@ -113,15 +159,15 @@ def require_airflow(environment: Environment) -> None:
         raise AirflowError(f"there is no {environment.config}", "airflow-bootstrap up")
 
 
-def package_missing_for(manifest: Manifest, spec: CheckSpec) -> str | None:
-    """The provider that a check needs and that isn't installed, else None."""
-    wanted: str | None = getattr(checks.KINDS.find(spec.name), "PROVIDER", None)
-    if wanted is not None:
-        return None if wanted in airflow_env.providers().values() else wanted
+def packages_missing_for(manifest: Manifest, spec: CheckSpec) -> list[str]:
+    """The providers that a check needs and that aren't installed."""
+    installed = set(airflow_env.providers().values())
+    module: Any = checks.KINDS.find(spec.name)
+    if module.PROVIDERS:
+        return [package for package in module.PROVIDERS if package not in installed]
     conn_type = manifest.connections[spec.connection].conn_type
-    if conn_type is None or conn_type in airflow_env.providers():
-        return None
-    return airflow_env.package_for(conn_type)
+    package = airflow_env.package_for(conn_type) if conn_type is not None else None
+    return [package] if package is not None and package not in installed else []
 
 
 def show_command(manifest: Manifest, environment: Environment, chosen: Sequence[CheckSpec]) -> str:

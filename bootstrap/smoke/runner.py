@@ -18,6 +18,8 @@ from bootstrap.airflow_env import CHILD, Environment
 from bootstrap.smoke import DAG_ID
 from bootstrap.smoke.scratch import Job
 
+START_TIMEOUT = 120.0  # seconds for Airflow to import everything
+POLL = 0.02  # seconds between looks at a process
 OUTPUT_KEPT = 20_000  # characters of a process's output that are kept to tell of its end
 
 
@@ -46,7 +48,7 @@ class Runner(Protocol):
 
 @dataclass
 class IsolatedRunner:
-    """A plain `airflow tasks test` process for each check; `timeout` is in seconds."""
+    """A plain `airflow tasks test` process for each check; `timeout` in seconds, Airflow's start-up not included."""
 
     environment: Environment
     parallel: int
@@ -85,7 +87,7 @@ class IsolatedRunner:
                 self._running.add(process.pid)
             if self._cancelled.is_set():
                 _kill(process.pid)
-            exit_code = self._wait(process)
+            exit_code = self._wait(process, job)
         return Outcome(
             check_id=job.check_id,
             exit_code=exit_code,
@@ -94,17 +96,28 @@ class IsolatedRunner:
             seconds=round(time.monotonic() - started, 3),
         )
 
-    def _wait(self, process: subprocess.Popen[bytes]) -> int | None:
+    def _wait(self, process: subprocess.Popen[bytes], job: Job) -> int | None:
         try:
-            process.communicate(self.environment.pipe().encode(), timeout=self.timeout)
-        except subprocess.TimeoutExpired:
-            _kill(process.pid)
-            process.wait()
-            return None
+            if process.stdin is not None:
+                with contextlib.suppress(BrokenPipeError), process.stdin as stream:
+                    stream.write(self.environment.pipe().encode())
+            return self._ended_in_time(process, job)
         finally:
-            _kill(process.pid)  # what the check itself started and left behind
+            _kill(process.pid)  # it, or what it started itself and left behind
+            process.wait()
             with self._lock:
                 self._running.discard(process.pid)
+
+    def _ended_in_time(self, process: subprocess.Popen[bytes], job: Job) -> int | None:
+        """The exit code, or None at the deadline. The check's time begins with the first line of its receipt."""
+        began = False
+        deadline = time.monotonic() + START_TIMEOUT
+        while process.poll() is None:
+            if not began and job.receipt.file is not None and job.receipt.file.exists():
+                began, deadline = True, time.monotonic() + self.timeout
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(POLL)
         return process.returncode
 
     def _kill_all(self) -> None:

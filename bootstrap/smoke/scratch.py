@@ -14,11 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 from bootstrap.airflow_env import Environment, database_template, installed_version
+from bootstrap.checks.base import new_run_id
 from bootstrap.files import private_folder
 from bootstrap.manifest import Manifest
-from bootstrap.smoke.receipt import Receipt
+from bootstrap.smoke import CLEAN_VARIABLE
+from bootstrap.smoke.receipt import Receipt, lines, unclean
 
 DAGS = Path(__file__).parent / "dags"
 _BUNDLES = [
@@ -42,37 +45,94 @@ class Job:
     logical_date: str
 
 
+@dataclass(frozen=True)
+class Scratch:
+    """The folder of one run, and what earlier runs that were killed left unclean: run ids by check id."""
+
+    folder: Path
+    abandoned: Mapping[str, str]
+
+
 @contextlib.contextmanager
-def scratch(environment: Environment) -> Iterator[Path]:
-    """A 0700 folder below .bootstrap/. Folders that killed runs left behind are removed first."""
-    from filelock import FileLock, Timeout
+def scratch(environment: Environment) -> Iterator[Scratch]:
+    """A 0700 folder below .bootstrap/. Folders that killed runs left behind are removed first.
+
+    It is kept while a receipt in it says that something was made and not removed: the next run does that.
+    """
+    from filelock import FileLock
 
     parent = private_folder(environment.state / "smoke")
-    for leftover in parent.iterdir():
-        if leftover.is_dir():
-            with contextlib.suppress(Timeout, FileNotFoundError), FileLock(leftover / "lock", timeout=0):
-                shutil.rmtree(leftover, ignore_errors=True)
+    abandoned = dict(_abandoned(parent))
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
     try:
         with FileLock(folder / "lock"):
-            yield folder
+            yield Scratch(folder, abandoned)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not any(_unclean(folder)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _abandoned(parent: Path) -> Iterator[tuple[str, str]]:
+    """What the folders of killed runs tell; they are gone afterwards."""
+    from filelock import FileLock, Timeout
+
+    for leftover in parent.iterdir():
+        if leftover.is_dir():
+            with contextlib.suppress(Timeout, FileNotFoundError), FileLock(leftover / "lock", timeout=0):
+                yield from _unclean(leftover)
+                shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _unclean(folder: Path) -> Iterator[tuple[str, str]]:
+    """Check and run of each receipt that tells of something made and not removed, unless a later task tried."""
+    tried = {file.parent.name for file in folder.glob("clean-*/receipt") if any(map(_ended_cleaning, lines(file)))}
+    for file in folder.glob("*/receipt"):
+        found = unclean(lines(file))
+        if found is not None and f"clean-{found[1]}" not in tried:
+            yield found
+
+
+def _ended_cleaning(entry: Mapping[str, Any]) -> bool:
+    return entry.get("step") == "clean" and entry["status"] != "started"
 
 
 def prepare(manifest: Manifest, environment: Environment, folder: Path, check_ids: Sequence[str]) -> list[Job]:
     """A job for each check: no two share a database, a receipt or a date."""
-    template = database_template(environment)
-    run_id = f"{datetime.now(timezone.utc):%Y%m%d%H%M%S}-{secrets.token_hex(3)}"
-    jobs = []
-    for index, check_id in enumerate(check_ids):
-        own = private_folder(folder / str(index))
-        shutil.copyfile(template, own / "airflow.db")
-        receipt = Receipt(run_id=f"{run_id}-{index}", nonce=secrets.token_hex(16), file=own / "receipt")
-        variables = variables_for(manifest, own, [check_id]) | receipt.as_environment()
+    run_id = new_run_id()
+    prepared = _Jobs(manifest, database_template(environment))
+    return [
+        prepared.job(folder / str(index), check_id, f"{run_id}-{index}") for index, check_id in enumerate(check_ids)
+    ]
+
+
+def prepare_cleaning(
+    manifest: Manifest, environment: Environment, folder: Path, unclean_runs: Mapping[str, str]
+) -> list[Job]:
+    """A job for each check that only removes what its run of that id made."""
+    prepared = _Jobs(manifest, database_template(environment))
+    return [
+        prepared.job(folder / f"clean-{run_id}", check_id, run_id, {CLEAN_VARIABLE: "1"})
+        for check_id, run_id in unclean_runs.items()
+    ]
+
+
+@dataclass(frozen=True)
+class _Jobs:
+    manifest: Manifest
+    template: Path
+
+    def job(self, own: Path, check_id: str, run_id: str, more: Mapping[str, str] | None = None) -> Job:
+        private_folder(own / "tmp")
+        shutil.copyfile(self.template, own / "airflow.db")
+        receipt = Receipt(run_id=run_id, nonce=secrets.token_hex(16), file=own / "receipt")
+        variables = {
+            **variables_for(self.manifest, own, [check_id]),
+            **receipt.as_environment(),
+            "TMPDIR": str(own / "tmp"),  # so that what a killed check left there goes with the run
+            **(more or {}),
+        }
         date = (_FIRST_DATE + timedelta(seconds=secrets.randbelow(10**8))).isoformat()
-        jobs.append(Job(check_id, own, variables, receipt, date))
-    return jobs
+        return Job(check_id, own, variables, receipt, date)
 
 
 def variables_for(manifest: Manifest, folder: Path, check_ids: Sequence[str]) -> dict[str, str]:

@@ -1,7 +1,8 @@
-"""The steps of a check, as they happen inside Airflow's task: resolve, reach, authenticate, access."""
+"""The steps of a check, as they happen inside Airflow's task: resolve, reach, authenticate, access, write, clean."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,71 +18,139 @@ from bootstrap.smoke.resolve import resolve
 
 
 class StepFailed(Exception):
-    """A step before the operator's own work failed; the receipt says how."""
+    """A step beside the operator's own work failed; the receipt says how."""
 
 
 class Steps:
-    """The callbacks of one check's task. Each step is written to the receipt when it begins and when it ends."""
+    """The callbacks of one check's task. Each step is written to the receipt when it begins and when it ends.
 
-    def __init__(
-        self, conn_id: str, spec: CheckSpec, module: Any, receipt: Receipt, run: Run, store_label: str
-    ) -> None:
-        self.conn_id = conn_id
+    What the operator proves, and the order of its parts, is `proves`; its work counts as the last of them.
+    """
+
+    def __init__(self, spec: CheckSpec, module: Any, receipt: Receipt, store_label: str) -> None:
         self.spec = spec
         self.module = module
         self.receipt = receipt
-        self.run = run
+        self.run = Run(id=receipt.run_id, tell=receipt.write)
         self.store_label = store_label
+        self.proves: tuple[StepName, ...] = tuple(
+            step for step in module.STEPS if step != "write" or spec.params.writes
+        )
         self._current: StepName = "resolve"
         self._began = 0.0
         self._recorded = False
+        self._passed: set[StepName] = set()
+        self._made = False
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What makes an operator a step of ours."""
+        return {
+            "task_id": self.spec.id,
+            "retries": 0,
+            "pre_execute": self.before,
+            "post_execute": self.after,
+            "on_failure_callback": self.failed,
+            "on_success_callback": self.succeeded,
+        }
 
     def before(self, _context: Any) -> None:
-        """What comes before the operator: resolve, reach, and the login where the check can prove it on its own."""
-        conn = self._do("resolve", lambda: resolve(self.conn_id, self.store_label))
+        """What comes before the operator: resolve, reach, the login where the check can prove it on its own, and what
+        the operator needs.
+        """
+        conn = self._do("resolve", self._resolve)
         endpoint: Endpoint | None = self.module.endpoint(conn)
         if endpoint is None:
             self._skip("reach", "the connection names no host")
         else:
-            self._do("reach", lambda: (None, reach(endpoint)))
-        if authenticate := getattr(self.module, "authenticate", None):
-            self._do("authenticate", lambda: (None, authenticate(self.conn_id, self.spec.params, self.run)))
-        self._begin(self.module.STEPS[-1])
+            self._do("reach", lambda: reach(endpoint))
+        if hasattr(self.module, "authenticate"):
+            self._do("authenticate", lambda: self._call("authenticate"))
+        if self.spec.params.writes and hasattr(self.module, "clean"):
+            self._made = True
+            self.receipt.write(made=self.run.id, check_id=self.spec.id)
+        if hasattr(self.module, "prepare"):
+            self._do(self.proves[0], lambda: self._call("prepare"))
+        self._begin(self.proves[-1])
 
-    def after(self, _context: Any, _result: Any = None) -> None:
-        """The operator is through: what it proves has passed."""
-        for step in self.module.STEPS[:-1]:
-            self.receipt.write(step=step, status="passed", seconds=0.0, detail="by the same request")
-        self._end("passed")
-        if "access" not in self.module.STEPS:
+    def after(self, _context: Any, result: Any = None) -> None:
+        """The operator is through: verify what it returned, and remove what it made."""
+        detail = self._try(self.proves[-1], lambda: self._call("verify", result))
+        self._passed_before(self.proves[-1])
+        self._end("passed", detail)
+        if "access" not in self.proves:
             self._skip("access", f"{self.spec.name} proves a login only")
+        if self._made:
+            self.clean()
 
     def succeeded(self, _context: Any) -> None:
         """Airflow recorded the state `success`: only now the check has passed."""
         self.receipt.write(outcome="success")
 
     def failed(self, context: Any) -> None:
-        """Airflow says that the task failed: find out at which step, and why."""
-        if self._recorded:
-            return
-        error = context.get("exception")
-        found = diagnosis.diagnose(error if isinstance(error, BaseException) else RuntimeError(str(error)), self.module)
-        self._record(found, diagnosis.step_of(found.name, self._current, self.module.STEPS))
+        """Airflow says that the task failed: find out at which step, and why; then remove what it made."""
+        if not self._recorded:
+            given = context.get("exception")
+            error = given if isinstance(given, BaseException) else RuntimeError(str(given))
+            found = diagnosis.diagnose(error, self.module)
+            self._record(found, diagnosis.step_of(found.name, self._current, self.proves))
+        if self._made and self._current != "clean":
+            with contextlib.suppress(StepFailed):
+                self.clean()
 
-    def _do(self, step: StepName, work: Callable[[], tuple[Any, str | None]]) -> Any:
-        self._begin(step)
+    def clean(self) -> None:
+        """Remove what the check made, whatever became of it; what is left behind is said. Raises StepFailed."""
         try:
-            result, detail = work()
+            self._do("clean", self._clean)
+        except StepFailed:
+            self.run.tell(warning=f"could not remove what the check made: look for {self.run.name}")
+            raise
+
+    def _resolve(self) -> tuple[Any, str]:
+        conn, source = resolve(self.spec.connection, self.store_label)
+        _remember(conn)
+        for conn_id in self.spec.params.connections:
+            _remember(resolve(conn_id, self.store_label)[0])
+        return conn, source
+
+    def _clean(self) -> str | None:
+        detail = self._call("clean")
+        swept = self._sweep() if hasattr(self.module, "sweep") else 0
+        return f"and {swept} left by earlier runs" if swept else detail
+
+    def _sweep(self) -> int:
+        """How many leftovers of earlier runs are gone now. Whoever may not list can't sweep, which is no failure."""
+        try:
+            return int(self._call("sweep"))
+        except Exception:
+            return 0
+
+    def _call(self, name: str, *more: Any) -> Any:
+        function = getattr(self.module, name, None)
+        return function(self.spec.connection, self.spec.params, self.run, *more) if function else None
+
+    def _do(self, step: StepName, work: Callable[[], Any]) -> Any:
+        """Do it as a step of its own. `work` returns the step's detail, or a value and the detail."""
+        self._begin(step)
+        result = self._try(step, work)
+        value, detail = result if isinstance(result, tuple) else (None, result)
+        self._end("passed", detail)
+        return value
+
+    def _passed_before(self, step: StepName) -> None:
+        """Of what one request proves, all that comes before `step` has passed with it."""
+        for earlier in self.proves[: self.proves.index(step)]:
+            if earlier not in self._passed:
+                self.receipt.write(step=earlier, status="passed", seconds=0.0, detail="by the same request")
+
+    def _try(self, step: StepName, work: Callable[[], Any]) -> Any:
+        try:
+            return work()
         except diagnosis.Diagnosed as err:
             self._record(err.cause, step)
-            raise StepFailed(step) from None
         except Exception as err:
             self._record(diagnosis.diagnose(err, self.module), step)
-            raise StepFailed(step) from None
-        if step == "resolve":
-            _remember(result)
-        self._end("passed", detail)
-        return result
+        raise StepFailed(step) from None
 
     def _begin(self, step: StepName) -> None:
         self._current, self._began = step, time.monotonic()
@@ -90,18 +159,21 @@ class Steps:
     def _end(self, status: str, detail: str | None = None, **more: Any) -> None:
         seconds = round(time.monotonic() - self._began, 3)
         self.receipt.write(step=self._current, status=status, seconds=seconds, detail=detail or "", **more)
+        if status == "passed":
+            self._passed.add(self._current)
 
     def _skip(self, step: StepName, why: str) -> None:
         self.receipt.write(step=step, status="skipped", seconds=0.0, detail=why)
 
     def _record(self, cause: Cause, step: StepName) -> None:
+        """The step failed. Of the steps that one request proves, those before it passed, those after it never began."""
         self._recorded = True
-        if step != self._current and step in self.module.STEPS:
-            self.receipt.write(step=self._current, status="skipped", seconds=0.0, detail="")
-        elif self._current == "access" and "authenticate" in self.module.STEPS:
-            self.receipt.write(step="authenticate", status="passed", seconds=0.0, detail="by the same request")
+        if self._current in self.proves and step in self.proves:
+            self._passed_before(step)
+            if step != self._current:
+                self._skip(self._current, "")
         self._current = step
-        self._end("failed", cause=cause.name, message=cause.message)
+        self._end("failed", cause=cause.name, message=cause.message, hint=cause.hint)
 
 
 def _remember(conn: Any) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from bootstrap import checks
@@ -39,6 +40,8 @@ class CheckResult:
     cause: CauseName | None = None
     message: str = ""
     hint: str = ""
+    warnings: tuple[str, ...] = ()
+    measured: Mapping[str, Any] = field(default_factory=dict)
 
 
 def judge(spec: CheckSpec, outcome: Outcome, timeout: float) -> CheckResult:
@@ -46,23 +49,50 @@ def judge(spec: CheckSpec, outcome: Outcome, timeout: float) -> CheckResult:
     steps = _steps(outcome)
     succeeded = any(entry.get("outcome") == "success" for entry in outcome.receipt)
     if succeeded and outcome.exit_code == 0 and not any(step.status == "failed" for step in steps):
-        return _result(spec, "passed", steps)
+        return _result(spec, "passed", steps, **_told(outcome))
     failure = next((entry for entry in outcome.receipt if entry.get("status") == "failed"), None)
     if failure is not None:
-        return failed(spec, failure["cause"], failure.get("message", ""), steps)
+        hint = failure.get("hint", "")
+        return failed(spec, failure["cause"], failure.get("message", ""), steps, hint=hint, **_told(outcome))
     name = _unfinished(outcome) or "resolve"
     steps = tuple(step for step in steps if step.name != name)
     steps += (Step(name, "failed", max(0.0, outcome.seconds - sum(step.seconds for step in steps))),)
     if outcome.exit_code is None:
-        return failed(spec, "timeout", f"no end of `{name}` within {timeout:g} s", steps)
-    return failed(spec, "check_error", _last_words(outcome, succeeded=succeeded), steps)
+        return failed(spec, "timeout", f"no end of `{name}` within {timeout:g} s", steps, **_told(outcome))
+    return failed(spec, "check_error", _last_words(outcome, succeeded=succeeded), steps, **_told(outcome))
+
+
+def with_cleaning(result: CheckResult, cleaning: Outcome) -> CheckResult:
+    """The result of a check that was killed, and of the task that then removed what it had made."""
+    done = next((step for step in _steps(cleaning) if step.name == "clean"), None) or Step("clean", "failed", 0.0)
+    steps = result.steps if any(step.name == "clean" for step in result.steps) else (*result.steps, done)
+    warnings = (*result.warnings, *_told(cleaning)["warnings"])
+    if done.status == "failed" and not warnings:
+        warnings = ("could not remove what the check made",)
+    return replace(result, steps=steps, warnings=warnings, seconds=_seconds(steps))
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    """What the task said beside its steps."""
+    warnings = tuple(redact(entry["warning"]) for entry in outcome.receipt if "warning" in entry)
+    measured: dict[str, Any] = {}
+    for entry in outcome.receipt:
+        measured |= entry.get("measured", {})
+    return {"warnings": warnings, "measured": measured}
 
 
 def failed(
-    spec: CheckSpec, cause: CauseName, message: str, steps: tuple[Step, ...] = (), hint: str = ""
+    spec: CheckSpec,
+    cause: CauseName,
+    message: str,
+    steps: tuple[Step, ...] = (),
+    *,
+    hint: str = "",
+    **more: Any,
 ) -> CheckResult:
     """A failed check with the next step for its cause."""
-    return _result(spec, "failed", steps, cause=cause, message=redact(message), hint=hint or _hint(spec, cause))
+    hint = redact(hint) or _hint(spec, cause)
+    return _result(spec, "failed", steps, cause=cause, message=redact(message), hint=hint, **more)
 
 
 def _result(spec: CheckSpec, status: Literal["passed", "failed"], steps: tuple[Step, ...], **more: Any) -> CheckResult:
@@ -73,9 +103,13 @@ def _result(spec: CheckSpec, status: Literal["passed", "failed"], steps: tuple[S
         check=spec.name,
         status=status,
         steps=ordered,
-        seconds=round(sum(step.seconds for step in ordered), 3),
+        seconds=_seconds(ordered),
         **more,
     )
+
+
+def _seconds(steps: tuple[Step, ...]) -> float:
+    return round(sum(step.seconds for step in steps), 3)
 
 
 def _steps(outcome: Outcome) -> tuple[Step, ...]:
@@ -112,6 +146,7 @@ def _hint(spec: CheckSpec, cause: CauseName) -> str:
     return HINTS[cause]
 
 
-def missing_provider(spec: CheckSpec, package: str) -> CheckResult:
-    """The result of a check whose provider isn't installed: it isn't run at all."""
-    return failed(spec, "provider_missing", f"{package} is not installed", hint=f"pip install {package}")
+def missing_provider(spec: CheckSpec, packages: Sequence[str]) -> CheckResult:
+    """The result of a check whose providers aren't installed: it isn't run at all."""
+    missing = f"{' and '.join(packages)} {'are' if len(packages) > 1 else 'is'} not installed"
+    return failed(spec, "provider_missing", missing, hint=f"pip install {' '.join(packages)}")

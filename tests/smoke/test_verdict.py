@@ -68,5 +68,5 @@ def test_a_process_that_died_tells_its_last_words_redacted() -> None:
 
 
 def test_a_missing_provider_names_the_command_that_installs_it() -> None:
-    result = missing_provider(SPEC, "apache-airflow-providers-http")
+    result = missing_provider(SPEC, ["apache-airflow-providers-http"])
     assert (result.cause, result.hint) == ("provider_missing", "pip install apache-airflow-providers-http")
