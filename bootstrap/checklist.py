@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from bootstrap.console import Console
+from bootstrap.reports.text import measured, printable
 from bootstrap.secret import redact
 from bootstrap.smoke.report import Report
 from bootstrap.smoke.verdict import CheckResult
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 Mark = Literal["ok", "changed", "failed"]
 _SYMBOLS = {"ok": "[green]✓[/]", "changed": "[yellow]✓[/]", "failed": "[red]✗[/]"}
 _STEP_MARKS = {"passed": "✓", "failed": "✗", "skipped": "-"}
+_ENDLESS = 10_000  # columns: more than any table needs
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line: at which stage, about what, with what result. `seconds` of None shows as blank."""
+    """One line: at which stage, about what, with what result. `seconds` of None shows as blank.
+
+    `brief` stands for `detail` where the screen is too narrow for it.
+    """
 
     stage: str
     subject: str
@@ -26,15 +34,22 @@ class Row:
     detail: str
     mark: Mark = "ok"
     seconds: float | None = None
+    brief: str = ""
 
 
 def check_row(result: CheckResult) -> Row:
     """A check with its steps."""
-    steps = " ".join(f"{_STEP_MARKS[step.status]}{step.name}" for step in result.steps)
-    detail = steps if result.status == "passed" else f"{steps}  {result.cause}"
-    name = result.id.removeprefix(f"{result.connection}.")
+    passed = result.status == "passed"
+    cause = "" if passed else f"  {result.cause}"
     return Row(
-        "smoke", result.connection, name, detail, "ok" if result.status == "passed" else "failed", result.seconds
+        stage="smoke",
+        subject=result.connection,
+        check=result.id.removeprefix(f"{result.connection}."),
+        detail=" ".join(f"{_STEP_MARKS[step.status]}{step.name}" for step in result.steps) + cause,
+        mark="ok" if passed else "failed",
+        seconds=result.seconds,
+        brief="".join(_STEP_MARKS[step.status] + step.name * (step.status == "failed") for step in result.steps)
+        + cause,
     )
 
 
@@ -45,9 +60,16 @@ def check_line(result: CheckResult, done: int, total: int) -> str:
 
 
 def show(console: Console, rows: Sequence[Row], *, to_stderr: bool = False) -> None:
-    """Print the rows as a table, a stage's name once."""
+    """Print the rows as a table, a stage's name once; steps are abbreviated where their rows would not fit on a line."""
     import sys
 
+    rich = console.rich(sys.stderr if to_stderr else sys.stdout)
+    unfolded = [row if row.brief else replace(row, detail="") for row in rows]
+    fits = _table(unfolded).__rich_measure__(rich, rich.options.update(width=_ENDLESS)).maximum <= rich.width
+    rich.print(_table(rows if fits else [replace(row, detail=row.brief or row.detail) for row in rows]))
+
+
+def _table(rows: Sequence[Row]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
@@ -57,11 +79,11 @@ def show(console: Console, rows: Sequence[Row], *, to_stderr: bool = False) -> N
     table.add_column("time", justify="right", no_wrap=True)
     stage = ""
     for row in rows:
-        texts = [escape(redact(text)) for text in (row.subject, row.check, row.detail)]
+        texts = [escape(printable(redact(text))) for text in (row.subject, row.check, row.detail)]
         seconds = "" if row.seconds is None else f"{row.seconds:.1f} s"
         table.add_row("" if row.stage == stage else row.stage, _SYMBOLS[row.mark], *texts, seconds)
         stage = row.stage
-    console.rich(sys.stderr if to_stderr else sys.stdout).print(table)
+    return table
 
 
 def failures(results: Iterable[CheckResult]) -> str:
@@ -72,7 +94,19 @@ def failures(results: Iterable[CheckResult]) -> str:
 def _failure(result: CheckResult) -> str:
     step = next((step.name for step in result.steps if step.status == "failed"), None)
     at = f" at {step}" if step else ""
-    return f"\n✗ {result.id}: {result.cause}{at}\n    {result.message}\n    next: {result.hint}\n"
+    return printable(f"\n✗ {result.id}: {result.cause}{at}\n    {result.message}\n    next: {result.hint}\n")
+
+
+def notes(results: Iterable[CheckResult]) -> str:
+    """What the checks measured, and what did not fail and should be known."""
+    return "".join(line for result in results for line in _notes(result))
+
+
+def _notes(result: CheckResult) -> Iterator[str]:
+    if result.measured:
+        yield f"  {result.id}: {measured(result.measured)}\n"
+    for warning in result.warnings:
+        yield printable(f"! {result.id}: {warning}\n")
 
 
 def ending(report: Report, *, unchanged: bool = False) -> str:

@@ -15,6 +15,7 @@ class Params(CheckParams):
 CONN_TYPES = ()  # the fallback for every type that has no check of its own
 PROVIDERS = ()
 PERMISSIONS = ("whatever the hook's test_connection asks for",)
+CREATES = ""
 STEPS = ("authenticate",)
 
 

@@ -19,6 +19,7 @@ class Params(CheckParams):
 CONN_TYPES = ("http",)
 PROVIDERS = ("apache-airflow-providers-http",)
 PERMISSIONS = ("GET on `path`",)
+CREATES = ""
 STEPS = ("authenticate", "access")  # one request proves both
 
 

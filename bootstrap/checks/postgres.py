@@ -1,24 +1,20 @@
-"""Postgres: logs in through Airflow's PostgresHook and runs a query; with `table`, reads that table."""
+"""Postgres: logs in and runs a query; reads `table` if named, and with `write` fills a temporary table."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
+from bootstrap.checks import _sql
+from bootstrap.checks.base import Cause, CauseName, Endpoint, Run, endpoint_of_host
 
-from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, endpoint_of_host
-
-
-class Params(CheckParams):
-    """`table` is a table, or schema.table, that the login must be able to read."""
-
-    table: Annotated[str, Field(pattern=r"^[^.\"\s]+(\.[^.\"\s]+)?$")] | None = None
-
-
+Params = _sql.SqlParams
 CONN_TYPES = ("postgres",)
 PROVIDERS = ("apache-airflow-providers-postgres",)
-PERMISSIONS = ("CONNECT on the database", "SELECT on `table`")
-STEPS = ("access",)  # what the operator proves; the login is a step of its own
+PERMISSIONS = ("CONNECT on the database", "SELECT on `table`", "TEMPORARY on the database with `write`")
+CREATES = "with `write` a temporary table, which goes with the session"
+STEPS = ("access", "write")
+task = _sql.operator
+verify = _sql.verify
 
 
 def endpoint(conn: Any) -> Endpoint | None:
@@ -33,20 +29,6 @@ def authenticate(conn_id: str, params: Params, run: Run) -> None:  # noqa: ARG00
     PostgresHook(postgres_conn_id=conn_id).get_conn().close()
 
 
-def task(conn_id: str, params: Params, run: Run) -> Any:
-    """Airflow's SQL operator with a query that changes nothing."""
-    from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
-
-    return SQLExecuteQueryOperator(conn_id=conn_id, sql=_query(params.table), **run.arguments)
-
-
-def _query(table: str | None) -> str:
-    if table is None:
-        return "SELECT 1"
-    name = ".".join(f'"{part}"' for part in table.split("."))
-    return f"SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT 1) AS one_row"  # noqa: S608  no quote passes Params
-
-
 _BY_SQLSTATE: dict[str, CauseName] = {  # postgresql.org/docs/current/errcodes-appendix.html
     "28000": "auth",
     "28P01": "auth",
@@ -57,7 +39,6 @@ _BY_SQLSTATE: dict[str, CauseName] = {  # postgresql.org/docs/current/errcodes-a
 }
 _BY_TEXT: dict[str, CauseName] = {  # libpq gives a failed login no SQLSTATE
     "password authentication failed": "auth",
-    "no password supplied": "auth",
     "no pg_hba.conf entry": "auth",
     "role": "auth",
     "database": "not_found",
@@ -67,6 +48,8 @@ _BY_TEXT: dict[str, CauseName] = {  # libpq gives a failed login no SQLSTATE
 def cause(error: BaseException) -> Cause | None:
     """What PostgreSQL says of a refused login or query."""
     text = str(error)
+    if "no password supplied" in text:
+        return Cause("auth")
     if "permission denied for database" in text:
         return Cause("permission")
     if known := _BY_SQLSTATE.get(getattr(error, "pgcode", None) or getattr(error, "sqlstate", None) or ""):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import click
 
-F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from bootstrap.reports.files import Files
+    from bootstrap.smoke.run import Settings
 
+_REPORTS = {"json": "for programs", "junit": "as JUnit XML, for a CI", "html": "as one page, for people"}
 _RUN = (
     click.option("--jobs", type=click.IntRange(min=1), help="Checks at a time; the number of cores if not given."),
     click.option(
@@ -17,14 +23,51 @@ _RUN = (
     click.option(
         "--isolated", is_flag=True, help="A plain `airflow tasks test` process for each check: slower, same result."
     ),
-    click.option(
-        "--json", "json_file", type=click.Path(allow_dash=True), help="Write smoke's report here; - is stdout."
+    *(
+        click.option(
+            f"--{name}", f"{name}_file", metavar="FILE", help=f"Write smoke's report here, {what}; - is stdout."
+        )
+        for name, what in _REPORTS.items()
     ),
 )
 
 
-def run_options(function: F) -> F:
-    """How checks are run, and where their report goes."""
+@dataclass(frozen=True)
+class RunOptions:
+    """How checks are run, and where their reports go: a FILE for each format that is wanted."""
+
+    jobs: int | None
+    timeout: float
+    isolated: bool
+    reports: dict[str, str]
+
+    @property
+    def settings(self) -> Settings:
+        """For `run.smoke`."""
+        from bootstrap.smoke.run import Settings
+
+        return Settings(jobs=self.jobs or os.cpu_count() or 1, timeout=self.timeout, isolated=self.isolated)
+
+    def files(self, manifest: os.PathLike[str]) -> Files:
+        """The report files, looked at before the run. Raises UsageError."""
+        from pathlib import Path
+
+        from bootstrap.reports.files import Files
+
+        files = Files(self.reports)
+        files.check(Path(manifest))
+        return files
+
+
+def run_options(function: Callable[..., int]) -> Callable[..., int]:
+    """The options of a run; the command gets them as one `options`."""
+
+    @functools.wraps(function)
+    def collected(*arguments: Any, jobs: int | None, timeout: float, isolated: bool, **others: Any) -> int:
+        files = {name: others.pop(f"{name}_file") for name in _REPORTS}
+        reports = {name: file for name, file in files.items() if file is not None}
+        return function(*arguments, options=RunOptions(jobs, timeout, isolated, reports), **others)
+
     for option in reversed(_RUN):
-        function = option(function)
-    return function
+        collected = option(collected)
+    return collected

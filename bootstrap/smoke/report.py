@@ -1,15 +1,17 @@
-"""The result of a run: one value, written as JSON for programs and as a checklist for people."""
+"""The result of a run: one value, written as JSON for programs; bootstrap/reports/ has the other formats."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from copy import copy
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from bootstrap.drift import Drift
-from bootstrap.errors import Exit
+from bootstrap.errors import Exit, StoreError
+from bootstrap.secret import redact, redact_value
 from bootstrap.smoke.verdict import CheckResult
 
 VERSION = 1
@@ -53,24 +55,63 @@ class Report:
         return f"{counted}; interrupted" if self.interrupted else counted
 
     def as_json(self) -> str:
-        """The report, version 1."""
+        """The report, version 1, without secrets; docs/report.schema.json describes it."""
+        report = self.redacted()
         document: dict[str, Any] = {
             "version": VERSION,
-            "verdict": self.verdict,
-            "airflow": self.airflow,
-            "started": self.started.isoformat(timespec="seconds"),
-            "seconds": round(self.seconds, 3),
-            "checks": [_check(check) for check in self.checks],
+            "verdict": report.verdict,
+            "airflow": report.airflow,
+            "started": report.started.isoformat(timespec="seconds"),
+            "seconds": round(report.seconds, 3),
+            "checks": [_check(check) for check in report.checks],
         }
-        if self.drift.differing:
-            document["drift"] = list(self.drift.differing)
+        if report.drift.differing:
+            document["drift"] = list(report.drift.differing)
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+    def redacted(self) -> Report:
+        """The report with its texts masked one by one.
+
+        A format's own quoting would hide a secret from `redact`, and a mask over a whole file could break its syntax:
+        a password `1` is in `"version": 1` too.
+        """
+        drift = Drift(tuple(map(_public, self.drift.differing)), tuple(map(_public_error, self.drift.errors)))
+        return replace(self, checks=tuple(map(_public_check, self.checks)), drift=drift)
+
+
+def _public(text: str) -> str:
+    """Redacted, and such that every encoding can write it: a lone surrogate comes from bytes that were no text."""
+    return redact(text).encode(errors="replace").decode()
+
+
+def _public_error(error: StoreError) -> StoreError:
+    public = copy(error)
+    public.message = _public(error.message)
+    public.args = (public.message,)
+    return public
+
+
+def _public_check(check: CheckResult) -> CheckResult:
+    return replace(
+        check,
+        id=_public(check.id),
+        connection=_public(check.connection),
+        check=_public(check.check),
+        steps=tuple(replace(step, detail=_public(step.detail)) for step in check.steps),
+        message=_public(check.message),
+        hint=_public(check.hint),
+        warnings=tuple(map(_public, check.warnings)),
+        measured={name: redact_value(value) for name, value in check.measured.items()},
+    )
 
 
 def _check(check: CheckResult) -> Mapping[str, Any]:
     document = asdict(check)
     if check.status == "passed":
         for name in ("cause", "message", "hint"):
+            del document[name]
+    for name in ("warnings", "measured"):
+        if not document[name]:
             del document[name]
     document["steps"] = [{key: value for key, value in step.items() if value != ""} for step in document["steps"]]
     document["seconds"] = document.pop("seconds")

@@ -1,23 +1,32 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]  # no types-jsonschema here
 
 from bootstrap.checks.base import CauseName
 from bootstrap.drift import Drift
 from bootstrap.errors import Denied, NotFound, Unavailable
+from bootstrap.reports.schema import generated, schema
+from bootstrap.secret import Secret
 from bootstrap.smoke.report import Report
 from bootstrap.smoke.verdict import CheckResult, Step
+from tests.project import ROOT
 
+VALIDATOR = Draft202012Validator(schema(), format_checker=FormatChecker())
 STARTED = datetime(2026, 1, 2, tzinfo=timezone.utc)
 
 
-def check(cause: CauseName | None = None) -> CheckResult:
-    steps = (Step("resolve", "passed", 0.02, "team (vault)"),)
-    return CheckResult("a.http", "a", "http", "failed" if cause else "passed", steps, 0.4, cause, "why", "what")
+def check(cause: CauseName | None = None, **more: Any) -> CheckResult:
+    steps = (Step("resolve", "passed", 0.02, "team (vault)"), Step("reach", "skipped", 0.0))
+    result = CheckResult("a.http", "a", "http", "passed", steps, 0.4)
+    if cause:
+        result = replace(result, status="failed", cause=cause, message="why", hint="what")
+    return replace(result, **more)
 
 
 def report(*checks: CheckResult, **more: Any) -> Report:
@@ -59,7 +68,10 @@ def test_the_json_is_the_documented_one() -> None:
         "connection": "a",
         "check": "http",
         "status": "passed",
-        "steps": [{"name": "resolve", "status": "passed", "seconds": 0.02, "detail": "team (vault)"}],
+        "steps": [
+            {"name": "resolve", "status": "passed", "seconds": 0.02, "detail": "team (vault)"},
+            {"name": "reach", "status": "skipped", "seconds": 0.0},
+        ],
         "seconds": 0.4,
     }
     assert (failed["cause"], failed["message"], failed["hint"]) == ("auth", "why", "what")
@@ -71,3 +83,80 @@ def test_the_json_is_the_documented_one() -> None:
 def test_what_differs_comes_with_the_command_that_mends_it(differing: tuple[str, ...], command: str) -> None:
     [sentence] = Drift(differing).sentences
     assert sentence.endswith(f"Run airflow-bootstrap {command}")
+
+
+def test_warnings_and_figures_are_there_only_if_there_are_any() -> None:
+    document = json.loads(report(check(warnings=("slow",), measured={"bytes": 5}), check()).as_json())
+    told, silent = document["checks"]
+    assert (told["warnings"], told["measured"]) == (["slow"], {"bytes": 5})
+    assert {"warnings", "measured"} & set(silent) == set()
+
+
+REPORTS = {
+    "passed": report(check()),
+    "failed": report(check(), check("auth")),
+    "interrupted": report(check(), interrupted=True),
+    "nothing checked": report(),
+    "drift": report(check(), drift=Drift(("a", "airflow.cfg"))),
+    "not compared": report(check(), drift=Drift((), (Unavailable("down"),))),
+    "warnings": report(check(warnings=("one", "two")), check("timeout", warnings=("three",))),
+    "measured": report(check(measured={"route": "through the worker", "bytes": 1000, "bytes_per_second": 2.1e7})),
+}
+
+
+@pytest.mark.parametrize("found", REPORTS.values(), ids=REPORTS)
+def test_every_report_is_as_the_schema_says(found: Report) -> None:
+    assert [error.message for error in VALIDATOR.iter_errors(json.loads(found.as_json()))] == []
+
+
+@pytest.mark.parametrize("cause", get_args(CauseName))
+def test_the_schema_knows_every_cause(cause: CauseName) -> None:
+    assert VALIDATOR.is_valid(json.loads(report(check(cause)).as_json()))
+
+
+def test_the_schema_refuses_what_no_report_says() -> None:
+    document = json.loads(report(check(), check("auth")).as_json())
+    passed, failed = document["checks"]
+    wrong: list[dict[str, Any]] = [
+        {**document, "version": 2},
+        {**document, "more": 1},
+        {**document, "drift": []},
+        {**document, "started": "yesterday"},
+        {**document, "checks": [{**passed, "cause": "auth"}]},
+        {**document, "checks": [{**passed, "measured": {}}]},
+        {**document, "checks": [{**failed, "cause": "bad luck"}]},
+        {**document, "checks": [{key: failed[key] for key in failed if key != "hint"}]},
+        {**document, "checks": [{**passed, "steps": [{**passed["steps"][0], "name": "guess"}]}]},
+        {**document, "checks": [{**passed, "steps": [{**passed["steps"][0], "status": "maybe"}]}]},
+    ]
+    assert [item for item in wrong if VALIDATOR.is_valid(item)] == []
+
+
+def test_the_published_schema_is_the_generated_one() -> None:
+    Draft202012Validator.check_schema(schema())
+    assert (ROOT / "docs" / "report.schema.json").read_text() == generated(), "run `make schema`"
+
+
+def test_a_secret_of_one_digit_leaves_the_json_whole() -> None:
+    Secret("1").reveal()
+    document = json.loads(report(check("auth", message="the password 1 is wrong")).as_json())
+    assert document["version"] == 1
+    assert document["checks"][0]["message"] == "the password *** is wrong"
+
+
+def test_every_text_is_masked() -> None:
+    word = "hunter-zwei"
+    Secret(word).reveal()
+    step = (Step("resolve", "failed", 0.1, word),)
+    found = report(
+        CheckResult(f"{word}.x", word, word, "failed", step, 0.1, "auth", word, word, (word,), {"host": [word]}),
+        drift=Drift((word,), (Unavailable(word),)),
+    )
+    assert word not in found.as_json()
+    assert word not in repr(found.redacted())
+    assert [error.message for error in found.redacted().drift.errors] == ["***"]
+    assert found.redacted().exit_code == found.exit_code
+
+
+def test_bytes_that_were_no_text_can_be_written() -> None:
+    assert "a ? b" in report(check("auth", message="a \udcff b")).as_json()

@@ -1,0 +1,27 @@
+"""The report as one page that needs nothing else: no script, no network."""
+
+from __future__ import annotations
+
+from bootstrap import __version__
+from bootstrap.reports.text import measured, printable
+from bootstrap.smoke.report import Report
+from bootstrap.templates import FOLDERS
+
+TEMPLATE = "report.html.j2"
+
+
+def html(report: Report) -> str:
+    """A page for people: the verdict and the table of checks."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(FOLDERS),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: printable(value) if isinstance(value, str) else value,
+    )
+    environment.filters["measured"] = measured
+    page = environment.get_template(TEMPLATE)
+    return page.render(report=report.redacted(), exit_code=int(report.exit_code), version=__version__) + "\n"

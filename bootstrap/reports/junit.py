@@ -1,0 +1,75 @@
+"""The report as JUnit XML, which every CI shows. Whatever keeps a run from being good is a testcase that isn't."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
+
+from bootstrap.checks.base import CauseName
+from bootstrap.errors import Exit
+from bootstrap.reports.text import measured, printable
+from bootstrap.smoke.report import Report
+from bootstrap.smoke.verdict import CheckResult
+
+UNJUDGED: tuple[CauseName, ...] = ("store_unreachable", "store_denied", "provider_missing", "check_error")
+_CLASS = "airflow_bootstrap"
+
+
+def junit(report: Report) -> str:
+    """One testsuite with a testcase for each check. A check that couldn't be judged is an error, not a failure."""
+    report = report.redacted()
+    suite = TestSuite("airflow-bootstrap smoke")
+    suite.timestamp = report.started.isoformat(timespec="seconds")
+    suite.add_property("airflow", printable(report.airflow))
+    for case in (*map(_check, report.checks), *_run(report)):
+        suite.add_testcase(case)
+    document = JUnitXml("airflow-bootstrap")
+    document.add_testsuite(suite)
+    document.update_statistics()  # type: ignore[no-untyped-call]  # junitparser says no types here
+    document.time = suite.time = round(report.seconds, 3)
+    text: bytes = document.tostring()  # type: ignore[no-untyped-call]
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{text.decode()}\n'
+
+
+def _check(check: CheckResult) -> TestCase:
+    case = TestCase(printable(check.id), f"{_CLASS}.{printable(check.connection)}", check.seconds)
+    said = [f"warning: {printable(text)}" for text in check.warnings]
+    said += [f"measured: {measured(check.measured)}"] if check.measured else []
+    if check.status == "failed":
+        kind = Error if check.cause in UNJUDGED else Failure
+        step = next((step.name for step in check.steps if step.status == "failed"), "none")
+        text = f"step: {step}\nmessage: {check.message}\nnext: {check.hint}"
+        case.result = [_problem(kind, str(check.cause), check.message, text)]
+    if said:
+        case.system_out = "\n".join(said)
+    return case
+
+
+def _run(report: Report) -> Iterator[TestCase]:
+    """What is wrong with the run itself."""
+    if not report.checks:
+        yield _case("nothing checked", _problem(Failure, "nothing_checked", report.summary, report.summary))
+    if report.interrupted:
+        yield _case("interrupted", _problem(Error, "interrupted", report.summary, report.summary))
+    if not report.drift.sentences:
+        return
+    text = "\n".join(report.drift.sentences)
+    if report.drift.exit_code != Exit.OK:
+        yield _case("drift", _problem(Failure, "drift", report.drift.sentences[0], text))
+    else:
+        noted = _case("drift")
+        noted.system_out = printable(text)
+        yield noted
+
+
+def _case(name: str, *problems: Failure | Error) -> TestCase:
+    case = TestCase(name, _CLASS, 0.0)
+    case.result = list(problems)
+    return case
+
+
+def _problem(kind: type[Failure | Error], cause: str, message: str, text: str) -> Failure | Error:
+    problem = kind(printable(message), cause)
+    problem.text = printable(text)
+    return problem

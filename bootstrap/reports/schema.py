@@ -1,0 +1,81 @@
+"""The JSON Schema of the JSON report, made from the same types as the report itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+from bootstrap.checks.base import CauseName, StepName
+from bootstrap.smoke.report import VERSION
+from bootstrap.smoke.verdict import Status
+
+_TEXT = {"type": "string"}
+_SECONDS = {"type": "number", "minimum": 0, "description": "wall time in seconds"}
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema, draft 2020-12."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "The report of airflow-bootstrap smoke --json",
+        **_object(
+            {
+                "version": {"const": VERSION},
+                "verdict": {"enum": ["passed", "failed"], "description": "passed: the exit code is 0"},
+                "airflow": _TEXT | {"description": "Airflow's version; empty if it is not installed"},
+                "started": _TEXT | {"format": "date-time"},
+                "seconds": _SECONDS,
+                "checks": {"type": "array", "items": {"$ref": "#/$defs/check"}},
+                "drift": _texts("connections, or airflow.cfg, that differ from the manifest"),
+            },
+            optional=("drift",),
+        ),
+        "$defs": {"check": _check(), "step": _step()},
+    }
+
+
+def generated() -> str:
+    """The schema as JSON text."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _check() -> dict[str, Any]:
+    reason = ("cause", "message", "hint")
+    fields = {
+        "id": _TEXT | {"description": "<connection>.<check>"},
+        "connection": _TEXT,
+        "check": _TEXT,
+        "status": {"enum": ["passed", "failed"]},
+        "steps": {"type": "array", "items": {"$ref": "#/$defs/step"}},
+        "cause": {"enum": list(get_args(CauseName))},
+        "message": _TEXT,
+        "hint": _TEXT | {"description": "the next step"},
+        "warnings": _texts("what did not fail and should be known"),
+        "measured": {"type": "object", "minProperties": 1, "description": "figures by name; units are in the names"},
+        "seconds": _SECONDS,
+    }
+    return {
+        **_object(fields, optional=(*reason, "warnings", "measured")),
+        "if": {"properties": {"status": {"const": "failed"}}},
+        "then": {"required": list(reason)},
+        "else": {"not": {"anyOf": [{"required": [name]} for name in reason]}},
+    }
+
+
+def _step() -> dict[str, Any]:
+    fields = {
+        "name": {"enum": list(get_args(StepName))},
+        "status": {"enum": list(get_args(Status))},
+        "seconds": _SECONDS,
+        "detail": _TEXT,
+    }
+    return _object(fields, optional=("detail",))
+
+
+def _object(fields: dict[str, Any], optional: tuple[str, ...]) -> dict[str, Any]:
+    required = [name for name in fields if name not in optional]
+    return {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
+
+
+def _texts(description: str) -> dict[str, Any]:
+    return {"type": "array", "items": _TEXT, "minItems": 1, "description": description}
