@@ -51,7 +51,11 @@ def test_postgres(bench: Bench, good: dict[str, Any], isolated: bool) -> None:  
                     good, {"postgres": {"table": "payments"}}, "access", "permission", says="payments", hint="SELECT"
                 ),
                 "denied_writing": Cell(
-                    {**good, "login": "guest"}, {"postgres": {"write": True}}, "write", "permission", hint="TEMPORARY on the database"
+                    {**good, "login": "guest"},
+                    {"postgres": {"write": True}},
+                    "write",
+                    "permission",
+                    hint="TEMPORARY on the database",
                 ),
                 "no_tls": Cell({**good, "extra": {"sslmode": "require"}}, check, "authenticate", "tls"),
                 **others,
