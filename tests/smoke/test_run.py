@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -61,10 +62,12 @@ def test_smoke_without_an_airflow_home_is_an_airflow_error(manifest: Manifest) -
     assert caught.value.hint == "airflow-bootstrap up"
 
 
+def _nothing() -> Generator[None, None, None]:
+    yield from ()
+
+
 def test_a_check_without_an_outcome_is_a_failure(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        run, "_results", lambda *_: (item for item in ())
-    )  # no runner loses an outcome, as far as we know
+    monkeypatch.setattr(run, "_results", lambda *_: _nothing())  # no runner loses an outcome, as far as we know
     chosen = run.select(manifest, ["api"])
     report = run.smoke(manifest, locate(manifest), chosen, run.Settings(1), drift=Drift(), on_result=lambda *_: None)
     assert [check.message for check in report.checks] == ["it was never run"]
