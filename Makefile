@@ -7,14 +7,16 @@ UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 QUICKSTART := examples/quickstart/bootstrap.yaml
 SCHEMA := templates/bootstrap.schema.json
+REPORT_SCHEMA := docs/report.schema.json
 RUN := $(BIN)/airflow-bootstrap -f $(QUICKSTART)
 # Each a stamp: what is installed is what the file says, and a second run has nothing to do. --no-deps: the file is complete.
 INSTALLED_UP := $(VENV)/.installed-quickstart
 INSTALLED_DEV := $(VENV)/.installed-dev
+INSTALLED_OLD := .venv-2.11/.installed
 INSTALLED_BIGQUERY := .venv-bigquery/.installed
 PACKAGES := busybox-static docker.io iptables mariadb-server openjdk-17-jre-headless openssh-server redis-server runc
 
-.PHONY: help up down test lint types format check schema bench bench-smoke lock system-deps clean
+.PHONY: help up down test compat lint types format check schema bench bench-smoke lock system-deps clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +30,9 @@ down:  ## stop what `make up` started; data stays
 
 test: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY)  ## run all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+compat: $(INSTALLED_DEV) $(INSTALLED_OLD)  ## run the small suite on the newest Airflow and on the oldest supported
+	@for python in $(BIN)/python $(wildcard .venv-2.11/bin/python); do $$python -m pytest tests/compat $(ARGS) || exit; done
 
 lint: $(INSTALLED_DEV)  ## check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -43,9 +48,13 @@ format: $(INSTALLED_DEV)  ## reformat
 bench: $(INSTALLED_DEV)  ## measure what the README claims
 	@$(BIN)/python -m benchmarks.startup
 
-schema: $(INSTALLED_DEV)  ## generate templates/bootstrap.schema.json anew from the models
+schema: $(INSTALLED_DEV)  ## generate the JSON Schemas and docs/checks.md anew from the code
 	@$(BIN)/python -c 'from bootstrap.schema import generated; print(generated(), end="")' > $(SCHEMA).new
 	@mv $(SCHEMA).new $(SCHEMA)
+	@$(BIN)/python -c 'from bootstrap.reports.schema import generated; print(generated(), end="")' > $(REPORT_SCHEMA).new
+	@mv $(REPORT_SCHEMA).new $(REPORT_SCHEMA)
+	@$(BIN)/python -c 'from bootstrap.checks_reference import generated; print(generated(), end="")' > docs/checks.md.new
+	@mv docs/checks.md.new docs/checks.md
 
 bench-smoke: $(INSTALLED_DEV)  ## measure smoke checks against `airflow tasks test` (ten minutes)
 	@$(BIN)/python -m benchmarks.smoke
@@ -57,14 +66,16 @@ lock: $(UV)  ## compile requirements/*.txt anew from pyproject.toml
 	$$compile -o requirements/quickstart.txt && \
 	$$compile --group dev --group systems -c requirements/quickstart.txt -o requirements/dev.txt && \
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
-	  -o requirements/bigquery.txt requirements/bigquery.in
+	  -o requirements/bigquery.txt requirements/bigquery.in && \
+	$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate \
+	  -o requirements/airflow-2.11.txt requirements/airflow-2.11.in pyproject.toml --extra embedded
 
 system-deps:  ## install the Debian packages that tests need (as root)
 	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; }
 
 clean: down  ## remove what the quickstart made, and .venv
-	@rm -rf $(VENV) .venv-bigquery examples/quickstart/.bootstrap examples/quickstart/.airflow examples/quickstart/.systems
+	@rm -rf $(VENV) .venv-bigquery .venv-2.11 examples/quickstart/.bootstrap examples/quickstart/.airflow examples/quickstart/.systems
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "airflow-bootstrap needs Python 3.10 or newer")'
@@ -78,6 +89,14 @@ $(INSTALLED_UP): requirements/quickstart.txt pyproject.toml | $(UV)
 
 $(INSTALLED_DEV): requirements/dev.txt $(INSTALLED_UP) | $(UV)
 	@$(UV) pip install -q --python $(BIN)/python --no-deps --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(INSTALLED_OLD): requirements/airflow-2.11.txt | $(UV)
+	@if $(PYTHON) -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then \
+	  $(PYTHON) -m venv .venv-2.11 && \
+	  $(UV) pip install -q --python .venv-2.11/bin/python --no-deps --require-hashes -r $< && \
+	  $(UV) pip install -q --python .venv-2.11/bin/python --no-deps -e .; \
+	else mkdir -p .venv-2.11 && echo "Airflow 2.11 needs Python 3.12 or older: it is left out"; fi
 	@touch $@
 
 # bqemulator needs Python 3.11 or newer; without it the tests of BigQuery say so.

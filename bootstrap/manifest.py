@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,9 +165,16 @@ class _Builder:
             parsed = self._model(module.Params, {} if params is None else params, (*path, name))
             if parsed is None:
                 continue
+            self._other_connections((*path, name), parsed.connections)
             seen[name] = seen.get(name, 0) + 1
             suffix = f"-{seen[name]}" if seen[name] > 1 else ""
             yield CheckSpec(id=f"{conn_id}.{name}{suffix}", connection=conn_id, name=name, params=parsed)
+
+    def _other_connections(self, path: Path_, conn_ids: Sequence[str]) -> None:
+        known = self._section("connections")
+        for conn_id in conn_ids:
+            if conn_id not in known:
+                self._unknown(path, "connection", conn_id, known)
 
     def _references(self, path: Path_, node: Any) -> None:
         known = self._section("stores")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,12 +15,12 @@ from bootstrap.checklist import check_line
 from bootstrap.console import Console
 from bootstrap.reports.text import printable
 from bootstrap.secret import redact
+from bootstrap.smoke.run import OnResult
 from bootstrap.smoke.verdict import CheckResult
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-OnResult = Callable[[CheckResult, int], None]  # a result, and how many there are now
 State = Literal["running", "failed", "waiting", "passed"]
 _SYMBOLS: dict[State, str] = {
     "running": "[yellow]▸[/]",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from bootstrap import airflow_cfg, airflow_env, doctor
 from bootstrap.airflow_env import Environment
-from bootstrap.checklist import Row, check_line, check_row
+from bootstrap.checklist import Row, check_row
 from bootstrap.desired import Secrets
 from bootstrap.drift import Drift
 from bootstrap.errors import AirflowError, BootstrapError, Exit
@@ -16,7 +17,9 @@ from bootstrap.files import shown
 from bootstrap.manifest import Manifest
 from bootstrap.plan import plan
 from bootstrap.smoke.report import Report
-from bootstrap.smoke.run import Settings, require_airflow, select, smoke
+from bootstrap.smoke.run import OnResult, Settings, require_airflow, select, smoke
+
+Watch = Callable[[Sequence[str], int], AbstractContextManager[OnResult]]  # check ids, and how many at a time
 
 
 @dataclass
@@ -24,6 +27,7 @@ class Progress:
     """What has been done so far; stays true when a stage raises."""
 
     say: Callable[[str], None]
+    watch: Watch
     rows: list[Row] = field(default_factory=list)
     changed: bool = False
     report: Report | None = None
@@ -122,12 +126,13 @@ def _smoke(job: Job, progress: Progress) -> Iterator[Row]:
     if not progress.changed:
         progress.say("nothing to change")
     chosen = select(job.manifest, [])
-    progress.report = smoke(
-        job.manifest,
-        job.environment,
-        chosen,
-        job.settings,
-        drift=Drift(),  # it has just been rendered and registered
-        on_result=lambda result, done: progress.say(check_line(result, done, len(chosen))),
-    )
+    with progress.watch([spec.id for spec in chosen], job.settings.jobs) as on_result:
+        progress.report = smoke(
+            job.manifest,
+            job.environment,
+            chosen,
+            job.settings,
+            drift=Drift(),  # it has just been rendered and registered
+            on_result=on_result,
+        )
     yield from map(check_row, progress.report.checks)

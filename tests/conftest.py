@@ -9,7 +9,7 @@ import pytest
 
 from bootstrap import secret
 
-FOREIGN = ("AIRFLOW", "VAULT_", "BAO_", "PG", "AWS_", "GOOGLE_", "NO_COLOR")
+FOREIGN = ("AIRFLOW", "VAULT_", "BAO_", "PG", "AWS_", "GOOGLE_", "NO_COLOR", "GITHUB_")
 
 
 @pytest.fixture(autouse=True)

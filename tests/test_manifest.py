@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bootstrap import checks
 from bootstrap.errors import Exit, ManifestError, UsageError
 from bootstrap.manifest import Manifest, load
 from bootstrap.reference import Reference
@@ -190,7 +191,7 @@ stores:
     url: https://vault.example.com
     """
 KINDS = "there are: embedded, env, file, vault"
-CHECKS = "there are: hook, http, postgres"
+CHECKS = f"there are: {', '.join(checks.KINDS.names())}"
 
 
 @pytest.mark.parametrize(

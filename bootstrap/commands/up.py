@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from bootstrap.app import App
@@ -15,11 +17,12 @@ from bootstrap.commands.outcome import tell
 def command(app: App, *, options: RunOptions) -> int:
     """Do everything: doctor, render, register, smoke."""
     from bootstrap import checklist
+    from bootstrap.progress import watching
     from bootstrap.up import Job, Progress, up
 
     files = options.files(app.file)
     files.forget()
-    progress = Progress(say=app.console.note)
+    progress = Progress(say=app.console.note, watch=partial(watching, app.console))
     job = Job(app.manifest, app.environment, app.secrets, options.settings)
     with app.alone():
         up(job, progress)

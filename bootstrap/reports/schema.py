@@ -27,8 +27,9 @@ def schema() -> dict[str, Any]:
                 "seconds": _SECONDS,
                 "checks": {"type": "array", "items": {"$ref": "#/$defs/check"}},
                 "drift": _texts("connections, or airflow.cfg, that differ from the manifest"),
+                "reasons": _texts("why the verdict is failed, beside checks that failed"),
             },
-            optional=("drift",),
+            optional=("drift", "reasons"),
         ),
         "$defs": {"check": _check(), "step": _step()},
     }

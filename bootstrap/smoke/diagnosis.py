@@ -21,6 +21,7 @@ _BY_TEXT: tuple[tuple[str, CauseName], ...] = (  # for hooks that return only a 
     (r"certificate verify failed|\bSSL\b", "tls"),
     (r"timed? ?out", "timeout"),
 )
+_TOKEN = re.compile(r"(\b(?:access_token|id_token|sig|X-Amz-Signature)=|\bBearer )[^&\s\"')]+", re.IGNORECASE)
 HINTS: dict[CauseName, str] = {
     "secret_missing": "airflow-bootstrap register",
     "secret_malformed": "airflow-bootstrap register writes it anew; airflow-bootstrap plan shows what differs",
@@ -72,8 +73,8 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def summary(error: BaseException) -> str:
-    """The first line of an error's text, or its type."""
-    lines = str(error).strip().splitlines()
+    """The first line of an error's text without tokens, or its type."""
+    lines = _TOKEN.sub(r"\1***", str(error)).strip().splitlines()
     return lines[0].strip() if lines else type(error).__name__
 
 

@@ -54,6 +54,12 @@ class Report:
         counted = f"{len(self.checks) - failed} of {len(self.checks)} checks passed"
         return f"{counted}; interrupted" if self.interrupted else counted
 
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the verdict is `failed`, beside checks that failed."""
+        ended = ("interrupted",) if self.interrupted else () if self.checks else ("nothing was checked",)
+        return ended + (self.drift.sentences if self.drift.exit_code else ())
+
     def as_json(self) -> str:
         """The report, version 1, without secrets; docs/report.schema.json describes it."""
         report = self.redacted()
@@ -67,12 +73,14 @@ class Report:
         }
         if report.drift.differing:
             document["drift"] = list(report.drift.differing)
+        if report.reasons:
+            document["reasons"] = list(report.reasons)
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
     def redacted(self) -> Report:
         """The report with its texts masked one by one.
 
-        A format's own quoting would hide a secret from `redact`, and a mask over a whole file could break its syntax:
+        Names of the manifest stay: it holds no secret. A format's own quoting would hide a secret from `redact`, and a mask over a whole file could break its syntax:
         a password `1` is in `"version": 1` too.
         """
         drift = Drift(tuple(map(_public, self.drift.differing)), tuple(map(_public_error, self.drift.errors)))
@@ -94,9 +102,6 @@ def _public_error(error: StoreError) -> StoreError:
 def _public_check(check: CheckResult) -> CheckResult:
     return replace(
         check,
-        id=_public(check.id),
-        connection=_public(check.connection),
-        check=_public(check.check),
         steps=tuple(replace(step, detail=_public(step.detail)) for step in check.steps),
         message=_public(check.message),
         hint=_public(check.hint),

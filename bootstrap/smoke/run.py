@@ -25,6 +25,7 @@ from bootstrap.smoke.runner import IsolatedRunner, Outcome, Runner, command
 from bootstrap.smoke.scratch import Job, for_dag, prepare, prepare_cleaning, scratch, variables_for
 from bootstrap.smoke.verdict import CheckResult, failed, judge, missing_provider, with_cleaning
 
+OnResult = Callable[[CheckResult, int], None]  # a result, and how many there are now
 TIMEOUT = 60.0  # seconds for one check, Airflow's start-up not included
 
 
@@ -56,7 +57,7 @@ def smoke(
     settings: Settings,
     *,
     drift: Drift,
-    on_result: Callable[[CheckResult, int], None],
+    on_result: OnResult,
 ) -> Report:
     """Run the checks and tell of each result as it comes, with how many are done. Raises AirflowError.
 

@@ -11,7 +11,7 @@ from bootstrap.checks.base import CauseName, StepName
 from bootstrap.manifest import CheckSpec
 from bootstrap.secret import redact
 from bootstrap.smoke.diagnosis import HINTS
-from bootstrap.smoke.runner import Outcome
+from bootstrap.smoke.runner import START_TIMEOUT, Outcome
 
 Status = Literal["passed", "failed", "skipped"]
 _ORDER: tuple[StepName, ...] = get_args(StepName)
@@ -54,6 +54,8 @@ def judge(spec: CheckSpec, outcome: Outcome, timeout: float) -> CheckResult:
     if failure is not None:
         hint = failure.get("hint", "")
         return failed(spec, failure["cause"], failure.get("message", ""), steps, hint=hint, **_told(outcome))
+    if outcome.exit_code is None and not outcome.receipt:
+        return failed(spec, "timeout", f"Airflow did not begin the task within {START_TIMEOUT:g} s")
     name = _unfinished(outcome) or "resolve"
     steps = tuple(step for step in steps if step.name != name)
     steps += (Step(name, "failed", max(0.0, outcome.seconds - sum(step.seconds for step in steps))),)

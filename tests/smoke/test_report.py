@@ -149,13 +149,28 @@ def test_every_text_is_masked() -> None:
     Secret(word).reveal()
     step = (Step("resolve", "failed", 0.1, word),)
     found = report(
-        CheckResult(f"{word}.x", word, word, "failed", step, 0.1, "auth", word, word, (word,), {"host": [word]}),
+        CheckResult("id.x", "id", "x", "failed", step, 0.1, "auth", word, word, (word,), {"host": [word]}),
         drift=Drift((word,), (Unavailable(word),)),
     )
     assert word not in found.as_json()
     assert word not in repr(found.redacted())
     assert [error.message for error in found.redacted().drift.errors] == ["***"]
     assert found.redacted().exit_code == found.exit_code
+
+
+def test_names_of_the_manifest_stay() -> None:
+    Secret("postgres").reveal()  # a password that somebody chose
+    found = CheckResult("db.postgres", "db", "postgres", "failed", (), 0.1, "auth", "postgres is wrong", "h")
+    [document] = json.loads(report(found).as_json())["checks"]
+    assert (document["id"], document["message"]) == ("db.postgres", "*** is wrong")
+
+
+def test_a_failed_verdict_says_why_where_no_check_did() -> None:
+    assert json.loads(report().as_json())["reasons"] == ["nothing was checked"]
+    drifted = json.loads(report(check(), drift=Drift(("warehouse",))).as_json())["reasons"]
+    assert drifted == ["differs from the manifest: warehouse. Run airflow-bootstrap register"]
+    assert json.loads(report(check(), interrupted=True).as_json())["reasons"] == ["interrupted"]
+    assert "reasons" not in json.loads(report(check()).as_json())
 
 
 def test_bytes_that_were_no_text_can_be_written() -> None:

@@ -1,0 +1,110 @@
+"""What must hold on every Airflow that is supported: `make compat` runs this on the newest and on the oldest.
+
+Airflow 3's `tasks test` exits 0 when the task failed, 2.11's exits 1; the verdict must be the same.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.project import Canary, Project, leaks, steps
+from tests.systems import gcs
+
+pytestmark = pytest.mark.airflow
+
+MANIFEST = """
+version: 1
+airflow: {{home: airflow, env: {{STORAGE_EMULATOR_HOST: "{gcs}"}}}}
+connections:
+  fine: {{conn_type: http, checks: [{{http: {{contains: hello}}}}]}}
+  broken: {{conn_type: http, checks: [{{http: {{path: "500"}}}}]}}
+  denied: {{conn_type: http, checks: [{{http: {{path: "401"}}}}]}}
+  nobody: {{conn_type: http}}
+  bucket: {{conn_type: google_cloud_platform, checks: [{{gcs: {{bucket: smoke}}}}]}}
+  nowhere: {{conn_type: google_cloud_platform, checks: [{{gcs: {{bucket: not-there}}}}]}}
+"""
+FAILED = {
+    "broken.http": ("access", "check_error"),
+    "denied.http": ("authenticate", "auth"),
+    "nobody.http": ("resolve", "secret_missing"),
+    "nowhere.gcs": ("access", "not_found"),
+}
+
+
+class Answer(BaseHTTPRequestHandler):
+    """Answers with the status that the path names."""
+
+    def do_GET(self) -> None:
+        self.send_response(int(self.path.strip("/") or 200))
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def canary() -> Canary:
+    return Canary()
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gcs.Gcs]:
+    with gcs.running(tmp_path_factory.mktemp("gcs")) as server:
+        server.make_bucket("smoke")
+        yield server
+
+
+@pytest.fixture(scope="module")
+def connections(canary: Canary) -> Iterator[dict[str, str]]:
+    """As Airflow reads them from its environment."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    http = {"conn_type": "http", "host": f"http://127.0.0.1:{server.server_address[1]}", "password": canary.value}
+    google = {"conn_type": "google_cloud_platform", "extra": {"project": "proj", "is_anonymous": True}}
+    every = {"fine": http, "broken": http, "denied": http, "bucket": google, "nowhere": google}
+    yield {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in every.items()}
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, storage: gcs.Gcs, connections: dict[str, str]) -> Project:
+    made = Project(tmp_path_factory.mktemp("compat"))
+    made.write(MANIFEST.format(gcs=storage.url))
+    made.run("up", "--json", "-", **connections)
+    return made
+
+
+def outcome(check: dict[str, Any]) -> tuple[str, str]:
+    return next(name for name, status in steps(check).items() if status == "failed"), check["cause"]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("how", [(), ("--isolated",)], ids=["forked", "isolated"])
+def test_a_failing_task_is_exit_code_1_and_a_passing_one_0(
+    project: Project, connections: dict[str, str], storage: gcs.Gcs, canary: Canary, how: tuple[str, ...]
+) -> None:
+    code, checks, result = project.smoke(*how, **connections)
+    assert code == 1, result.text
+    assert json.loads(result.out)["airflow"] == version("apache-airflow")
+    failed = {name: outcome(check) for name, check in checks.items() if check["status"] == "failed"}
+    assert failed == FAILED
+    assert steps(checks["bucket.gcs"])["clean"] == "passed"
+    assert storage.objects("smoke") == []
+    assert not canary.found_in(result.text.encode())
+    code, checks, result = project.smoke("fine", "bucket", *how, **connections)
+    assert (code, len(checks)) == (0, 2), result.text
+
+
+def test_nothing_is_left(project: Project, canary: Canary) -> None:
+    assert list(Path(project.manifest.parent, ".bootstrap", "smoke").iterdir()) == []
+    assert leaks(project.folder, canary, leave_out=project.folder / "no-store") == []
