@@ -2,15 +2,18 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bootstrap import airflow_env, checks
 from bootstrap.airflow_env import locate
 from bootstrap.drift import Drift
 from bootstrap.errors import AirflowError
-from bootstrap.manifest import Manifest, load
+from bootstrap.manifest import CheckSpec, Manifest, load
 from bootstrap.smoke import run
 from bootstrap.smoke.run import packages_missing_for, require_airflow, select
+from bootstrap.smoke.verdict import missing_provider
 
 MANIFEST = """
 version: 1
@@ -22,6 +25,10 @@ connections:
   odd: {conn_type: no_such_type, host: x}
   boat: {conn_type: oracle, host: x}
 """
+
+
+def _module(name: str) -> Any:
+    return checks.KINDS.find(name)
 
 
 @pytest.fixture
@@ -53,6 +60,18 @@ def test_a_missing_provider_is_known_before_the_run(manifest: Manifest) -> None:
     assert missing["boat.hook"] == ["apache-airflow-providers-oracle"]
     assert missing["warehouse.postgres"] == []
     assert missing["odd.hook"] == []  # nobody knows its package; Airflow will say so
+
+
+@pytest.mark.parametrize("name", [name for name in checks.KINDS.names() if _module(name).PROVIDERS])
+def test_each_check_names_the_packages_that_it_lacks(
+    manifest: Manifest, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(airflow_env, "providers", dict)  # nothing can be uninstalled from under other tests
+    spec = CheckSpec(f"warehouse.{name}", "warehouse", name, None)
+    missing = packages_missing_for(manifest, spec)
+    assert missing == list(_module(name).PROVIDERS)
+    result = missing_provider(spec, missing)
+    assert (result.cause, result.hint) == ("provider_missing", f"pip install {' '.join(missing)}")
 
 
 def test_smoke_without_an_airflow_home_is_an_airflow_error(manifest: Manifest) -> None:
