@@ -91,6 +91,7 @@ class ForkingRunner:
             "jobs": [
                 {
                     "check_id": job.check_id,
+                    "nonce": job.receipt.nonce,
                     "folder": str(job.folder),
                     "variables": dict(job.variables),
                     "arguments": command(job.check_id, job.logical_date),

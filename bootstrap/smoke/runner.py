@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import subprocess
 import threading
 import time
@@ -16,6 +14,7 @@ from typing import Any, Protocol
 
 from bootstrap.airflow_env import CHILD, Environment
 from bootstrap.smoke import DAG_ID
+from bootstrap.smoke.ending import end
 from bootstrap.smoke.scratch import Job
 
 START_TIMEOUT = 120.0  # seconds for Airflow to import everything
@@ -53,7 +52,7 @@ class IsolatedRunner:
     environment: Environment
     parallel: int
     timeout: float
-    _running: set[int] = field(default_factory=set)
+    _running: dict[int, str] = field(default_factory=dict)  # nonces by pid
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _cancelled: threading.Event = field(default_factory=threading.Event)
 
@@ -84,9 +83,9 @@ class IsolatedRunner:
                 cwd=job.folder,
             )
             with self._lock:
-                self._running.add(process.pid)
+                self._running[process.pid] = job.receipt.nonce
             if self._cancelled.is_set():
-                _kill(process.pid)
+                end(process.pid, job.receipt.nonce)
             exit_code = self._wait(process, job)
         return Outcome(
             check_id=job.check_id,
@@ -103,10 +102,10 @@ class IsolatedRunner:
                     stream.write(self.environment.pipe().encode())
             return self._ended_in_time(process, job)
         finally:
-            _kill(process.pid)  # it, or what it started itself and left behind
+            end(process.pid, job.receipt.nonce)  # it, or what it started itself and left behind
             process.wait()
             with self._lock:
-                self._running.discard(process.pid)
+                self._running.pop(process.pid, None)
 
     def _ended_in_time(self, process: subprocess.Popen[bytes], job: Job) -> int | None:
         """The exit code, or None at the deadline. The check's time begins with the first line of its receipt."""
@@ -122,8 +121,8 @@ class IsolatedRunner:
 
     def _kill_all(self) -> None:
         with self._lock:
-            for pid in self._running:
-                _kill(pid)
+            for pid, nonce in self._running.items():
+                end(pid, nonce)
 
 
 def command(check_id: str, logical_date: str) -> list[str]:
@@ -134,8 +133,3 @@ def command(check_id: str, logical_date: str) -> list[str]:
 def tail(log: Path) -> str:
     """The end of what a process printed; '' if it never came to that."""
     return log.read_text(errors="replace")[-OUTPUT_KEPT:] if log.exists() else ""
-
-
-def _kill(group: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)

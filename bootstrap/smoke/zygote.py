@@ -1,7 +1,7 @@
 """Starts Airflow once, then forks a child for each check.
 
 `python -m bootstrap.smoke.zygote PLAN` reads a plan (JSON: `parallel`, `timeout` in seconds, and `jobs` with `check_id`,
-`folder`, `variables` and `arguments` of the `airflow` command) and writes a line of JSON to stdout as each check ends:
+`nonce`, `folder`, `variables` and `arguments` of the `airflow` command) and writes a line of JSON to stdout as each check ends:
 `{"check_id": …, "exit_code": int or null (killed at the deadline), "seconds": …}`. Everything that Airflow prints goes
 to files: `output` in each job's folder, and the plan's own log.
 """
@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bootstrap.smoke.ending import end
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 POLL = 0.02  # seconds between looks at the children
 
@@ -31,6 +33,7 @@ class Child:
     """A forked check and when it must be over (monotonic seconds)."""
 
     check_id: str
+    nonce: str
     began: float
     deadline: float
     killed: bool = False
@@ -56,8 +59,8 @@ class Zygote:
                     self._enforce_deadlines()
                     self._pause()
         finally:
-            for pid in self.running:
-                _kill(pid)
+            for pid, child in self.running.items():
+                end(pid, child.nonce)
 
     def _fork(self, job: dict[str, Any]) -> None:
         now = time.monotonic()
@@ -65,14 +68,14 @@ class Zygote:
         if pid == 0:
             os.close(self.events)
             _child(job)
-        self.running[pid] = Child(job["check_id"], now, now + self.timeout)
+        self.running[pid] = Child(job["check_id"], job["nonce"], now, now + self.timeout)
 
     def _reap(self) -> bool:
         pid, status = os.waitpid(-1, os.WNOHANG) if self.running else (0, 0)
         child = self.running.pop(pid, None)
         if child is None:
             return False
-        _kill(pid)  # what the check itself started and left behind
+        end(pid, child.nonce)  # what the check itself started and left behind
         code = None if child.killed else os.waitstatus_to_exitcode(status)
         seconds = round(time.monotonic() - child.began, 3)
         line = json.dumps({"check_id": child.check_id, "exit_code": code, "seconds": seconds})
@@ -84,7 +87,7 @@ class Zygote:
         for pid, child in self.running.items():
             if now > child.deadline and not child.killed:
                 child.killed = True
-                _kill(pid)
+                end(pid, child.nonce)
 
     def _pause(self) -> None:
         """Wait a moment; a parent that is gone shows as an error on its stream."""
@@ -92,11 +95,6 @@ class Zygote:
         poller.register(self.events, 0)
         if poller.poll(POLL * 1000):
             raise BrokenPipeError
-
-
-def _kill(group: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
 
 
 def _child(job: dict[str, Any]) -> None:
