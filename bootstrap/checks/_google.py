@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 from typing import Any
@@ -12,10 +13,29 @@ from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, 
 
 CONN_TYPE = "google_cloud_platform"
 PROVIDER = "apache-airflow-providers-google"
+RETRIES = "google.api_core.retry"  # what Google's clients log to before they try again
 _BY_CODE: dict[int, CauseName] = {400: "check_error", 401: "auth", 403: "permission", 404: "not_found", 504: "timeout"}
-_PERMISSION = re.compile(r"\b([a-z]+(?:\.[a-zA-Z]+){2,3})\b(?: access| permission|' denied)")
+_NO_KEY = "the service account key is not one"
+_REFUSED = ("RefreshError", "DefaultCredentialsError", "InvalidOperation")
+_PERMISSION = re.compile(r"\b([a-z]+(?:\.[a-zA-Z]+){2,3})\b'?(?= (?:access|permission|denied)\b)")
 _MALFORMED_KEY = re.compile(
-    r"service account info|deserialize key|Invalid key JSON|detect(ed)? key|valid RSA", re.IGNORECASE
+    r"service account info|deserialize key|Invalid key JSON|detect(ed)? key|valid RSA|load PEM file|P12 key|"
+    r"extension for key file",
+    re.IGNORECASE,
+)
+_USED_UP = re.compile(r"quota(?! project)|rate ?limit", re.IGNORECASE)
+_HINTS = (  # what Google says, and what is to be done about it
+    (
+        r"has not been used in project (?P<project>\S+) before or it is disabled.*?/api/(?P<service>[a-z.]+)",
+        "gcloud services enable {service} --project {project}",
+    ),
+    (r"billing", "enable billing for the project, or name another in the connection's `project`"),
+    (r"vpcServiceControls", "VPC Service Controls guard the project: ask for an access level or a rule for this host"),
+    (r"different locations", "the bucket and the dataset must be in one location"),
+    (r"was not found in location", "create it, correct its name, or give the dataset's own `location` to the check"),
+    (r"reasonable timeframe", "set this machine's clock"),
+    (r"default credentials were not found", "give the connection key_path or keyfile_dict"),
+    (r"Anonymous c", "give the connection key_path or keyfile_dict instead of is_anonymous"),
 )
 
 
@@ -30,42 +50,95 @@ def service_endpoint(conn: Any, service: str, emulator: str) -> Endpoint | None:
 def login(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: ARG001
     """Get an access token for the connection's credentials, which proves the key; returns whose it is."""
     import google.auth.credentials
-    from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
     from google.auth.transport.requests import Request
 
-    credentials = GoogleBaseHook(gcp_conn_id=conn_id).get_credentials()
+    tell_of_retries(run)
+    credentials = _credentials(conn_id)
     if isinstance(credentials, google.auth.credentials.AnonymousCredentials):
         return "anonymous"
     credentials.refresh(Request())
     return str(getattr(credentials, "service_account_email", ""))
 
 
+def _credentials(conn_id: str) -> Any:
+    """What the hook makes of the connection. Raises Diagnosed where the key's file or JSON is to blame."""
+    from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
+
+    from bootstrap.smoke.diagnosis import Diagnosed
+
+    try:
+        return GoogleBaseHook(gcp_conn_id=conn_id).get_credentials()
+    except (FileNotFoundError, PermissionError) as err:
+        message = f"can't read the key file {err.filename}: {err.strerror}"
+        hint = "put the key file there, or correct the connection's key_path"
+        raise Diagnosed(Cause("secret_missing", message, hint)) from err
+    except json.JSONDecodeError as err:
+        raise Diagnosed(Cause("secret_malformed", f"{_NO_KEY}: no JSON")) from err
+
+
+def tell_of_retries(run: Run) -> None:
+    """Have the report say why Google's clients try again: they do for minutes, and the deadline ends them unheard."""
+    logger = logging.getLogger(RETRIES)
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(_Retries(run))
+
+
+class _Retries(logging.Handler):
+    """Tells of the first of each error."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self.run = run
+        self.told: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """`Retrying due to ERROR, sleeping 1.0s ...`."""
+        found = re.match(r"Retrying due to (.*), sleeping [\d.]+s", record.getMessage(), re.DOTALL)
+        if found and (message := _said(found[1])) not in self.told:
+            self.told.add(message)
+            self.run.tell(warning=f"Google's client tried again after: {message}")
+
+
 def cause(error: BaseException) -> Cause | None:
     """What Google's libraries say of a refused key or call."""
     kind, text = type(error).__name__, str(error)
     if _MALFORMED_KEY.search(text):
-        return Cause("secret_malformed", "the service account key is not one: " + text.split("(", 1)[0].strip())
-    if kind in ("RefreshError", "DefaultCredentialsError", "InvalidGrantError"):
-        return Cause("auth", text.strip("()").partition(", {")[0].strip("'\""))
+        return Cause("secret_malformed", f"{_NO_KEY}: {_first_sentence(text)}")
+    if kind in _REFUSED and type(error).__module__.startswith("google."):
+        message = text.strip("()").partition(", {")[0].strip("'\"")
+        return Cause("auth", message, _hint("auth", message))
     code = getattr(error, "code", None)
-    if type(error).__module__.startswith("google.api_core") and isinstance(code, int) and code in _BY_CODE:
-        return _refusal(_BY_CODE[code], str(getattr(error, "message", "")) or text)
+    if type(error).__module__.startswith("google.api_core") and isinstance(code, int):
+        return refusal(_BY_CODE.get(code, "check_error"), str(getattr(error, "message", "")) or text)
     return None
 
 
-def _refusal(name: CauseName, message: str) -> Cause:
-    message = _said(message)
-    granted = _PERMISSION.search(message)
-    hint = f"grant {granted[1]} to the service account" if granted and name == "permission" else ""
-    return Cause(name, message, hint)
+def refusal(name: CauseName, message: str) -> Cause:
+    """The cause of an error that Google answered with."""
+    if _USED_UP.search(message):  # 429, and 403 of some services
+        return Cause("check_error", _said(message), "wait and try again, or ask for a higher quota for the project")
+    return Cause(name, _said(message), _hint(name, message))
+
+
+def _hint(name: CauseName, message: str) -> str:
+    for pattern, hint in _HINTS:
+        if found := re.search(pattern, message, re.IGNORECASE | re.DOTALL):
+            return hint.format(**found.groupdict())
+    granted = _PERMISSION.search(message) if name == "permission" else None
+    return f"grant {granted[1]} to the service account" if granted else ""
 
 
 def _said(message: str) -> str:
-    """Google's own sentence, without the request's method and URL and the JSON around it."""
-    text = re.sub(r"^[A-Z]+ https?://\S+: ", "", message)
+    """Google's own sentence, without the request's method and URL, the JSON around it and what follows that."""
+    text = re.sub(r"^(\d{3} )?[A-Z]+ https?://\S+: ", "", message)
     with contextlib.suppress(ValueError, KeyError, TypeError):
-        text = str(json.loads(text)["error"]["message"])
+        text = str(json.JSONDecoder().raw_decode(text)[0]["error"]["message"])
     return text.partition("\n")[0]
+
+
+def _first_sentence(text: str) -> str:
+    """What follows may quote the key."""
+    return re.split(r"[.:(] ?", text.strip("('\""), maxsplit=1)[0]
 
 
 def is_missing(error: BaseException) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -23,23 +24,30 @@ class SqlParams(CheckParams):
 
 def operator(conn_id: str, params: SqlParams, run: Run, quote: str = '"') -> Any:
     """Airflow's SQL operator; its last statement returns one row with a number."""
+    return operator_for(conn_id, [reading(params, quote), *(_writing(run) if params.write else ())], run)
+
+
+def operator_for(conn_id: str, statements: Sequence[str], run: Run) -> Any:
+    """Airflow's SQL operator for these statements, in one session; nothing in them is templated for us."""
     from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 
-    return SQLExecuteQueryOperator(conn_id=conn_id, sql=_statements(params, run, quote), **run.arguments)
+    return SQLExecuteQueryOperator(conn_id=conn_id, sql=list(statements), **run.arguments)
 
 
-def _statements(params: SqlParams, run: Run, quote: str) -> list[str]:
-    name = ".".join(f"{quote}{part}{quote}" for part in params.table.split(".")) if params.table else ""
-    # No quote passes Params, and the run's identifier is ours.
-    read = f"SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT 1) AS one_row" if name else "SELECT 1"  # noqa: S608
-    if not params.write:
-        return [read]
-    return [
-        read,
+def reading(params: SqlParams, quote: str = '"', otherwise: str = "SELECT 1") -> str:
+    """A query that reads a row of `table`, if there is one; without `table`, `otherwise`."""
+    if not params.table:
+        return otherwise
+    name = ".".join(f"{quote}{part}{quote}" for part in params.table.split("."))
+    return f"SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT 1) AS one_row"  # noqa: S608  no quote passes Params
+
+
+def _writing(run: Run) -> Sequence[str]:
+    return (
         f"CREATE TEMPORARY TABLE {run.identifier} (id INTEGER)",
         f"INSERT INTO {run.identifier} VALUES (1)",  # noqa: S608
         f"SELECT count(*) FROM {run.identifier}",  # noqa: S608
-    ]
+    )
 
 
 def verify(conn_id: str, params: SqlParams, run: Run, result: Any) -> str | None:  # noqa: ARG001

@@ -48,24 +48,18 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
 
 def clean(conn_id: str, params: Params, run: Run) -> None:
     """Delete the object, if it was made."""
-    _delete(conn_id, params.bucket, params.prefix + run.name)
+    delete(conn_id, params.bucket, params.prefix + run.name)
 
 
 def sweep(conn_id: str, params: Params, run: Run) -> int:  # noqa: ARG001
     """Delete what earlier runs left."""
-    start = f"{params.prefix}{PREFIX}"
-    found = (blob.name.removeprefix(params.prefix) for blob in _client(conn_id).list_blobs(params.bucket, prefix=start))
-    names = list(leftovers(found))
-    for name in names:
-        _delete(conn_id, params.bucket, params.prefix + name)
-    return len(names)
+    return sweep_objects(conn_id, params.bucket, params.prefix)
 
 
 def _write(conn_id: str, params: Params, run: Run) -> None:
     name, content = params.prefix + run.name, f"written by {run.name}\n".encode()
-    hook = _hook(conn_id)
-    hook.upload(bucket_name=params.bucket, object_name=name, data=content)
-    if hook.download(bucket_name=params.bucket, object_name=name) != content:
+    upload(conn_id, params.bucket, name, content)
+    if _hook(conn_id).download(bucket_name=params.bucket, object_name=name) != content:
         raise RuntimeError(f"gs://{params.bucket}/{name} reads back different from what was written")
 
 
@@ -73,12 +67,27 @@ def _list(conn_id: str, params: Params, run: Run) -> None:  # noqa: ARG001
     list(_client(conn_id).list_blobs(params.bucket, prefix=params.prefix, max_results=1))
 
 
-def _delete(conn_id: str, bucket: str, name: str) -> None:
+def upload(conn_id: str, bucket: str, name: str, content: bytes) -> None:
+    """Write an object."""
+    _hook(conn_id).upload(bucket_name=bucket, object_name=name, data=content)
+
+
+def delete(conn_id: str, bucket: str, name: str) -> None:
+    """Delete an object; it may be gone."""
     try:
         _hook(conn_id).delete(bucket_name=bucket, object_name=name)
     except Exception as err:
         if not _google.is_missing(err):
             raise
+
+
+def sweep_objects(conn_id: str, bucket: str, prefix: str) -> int:
+    """Delete the objects that earlier runs left below a prefix; returns how many."""
+    found = _client(conn_id).list_blobs(bucket, prefix=f"{prefix}{PREFIX}")
+    names = list(leftovers(blob.name.removeprefix(prefix) for blob in found))
+    for name in names:
+        delete(conn_id, bucket, prefix + name)
+    return len(names)
 
 
 def _client(conn_id: str) -> Any:

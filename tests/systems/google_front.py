@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import re
+import threading
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SECONDS = 60.0
+_CREATE_TABLE = re.compile(r"CREATE TABLE `(\w+)`\.")
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
@@ -37,6 +40,9 @@ class Front:
     url: str = ""
     accounts: Accounts = field(default_factory=Accounts)
     requests: list[Call] = field(default_factory=list)
+    _hanging: set[tuple[str, str]] = field(default_factory=set)
+    _refusals: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    _stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
     def gcs_url(self) -> str:
@@ -66,6 +72,22 @@ class Front:
         """Give a permission back."""
         self.accounts.allow(email, permission)
 
+    def hang(self, email: str, permission: str) -> None:
+        """Take this account's calls that need the permission, and never answer them; nothing is done."""
+        self._hanging.add((email, permission))
+
+    def answer_again(self, email: str, permission: str) -> None:
+        """Answer these calls from now on; those that hang go on hanging."""
+        self._hanging.discard((email, permission))
+
+    def refuse(self, email: str, permission: str, answer: Answer) -> None:
+        """Give this account's calls that need the permission an answer of Google's other than a denied permission."""
+        self._refusals[email, permission] = answer
+
+    def stop(self) -> None:
+        """Let go of the calls that hang."""
+        self._stopping.set()
+
     def answer(self, request: Request) -> Answer:
         """Answer one request."""
         if request.path == "/token":
@@ -77,6 +99,10 @@ class Front:
         for needed in _needs(request):
             if not self.accounts.may(email, needed.permission):
                 return denied(request, email, needed)
+            if (email, needed.permission) in self._hanging:
+                self._stopping.wait()
+            if refusal := self._refusals.get((email, needed.permission)):
+                return refusal
         return _forward(self._upstreams["bigquery" if is_bigquery(request.path) else "gcs"], request)
 
 
@@ -88,7 +114,10 @@ def running(*, gcs_url: str = "", bigquery_url: str = "") -> Iterator[Front]:
     front.url = f"http://127.0.0.1:{server.port}"
     front.accounts.token_uri = f"{front.url}/token"
     with serving(server):
-        yield front
+        try:
+            yield front
+        finally:
+            front.stop()
 
 
 def _needs(request: Request) -> list[Need]:
@@ -98,21 +127,25 @@ def _needs(request: Request) -> list[Need]:
         return []
     if needed.permission != "bigquery.jobs.create":
         return [needed]
-    return [needed, *_needs_of_load(request)]
+    return [needed, *_needs_of_job(request)]
 
 
-def _needs_of_load(request: Request) -> list[Need]:
-    """Return what a load job needs of its table and of its files.
+def _needs_of_job(request: Request) -> list[Need]:
+    """Return what a job needs of the table that it writes and of the files that it loads.
 
-    (BigQuery takes the job and lets it fail; to a client that waits for the job this is the same.)
+    (BigQuery takes a load job and lets it fail; to a client that waits for the job this is the same.)
     """
     with contextlib.suppress(ValueError):
-        load: Any = json.loads(request.body).get("configuration", {}).get("load")
+        configuration: Any = json.loads(request.body).get("configuration", {})
+        load, query = configuration.get("load"), configuration.get("query", {}).get("query", "")
         if load:
             table = load["destinationTable"]
             dataset = {"project": table["projectId"], "dataset": table["datasetId"]}
             files = [Need("storage.objects.get", {"file": uri}) for uri in load.get("sourceUris", [])]
             return [Need("bigquery.tables.create", dataset), *files]
+        if made := _CREATE_TABLE.match(query):
+            project = request.path.partition("/projects/")[2].partition("/")[0]
+            return [Need("bigquery.tables.create", {"project": project, "dataset": made[1]})]
     return []
 
 

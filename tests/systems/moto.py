@@ -7,6 +7,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -16,14 +17,13 @@ from .process import HOST, accepts, wait_for_port
 from .server import Server, clean_env, on_free_port, write_private
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
+_LAUNCHER = Path(__file__).with_name("moto_launcher.py")
 _SECONDS = 60.0
 _REGION = "us-east-1"
 _KEYS_PER_USER = 2  # IAM's quota, which moto keeps
-_ALLOW_ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-_POLICY = json.dumps({"Version": "2012-10-17", "Statement": [_ALLOW_ALL]})
+_ALLOW_ALL = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
 _REQUESTS_PER_KEY = 5  # at most, in `_mint`
 _REFUSALS = ("InvalidClientTokenId", "SignatureDoesNotMatch")
 # How botocore finds a setting: its name in the file, its variables, its default, its type.
@@ -46,14 +46,18 @@ class Moto:
     url: str
     folder: Path
 
-    def mint(self, user: str = "airflow") -> tuple[str, str]:
+    def mint(self, user: str = "airflow", policy: Sequence[Mapping[str, Any]] = _ALLOW_ALL) -> tuple[str, str]:
         """Return a new access key of this IAM user: its id and its secret.
 
-        The user is made at need and may do everything. A user has two keys at most, as with AWS:
-        where there are two, the older one is deleted.
+        The user is made at need, and may do from now on what the statements of `policy` say: without, everything.
+        A user has two keys at most, as with AWS: where there are two, the older one is deleted.
         """
+        return _mint(self.client("iam"), user, policy)
+
+    def client(self, service: str) -> Any:
+        """Return the administrator's boto3 client of a service."""
         state = _state(self.folder)
-        return _mint(_client("iam", self.url, state.key_id, state.secret), user)
+        return _client(service, self.url, state.key_id, state.secret)
 
     def stop(self) -> None:
         """End the server, which forgets everything."""
@@ -130,8 +134,8 @@ def _server(folder: Path, port: int) -> Server:
     return Server(
         name="moto",
         folder=folder,
-        argv=(sys.executable, "-m", "moto.server", *address),
-        needle=" ".join(("moto.server", *address)),
+        argv=(sys.executable, "-I", str(_LAUNCHER), *address),  # -I: our folder has modules with common names
+        needle=" ".join((_LAUNCHER.name, *address)),
         env=clean_env(HOME=str(folder), INITIAL_NO_AUTH_ACTION_COUNT="0"),
     )
 
@@ -154,10 +158,11 @@ def _demand_keys_after(count: int, url: str) -> None:
     answer.raise_for_status()
 
 
-def _mint(iam: Any, user: str) -> tuple[str, str]:
+def _mint(iam: Any, user: str, policy: Sequence[Mapping[str, Any]] = _ALLOW_ALL) -> tuple[str, str]:
     with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
         iam.create_user(UserName=user)
-    iam.put_user_policy(UserName=user, PolicyName="all", PolicyDocument=_POLICY)
+    document = json.dumps({"Version": "2012-10-17", "Statement": list(policy)})
+    iam.put_user_policy(UserName=user, PolicyName="all", PolicyDocument=document)
     keys = iam.list_access_keys(UserName=user)["AccessKeyMetadata"]
     for oldest in keys[: max(0, len(keys) + 1 - _KEYS_PER_USER)]:
         iam.delete_access_key(UserName=user, AccessKeyId=oldest["AccessKeyId"])

@@ -1,0 +1,223 @@
+"""What the checks of AWS's services have in common."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, url_endpoint
+
+CONN_TYPE = "aws"
+PROVIDER = "apache-airflow-providers-amazon"
+_PATIENCE = {
+    "connect_timeout": 10,
+    "retries": {"total_max_attempts": 2},
+}  # a login asks no more often, nor waits longer
+_GLOBAL = ("s3", "sts")  # services with an address that has no region
+_KEY_REFUSED = {
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "InvalidToken",
+    "InvalidSignatureException",
+    "IncompleteSignature",
+    "MissingAuthenticationToken",
+    "AuthFailure",
+    "NotSignedUp",
+    "ExpiredToken",
+    "ExpiredTokenException",
+}
+_SIGNATURE = "SignatureDoesNotMatch"
+_CLOCK = {"RequestTimeTooSkewed", "RequestExpired"}
+_BUSY = {"SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
+_DENIED = {"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "UnauthorizedOperation", "403"}
+_MISSING = {"NoSuchBucket", "NoSuchKey", "ResourceNotFoundException", "ResourceNotFound", "404"}
+_WRONG_REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"}
+_BY_TYPE: dict[str, tuple[CauseName, str]] = {  # botocore.exceptions; the first of an error's own classes decides
+    "SSLError": ("tls", ""),
+    "ConnectTimeoutError": ("timeout", ""),
+    "ReadTimeoutError": ("timeout", ""),
+    "NoCredentialsError": ("auth", "put login and password, the access key's id and its secret, into the connection"),
+    "PartialCredentialsError": (
+        "auth",
+        "put login and password, the access key's id and its secret, into the connection",
+    ),
+    "NoRegionError": ("check_error", "set region_name in the connection's extra"),
+    "ConnectionClosedError": ("unreachable", ""),
+    "ProxyConnectionError": ("unreachable", ""),
+    "InvalidRegionError": ("check_error", "correct region_name in the connection's extra"),
+}
+_ACTION = re.compile(r"not authorized to perform: ([a-z0-9-]+:\w+)")
+_XML_CODE, _XML_MESSAGE = re.compile(r"<Code>(\w+)</Code>"), re.compile(r"<Message>([^<]+)</Message>")
+_ACTIONS = {  # of S3, whose refusals may name none; by the operation of its API
+    "ListObjects": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+    "HeadBucket": "ListBucket",
+    "HeadObject": "GetObject",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+    "GetObject": "GetObject",
+    "PutObject": "PutObject",
+    "DeleteObject": "DeleteObject",
+    "DeleteObjects": "DeleteObject",
+}
+
+
+def service_endpoint(conn: Any, service: str) -> Endpoint | None:
+    """Where the hook's client of `service` connects to, looked up as the hook and botocore do it.
+
+    None where that can't be told from here: no region is known, or the hook will say that there is none.
+    """
+    extra = conn.extra_dejson
+    verify = extra.get("verify")
+    own = (extra.get("service_config") or {}).get(service) or {}
+    url = own.get("endpoint_url") or extra.get("endpoint_url") or _endpoint_of_environment(service)
+    url = url or _address(service, _region(extra))
+    return url_endpoint(str(url), verify=True if verify is None else verify) if url else None
+
+
+def _endpoint_of_environment(service: str) -> str | None:
+    return os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or os.environ.get("AWS_ENDPOINT_URL")
+
+
+def _region(extra: Any) -> str:
+    return extra.get("region_name") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
+
+
+def _address(service: str, region: str) -> str | None:
+    if not region:
+        return f"https://{service}.amazonaws.com" if service in _GLOBAL else None
+    host = f"api.{service}" if service == "sagemaker" else service
+    return f"https://{host}.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
+
+
+def identity(conn_id: str) -> dict[str, str]:
+    """What STS says whose key it is: `Account`, `Arn`, `UserId`. Any key may ask. Raises botocore's errors."""
+    from airflow.providers.amazon.aws.hooks.sts import StsHook
+    from botocore.config import Config
+
+    hook = StsHook(aws_conn_id=conn_id)
+    answer: dict[str, str] = hook.get_client_type(config=hook.config.merge(Config(**_PATIENCE))).get_caller_identity()
+    return answer
+
+
+def login(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: ARG001
+    """Ask STS whose key it is, which proves the key."""
+    return told(identity(conn_id))
+
+
+def login_if_told(conn_id: str, params: CheckParams, run: Run) -> str:
+    """The same where STS is there to ask: stores that speak S3 often have none, and private networks don't reach it.
+
+    Raises for a key that is surely wrong.
+    """
+    try:
+        return login(conn_id, params, run)
+    except Exception as err:
+        found = cause(err)
+        if found and found.name == "auth" and (code_of(err) != _SIGNATURE or _is_amazon(conn_id)):
+            raise
+        return "STS does not tell: reading or writing proves the login"
+
+
+def _is_amazon(conn_id: str) -> bool:
+    """Whether it is STS itself that is asked. A store that doesn't know STS refuses the signature of any such request."""
+    from bootstrap.airflow_api import BaseHook
+
+    found = service_endpoint(BaseHook.get_connection(conn_id), "sts")
+    return found is None or found.host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+
+
+def told(answer: dict[str, str]) -> str:
+    """Account and ARN, for the report."""
+    return f"account {answer.get('Account')}, {answer.get('Arn')}"
+
+
+def cause(error: BaseException) -> Cause | None:
+    """What AWS says of a refused key or call, and botocore of one that it could not make."""
+    if getattr(error, "operation_name", None) and code_of(error):
+        return _refusal(code_of(error), error)
+    for kind in type(error).__mro__:
+        if not kind.__module__.startswith("botocore"):
+            continue
+        if kind.__name__ == "EndpointConnectionError":
+            return Cause(_why_unconnected(error))
+        if kind.__name__ in _BY_TYPE:
+            name, hint = _BY_TYPE[kind.__name__]
+            return Cause(name, "", hint)
+    return None
+
+
+def code_of(error: BaseException) -> str:
+    """The code of AWS's own error, '' if it isn't one. To HEAD it answers without a body: the code is the status.
+
+    Emulators answer in XML where botocore expects JSON, and then the status is the code, too.
+    """
+    response = getattr(error, "response", None)
+    told = (response.get("Error") or {}) if isinstance(response, dict) else {}
+    code = str(told.get("Code", ""))
+    inside = _XML_CODE.search(str(told.get("Message", ""))) if code.isdigit() else None
+    return inside[1] if inside else code
+
+
+def _why_unconnected(error: BaseException) -> CauseName:
+    """Botocore calls everything before TLS the same; urllib3, from which it comes, tells."""
+    text = str(getattr(error, "kwargs", {}).get("error", "")).lower()
+    if "refused" in text:
+        return "connection_refused"
+    return "dns" if "resol" in text or "name or service" in text else "unreachable"
+
+
+def _refusal(code: str, error: BaseException) -> Cause | None:
+    told, message = error.response["Error"], str(error)  # type: ignore[attr-defined]  # a botocore ClientError
+    said = str(told.get("Message") or message)
+    if inside := _XML_MESSAGE.search(said):
+        said = inside[1]
+    said = f"{code}: {said}" if not code.isdigit() else message
+    if resource := told.get("BucketName") or told.get("Key"):
+        said = f"{said} ({resource})"
+    if code in _KEY_REFUSED or code == _SIGNATURE:
+        return Cause("auth", said)
+    return _other_refusal(code, said, str(error.operation_name))  # type: ignore[attr-defined]
+
+
+def _other_refusal(code: str, said: str, operation: str) -> Cause | None:
+    if code in _CLOCK:
+        return Cause("auth", said, "set this machine's clock: AWS takes no request that is minutes off")
+    if code in _BUSY:
+        return Cause("check_error", said, "AWS limits the rate of requests: try again later, or with --jobs 1")
+    if code in _WRONG_REGION:
+        return Cause("check_error", said, "correct region_name in the connection's extra: the bucket is elsewhere")
+    if code in _DENIED:
+        return Cause("permission", said, _grant(said, operation))
+    if code in _MISSING or code.startswith("NoSuch") or "Could not find" in said or "Cannot find" in said:
+        return Cause("not_found", said)
+    return Cause("check_error", said)
+
+
+def _grant(said: str, operation: str) -> str:
+    named = _ACTION.search(said)
+    action = named[1] if named else f"s3:{_ACTIONS[operation]}" if operation in _ACTIONS else ""
+    return f"grant {action} to the key's user or role" if action else ""
+
+
+def s3_hook(conn_id: str) -> Any:
+    """Airflow's hook of S3."""
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    return S3Hook(aws_conn_id=conn_id)
+
+
+def delete(conn_id: str, bucket: str, keys: Sequence[str]) -> None:
+    """Delete objects one by one: not every store that speaks S3 deletes many at once. One that is gone is no error."""
+    client = s3_hook(conn_id).get_conn()
+    for key in keys:
+        try:
+            client.delete_object(Bucket=bucket, Key=key)
+        except Exception as err:
+            found = cause(err)
+            if found is None or found.name != "not_found":
+                raise

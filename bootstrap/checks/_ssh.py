@@ -1,0 +1,94 @@
+"""What the checks over SSH have in common: the hook, the login, and what paramiko says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bootstrap.checks.base import Cause, CheckParams, Endpoint, Run, endpoint_of_host
+
+_PRIVATE_KEY = (
+    "put a whole private key (RSA, ECDSA or Ed25519) into extra's private_key, and its passphrase if it has one"
+)
+_HOST_KEY = "put the server's public key, as \"ssh-ed25519 AAAA…\", into extra's host_key"
+_UNKNOWN = f"{_HOST_KEY} (ssh-keyscan shows it; ask the server's owner whether it is right)"
+_CHANGED = "ask the server's owner whether its host key was changed; if so, put the new one into extra's host_key"
+_PORT = "is it an SSH server? Correct the connection's port"
+
+
+def endpoint(conn: Any) -> Endpoint | None:
+    """Host and port. A ProxyCommand in ~/.ssh/config goes another way, which can't be tried here."""
+    from airflow.providers.ssh.hooks.ssh import SSHHook
+
+    if not conn.host or SSHHook(remote_host=conn.host).host_proxy_cmd:
+        return None
+    return endpoint_of_host(conn, 22)
+
+
+class UnreadableError(ValueError):
+    """The hook can't make anything of the connection, and doesn't say so."""
+
+
+def made(kind: Any, conn_id: str) -> Any:
+    """A hook that won't repeat a login that was refused; by default it waits and tries twice more.
+
+    Raises UnreadableError where paramiko stumbles over a key, as it does with IndexError and others.
+    """
+    try:
+        hook = kind(ssh_conn_id=conn_id)
+    except Exception as err:
+        if cause(err):
+            raise
+        raise UnreadableError(f"a key or another option in extra can't be read ({type(err).__name__})") from None
+    hook.conn_retry_attempts = 1  # older ones don't know it, and repeat
+    return hook
+
+
+def login(conn_id: str, params: CheckParams, run: Run) -> None:  # noqa: ARG001
+    """Log in and out again."""
+    from airflow.providers.ssh.hooks.ssh import SSHHook
+
+    made(SSHHook, conn_id).get_conn().close()
+
+
+def cause(error: BaseException) -> Cause | None:
+    """What paramiko and the hook say of keys and logins. Not all of it has a type of its own."""
+    return _of_host_key(error) or _of_secret(error) or _of_login(error)
+
+
+def _of_host_key(error: BaseException) -> Cause | None:
+    """The server isn't known to be who it says."""
+    text = str(error)
+    if type(error).__name__ == "BadHostKeyException":
+        return Cause("tls", text.partition(": got")[0], _CHANGED)
+    if "not found in known_hosts" in text:
+        return Cause("tls", text, _UNKNOWN)
+    return None
+
+
+def _of_secret(error: BaseException) -> Cause | None:
+    """The connection's extra isn't what the hook can read."""
+    text = str(error)
+    if isinstance(error, UnreadableError) or "Key must have BEGIN" in text or "Private key provided" in text:
+        said = text if isinstance(error, UnreadableError) else "the private key can't be read"
+        return Cause("secret_malformed", said, _PRIVATE_KEY)
+    if type(error).__module__ == "binascii" or text.startswith("Invalid key (class") or "SSH host key" in text:
+        return Cause("secret_malformed", "extra's host_key is no public key", _HOST_KEY)
+    if "host key when provided" in text or "key_file and private_key both" in text:
+        return Cause("secret_malformed", text, "leave one of them out of the connection's extra")
+    if "Missing required param: remote_host" in text:
+        return Cause("secret_malformed", "the connection names no host", "put it into the connection's `host`")
+    if isinstance(error, FileNotFoundError) and error.filename:  # a local one; the server's names none
+        return Cause("secret_malformed", f"there is no file {error.filename}", "correct key_file in extra")
+    return None
+
+
+def _of_login(error: BaseException) -> Cause | None:
+    kind, text = type(error).__name__, str(error)
+    if kind in ("AuthenticationException", "BadAuthenticationType", "PartialAuthentication"):
+        return Cause("auth")
+    if "No authentication methods available" in text:
+        return Cause("auth", "the connection has neither a password nor a key")
+    if "reading SSH protocol banner" in text or "Indecipherable protocol version" in text:
+        silent = isinstance(error.__context__, TimeoutError)
+        return Cause("timeout") if silent else Cause("check_error", text, _PORT)
+    return None

@@ -1,0 +1,143 @@
+"""Code of the user's that a check runs: finding it, and keeping its output and its odd ends from passing for a result."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bootstrap.checks.base import Cause, CauseName
+from bootstrap.secret import redact
+
+_TWO_PARTS = frozenset({"apache", "atlassian", "cncf", "common", "dbt", "microsoft"})  # of a provider's name
+_NO_RESULT = {  # how a task ends that is neither a success nor a failure; by name: their module differs by version
+    "AirflowSkipException": "skipped its work",
+    "TaskDeferred": "deferred its work to a trigger (say deferrable: false)",
+    "AirflowRescheduleException": "put its work off (say mode: poke)",
+}
+
+
+class UserCodeError(Exception):
+    """The user's code can't be run as the manifest says."""
+
+    def __init__(self, message: str, hint: str, name: CauseName = "check_error") -> None:
+        super().__init__(message)
+        self.cause = Cause(name, message, hint)
+
+
+def cause(error: BaseException) -> Cause | None:
+    """What is wrong with the manifest's path or arguments, or with how the code ended."""
+    return error.cause if isinstance(error, UserCodeError) else None
+
+
+def find(path: str) -> Any:
+    """What the dotted path `module.name` means. Raises UserCodeError."""
+    module, _, name = path.rpartition(".")
+    _import_from_manifest()
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as err:
+        raise _missing(module, err.name or "") from err
+    except Exception as err:
+        message = f"{module} can't be imported: {type(err).__name__}: {err}"
+        raise UserCodeError(message, f"python -c 'import {module}' in the module's folder says where") from err
+    if not hasattr(found, name):
+        raise UserCodeError(f"the module {module} has no {name}", "correct the path in the manifest")
+    return getattr(found, name)
+
+
+def _import_from_manifest() -> None:
+    """Make the modules beside the manifest and in `airflow.dags` importable, after all others, as Airflow does it."""
+    from bootstrap.manifest import load
+
+    profile = os.environ.get("AIRFLOW_BOOTSTRAP_PROFILE") or None
+    manifest = load(Path(os.environ["AIRFLOW_BOOTSTRAP_FILE"]), profile=profile, allow_plaintext=True)
+    folders = [manifest.folder, *([manifest.folder / manifest.airflow.dags] if manifest.airflow.dags else [])]
+    for folder in (str(folder.absolute()) for folder in folders):
+        if folder not in sys.path:
+            sys.path.append(folder)
+
+
+def _missing(module: str, name: str) -> UserCodeError:
+    """`name` is the module that isn't there: `module`, a package around it, or one that it imports."""
+    parts = name.split(".")
+    if parts[:2] == ["airflow", "providers"] and parts[2:]:
+        package = _distribution(name)
+        if package is not None:
+            return UserCodeError(f"{package} is not installed", f"pip install {package}", "provider_missing")
+    if f"{module}.".startswith(f"{name}."):
+        where = "neither installed, nor beside the manifest or in airflow.dags"
+        return UserCodeError(f"there is no module {name}: {where}", "correct the path in the manifest")
+    return UserCodeError(f"{module} imports {name}, which is not installed", f"pip install what brings {name}")
+
+
+def _distribution(module: str) -> str | None:
+    """The provider's distribution, unless it is installed: then the module's name is wrong."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    parts = module.split(".")[2:]
+    name = f"apache-airflow-providers-{'-'.join(parts[: 2 if parts[0] in _TWO_PARTS else 1])}"
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return name
+    return None
+
+
+@contextlib.contextmanager
+def guarded(what: str) -> Iterator[None]:
+    """Run the user's code: only a plain return is a result. Raises UserCodeError, and whatever else the code raises."""
+    try:
+        with _redacted_output():
+            yield
+    except SystemExit as err:
+        raise UserCodeError(f"{what} ended its process: sys.exit({err.code!r})", "return or raise instead") from err
+    except BaseException as err:  # TaskDeferred is no Exception
+        odd = next((_NO_RESULT[kind.__name__] for kind in type(err).__mro__ if kind.__name__ in _NO_RESULT), None)
+        if odd is None:
+            raise
+        raise UserCodeError(f"{what} {odd}: nothing is proven", "let it do its work, or fail") from err
+
+
+@contextlib.contextmanager
+def _redacted_output() -> Iterator[None]:
+    """What this process and its children print meanwhile comes out at the end, without secrets.
+
+    Of a process that ends in between it never does: its last line would be in the report.
+    """
+    with tempfile.TemporaryFile() as kept:
+        _flush()
+        before = [os.dup(stream) for stream in (1, 2)]
+        try:
+            for stream in (1, 2):
+                os.dup2(kept.fileno(), stream)
+            yield
+        finally:
+            _flush()
+            for stream, original in zip((1, 2), before, strict=True):
+                os.dup2(original, stream)
+                os.close(original)
+            kept.seek(0)
+            _print(redact(kept.read().decode(errors="replace")))
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # a stream of Airflow's, or one that is closed
+            stream.flush()
+
+
+def _print(text: str) -> None:
+    with os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace") as stream:
+        stream.write(text)
+
+
+def is_dotted(path: str) -> bool:
+    """Whether it can be a dotted path at all."""
+    return re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", path) is not None

@@ -1,0 +1,130 @@
+"""BigQuery: runs a query and reads its result; with `dataset`, into a table of that dataset, which is then removed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from bootstrap.checks import _google
+from bootstrap.checks.base import CheckParams, Endpoint, Run, leftovers
+
+Dataset = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+_NUMBERS = [1, 2, 3]
+
+
+class Params(CheckParams):
+    """`dataset`, of the connection's project, gets a table for a moment; with `read_only` it is only looked up.
+
+    Without a dataset the query reads no table. `location` is where the query runs, if not in the US or the dataset's.
+    """
+
+    dataset: Dataset | None = None
+    location: str | None = None
+    read_only: bool = False
+
+    @property
+    def writes(self) -> bool:
+        """With `dataset`, unless `read_only`."""
+        return self.dataset is not None and not self.read_only
+
+
+CONN_TYPES = ()  # of a connection to Google's cloud nobody knows which of its services it is for
+PROVIDERS = (_google.PROVIDER,)
+PERMISSIONS = (
+    "bigquery.jobs.create",
+    "with `dataset` bigquery.tables.create, .updateData, .get, .getData and .delete",
+    "with `dataset` and `read_only` bigquery.datasets.get",
+)
+CREATES = "a query job, and with `dataset` a table of three rows"
+STEPS = ("access", "write")
+authenticate = _google.login
+cause = _google.cause
+
+
+def endpoint(conn: Any) -> Endpoint | None:
+    """BigQuery's address, or BIGQUERY_EMULATOR_HOST."""
+    return _google.service_endpoint(conn, "bigquery", "BIGQUERY_EMULATOR_HOST")
+
+
+def prepare(conn_id: str, params: Params, run: Run) -> None:  # noqa: ARG001
+    """Look the dataset up, if that is all that is to be done with it."""
+    if params.dataset and params.read_only:
+        client(conn_id).get_dataset(params.dataset)
+
+
+def task(conn_id: str, params: Params, run: Run) -> Any:
+    """Airflow's operator submits the query and waits for it."""
+    from airflow.providers.google.cloud.operators.bigquery import BigQueryInsertJobOperator
+
+    return BigQueryInsertJobOperator(
+        gcp_conn_id=conn_id,
+        configuration={"query": {"query": _query(params, run), "useLegacySql": False}},
+        job_id=run.name,
+        location=params.location,
+        deferrable=False,
+        **run.arguments,
+    )
+
+
+def _query(params: Params, run: Run) -> str:
+    """Neither the dataset's pattern nor the run's name has a quote."""
+    if not params.writes:
+        return f"SELECT '{run.name}' AS name"
+    rows = f"SELECT number FROM UNNEST({_NUMBERS}) AS number"  # noqa: S608
+    return f"CREATE TABLE `{params.dataset}`.`{run.identifier}` AS {rows}"  # knows the project, unlike destinationTable
+
+
+def verify(conn_id: str, params: Params, run: Run, result: Any) -> None:
+    """Read what the query gave. Raises RuntimeError if that is wrong."""
+    wanted: list[Any] = [(number,) for number in _NUMBERS] if params.writes else [(run.name,)]
+    if params.writes:
+        found = rows_of(conn_id, f"{params.dataset}.{run.identifier}")
+    else:
+        job = client(conn_id, params.location).get_job(str(result))
+        found = sorted(row.values() for row in job.result())
+    if found != wanted:
+        raise RuntimeError(f"the query should have given {wanted}; it gave {found}")
+
+
+def clean(conn_id: str, params: Params, run: Run) -> None:
+    """Remove the table, if it was made."""
+    remove_table(conn_id, f"{params.dataset}.{run.identifier}")
+
+
+def sweep(conn_id: str, params: Params, run: Run) -> int:  # noqa: ARG001
+    """Remove what earlier runs left."""
+    return sweep_tables(conn_id, str(params.dataset))
+
+
+def client(conn_id: str, location: str | None = None) -> Any:
+    """Google's client for the connection's project, and for its jobs where the operator has them run."""
+    from airflow.providers.google.cloud.hooks.bigquery import BigQueryHook
+
+    hook = BigQueryHook(gcp_conn_id=conn_id, use_legacy_sql=False)
+    usual = hook.location if isinstance(hook.location, str) else None
+    return hook.get_client(project_id=hook.project_id, location=location or usual)
+
+
+def rows_of(conn_id: str, table: str) -> list[tuple[Any, ...]]:
+    """All rows of `dataset.table`, sorted."""
+    asked = client(conn_id)
+    return sorted(row.values() for row in asked.list_rows(asked.get_table(_full(asked, table))))
+
+
+def remove_table(conn_id: str, table: str) -> None:
+    """Remove `dataset.table`; it may be gone."""
+    asked = client(conn_id)
+    asked.delete_table(_full(asked, table), not_found_ok=True)
+
+
+def sweep_tables(conn_id: str, dataset: str) -> int:
+    """Remove the tables that earlier runs left in a dataset; returns how many."""
+    names = list(leftovers(table.table_id for table in client(conn_id).list_tables(dataset)))
+    for name in names:
+        remove_table(conn_id, f"{dataset}.{name}")
+    return len(names)
+
+
+def _full(asked: Any, table: str) -> str:
+    return f"{asked.project}.{table}"

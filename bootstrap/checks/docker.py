@@ -1,0 +1,200 @@
+"""Docker: runs a container with the provider's operator and compares what it prints; logs into the registry first."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import model_validator
+from typing_extensions import Self
+
+from bootstrap.checks.base import PREFIX, Cause, CauseName, CheckParams, Run, leftovers
+
+_DEFAULT_URL = "unix:///var/run/docker.sock"
+_SECONDS = 10  # for the daemon to answer; pulling is the operator's and has a minute for each answer
+
+
+class Params(CheckParams):
+    """`image` is pulled if it isn't there; with `pull` it always is. `command` is the container's, as in
+    `["echo", "hello"]`; by default it echoes the run's name. `expect` is text that its output must have in it.
+    `docker_url` is the daemon's address (default: $DOCKER_HOST, else the local socket); the connection is the
+    registry's login, and not used where it has no `login`. The container has no network.
+    """
+
+    image: str
+    command: str | list[str] | None = None
+    expect: str | None = None
+    docker_url: str | None = None
+    pull: bool = False
+
+    @model_validator(mode="after")
+    def _expects_of_a_command(self) -> Self:
+        if self.expect is not None and self.command is None:
+            msg = "`expect` needs a `command`: the default one prints the run's name, and that is compared"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def writes(self) -> bool:
+        """A container."""
+        return True
+
+    @property
+    def url(self) -> str:
+        """The daemon's address."""
+        return self.docker_url or os.environ.get("DOCKER_HOST") or _DEFAULT_URL
+
+
+CONN_TYPES = ()  # an image must be named
+PROVIDERS = ("apache-airflow-providers-docker",)
+PERMISSIONS = ("read and write on the daemon's socket (the group `docker`)", "pull on the image's repository")
+CREATES = "a container, and the image if it isn't there, which stays"
+STEPS = ("access", "write")
+
+
+def endpoint(conn: Any) -> None:
+    """None: the daemon goes to the registry, not this machine; `authenticate` asks the daemon."""
+
+
+def authenticate(conn_id: str, params: Params, run: Run) -> str:  # noqa: ARG001
+    """Ask the daemon for its version, and let it log into the registry where the connection has a login.
+
+    The hook says of a daemon that can't be asked only that it can't.
+    """
+    from airflow.providers.docker.hooks.docker import DockerHook
+
+    with _daemon(params) as daemon:
+        said = f"Docker {daemon.version().get('Version', '')}"
+    login = _login(conn_id)
+    if login is None:
+        return f"{said}; no login, so no registry"
+    DockerHook(docker_conn_id=conn_id, base_url=params.url, timeout=_SECONDS * 2).get_conn().close()
+    return f"{said}; the registry accepts {login}"
+
+
+def task(conn_id: str, params: Params, run: Run) -> Any:
+    """Airflow's operator; it returns all lines of the output."""
+    from airflow.providers.docker.operators.docker import DockerOperator
+
+    class Operator(DockerOperator):  # type: ignore[misc]  # untyped
+        """Which login it is to use is known when the task runs."""
+
+        def execute(self, context: Any) -> Any:
+            self.docker_conn_id = conn_id if _login(conn_id) else None
+            return super().execute(context)
+
+    return Operator(
+        image=params.image,
+        command=["echo", run.name] if params.command is None else params.command,
+        force_pull=params.pull,
+        docker_url=params.url,
+        container_name=run.name,
+        network_mode="none",
+        mount_tmp_dir=False,
+        auto_remove="force",
+        xcom_all=True,
+        **run.arguments,
+    )
+
+
+def verify(conn_id: str, params: Params, run: Run, result: Any) -> str | None:  # noqa: ARG001
+    """The output has the expected text in it. Raises RuntimeError, which doesn't quote the output."""
+    wanted = run.name if params.command is None else params.expect
+    lines = result if isinstance(result, list) else [str(result or "")]
+    if wanted is not None and wanted not in "\n".join(map(str, lines)):
+        raise RuntimeError(f"the container ended well, but of its {len(lines)} lines of output none has {wanted!r}")
+    return None
+
+
+def clean(conn_id: str, params: Params, run: Run) -> None:  # noqa: ARG001
+    """Kill and remove the container: it goes on when its task is killed."""
+    with _daemon(params) as daemon:
+        _remove(daemon, run.name)
+
+
+def sweep(conn_id: str, params: Params, run: Run) -> int:  # noqa: ARG001
+    """Remove the containers that earlier runs left."""
+    with _daemon(params) as daemon:
+        found = daemon.containers(all=True, filters={"name": PREFIX})
+        names = list(leftovers(name.lstrip("/") for each in found for name in each["Names"]))
+        for name in names:
+            _remove(daemon, name)
+    return len(names)
+
+
+def _remove(daemon: Any, name: str) -> None:
+    from docker.errors import NotFound  # type: ignore[import-untyped]
+
+    with contextlib.suppress(NotFound):
+        daemon.remove_container(name, force=True, v=True)
+
+
+@contextlib.contextmanager
+def _daemon(params: Params) -> Iterator[Any]:
+    import docker  # type: ignore[import-untyped]
+
+    with contextlib.closing(docker.APIClient(params.url, timeout=_SECONDS)) as client:
+        yield client
+
+
+def _login(conn_id: str) -> str | None:
+    from bootstrap.airflow_api import BaseHook
+
+    return BaseHook.get_connection(conn_id).login or None
+
+
+_START = "start Docker, or name its address in `docker_url` or DOCKER_HOST"
+_IMAGE = "correct `image`, or push it"
+_REGISTRY = "correct the connection's host, which is the registry's address, or the registry in `image`"
+_BY_TEXT: tuple[tuple[str, CauseName, str], ...] = (  # what the daemon says of a registry, an image and a command
+    (r"401 Unauthorized|unauthorized:|no basic auth credentials", "auth", ""),
+    (r"denied: (forbidden|requested access)", "permission", "grant the login pull on the image, or correct `image`"),
+    (r"manifest unknown|[Nn]o such image|repository does not exist|not found: manifest", "not_found", _IMAGE),
+    (r"connect: connection refused", "connection_refused", _REGISTRY),
+    (r"no such host|server misbehaving", "dns", _REGISTRY),
+    (r"x509:|tls: |HTTP response to HTTPS client|HTTP request to an HTTPS server", "tls", ""),
+    (r"i/o timeout|deadline exceeded|Client\.Timeout|TLS handshake timeout", "timeout", ""),
+    (r"no route to host|network is unreachable", "unreachable", ""),
+    (r"executable file not found|no such file or directory.*OCI|OCI runtime", "check_error", "correct `command`"),
+    (r"invalid reference format", "check_error", "correct `image`"),
+)
+
+
+def cause(error: BaseException) -> Cause | None:
+    """What the daemon says, or why it says nothing."""
+    kind = type(error).__name__
+    if said := getattr(error, "explanation", None):
+        text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+        found = next((Cause(name, text, hint) for words, name, hint in _BY_TEXT if re.search(words, text)), None)
+        return found or Cause("check_error", text)
+    if kind == "DockerException" and re.search("Invalid bind address|Unrecognized|scheme", str(error)):
+        return Cause("check_error", str(error), "correct `docker_url` or DOCKER_HOST")
+    if kind == "DockerContainerFailedException":
+        return Cause("check_error", _ended(str(error)), "correct `command`; its output is in the task's log")
+    return _no_daemon(error)
+
+
+def _no_daemon(error: BaseException) -> Cause | None:
+    if isinstance(error, FileNotFoundError):
+        return Cause("connection_refused", "the Docker daemon's socket isn't there", _START)
+    if isinstance(error, socket.gaierror):
+        return Cause("dns", "the Docker daemon's host has no address", "correct `docker_url` or DOCKER_HOST")
+    if isinstance(error, ConnectionRefusedError):
+        return Cause("connection_refused", "the Docker daemon's address refuses connections", _START)
+    if isinstance(error, PermissionError):
+        hint = "add this user to the group `docker` (usermod -aG docker USER), and log in again"
+        return Cause("permission", "this user may not open the Docker daemon's socket", hint)
+    if isinstance(error, TimeoutError):
+        return Cause("timeout", "the Docker daemon does not answer", "see whether the Docker daemon is stuck")
+    if isinstance(error, ConnectionResetError):
+        return Cause("check_error", "what answers at the Docker daemon's address is no Docker daemon", _START)
+    return None
+
+
+def _ended(text: str) -> str:
+    status = re.search(r"'StatusCode': (\d+)", text)
+    return f"the container's command ended with status {status[1]}" if status else text

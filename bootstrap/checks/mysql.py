@@ -1,0 +1,78 @@
+"""MySQL and MariaDB: logs in and runs a query; reads `table` if named, and with `write` fills a temporary table."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from bootstrap.checks import _sql
+from bootstrap.checks.base import Cause, CauseName, Endpoint, Run, endpoint_of_host
+
+Params = _sql.SqlParams
+CONN_TYPES = ("mysql",)
+PROVIDERS = ("apache-airflow-providers-mysql",)
+PERMISSIONS = ("the database in `schema`", "SELECT on `table`", "CREATE TEMPORARY TABLES on the database with `write`")
+CREATES = "with `write` a temporary table, which goes with the session"
+STEPS = ("access", "write")
+task = partial(_sql.operator, quote="`")
+verify = _sql.verify
+
+
+def endpoint(conn: Any) -> Endpoint | None:
+    """Host and port; None for a unix socket, which mysqlclient also takes `localhost` for."""
+    if conn.extra_dejson.get("client", "mysqlclient") != "mysqlclient":
+        return endpoint_of_host(conn, 3306)
+    if conn.extra_dejson.get("unix_socket") or conn.host == "localhost":
+        return None
+    return endpoint_of_host(conn, 3306)
+
+
+def authenticate(conn_id: str, params: Params, run: Run) -> None:  # noqa: ARG001
+    """Log in and out again."""
+    from airflow.providers.mysql.hooks.mysql import MySqlHook
+
+    MySqlHook(mysql_conn_id=conn_id).get_conn().close()
+
+
+# Of the server: dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html; 2000 and up of the clients.
+_BY_NUMBER: dict[int, CauseName] = {
+    **dict.fromkeys((1045, 1698, 1251, 1275, 1820, 1862, 2059, 2061, 3118, 4151), "auth"),
+    **dict.fromkeys((1044, 1130, 1142, 1143, 1227, 1370), "permission"),
+    **dict.fromkeys((1046, 1049, 1146), "not_found"),
+    **dict.fromkeys((1205, 3024), "timeout"),
+    **dict.fromkeys((2002, 2003), "connection_refused"),
+    2005: "dns",
+    **dict.fromkeys((2026, 3159), "tls"),
+}
+_HINTS = {
+    1046: "name the database in the connection's `schema`",
+    1130: "the server lets no login in from this machine: create the account for this host (CREATE USER … @ …)",
+    1251: "the client can't speak the account's authentication plugin: use another `client`, or change the plugin",
+    2059: "the client can't speak the account's authentication plugin: use another `client`, or change the plugin",
+    2026: "where the server has no TLS, turn it off in the connection's extra; else trust the server's CA",
+    3159: "the server demands TLS: configure it in the connection's extra (`ssl`, or `ssl_ca` and others)",
+}
+_MYSQLCLIENT = 'pip install mysqlclient, or put "client": "mysql-connector-python" into the connection\'s extra'
+
+
+def cause(error: BaseException) -> Cause | None:
+    """What the server, mysqlclient or mysql-connector-python say, by the number that all of them give."""
+    text = str(error)
+    if "`mysqlclient` package" in text or getattr(error, "name", None) == "MySQLdb":
+        return Cause("provider_missing", "mysqlclient is not installed", _MYSQLCLIENT)
+    if "package 'mysql-connector-python' is not installed" in text:
+        return Cause(
+            "provider_missing", "mysql-connector-python is not installed", "pip install mysql-connector-python"
+        )
+    if "Unknown MySQL client name" in text:
+        return Cause("secret_malformed", text, "`client` in extra is mysqlclient or mysql-connector-python")
+    number = _number(error)
+    return Cause(_BY_NUMBER[number], hint=_HINTS.get(number, "")) if number in _BY_NUMBER else None
+
+
+def _number(error: BaseException) -> int:
+    """The error's number; 0 for one that isn't a database's. An OSError's errno is something else."""
+    if isinstance(error, OSError):
+        return 0
+    found = getattr(error, "errno", None) or (error.args[0] if error.args else None)
+    return found if isinstance(found, int) else 0

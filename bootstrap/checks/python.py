@@ -1,0 +1,75 @@
+"""Python: calls a function of yours with the connection; it fails by raising or by returning False."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+
+from bootstrap.checks import _user_code
+from bootstrap.checks.base import CheckParams, Run
+
+
+def _dotted(path: str) -> str:
+    if not _user_code.is_dotted(path):
+        msg = "expected a dotted path, as in my_checks.can_read"
+        raise ValueError(msg)
+    return path
+
+
+class Params(CheckParams):
+    """`callable` is the dotted path of a function, in a module beside the manifest, in `airflow.dags`, or installed. It
+    is called with the connection, as `BaseHook.get_connection` gives it, and `arguments` by their names.
+    """
+
+    callable: Annotated[str, AfterValidator(_dotted)]
+    arguments: Mapping[str, Any] = {}
+
+
+CONN_TYPES = ()  # a function must be named
+PROVIDERS = ()
+PERMISSIONS = ("whatever the function asks for",)
+CREATES = "whatever the function makes, and doesn't remove"
+STEPS = ("access",)
+cause = _user_code.cause
+
+
+def endpoint(conn: Any) -> None:
+    """None: only the function knows where it goes."""
+
+
+def task(conn_id: str, params: Params, run: Run) -> Any:
+    """A task that calls the function. Raises UserCodeError."""
+    function = _user_code.find(params.callable)
+    if not callable(function):
+        raise _user_code.UserCodeError(f"{params.callable} can't be called", "name a function in the manifest")
+    _require_arguments(function, params)
+    return run.task(partial(_call, function, conn_id, params))
+
+
+def _require_arguments(function: Callable[..., Any], params: Params) -> None:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # written in C: it says itself what it misses
+        return
+    try:
+        signature.bind(None, **params.arguments)
+    except TypeError as err:
+        message = f"{params.callable}{signature} can't be called with the connection and the arguments given: {err}"
+        raise _user_code.UserCodeError(message, "correct `arguments`, or the function") from err
+
+
+def _call(function: Callable[..., Any], conn_id: str, params: Params) -> None:
+    from bootstrap.airflow_api import BaseHook
+
+    connection = BaseHook.get_connection(conn_id)
+    with _user_code.guarded(params.callable):
+        result = function(connection, **params.arguments)
+    if inspect.iscoroutine(result):
+        result.close()
+        raise _user_code.UserCodeError(f"{params.callable} is async, and was not awaited", "make it a plain function")
+    if result is False:
+        raise RuntimeError(f"{params.callable} returned False")

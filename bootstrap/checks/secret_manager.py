@@ -1,0 +1,126 @@
+"""Google Secret Manager: Airflow's own secrets backend reads the connections, variables and settings that it must."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+from pydantic import Field
+
+from bootstrap.checks import _google
+from bootstrap.checks.base import Cause, CheckParams, Endpoint, Run
+
+KIND = "CloudSecretManagerBackend"
+
+
+class Params(CheckParams):
+    """Names as Airflow asks for them, without the backend's prefixes: `connections` (the check's own, if nothing is
+    named), `variables`, and `config`, what airflow.cfg names in its `…_secret` options.
+    """
+
+    conn_ids: list[str] = Field(default=[], alias="connections")
+    variables: list[str] = []
+    config: list[str] = []
+
+
+CONN_TYPES = ()  # a connection of any type may be in the backend
+PROVIDERS = (_google.PROVIDER,)
+PERMISSIONS = ("secretmanager.versions.access",)
+CREATES = ""
+STEPS = ("authenticate", "access")  # one request proves both
+cause = _google.cause
+
+
+class _Wanted(NamedTuple):
+    """A secret that Airflow asks for: what it is, how the backend reads it, and the prefix of its name."""
+
+    kind: str
+    name: str
+    method: str
+    prefix: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name!r}"
+
+
+def endpoint(conn: Any) -> Endpoint | None:  # noqa: ARG001
+    """Secret Manager's address, whatever the connection's; None if the backend is another."""
+    backend = _backend()
+    if backend is None:
+        return None
+    domain = getattr(backend.credentials, "universe_domain", "") or "googleapis.com"
+    return Endpoint(f"secretmanager.{domain}", 443, tls=True)
+
+
+def task(conn_id: str, params: Params, run: Run) -> Any:
+    """The backend that Airflow has made reads each."""
+    return run.task(partial(_read, conn_id, params))
+
+
+def _read(conn_id: str, params: Params) -> str:
+    from bootstrap.smoke.diagnosis import Diagnosed
+
+    backend = _backend()
+    if backend is None:
+        message = f"Airflow's secrets backend is not {KIND}; configured is {_configured()}"
+        raise Diagnosed(Cause("check_error", message, "set [secrets] backend: airflow-bootstrap render writes it"))
+    wanted = list(_wanted(conn_id, params))
+    failed = [(each, found) for each in wanted if (found := _failure(backend, each))]
+    if failed:
+        message = "; ".join(f"{each}: {found.message}" for each, found in failed)
+        raise Diagnosed(Cause(failed[0][1].name, message, failed[0][1].hint))
+    return f"{len(wanted)} read"
+
+
+def verify(conn_id: str, params: Params, run: Run, result: str) -> str:  # noqa: ARG001
+    """How many were read."""
+    return result
+
+
+def _wanted(conn_id: str, params: Params) -> Iterator[_Wanted]:
+    nothing_named = not (params.conn_ids or params.variables or params.config)
+    for name in [conn_id] if nothing_named else params.conn_ids:
+        yield _Wanted("connection", name, "get_conn_value", "connections_prefix")
+    for name in params.variables:
+        yield _Wanted("variable", name, "get_variable", "variables_prefix")
+    for name in params.config:
+        yield _Wanted("config", name, "get_config", "config_prefix")
+
+
+def _failure(backend: Any, wanted: _Wanted) -> Cause | None:
+    """Why the backend can't read it. It swallows refusals and answers None, so its client is asked for the same."""
+    prefix = getattr(backend, wanted.prefix)
+    if prefix is None:
+        return Cause("check_error", f"the backend's {wanted.prefix} is null", f"set {wanted.prefix} in backend_kwargs")
+    secret_id = backend.build_path(prefix, wanted.name, backend.sep)
+    try:
+        if getattr(backend, wanted.method)(wanted.name) is not None:
+            return None
+        client = backend.client.client
+        name = client.secret_version_path(backend.project_id, secret_id, "latest")
+        client.access_secret_version(request={"name": name})
+    except Exception as err:
+        found = _google.cause(err)
+        if found is None:
+            raise
+        if found.name == "not_found":
+            hint = f"create the secret {secret_id} in project {backend.project_id}, or correct the name"
+            return Cause(found.name, found.message, hint)
+        return found
+    return Cause("check_error", f"the backend answers None, and the secret {secret_id} is there")
+
+
+def _backend() -> Any:
+    """The one that Airflow has made from its configuration; None if that is of another kind."""
+    from bootstrap.airflow_api import secrets_backends
+
+    kinds = ((backend, type(backend).__mro__) for backend in secrets_backends())
+    return next((backend for backend, mro in kinds if any(kind.__name__ == KIND for kind in mro)), None)
+
+
+def _configured() -> str:
+    """What Airflow's configuration names as backend."""
+    from airflow.configuration import conf
+
+    return str(conf.get("secrets", "backend", fallback="")) or "none"

@@ -1,0 +1,138 @@
+"""SMTP: logs in; with `to`, proves that the server would take a mail for it, and sends none."""
+
+from __future__ import annotations
+
+import re
+import smtplib
+from functools import partial
+from typing import Any
+
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, endpoint_of_host
+
+
+class Params(CheckParams):
+    """`from_email` is a sender and `to` a recipient that the server must accept; the mail is called off before its text.
+
+    Without `from_email`, the sender is the one in the connection's extra.
+    """
+
+    from_email: str | None = None
+    to: str | None = None
+
+
+CONN_TYPES = ("smtp",)
+PROVIDERS = ("apache-airflow-providers-smtp",)
+PERMISSIONS = ("sending as `from_email`", "sending to `to`")
+CREATES = ""
+STEPS = ("access",)
+_BOTH = "in extra, disable_tls where TLS begins with the first byte (port 465), disable_ssl where with STARTTLS (587)"
+_BY_CODE: dict[int, CauseName] = {530: "auth", 534: "auth", 535: "auth", 538: "auth", 454: "auth"}
+_LATER = "the server puts it off (greylisting, a full mailbox, too many mails): try again later"
+_ADDRESS = re.compile(rb"^5\.1\.\d|unknown|no such|unavailable|does not exist|not found", re.IGNORECASE)
+_POLICY = re.compile(rb"^5\.7\.\d|relay|denied|not allowed|not permitted|policy|reject", re.IGNORECASE)
+
+
+def endpoint(conn: Any) -> Endpoint | None:
+    """Host and port. TLS is the next step's: it may begin later, and whom to trust is the hook's own decision."""
+    return endpoint_of_host(conn, 25 if conn.extra_dejson.get("disable_ssl") else 465)
+
+
+def authenticate(conn_id: str, params: Params, run: Run) -> str:  # noqa: ARG001
+    """Log in and out again. Raises ValueError for half a login, with which the hook would not log in, and say nothing."""
+    from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+    with SmtpHook(smtp_conn_id=conn_id) as hook:
+        conn = hook.get_connection(conn_id)
+        if conn.login or conn.password:
+            _require_both(conn)
+            return ""
+    return "the connection has no login"
+
+
+def task(conn_id: str, params: Params, run: Run) -> Any:
+    """SmtpHook's client asks."""
+    return run.task(partial(_ask, conn_id, params))
+
+
+def _require_both(conn: Any) -> None:
+    if conn.extra_dejson.get("auth_type") == "oauth2":
+        return
+    if not (conn.login and conn.password):
+        missing = "password" if conn.login else "login"
+        raise ValueError(f"the connection has no {missing}: Airflow would not log in")
+
+
+def _ask(conn_id: str, params: Params) -> None:
+    from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+    with SmtpHook(smtp_conn_id=conn_id) as hook:
+        client = getattr(hook, "_smtp_client", None) or hook.smtp_client  # its name in older versions
+        _accepted(client.noop(), "NOOP")
+        sender = params.from_email or hook.get_connection(conn_id).extra_dejson.get("from_email")
+        if params.to and not sender:
+            raise ValueError("no sender: name `from_email` in the check, or in the connection's extra")
+        if params.from_email or params.to:
+            _propose(client, sender, params.to)
+
+
+def _propose(client: Any, sender: str, recipient: str | None) -> None:
+    """All of a mail but the mail."""
+    client.ehlo_or_helo_if_needed()  # without login and TLS nobody has said it yet
+    try:
+        _accepted(client.mail(sender), f"sender {sender}")
+        if recipient:
+            _accepted(client.rcpt(recipient), f"recipient {recipient}")
+    finally:
+        client.rset()
+
+
+class RefusedError(RuntimeError):
+    """The server refused something, with this code and text."""
+
+    def __init__(self, what: str, code: int, said: bytes) -> None:
+        super().__init__(f"{what}: {code} {said.decode(errors='replace')}")
+        self.what, self.code, self.said = what, code, said
+
+
+def _accepted(answer: tuple[int, bytes], what: str) -> None:
+    if not 200 <= answer[0] < 300:  # noqa: PLR2004
+        raise RefusedError(what, *answer)
+
+
+def cause(error: BaseException) -> Cause | None:
+    """What the server says by its codes, and smtplib by its exceptions."""
+    if isinstance(error, RefusedError):
+        return _of_refusal(error)
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        said = error.smtp_error.decode(errors="replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
+        return Cause("auth", f"{error.smtp_code} {said}")
+    text = str(error)
+    if "AUTH extension not supported" in text or "No suitable authentication method" in text:
+        return Cause("auth", text, f"the server takes no login on this port, or not without TLS: {_BOTH}")
+    if "STARTTLS extension not supported" in text:
+        return Cause("tls", text, f"set {_BOTH}; both where there is no TLS at all")
+    if "WRONG_VERSION_NUMBER" in text:
+        return Cause("tls", "the server does not begin with TLS", f"set {_BOTH}; both where there is no TLS at all")
+    return _of_connection(error, text)
+
+
+def _of_connection(error: BaseException, text: str) -> Cause | None:
+    """What is wrong with the connection before anything is sent."""
+    if isinstance(error, UnicodeEncodeError):  # its text shows a part of the password
+        return Cause("secret_malformed", "login and password must be ASCII: Python's smtplib sends nothing else")
+    if isinstance(error, ValueError) and text.startswith(("the connection has no", "no sender")):
+        return Cause("secret_malformed", text, "complete the connection, then airflow-bootstrap register")
+    if isinstance(error, smtplib.SMTPServerDisconnected) or "Unable to connect to smtp server" in text:
+        return Cause("unreachable", f"the server hangs up: {text}", f"does it want TLS? {_BOTH}")
+    return None
+
+
+def _of_refusal(error: RefusedError) -> Cause:
+    if error.code in _BY_CODE:
+        return Cause(_BY_CODE[error.code])
+    if error.code < 500:  # noqa: PLR2004
+        return Cause("check_error", hint=_LATER)
+    if error.what.startswith("recipient"):
+        missing = _ADDRESS.search(error.said) and not _POLICY.search(error.said)
+        return Cause("not_found", hint="correct `to` in the manifest") if missing else Cause("permission")
+    return Cause("permission", hint=f"let the login send as this {error.what}")

@@ -1,0 +1,72 @@
+"""SSH: logs in and runs one command, whose exit status and output must be right."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from bootstrap.checks import _ssh
+from bootstrap.checks.base import Cause, CheckParams, Run
+
+
+class Params(CheckParams):
+    """`command` must change nothing and end by itself; `expect` is text that its output must have in it.
+
+    Without `command`, the shell has to print the run's name.
+    """
+
+    command: str | None = None
+    expect: str | None = None
+
+
+CONN_TYPES = ("ssh",)
+PROVIDERS = ("apache-airflow-providers-ssh",)
+PERMISSIONS = ("a shell", "running `command`")
+CREATES = ""
+STEPS = ("access",)
+_CANT_START = {126: "it can't be executed", 127: "there is no such command"}
+endpoint = _ssh.endpoint
+authenticate = _ssh.login
+
+
+def task(conn_id: str, params: Params, run: Run) -> Any:
+    """SSHHook runs the command. (SSHOperator would take what ends in .sh or has braces in it for a template.)"""
+    if params.command is not None:
+        return run.task(partial(_execute, conn_id, params.command, params.expect))
+    # Only a shell joins the two halves: a device that repeats what it doesn't understand does not pass.
+    command = f"echo {run.name[:7]}''{run.name[7:]}"
+    return run.task(partial(_execute, conn_id, command, params.expect or run.name))
+
+
+def _execute(conn_id: str, command: str, expect: str | None) -> str:
+    from airflow.providers.ssh.hooks.ssh import SSHHook
+
+    hook = _ssh.made(SSHHook, conn_id)
+    with hook.get_conn() as client:
+        status, out, err = hook.exec_ssh_client_command(client, command, get_pty=False, environment=None)
+    if status != 0:
+        raise CommandFailedError(status, err.decode(errors="replace").strip().partition("\n")[0])
+    if expect is not None and expect not in out.decode(errors="replace"):
+        raise RuntimeError(f"the command's output has no {expect!r} in it")
+    return f"exit status {status}"
+
+
+class CommandFailedError(RuntimeError):
+    """The command's exit status isn't 0; `said` is the first line of its errors."""
+
+    def __init__(self, status: int, said: str) -> None:
+        why = said or _CANT_START.get(status, "it said nothing")
+        super().__init__(f"exit status {status}: {why}" if status >= 0 else f"no exit status: {why}")
+        self.status = status
+
+
+def cause(error: BaseException) -> Cause | None:
+    """What became of the command, and what is common to SSH."""
+    if isinstance(error, CommandFailedError):
+        hint = f"{_CANT_START[error.status]} there: correct `command`" if error.status in _CANT_START else ""
+        return Cause("check_error", hint=hint)
+    if "SSH command timed out" in str(error):
+        return Cause("timeout", "the command said nothing for as long as cmd_timeout in extra allows (10 s)")
+    if type(error).__name__ == "ChannelException":
+        return Cause("permission", f"the server opens no session for this login: {error}")
+    return _ssh.cause(error)

@@ -1,0 +1,55 @@
+"""AWS STS: asks whose key it is (GetCallerIdentity), which proves the login; with `account` or `arn`, that it is the right one."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from bootstrap.checks import _aws
+from bootstrap.checks.base import Cause, CheckParams, Endpoint, Run
+
+
+class Params(CheckParams):
+    """`account` (twelve digits, in quotes) and `arn` are whose key it must be."""
+
+    account: Annotated[str, Field(pattern=r"^\d{12}$")] | None = None
+    arn: Annotated[str, Field(pattern=r"^arn:")] | None = None
+
+
+class WrongIdentity(Exception):
+    """The key is good, and somebody else's."""
+
+
+CONN_TYPES = (_aws.CONN_TYPE,)
+PROVIDERS = (_aws.PROVIDER,)
+PERMISSIONS = ("none: any key may ask for its own identity",)
+CREATES = ""
+STEPS = ("authenticate",)
+
+
+def endpoint(conn: Any) -> Endpoint | None:
+    """The connection's endpoint_url, else STS's address in its region."""
+    return _aws.service_endpoint(conn, "sts")
+
+
+def task(conn_id: str, params: Params, run: Run) -> Any:  # noqa: ARG001
+    """StsHook asks."""
+    return run.task(partial(_aws.identity, conn_id))
+
+
+def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa: ARG001
+    """Tell whose key it is. Raises WrongIdentity for another's than the manifest says."""
+    for name, wanted, found in (("account", params.account, result["Account"]), ("ARN", params.arn, result["Arn"])):
+        if wanted is not None and wanted != found:
+            raise WrongIdentity(f"the key belongs to {name} {found}; the manifest says {wanted}")
+    return _aws.told(result)
+
+
+def cause(error: BaseException) -> Cause | None:
+    """A key of somebody else, and what AWS says."""
+    if isinstance(error, WrongIdentity):
+        hint = "put a key of the right account into the store (store put), then airflow-bootstrap register"
+        return Cause("check_error", "", hint)
+    return _aws.cause(error)

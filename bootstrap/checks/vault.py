@@ -1,0 +1,259 @@
+"""Vault: logs in with VaultHook and reads a secret; and proves that Airflow's own secrets backend returns what you name.
+
+Two things that have nothing to do with each other but the server:
+
+- A connection of conn_type `vault` is one that DAGs use through VaultHook. The hook logs in and, with `path`, reads
+  that secret. Neither tells of Airflow's own look-up of connections.
+- `connections`, `variables` and `config` are what Airflow's configured VaultBackend must return: with the credential
+  and the paths in airflow.cfg, whatever connection the check belongs to.
+
+No value is shown, and none leaves the task.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from pydantic import Field
+
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run
+
+_CONN_TYPE = "vault"
+
+
+class Params(CheckParams):
+    """For a connection of conn_type `vault`: `path` is a secret to read, in `mount` (default: as the connection says).
+
+    For Airflow's secrets backend: `connections` are conn_ids (default: the connection that the check belongs to, unless
+    that is of type `vault`), `variables` and `config` are keys that it must return.
+    """
+
+    path: str | None = None
+    mount: str | None = None
+    connections_: list[str] | None = Field(default=None, alias="connections")
+    variables: list[str] = []
+    config: list[str] = []
+
+
+CONN_TYPES = ("vault",)
+PROVIDERS = ("apache-airflow-providers-hashicorp",)
+PERMISSIONS = ("read on the secret's path (MOUNT/data/PATH in version 2 of KV, MOUNT/PATH in version 1)",)
+CREATES = ""
+STEPS = ("access",)
+
+
+_POLICY = "1 error occurred"  # so begins the refusal of a path that no policy allows; a bad token is refused without
+_REFUSED_LOGIN = (
+    r"invalid (role|secret|username|user)|Authentication Error|authentication type requires|missing client token"
+)
+_USE_TLS = 'set "use_tls": true in the connection\'s extra'
+
+
+class VaultFailed(Exception):
+    """A failure whose cause is known where it happens."""
+
+    def __init__(self, name: CauseName, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.cause = Cause(name, message, hint)
+
+
+def endpoint(conn: Any) -> Endpoint | None:
+    """Where VaultHook goes; None for other connections, whose store airflow.cfg names."""
+    if conn.conn_type != _CONN_TYPE or not conn.host:
+        return None
+    extra = conn.extra_dejson
+    tls = str(extra.get("use_tls")).strip().lower() in ("true", "t", "1", "y", "yes", "on")  # plain http by default
+    verify = (extra.get("client_kwargs") or {}).get("verify")
+    if verify is None:
+        verify = os.environ.get("VAULT_CACERT") or os.environ.get("VAULT_CAPATH") or True
+    return Endpoint(conn.host, int(conn.port or (443 if tls else 80)), tls, verify)
+
+
+def authenticate(conn_id: str, params: Params, run: Run) -> str:  # noqa: ARG001
+    """Log in: as the connection says if it is of type `vault`, and as airflow.cfg says where its backend is asked."""
+    who = []
+    if _is_vault(conn_id):
+        _require_valid_token(_hook(conn_id, params).get_conn())
+        who.append("VaultHook")
+    if any(_wanted(conn_id, params)):
+        backend = _backend()
+        try:
+            _require_valid_token(backend.vault_client.client)
+        except Exception as err:
+            raise _store_failure(err, "") from err
+        who.append("Airflow's VaultBackend")
+    return " and ".join(who)
+
+
+def task(conn_id: str, params: Params, run: Run) -> Any:
+    """VaultHook and VaultBackend read; nothing of what they read is returned."""
+    return run.task(partial(_read, conn_id, params))
+
+
+def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa: ARG001
+    """What was read, for the report."""
+    return str(result)
+
+
+def cause(error: BaseException) -> Cause | None:
+    """What Vault says of a refused login."""
+    if isinstance(error, VaultFailed):
+        return error.cause
+    kind, text = type(error).__name__, str(error).partition(", on ")[0]
+    if kind == "VaultDown":
+        return Cause("unreachable", text, "unseal Vault (bao operator unseal), or wait until it is up")
+    if "HTTP request to an HTTPS server" in text:
+        return Cause("tls", "the server speaks https only", _USE_TLS)
+    if isinstance(error, UnicodeEncodeError):
+        return Cause("auth", "the token has characters in it that no token has")
+    if kind in ("Forbidden", "Unauthorized") or re.search(_REFUSED_LOGIN, text):
+        return Cause("auth", text)
+    return None
+
+
+def _read(conn_id: str, params: Params) -> str:
+    done = []
+    if params.path is not None:
+        done.append(_read_by_hook(conn_id, params, params.path))
+    done += [_read_by_backend(_backend(), *wanted) for wanted in _wanted(conn_id, params)]
+    return ", ".join(done) or "no `path` is named: nothing but the login is proven"
+
+
+def _read_by_hook(conn_id: str, params: Params, path: str) -> str:
+    if not _is_vault(conn_id):
+        raise VaultFailed(
+            "check_error",
+            f"`path` is read by VaultHook, and {conn_id} is no connection of type {_CONN_TYPE}",
+            "give the check to one that is, or name `connections`",
+        )
+    hook = _hook(conn_id, params)
+    where = _api_path(hook.vault_client, path)
+    try:
+        found = hook.get_secret(secret_path=path)
+    except Exception as err:
+        if _is_policy(err):
+            raise _denied(where) from err
+        raise
+    if found is None:
+        raise VaultFailed("not_found", f"Vault has no secret at {where}", _STORE_IT)
+    return where
+
+
+_STORE_IT = "store it there, or correct its name, `mount` or kv_engine_version"
+
+
+def _wanted(conn_id: str, params: Params) -> Iterator[tuple[str, str]]:
+    """What Airflow's backend must return: of which kind, and its id or key."""
+    default = [] if _is_vault(conn_id) else [conn_id]
+    conn_ids = default if params.connections_ is None else params.connections_
+    yield from (("connections", name) for name in conn_ids)
+    yield from (("variables", name) for name in params.variables)
+    yield from (("config", name) for name in params.config)
+
+
+def _read_by_backend(backend: Any, kind: str, name: str) -> str:
+    """Ask Airflow's backend itself: Airflow would take any error of it for a miss. Raises VaultFailed."""
+    bases = getattr(backend, f"{kind}_path")
+    bases = [bases] if isinstance(bases, str) else list(bases or [])
+    if not bases:
+        raise VaultFailed("check_error", f"{kind}_path is null: Airflow asks Vault for no {kind}", _RENDER)
+    where = " or ".join(_api_path(backend.vault_client, f"{base}/{name}" if base else name) for base in bases)
+    read: dict[str, Callable[[str], Any]] = {
+        "connections": backend.get_conn_value,
+        "variables": backend.get_variable,
+        "config": backend.get_config,
+    }
+    try:
+        value = read[kind](name)
+    except Exception as err:
+        raise _store_failure(err, where) from err
+    if value is None:
+        what = "" if kind == "connections" else " with a field `value`"
+        raise VaultFailed("not_found", f"Vault has no secret{what} at {where}", _PUT)
+    if kind == "connections":
+        _require_connection(backend, name, value)
+    return f"{kind}/{name}"
+
+
+_RENDER = "correct `backend` in the manifest, then airflow-bootstrap render"
+_PUT = "airflow-bootstrap register, or airflow-bootstrap store put"
+
+
+def _require_connection(backend: Any, conn_id: str, value: str) -> None:
+    try:
+        backend.deserialize_connection(conn_id=conn_id, value=value)
+    except Exception as err:  # the message would quote the value
+        message = f"the secret of {conn_id!r} is not a connection that Airflow can read ({type(err).__name__})"
+        raise VaultFailed("secret_malformed", message) from None
+
+
+def _is_vault(conn_id: str) -> bool:
+    from bootstrap.airflow_api import BaseHook
+
+    return bool(BaseHook.get_connection(conn_id).conn_type == _CONN_TYPE)
+
+
+def _hook(conn_id: str, params: Params) -> Any:
+    from airflow.providers.hashicorp.hooks.vault import VaultHook
+
+    hook = VaultHook(vault_conn_id=conn_id)
+    if params.mount is not None:
+        hook.vault_client.mount_point = params.mount
+    return hook
+
+
+def _backend() -> Any:
+    """Airflow's configured VaultBackend. Raises VaultFailed where there is none."""
+    from airflow.providers.hashicorp.secrets.vault import VaultBackend
+
+    from bootstrap.airflow_api import secrets_backends
+
+    every = secrets_backends()
+    found = next((backend for backend in every if isinstance(backend, VaultBackend)), None)
+    if found is None:
+        message = f"Airflow's secrets backend is not VaultBackend; it asks {_names(every)}"
+        raise VaultFailed("check_error", message, _RENDER)
+    return found
+
+
+def _names(backends: Sequence[Any]) -> str:
+    return ", ".join(type(backend).__name__ for backend in backends)
+
+
+def _require_valid_token(client: Any) -> None:
+    """Ask Vault whose token it is. A token that may not ask is valid too."""
+    try:
+        client.auth.token.lookup_self()
+    except Exception as err:
+        if not _is_policy(err):
+            raise
+
+
+def _is_policy(error: BaseException) -> bool:
+    from bootstrap.smoke.diagnosis import chain
+
+    return any(type(link).__name__ == "Forbidden" and str(link).startswith(_POLICY) for link in chain(error))
+
+
+def _store_failure(error: Exception, where: str) -> VaultFailed:
+    from bootstrap.smoke.diagnosis import store_cause
+
+    if _is_policy(error):
+        return _denied(where)
+    found = store_cause(error, "Airflow's VaultBackend")
+    return VaultFailed(found.name, found.message.partition(", on ")[0])
+
+
+def _denied(where: str) -> VaultFailed:
+    hint = f'add to the policy: path "{where}" {{ capabilities = ["read"] }}'
+    return VaultFailed("permission", f"Vault's policies do not allow to read {where}", hint)
+
+
+def _api_path(client: Any, path: str) -> str:
+    """The path as a policy has it."""
+    mount, rest = (client.mount_point, path) if client.mount_point else path.split("/", 1)
+    return f"{mount}/data/{rest}" if client.kv_engine_version == 2 else f"{mount}/{rest}"  # noqa: PLR2004

@@ -1,0 +1,51 @@
+"""A check that ends takes along what it started, also what left for a session of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.project import Project
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(400)]
+
+MANIFEST = """
+version: 1
+airflow: {home: airflow}
+connections:
+  leaves: {conn_type: generic, checks: [{python: {callable: starts.and_returns}}]}
+  hangs: {conn_type: generic, checks: [{python: {callable: starts.and_hangs}}]}
+"""
+MODULE = """
+import subprocess, time
+
+def and_returns(connection):
+    subprocess.Popen(["sleep", "30041"], start_new_session=True)
+
+def and_hangs(connection):
+    subprocess.Popen(["setsid", "--fork", "sleep", "30042"])
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("how", [(), ("--isolated",)], ids=["forked", "isolated"])
+def test_nothing_that_a_check_started_outlives_it(tmp_path: Path, how: tuple[str, ...]) -> None:
+    project = Project(tmp_path)
+    project.write(MANIFEST)
+    (project.manifest.parent / "starts.py").write_text(MODULE)
+    variables = {f"AIRFLOW_CONN_{name}": json.dumps({"conn_type": "generic"}) for name in ("LEAVES", "HANGS")}
+    project.run("up", "--timeout", "5", **variables)
+    code, checks, result = project.smoke("--timeout", "20", *how, **variables)
+    assert code == 1, result.text
+    assert {name: check.get("cause") for name, check in checks.items()} == {
+        "leaves.python": None,
+        "hangs.python": "timeout",
+    }, result.text
+    assert _sleeping() == []
+
+
+def _sleeping() -> list[str]:
+    lines = [file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists()]
+    return [line.decode() for line in lines if line.startswith(b"sleep\x003004")]
