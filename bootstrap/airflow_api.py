@@ -22,6 +22,7 @@ __all__ = [
     "BaseHook",
     "BaseOperator",
     "FunctionOperator",
+    "ask_secret_manager",
     "command_line",
     "secrets_backends",
     "use_own_database",
@@ -58,6 +59,13 @@ def secrets_backends() -> list[Any]:
     from airflow.configuration import ensure_secrets_loaded
 
     return list(ensure_secrets_loaded(default_backends=DEFAULTS))
+
+
+def ask_secret_manager(backend: Any, prefix: str, name: str) -> None:
+    """Ask for what CloudSecretManagerBackend answered None to: it swallows refusals. Raises google.api_core's errors."""
+    client = backend.client.client
+    secret_id = backend.build_path(prefix, name, backend.sep)
+    client.access_secret_version(request={"name": client.secret_version_path(backend.project_id, secret_id, "latest")})
 
 
 def command_line() -> None:

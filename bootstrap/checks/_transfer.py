@@ -7,7 +7,7 @@ import hashlib
 import random
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,7 +27,7 @@ _UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**
 _SIZE = r"^(\d+) ?([kKMG]?B|[KMG]iB)$"
 _PIECE = 1024 * 1024
 
-Attributes = tuple[Mapping[str, Any], Mapping[str, Any]]  # of an operator: for the small transfer, and for the full one
+Attributes = tuple[Mapping[str, Any], ...]  # of an operator: for each of the transfers of `measured`
 Prefix = Annotated[str, Field(pattern=r"^[^{}]*$")]  # operators template it, or format it: there must be nothing to do
 
 
@@ -154,8 +154,8 @@ def compare(where: str, found: tuple[int, str], wanted: tuple[int, str]) -> str:
 
 
 def names(params: TransferParams, run: Run) -> Mapping[str, int]:
-    """The names of the two objects that a run moves, and their sizes."""
-    return {f"{run.name}/small": params.small, f"{run.name}/full": params.total}
+    """The names of the objects that a run moves, in order, and their sizes: see `measured`."""
+    return {f"{run.name}/first": params.small, f"{run.name}/small": params.small, f"{run.name}/full": params.total}
 
 
 def operator(
@@ -163,14 +163,12 @@ def operator(
 ) -> Any:
     """The provider's operator, which moves something small first and is measured then.
 
-    `attributes` gives what differs between the two; for `buffer` see `measured`, the rest is the operator's own.
+    `attributes` gives what differs between these transfers; for `buffer` see `measured`, the rest is the operator's own.
     """
 
     class Measured(kind):  # type: ignore[misc]
         def execute(self, context: Any) -> Any:
-            small, full = (partial(self._move, context, each) for each in attributes())
-            small()
-            return measured(run, size, full, buffer=buffer)
+            return measured(run, size, [partial(self._move, context, each) for each in attributes()], buffer=buffer)
 
         def _move(self, context: Any, values: Mapping[str, Any]) -> Any:
             for name, value in values.items():
@@ -180,17 +178,23 @@ def operator(
     return Measured(**given, **run.arguments)
 
 
-def measured(run: Run, size: int, transfer: Callable[[], Any], *, buffer: int) -> Any:
-    """Do the transfer, and tell what it cost; warn where the worker's memory grows with the size.
+def measured(run: Run, size: int, transfers: Sequence[Callable[[], Any]], *, buffer: int = 0) -> Any:
+    """Do three transfers, and tell what the last cost; warn where the worker's memory grows with the size.
 
-    `buffer` is what the client's library holds at a time, however much there is.
+    The first loads what any transfer needs, the second shows what one costs that moves next to nothing. `buffer` is
+    what the client's library holds at a time, however much there is.
     """
+    first, small, full = transfers
+    first()
+    with _usage.metered() as least:
+        small()
     with _usage.metered() as usage:
-        result = transfer()
+        result = full()
     run.tell(measured={"route": ROUTE, "bytes": size, **usage.figures(size)})
-    grown = usage.peak_memory
-    if grown is not None and grown - min(buffer, size) > max(_NOISE, (size - SMALL) / 2):
-        run.tell(warning=f"the worker's memory grows with the size: {grown / size:.1f} bytes per byte moved")
+    if usage.peak_memory is not None and least.peak_memory is not None:
+        grown = usage.peak_memory - least.peak_memory
+        if grown - min(buffer, size) > max(_NOISE, (size - SMALL) / 2):
+            run.tell(warning=f"the worker's memory grows with the size: {grown / size:.1f} bytes per byte moved")
     return result
 
 

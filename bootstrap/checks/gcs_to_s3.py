@@ -31,7 +31,7 @@ PERMISSIONS = (
     "at GCS storage.objects.create, storage.objects.get, storage.objects.list and storage.objects.delete",
     "at S3 s3:PutObject, s3:GetObject and s3:DeleteObject",
 )
-CREATES = "two objects on each side, a small one and one of `size`"
+CREATES = "three objects on each side, two small ones and one of `size`"
 STEPS = ("access", "write")
 cause = _transfer.cause
 

@@ -25,7 +25,7 @@ class Params(_transfer.TransferParams):
 CONN_TYPES = ()  # a bucket must be named
 PROVIDERS = (_google.PROVIDER,)
 PERMISSIONS = ("storage.objects.create", "storage.objects.get", "storage.objects.delete")
-CREATES = "two objects, a small one and one of `size`, and for a while the files that they come from"
+CREATES = "three objects, two small ones and one of `size`, and for a while the files that they come from"
 STEPS = ("access", "write")  # one request proves both
 authenticate = _google.login
 cause = _transfer.cause

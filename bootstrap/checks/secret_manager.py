@@ -94,12 +94,12 @@ def _failure(backend: Any, wanted: _Wanted) -> Cause | None:
     if prefix is None:
         return Cause("check_error", f"the backend's {wanted.prefix} is null", f"set {wanted.prefix} in backend_kwargs")
     secret_id = backend.build_path(prefix, wanted.name, backend.sep)
+    from bootstrap.airflow_api import ask_secret_manager
+
     try:
         if getattr(backend, wanted.method)(wanted.name) is not None:
             return None
-        client = backend.client.client
-        name = client.secret_version_path(backend.project_id, secret_id, "latest")
-        client.access_secret_version(request={"name": name})
+        ask_secret_manager(backend, prefix, wanted.name)
     except Exception as err:
         found = _google.cause(err)
         if found is None:

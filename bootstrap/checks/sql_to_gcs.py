@@ -42,7 +42,7 @@ PERMISSIONS = (
     "at the database: to log in",
     "at GCS storage.objects.create, storage.objects.get and storage.objects.delete",
 )
-CREATES = "two objects, a small one and one of `size`"
+CREATES = "three objects, two small ones and one of `size`"
 STEPS = ("access", "write")
 
 
@@ -97,9 +97,10 @@ def _log_in(conn_id: str) -> None:
 
 
 def _export(conn_id: str, params: Params, run: Run) -> Any:
-    small, full = (_operator(conn_id, params, run, name, size) for name, size in _transfer.names(params, run).items())
-    small.execute({})  # Airflow logs that an operator runs inside another one's task, which is meant
-    return _transfer.measured(run, params.total, partial(full.execute, {}), buffer=_transfer.BUFFER)
+    operators = [_operator(conn_id, params, run, name, size) for name, size in _transfer.names(params, run).items()]
+    # Airflow logs that an operator runs inside another one's task, which is meant.
+    transfers = [partial(each.execute, {}) for each in operators]
+    return _transfer.measured(run, params.total, transfers, buffer=_transfer.BUFFER)
 
 
 def _operator(conn_id: str, params: Params, run: Run, name: str, size: int) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from bootstrap.airflow_api import secrets_backends
+from bootstrap.airflow_api import ask_secret_manager, secrets_backends
 from bootstrap.checks.base import Cause
 from bootstrap.smoke import diagnosis
 
@@ -21,7 +22,7 @@ def resolve(conn_id: str, store_label: str) -> tuple[Any, str]:
     An error of the configured backend is an error, also where a later source has a copy: what Airflow would fall
     back to is not what the manifest says.
     """
-    for backend in secrets_backends():
+    for backend in _backends():
         name = type(backend).__name__
         if name in _FIXED:
             conn = _from_fixed(backend, conn_id)
@@ -30,6 +31,15 @@ def resolve(conn_id: str, store_label: str) -> tuple[Any, str]:
         if conn is not None:
             return conn, _FIXED.get(name) or store_label or name
     raise diagnosis.Diagnosed(Cause("secret_missing", f"Airflow finds no connection {conn_id!r} in any of its sources"))
+
+
+def _backends() -> list[Any]:
+    """Airflow's sources. A configured one that can't even be made, for want of a key that it can read, is refused."""
+    try:
+        return secrets_backends()
+    except Exception as err:
+        message = f"Airflow can't set up its secrets backend: {diagnosis.summary(err)}"
+        raise diagnosis.Diagnosed(Cause("store_denied", message)) from err
 
 
 def _from_fixed(backend: Any, conn_id: str) -> Any:
@@ -45,12 +55,31 @@ def _from_fixed(backend: Any, conn_id: str) -> Any:
 def _from_configured(backend: Any, conn_id: str, label: str) -> Any:
     try:
         value = backend.get_conn_value(conn_id=conn_id)
+        if value is None and any(kind.__name__ == "CloudSecretManagerBackend" for kind in type(backend).__mro__):
+            _raise_if_refused(backend, conn_id)
+    except NotImplementedError:  # a backend that has whole connections, such as LocalFilesystemBackend
+        return _malformed_unless(lambda: backend.get_connection(conn_id=conn_id), conn_id, label)
     except Exception as err:
         raise diagnosis.Diagnosed(diagnosis.store_cause(err, label)) from err
     if value is None:
         return None
+    return _malformed_unless(lambda: backend.deserialize_connection(conn_id=conn_id, value=value), conn_id, label)
+
+
+def _malformed_unless(read: Callable[[], Any], conn_id: str, label: str) -> Any:
     try:
-        return backend.deserialize_connection(conn_id=conn_id, value=value)
+        return read()
     except Exception as err:  # the message would quote the value
         message = f"{label}: the secret of {conn_id!r} is not a connection that Airflow can read ({type(err).__name__})"
         raise diagnosis.Diagnosed(Cause("secret_malformed", message)) from err
+
+
+def _raise_if_refused(backend: Any, conn_id: str) -> None:
+    """Raises Google's error, unless it says that there is no such secret."""
+    if backend.connections_prefix is None:
+        return
+    try:
+        ask_secret_manager(backend, backend.connections_prefix, conn_id)
+    except Exception as err:
+        if type(err).__name__ != "NotFound":
+            raise

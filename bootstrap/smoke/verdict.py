@@ -59,6 +59,9 @@ def judge(spec: CheckSpec, outcome: Outcome, timeout: float) -> CheckResult:
     name = _unfinished(outcome) or "resolve"
     steps = tuple(step for step in steps if step.name != name)
     steps += (Step(name, "failed", max(0.0, outcome.seconds - sum(step.seconds for step in steps))),)
+    if outcome.exit_code is None and name == "resolve":  # it asks nobody but Airflow's secrets backend
+        message = f"Airflow's secrets backend gave no answer within {timeout:g} s"
+        return failed(spec, "store_unreachable", message, steps, **_told(outcome))
     if outcome.exit_code is None:
         return failed(spec, "timeout", f"no end of `{name}` within {timeout:g} s", steps, **_told(outcome))
     return failed(spec, "check_error", _last_words(outcome, succeeded=succeeded), steps, **_told(outcome))

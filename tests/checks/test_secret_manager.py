@@ -127,8 +127,8 @@ def test_another_backend_is_named(secrets: Secrets) -> None:
     "kind",
     [
         "forged",
-        pytest.param("no_file", marks=pytest.mark.xfail(strict=True, reason="Airflow can't even make its backend")),
-        pytest.param("no_key", marks=pytest.mark.xfail(strict=True, reason="Airflow can't even make its backend")),
+        "no_file",
+        "no_key",
     ],
 )
 def test_a_refused_credential_is_the_stores_failure(secrets: Secrets, kind: str) -> None:
@@ -141,7 +141,6 @@ def test_a_refused_credential_is_the_stores_failure(secrets: Secrets, kind: str)
     fails(secrets, env, "store_denied")
 
 
-@pytest.mark.xfail(strict=True, reason="Google's client tries for longer than the deadline: resolve, timeout")
 def test_a_store_out_of_reach_is_the_stores_failure(secrets: Secrets) -> None:
     with faulty.refused() as (host, port):
         proxy = f"http://{host}:{port}"

@@ -299,7 +299,7 @@ def test_sql_to_gcs(bench: Bench, systems: Systems, isolated: bool) -> None:  # 
                 check(),
                 "authenticate",
                 "auth",
-                says="wrong_password: ",
+                says="password: connection failed",
                 hint="store put",
             ),
             "no_database": Cell({**good, "schema": "nope"}, check(), "authenticate", "not_found", says="nope"),
@@ -399,7 +399,7 @@ def test_a_transfer_needs_its_other_connection() -> None:
 
 def told_by(transfer: Any, size: int, buffer: int = 0) -> dict[str, Any]:
     told: dict[str, Any] = {}
-    _transfer.measured(Run("x", tell=told.update), size, transfer, buffer=buffer)
+    _transfer.measured(Run("x", tell=told.update), size, [lambda: None, lambda: None, transfer], buffer=buffer)
     return told
 
 
