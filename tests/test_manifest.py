@@ -133,7 +133,7 @@ def test_a_manifest_can_not_be_changed(tmp_path: Path) -> None:
     [
         ("{conn_type: postgres}", [("a.postgres", "postgres")]),
         ("{conn_type: http}", [("a.http", "http")]),
-        ("{conn_type: sftp}", [("a.hook", "hook")]),
+        ("{conn_type: ftp}", [("a.hook", "hook")]),
         ('{from: {secret: "ci:A"}}', [("a.hook", "hook")]),
         ('{from: {secret: "ci:A"}, conn_type: postgres}', [("a.postgres", "postgres")]),
         ("{conn_type: postgres, checks: []}", []),
@@ -269,6 +269,10 @@ def test_a_mistake_in_a_stores_options_has_its_place(tmp_path: Path, option: str
         ("checks: [{http: {}, hook: {}}]", f"6:14: expected a check ({CHECKS})"),
         ("checks: [5]", f"6:14: expected a check ({CHECKS})"),
         ("checks: http", "6:5: expected a valid list"),
+        (
+            "checks: [{gcs_to_s3: {bucket: b, to: {connection: warehous, bucket: c}}}]",
+            "6:15: unknown connection 'warehous' (did you mean 'warehouse'?)",
+        ),
         ("host: db\n    host: db2", "7:5: the key 'host' is here twice"),
     ],
 )

@@ -178,21 +178,19 @@ def cause(error: BaseException) -> Cause | None:
     return _no_daemon(error)
 
 
+_GROUP = "add this user to the group `docker` (usermod -aG docker USER), and log in again"
+_NO_DAEMON: tuple[tuple[type[OSError], Cause], ...] = (
+    (FileNotFoundError, Cause("connection_refused", "the Docker daemon's socket isn't there", _START)),
+    (ConnectionRefusedError, Cause("connection_refused", "the Docker daemon's address refuses connections", _START)),
+    (PermissionError, Cause("permission", "this user may not open the Docker daemon's socket", _GROUP)),
+    (socket.gaierror, Cause("dns", "the Docker daemon's host has no address", "correct `docker_url` or DOCKER_HOST")),
+    (TimeoutError, Cause("timeout", "the Docker daemon does not answer", "see whether the Docker daemon is stuck")),
+    (ConnectionResetError, Cause("check_error", "what answers there is no Docker daemon", _START)),
+)
+
+
 def _no_daemon(error: BaseException) -> Cause | None:
-    if isinstance(error, FileNotFoundError):
-        return Cause("connection_refused", "the Docker daemon's socket isn't there", _START)
-    if isinstance(error, socket.gaierror):
-        return Cause("dns", "the Docker daemon's host has no address", "correct `docker_url` or DOCKER_HOST")
-    if isinstance(error, ConnectionRefusedError):
-        return Cause("connection_refused", "the Docker daemon's address refuses connections", _START)
-    if isinstance(error, PermissionError):
-        hint = "add this user to the group `docker` (usermod -aG docker USER), and log in again"
-        return Cause("permission", "this user may not open the Docker daemon's socket", hint)
-    if isinstance(error, TimeoutError):
-        return Cause("timeout", "the Docker daemon does not answer", "see whether the Docker daemon is stuck")
-    if isinstance(error, ConnectionResetError):
-        return Cause("check_error", "what answers at the Docker daemon's address is no Docker daemon", _START)
-    return None
+    return next((found for kind, found in _NO_DAEMON if isinstance(error, kind)), None)
 
 
 def _ended(text: str) -> str:

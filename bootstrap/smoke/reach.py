@@ -13,6 +13,11 @@ from bootstrap.checks.base import Cause, Endpoint
 from bootstrap.smoke.diagnosis import Diagnosed
 
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "SSL_CERT_FILE")
+_NO_TLS = (
+    "WRONG_VERSION_NUMBER",
+    "RECORD_LAYER_FAILURE",
+    "PACKET_LENGTH_TOO_LONG",
+)  # OpenSSL's words for an answer in plain
 TIMEOUT = 10.0  # seconds for each address
 
 
@@ -64,7 +69,8 @@ def _handshake(connected: socket.socket, endpoint: Endpoint) -> None:
             return
     except ssl.SSLError as err:
         reason = getattr(err, "verify_message", "") or err.reason or str(err)
-        raise Diagnosed(Cause("tls", f"{endpoint.host}:{endpoint.port}: {reason}")) from err
+        hint = "the server speaks no TLS there: correct the scheme or the port" if err.reason in _NO_TLS else ""
+        raise Diagnosed(Cause("tls", f"{endpoint.host}:{endpoint.port}: {reason}", hint)) from err
     except TimeoutError as err:
         raise Diagnosed(Cause("timeout", f"{endpoint.host}:{endpoint.port} did not answer the TLS handshake")) from err
     except OSError as err:

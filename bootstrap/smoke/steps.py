@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bootstrap.checks.base import Cause, Endpoint, Run, StepName
+from bootstrap.checks.base import Cause, CauseName, Endpoint, Run, StepName
 from bootstrap.connection import remember_login, sensitive_texts
 from bootstrap.manifest import CheckSpec
 from bootstrap.secret import remember
@@ -15,6 +15,8 @@ from bootstrap.smoke import diagnosis
 from bootstrap.smoke.reach import reach
 from bootstrap.smoke.receipt import Receipt
 from bootstrap.smoke.resolve import resolve
+
+_ANSWERED: tuple[CauseName, ...] = ("permission", "not_found")  # by a system that knows who asks
 
 
 class StepFailed(Exception):
@@ -166,10 +168,14 @@ class Steps:
         self.receipt.write(step=step, status="skipped", seconds=0.0, detail=why)
 
     def _record(self, cause: Cause, step: StepName) -> None:
-        """The step failed. Of the steps that one request proves, those before it passed, those after it never began."""
+        """The step failed. Of the steps that one request proves, those after it never began.
+
+        Those before it have passed only if the cause says so: without an answer nothing is proven.
+        """
         self._recorded = True
         if self._current in self.proves and step in self.proves:
-            self._passed_before(step)
+            if cause.name in _ANSWERED:
+                self._passed_before(step)
             if step != self._current:
                 self._skip(self._current, "")
         self._current = step
