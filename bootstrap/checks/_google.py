@@ -9,6 +9,7 @@ import os
 import re
 from typing import Any
 
+from bootstrap.checks._errors import Diagnosed
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, url_endpoint
 
 CONN_TYPE = "google_cloud_platform"
@@ -63,8 +64,6 @@ def login(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: ARG001
 def _credentials(conn_id: str) -> Any:
     """What the hook makes of the connection. Raises Diagnosed where the key's file or JSON is to blame."""
     from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
-
-    from bootstrap.smoke.diagnosis import Diagnosed
 
     try:
         return GoogleBaseHook(gcp_conn_id=conn_id).get_credentials()

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from bootstrap.checks import _google, bigquery, gcs
+from bootstrap.checks._reach import reach
 from bootstrap.checks.base import CheckParams, Run
 
 _COLUMNS = ("name", "code")
@@ -48,7 +49,6 @@ endpoint = bigquery.endpoint
 def prepare(conn_id: str, params: Params, run: Run) -> None:
     """Upload the CSV."""
     from bootstrap.airflow_api import BaseHook
-    from bootstrap.smoke.reach import reach
 
     if storage := gcs.endpoint(BaseHook.get_connection(conn_id)):
         reach(storage)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from bootstrap.checks import _google
+from bootstrap.checks._errors import Diagnosed
 from bootstrap.checks.base import Cause, CheckParams, Endpoint, Run
 
 KIND = "CloudSecretManagerBackend"
@@ -59,8 +60,6 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
 
 
 def _read(conn_id: str, params: Params) -> str:
-    from bootstrap.smoke.diagnosis import Diagnosed
-
     backend = _backend()
     if backend is None:
         message = f"Airflow's secrets backend is not {KIND}; configured is {_configured()}"

@@ -20,6 +20,7 @@ from typing import Any
 
 from pydantic import Field
 
+from bootstrap.checks._errors import chain, store_cause
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run
 
 _CONN_TYPE = "vault"
@@ -234,14 +235,10 @@ def _require_valid_token(client: Any) -> None:
 
 
 def _is_policy(error: BaseException) -> bool:
-    from bootstrap.smoke.diagnosis import chain
-
     return any(type(link).__name__ == "Forbidden" and str(link).startswith(_POLICY) for link in chain(error))
 
 
 def _store_failure(error: Exception, where: str) -> VaultFailed:
-    from bootstrap.smoke.diagnosis import store_cause
-
     if _is_policy(error):
         return _denied(where)
     found = store_cause(error, "Airflow's VaultBackend")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
+from bootstrap.checks._errors import Diagnosed, chain, summary
 from bootstrap.checks.base import Cause, CauseName, StepName
 
 _BY_STATUS: dict[int, CauseName] = {401: "auth", 403: "permission", 404: "not_found", 407: "auth", 408: "timeout"}
@@ -21,7 +22,6 @@ _BY_TEXT: tuple[tuple[str, CauseName], ...] = (  # for hooks that return only a 
     (r"certificate verify failed|\bSSL\b", "tls"),
     (r"timed? ?out", "timeout"),
 )
-_TOKEN = re.compile(r"(\b(?:access_token|id_token|sig|X-Amz-Signature)=|\bBearer )[^&\s\"')]+", re.IGNORECASE)
 HINTS: dict[CauseName, str] = {
     "secret_missing": "airflow-bootstrap register",
     "secret_malformed": "airflow-bootstrap register writes it anew; airflow-bootstrap plan shows what differs",
@@ -40,14 +40,6 @@ HINTS: dict[CauseName, str] = {
 }
 
 
-class Diagnosed(Exception):
-    """A failure whose cause is known where it happens."""
-
-    def __init__(self, cause: Cause) -> None:
-        super().__init__(cause.message)
-        self.cause = cause
-
-
 def diagnose(error: BaseException, module: Any) -> Cause:
     """The cause of a failed step. The check's own knowledge goes first, then what is common to all systems."""
     special: Callable[[BaseException], Cause | None] = getattr(module, "cause", lambda _: None)
@@ -60,22 +52,6 @@ def diagnose(error: BaseException, module: Any) -> Cause:
         if name := _by_text(str(link)):
             return Cause(name, summary(link))
     return Cause("check_error", summary(error))
-
-
-def chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it came from, outermost first."""
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        yield link
-        link = link.__cause__ or link.__context__
-
-
-def summary(error: BaseException) -> str:
-    """The first line of an error's text without tokens, or its type."""
-    lines = _TOKEN.sub(r"\1***", str(error)).strip().splitlines()
-    return lines[0].strip() if lines else type(error).__name__
 
 
 def step_of(cause: CauseName, current: StepName, proven: tuple[StepName, ...]) -> StepName:
@@ -103,32 +79,3 @@ def _common(error: BaseException) -> Cause | None:
 
 def _by_text(text: str) -> CauseName | None:
     return next((name for pattern, name in _BY_TEXT if re.search(pattern, text, re.IGNORECASE)), None)
-
-
-_DENIED = {
-    "Forbidden",
-    "Unauthorized",
-    "InvalidRequest",
-    "PermissionDenied",
-    "Unauthenticated",
-    "DefaultCredentialsError",
-}
-
-
-def store_cause(error: BaseException, label: str) -> Cause:
-    """Why Airflow's secrets backend failed: the store refused, or could not be asked. Names are hvac's and google's."""
-    for link in chain(error):
-        if type(link).__name__ in _DENIED or "Vault Authentication Error" in str(link):
-            return Cause("store_denied", f"{label}: the store refused Airflow's credential: {summary(link)}")
-        if isinstance(link, FileNotFoundError | PermissionError):
-            return Cause("store_denied", f"{label}: can't read Airflow's credential: {summary(link)}")
-    return Cause("store_unreachable", f"{label}: {_store_summary(error)}")
-
-
-def _store_summary(error: BaseException) -> str:
-    for link in chain(error):
-        if "sealed" in str(link).lower():
-            return "the store is sealed"
-        if isinstance(link, ConnectionRefusedError):
-            return "the store refuses connections"
-    return f"the store can't be asked: {summary(error)}"

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bootstrap.airflow_api import ask_secret_manager, secrets_backends
+from bootstrap.checks._errors import Diagnosed, store_cause, summary
 from bootstrap.checks.base import Cause
-from bootstrap.smoke import diagnosis
 
 _FIXED = {
     "EnvironmentVariablesBackend": "environment",
@@ -30,7 +30,7 @@ def resolve(conn_id: str, store_label: str) -> tuple[Any, str]:
             conn = _from_configured(backend, conn_id, store_label or name)
         if conn is not None:
             return conn, _FIXED.get(name) or store_label or name
-    raise diagnosis.Diagnosed(Cause("secret_missing", f"Airflow finds no connection {conn_id!r} in any of its sources"))
+    raise Diagnosed(Cause("secret_missing", f"Airflow finds no connection {conn_id!r} in any of its sources"))
 
 
 def _backends() -> list[Any]:
@@ -38,8 +38,8 @@ def _backends() -> list[Any]:
     try:
         return secrets_backends()
     except Exception as err:
-        message = f"Airflow can't set up its secrets backend: {diagnosis.summary(err)}"
-        raise diagnosis.Diagnosed(Cause("store_denied", message)) from err
+        message = f"Airflow can't set up its secrets backend: {summary(err)}"
+        raise Diagnosed(Cause("store_denied", message)) from err
 
 
 def _from_fixed(backend: Any, conn_id: str) -> Any:
@@ -49,7 +49,7 @@ def _from_fixed(backend: Any, conn_id: str) -> Any:
     except Exception as err:
         if "not" in str(err).lower() and "found" in str(err).lower():
             return None
-        raise diagnosis.Diagnosed(Cause("secret_malformed", f"{_FIXED[type(backend).__name__]}: {err}")) from err
+        raise Diagnosed(Cause("secret_malformed", f"{_FIXED[type(backend).__name__]}: {err}")) from err
 
 
 def _from_configured(backend: Any, conn_id: str, label: str) -> Any:
@@ -60,7 +60,7 @@ def _from_configured(backend: Any, conn_id: str, label: str) -> Any:
     except NotImplementedError:  # a backend that has whole connections, such as LocalFilesystemBackend
         return _malformed_unless(lambda: backend.get_connection(conn_id=conn_id), conn_id, label)
     except Exception as err:
-        raise diagnosis.Diagnosed(diagnosis.store_cause(err, label)) from err
+        raise Diagnosed(store_cause(err, label)) from err
     if value is None:
         return None
     return _malformed_unless(lambda: backend.deserialize_connection(conn_id=conn_id, value=value), conn_id, label)
@@ -71,7 +71,7 @@ def _malformed_unless(read: Callable[[], Any], conn_id: str, label: str) -> Any:
         return read()
     except Exception as err:  # the message would quote the value
         message = f"{label}: the secret of {conn_id!r} is not a connection that Airflow can read ({type(err).__name__})"
-        raise diagnosis.Diagnosed(Cause("secret_malformed", message)) from err
+        raise Diagnosed(Cause("secret_malformed", message)) from err
 
 
 def _raise_if_refused(backend: Any, conn_id: str) -> None:

@@ -164,7 +164,7 @@ def packages_missing_for(manifest: Manifest, spec: CheckSpec) -> list[str]:
     """The providers that a check needs and that aren't installed."""
     installed = set(airflow_env.providers().values())
     module: Any = checks.KINDS.find(spec.name)
-    if module.PROVIDERS:
+    if spec.name != checks.FALLBACK:
         return [package for package in module.PROVIDERS if package not in installed]
     conn_type = manifest.connections[spec.connection].conn_type
     package = airflow_env.package_for(conn_type) if conn_type is not None else None

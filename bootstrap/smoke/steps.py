@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from bootstrap.checks._errors import Diagnosed
+from bootstrap.checks._reach import reach
 from bootstrap.checks.base import Cause, CauseName, Endpoint, Run, StepName
 from bootstrap.connection import remember_login, sensitive_texts
 from bootstrap.manifest import CheckSpec
 from bootstrap.secret import remember
 from bootstrap.smoke import diagnosis
-from bootstrap.smoke.reach import reach
 from bootstrap.smoke.receipt import Receipt
 from bootstrap.smoke.resolve import resolve
 
@@ -63,7 +64,7 @@ class Steps:
         conn = self._do("resolve", self._resolve)
         endpoint: Endpoint | None = self.module.endpoint(conn)
         if endpoint is None:
-            self._skip("reach", "the connection names no host")
+            self._skip("reach", "no host to try")
         else:
             self._do("reach", lambda: reach(endpoint))
         if hasattr(self.module, "authenticate"):
@@ -148,7 +149,7 @@ class Steps:
     def _try(self, step: StepName, work: Callable[[], Any]) -> Any:
         try:
             return work()
-        except diagnosis.Diagnosed as err:
+        except Diagnosed as err:
             self._record(err.cause, step)
         except Exception as err:
             self._record(diagnosis.diagnose(err, self.module), step)

@@ -13,6 +13,7 @@ from bootstrap.secret import redact
 from bootstrap.smoke.diagnosis import HINTS
 from bootstrap.smoke.runner import START_TIMEOUT, Outcome
 
+_NO_BACKEND = "in initialize_secrets_backends"  # the function of Airflow's, in a traceback
 Status = Literal["passed", "failed", "skipped"]
 _ORDER: tuple[StepName, ...] = get_args(StepName)
 
@@ -54,17 +55,33 @@ def judge(spec: CheckSpec, outcome: Outcome, timeout: float) -> CheckResult:
     if failure is not None:
         hint = failure.get("hint", "")
         return failed(spec, failure["cause"], failure.get("message", ""), steps, hint=hint, **_told(outcome))
-    if outcome.exit_code is None and not outcome.receipt:
-        return failed(spec, "timeout", f"Airflow did not begin the task within {START_TIMEOUT:g} s")
+    if not outcome.receipt:
+        return _never_begun(spec, outcome)
     name = _unfinished(outcome) or "resolve"
     steps = tuple(step for step in steps if step.name != name)
     steps += (Step(name, "failed", max(0.0, outcome.seconds - sum(step.seconds for step in steps))),)
-    if outcome.exit_code is None and name == "resolve":  # it asks nobody but Airflow's secrets backend
-        message = f"Airflow's secrets backend gave no answer within {timeout:g} s"
-        return failed(spec, "store_unreachable", message, steps, **_told(outcome))
+    cause, message = _why_ended(outcome, name, timeout, succeeded=succeeded)
+    return failed(spec, cause, message, steps, **_told(outcome))
+
+
+def _never_begun(spec: CheckSpec, outcome: Outcome) -> CheckResult:
+    """Airflow did not come to the task."""
+    steps = (Step("resolve", "failed", 0.0),)
     if outcome.exit_code is None:
-        return failed(spec, "timeout", f"no end of `{name}` within {timeout:g} s", steps, **_told(outcome))
-    return failed(spec, "check_error", _last_words(outcome, succeeded=succeeded), steps, **_told(outcome))
+        return failed(spec, "timeout", f"Airflow did not begin the task within {START_TIMEOUT:g} s", steps)
+    if _NO_BACKEND in outcome.output:
+        message = f"Airflow can't set up its secrets backend, nor start without it: {_last_line(outcome)}"
+        return failed(spec, "store_denied", message, steps)
+    return failed(spec, "check_error", _last_words(outcome, succeeded=False), steps)
+
+
+def _why_ended(outcome: Outcome, step: StepName, timeout: float, *, succeeded: bool) -> tuple[CauseName, str]:
+    """Why the task ended in the middle of this step."""
+    if outcome.exit_code is not None:
+        return "check_error", _last_words(outcome, succeeded=succeeded)
+    if step == "resolve":  # it asks nobody but Airflow's secrets backend
+        return "store_unreachable", f"Airflow's secrets backend gave no answer within {timeout:g} s"
+    return "timeout", f"no end of `{step}` within {timeout:g} s"
 
 
 def with_cleaning(result: CheckResult, cleaning: Outcome) -> CheckResult:
@@ -137,9 +154,12 @@ def _unfinished(outcome: Outcome) -> StepName | None:
 def _last_words(outcome: Outcome, *, succeeded: bool) -> str:
     if succeeded:
         return f"the task succeeded, but its process ended with exit code {outcome.exit_code}"
+    return f"Airflow did not run the task (exit code {outcome.exit_code}); its last line: {_last_line(outcome)}"
+
+
+def _last_line(outcome: Outcome) -> str:
     lines = [line.strip() for line in redact(outcome.output).splitlines() if line.strip()]
-    said = lines[-1][-300:] if lines else "nothing"
-    return f"Airflow did not run the task (exit code {outcome.exit_code}); its last line: {said}"
+    return lines[-1][-300:] if lines else "nothing"
 
 
 def _hint(spec: CheckSpec, cause: CauseName) -> str:

@@ -8,8 +8,9 @@ import pytest
 import requests
 
 from bootstrap.checks import hook, http, postgres
+from bootstrap.checks._errors import Diagnosed, store_cause
 from bootstrap.checks.base import Cause, CauseName
-from bootstrap.smoke.diagnosis import HINTS, Diagnosed, diagnose, store_cause
+from bootstrap.smoke.diagnosis import HINTS, diagnose
 
 
 def with_status(status: int) -> Exception:

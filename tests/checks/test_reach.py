@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
+from bootstrap.checks import _reach as module
+from bootstrap.checks._errors import Diagnosed
+from bootstrap.checks._reach import reach
 from bootstrap.checks.base import Endpoint
-from bootstrap.smoke import reach as module
-from bootstrap.smoke.diagnosis import Diagnosed
-from bootstrap.smoke.reach import reach
 from tests.systems.process import free_port
 
 

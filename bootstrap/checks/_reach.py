@@ -9,8 +9,8 @@ import ssl
 import urllib.request
 from pathlib import Path
 
+from bootstrap.checks._errors import Diagnosed
 from bootstrap.checks.base import Cause, Endpoint
-from bootstrap.smoke.diagnosis import Diagnosed
 
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "SSL_CERT_FILE")
 _NO_TLS = (

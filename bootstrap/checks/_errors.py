@@ -1,0 +1,63 @@
+"""From an error to its cause: what checks and the steps around them have in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bootstrap.checks.base import Cause
+
+_TOKEN = re.compile(r"(\b(?:access_token|id_token|sig|X-Amz-Signature)=|\bBearer )[^&\s\"')]+", re.IGNORECASE)
+
+
+class Diagnosed(Exception):
+    """A failure whose cause is known where it happens."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause.message)
+        self.cause = cause
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it came from, outermost first."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def summary(error: BaseException) -> str:
+    """The first line of an error's text without tokens, or its type."""
+    lines = _TOKEN.sub(r"\1***", str(error)).strip().splitlines()
+    return lines[0].strip() if lines else type(error).__name__
+
+
+_DENIED = {
+    "Forbidden",
+    "Unauthorized",
+    "InvalidRequest",
+    "PermissionDenied",
+    "Unauthenticated",
+    "DefaultCredentialsError",
+}
+
+
+def store_cause(error: BaseException, label: str) -> Cause:
+    """Why Airflow's secrets backend failed: the store refused, or could not be asked. Names are hvac's and google's."""
+    for link in chain(error):
+        if type(link).__name__ in _DENIED or "Vault Authentication Error" in str(link):
+            return Cause("store_denied", f"{label}: the store refused Airflow's credential: {summary(link)}")
+        if isinstance(link, FileNotFoundError | PermissionError):
+            return Cause("store_denied", f"{label}: can't read Airflow's credential: {summary(link)}")
+    return Cause("store_unreachable", f"{label}: {_store_summary(error)}")
+
+
+def _store_summary(error: BaseException) -> str:
+    for link in chain(error):
+        if "sealed" in str(link).lower():
+            return "the store is sealed"
+        if isinstance(link, ConnectionRefusedError):
+            return "the store refuses connections"
+    return f"the store can't be asked: {summary(error)}"
