@@ -13,7 +13,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 
 @pytest.fixture(
-    params=[pytest.param(False, id="forked"), pytest.param(True, id="isolated", marks=pytest.mark.isolated)]
+    params=[
+        pytest.param(False, id="forked"),
+        pytest.param(True, id="isolated", marks=[pytest.mark.isolated, pytest.mark.timeout(1200)]),
+    ]
 )
 def isolated(request: pytest.FixtureRequest) -> bool:
     """Both ways to run checks: they must agree."""
