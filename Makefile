@@ -16,7 +16,7 @@ INSTALLED_OLD := .venv-2.11/.installed
 INSTALLED_BIGQUERY := .venv-bigquery/.installed
 PACKAGES := busybox-static docker.io iptables mariadb-server openjdk-17-jre-headless openssh-server redis-server runc
 
-.PHONY: help up down test compat lint types format check schema bench bench-smoke lock system-deps clean
+.PHONY: help up down test agree compat lint types format check schema bench bench-smoke lock system-deps clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ down:  ## stop what `make up` started; data stays
 
 test: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY)  ## run all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+agree: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY)  ## the whole failure matrix, each check in an Airflow of its own (half an hour)
+	@WHOLE_MATRIX=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m isolated tests/checks $(ARGS)
 
 compat: $(INSTALLED_DEV) $(INSTALLED_OLD)  ## run the small suite on the newest Airflow and on the oldest supported
 	@for python in $(BIN)/python $(wildcard .venv-2.11/bin/python); do $$python -m pytest tests/compat $(ARGS) || exit; done

@@ -41,8 +41,15 @@ def generated() -> str:
 
 def _section(name: str) -> str:
     module: Any = checks.KINDS.find(name)
+    example = f"```yaml\nchecks: [{_example(name, module.Params)}]\n```\n\n"
     facts = "".join(f"- **{title}**: {text}\n" for title, text in _facts(module) if text)
-    return f"## {name}\n\n{_paragraphs(module)}\n\n{facts}{_parameters(module.Params)}"
+    return f"## {name}\n\n{_paragraphs(module)}\n\n{example}{facts}{_parameters(module.Params)}"
+
+
+def _example(name: str, params: type[CheckParams]) -> str:
+    """The check as the manifest has it, with what must be said."""
+    required = params.model_json_schema().get("required", [])
+    return f"{{{name}: {{{', '.join(f'{field}: …' for field in required)}}}}}" if required else name
 
 
 def _facts(module: Any) -> Iterator[tuple[str, str]]:

@@ -52,7 +52,7 @@ class Params(CheckParams):
 CONN_TYPES = ()  # an image must be named
 PROVIDERS = ("apache-airflow-providers-docker",)
 PERMISSIONS = ("read and write on the daemon's socket (the group `docker`)", "pull on the image's repository")
-CREATES = "a container, and the image if it isn't there, which stays"
+CREATES = "a container (an image that had to be pulled stays)"
 STEPS = ("access", "write")
 
 

@@ -107,6 +107,7 @@ def test_docker(
                 **unreachable_daemons(good, silent, closed),
                 **secrets(good, {"docker": {"image": LOCAL}}),
             },
+            keep=("pulls",),
             isolated=isolated,
             env={"DOCKER_HOST": docker.url},
             timeout=40,

@@ -204,6 +204,7 @@ def test_http(bench: Bench, place: Place, isolated: bool) -> None:  # noqa: FBT0
                 ),
                 **others,
             },
+            keep=("endless",),
             isolated=isolated,
             env={"REQUESTS_CA_BUNDLE": str(place.made.bundle)},
         )

@@ -61,6 +61,7 @@ def test_lambda(bench: Bench, aws: Aws, isolated: bool, tmp_path: Path) -> None:
                 "unknown_key": Cell({**good, "login": "AKIANOBODY"}, CHECK, "authenticate", "auth", hint="store put"),
                 **others,
             },
+            keep=("describes",),
             isolated=isolated,
         )
     assert passed_steps(results["describes"]) == ["resolve", "reach", "authenticate", "access"]

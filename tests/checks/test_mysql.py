@@ -79,6 +79,7 @@ def test_mysql(bench: Bench, place: Place, isolated: bool) -> None:  # noqa: FBT
                 ),
                 **others,
             },
+            keep=("writes",),
             isolated=isolated,
         )
     assert passed_steps(results["writes"])[-1] == "write"

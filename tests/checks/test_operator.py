@@ -171,6 +171,7 @@ def test_operator(
             **failing(good),
             **secrets(good, run("Reads")),
         },
+        keep=("runs",),
         isolated=isolated,
     )
     assert passed_steps(results["runs"]) == ["resolve", "access"]

@@ -90,6 +90,7 @@ def test_python(bench: Bench, good: dict[str, Any], isolated: bool) -> None:  # 
             "no_argument": fails(reads(arguments={"tabel": "x"}), "(connection, table='orders')", "arguments"),
             **secrets(good, reads()),
         },
+        keep=("passes",),
         isolated=isolated,
     )
     assert passed_steps(results["passes"]) == ["resolve", "access"]

@@ -71,6 +71,7 @@ def test_redis(bench: Bench, place: Place, isolated: bool) -> None:  # noqa: FBT
                 "no_tls": Cell(tls, "redis", "authenticate", "unreachable", hint='"ssl": true'),
                 **others,
             },
+            keep=("wrong_password",),
             isolated=isolated,
         )
     slow = {step.name: step.seconds for step in results["wrong_password"].steps if step.seconds > 2}

@@ -95,6 +95,7 @@ def test_s3(bench: Bench, aws: Aws, isolated: bool, tmp_path: Path) -> None:  # 
                 ),
                 **others,
             },
+            keep=("writes", "no_sts", "denied_deleting"),
             isolated=isolated,
             timeout=25 if isolated else 15,
         )

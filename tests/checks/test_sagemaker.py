@@ -76,6 +76,7 @@ def test_sagemaker(bench: Bench, aws: Aws, isolated: bool, tmp_path: Path) -> No
                 "unknown_key": Cell({**good, "login": "AKIANOBODY"}, CHECK, "authenticate", "auth", hint="store put"),
                 **others,
             },
+            keep=("endpoint",),
             isolated=isolated,
         )
     assert passed_steps(results["endpoint"]) == ["resolve", "reach", "authenticate", "access"]

@@ -108,6 +108,7 @@ def test_sftp(bench: Bench, place: Place, isolated: bool) -> None:  # noqa: FBT0
                 ),
                 **others,
             },
+            keep=("wrong_password",),
             isolated=isolated,
         )
     assert results["wrong_password"].seconds < 3, "the hook waits for 3 s and more before it tries again"

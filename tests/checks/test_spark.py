@@ -77,6 +77,7 @@ def test_spark(bench: Bench, master: str, isolated: bool) -> None:  # noqa: FBT0
                 ),
                 **others,
             },
+            keep=("master", "cluster_mode"),
             isolated=isolated,
             timeout=TIMEOUT,
         )

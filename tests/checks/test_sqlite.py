@@ -53,6 +53,7 @@ def test_sqlite(bench: Bench, tmp_path: Path, isolated: bool) -> None:  # noqa: 
             "password_in_the_path": Cell({**good, "password": bench.canary.value}, check, "access", "not_found"),
             **secrets(good, check),
         },
+        keep=("writes", "empty"),
         isolated=isolated,
     )
     assert "write" in passed_steps(results["writes"])

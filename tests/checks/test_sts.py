@@ -50,6 +50,7 @@ def test_sts(bench: Bench, aws: Aws, isolated: bool, tmp_path: Path) -> None:  #
                 "no_key": Cell({**good, "login": None, "password": None}, "sts", "authenticate", "auth", hint="login"),
                 **others,
             },
+            keep=("tells",),
             isolated=isolated,
             env={"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null"},
         )

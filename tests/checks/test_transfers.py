@@ -170,7 +170,14 @@ def test_gcs_to_s3(bench: Bench, systems: Systems, isolated: bool) -> None:  # n
                 f"http://127.0.0.1:{closed[1]}", "AKIA", canary, config_kwargs={"retries": {"total_max_attempts": 1}}
             ),
         }
-        results = bench.hold(cells, others=others, env=systems.env, isolated=isolated, timeout=60)
+        results = bench.hold(
+            cells,
+            others=others,
+            env=systems.env,
+            keep=("moves", "moves_little", "moves_much"),
+            isolated=isolated,
+            timeout=60,
+        )
     assert passed_steps(results["moves"]) == ["resolve", "reach", "authenticate", "access", "write", "clean"]
     assert results["moves"].steps[4].detail == f"{SMALL} bytes arrived, with the right checksum"
     assert "s3: account" in results["moves"].steps[2].detail
@@ -235,7 +242,9 @@ def test_s3_to_gcs(bench: Bench, systems: Systems, isolated: bool) -> None:  # n
         "google_gone": unknown,
         "google_denied": systems.google("google_denied", "storage.objects.create"),
     }
-    results = bench.hold(cells, others=others, env=systems.env, isolated=isolated, timeout=60)
+    results = bench.hold(
+        cells, others=others, env=systems.env, keep=("moves", "moves_much"), isolated=isolated, timeout=60
+    )
     assert passed_steps(results["moves"]) == ["resolve", "reach", "authenticate", "access", "write", "clean"]
     assert results["moves"].steps[4].detail == f"{SMALL} bytes arrived, with the right checksum"
     for name, size in {"moves": SMALL, "moves_much": LARGE}.items():
@@ -275,7 +284,7 @@ def test_local_to_gcs(bench: Bench, systems: Systems, isolated: bool) -> None:  
         "no_bucket": Cell(good, check(bucket="nope"), "access", "not_found"),
         **secrets(good, check()),
     }
-    results = bench.hold(cells, env=systems.env, isolated=isolated, timeout=60)
+    results = bench.hold(cells, env=systems.env, keep=("moves", "moves_much"), isolated=isolated, timeout=60)
     assert passed_steps(results["moves"]) == ["resolve", "reach", "authenticate", "access", "write", "clean"]
     for name, size in {"moves": SMALL, "moves_much": LARGE}.items():
         moved(results[name], size)
@@ -316,7 +325,14 @@ def test_sql_to_gcs(bench: Bench, systems: Systems, isolated: bool) -> None:  # 
             "google": systems.google("google"),
             "google_denied": systems.google("google_denied", "storage.objects.create"),
         }
-        results = bench.hold(cells, others=others, env=systems.env, isolated=isolated, timeout=60)
+        results = bench.hold(
+            cells,
+            others=others,
+            env=systems.env,
+            keep=("moves", "moves_much", "holds_all"),
+            isolated=isolated,
+            timeout=60,
+        )
     assert passed_steps(results["moves"]) == ["resolve", "reach", "authenticate", "access", "write", "clean"]
     assert "rows; " in results["moves"].steps[4].detail
     for name, size in {"moves": SMALL, "moves_much": LARGE, "holds_all": LARGE}.items():

@@ -194,6 +194,7 @@ def test_vault_hook(
                 ),
                 **others,
             },
+            keep=("approle", "token_login_only", "reads"),
             isolated=isolated,
         )
     assert passed_steps(results["approle"]) == ["resolve", "reach", "authenticate", "access"]
@@ -247,6 +248,7 @@ def test_airflows_backend(
             "no_value": fails(asks(variables=["no_value"]), "not_found", "field `value`"),
             "unreadable": fails(asks(connections=["stray"]), "secret_malformed", "'stray'"),
         },
+        keep=("approle", "token_login_only", "reads"),
         isolated=isolated,
         env=backend(vault.bao.url, token_file),
     )
