@@ -21,7 +21,7 @@ from bootstrap.model import Model
 ROUTE = "through the worker"
 SMALL = 64 * 1024  # bytes moved first: what the first transfer of a process loads is not counted to the one measured
 BUFFER = 100 * 1024 * 1024  # what google-cloud-storage reads at a time of a file that it uploads, where it isn't told
-_NOISE = 8 * 1024 * 1024  # bytes that a process may grow by for no reason
+_ENOUGH = 16_000_000  # bytes: a transfer of fewer tells nothing of growth, which its batches and buffers hide
 _MAXIMUM = 1_000_000_000
 _UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _SIZE = r"^(\d+) ?([kKMG]?B|[KMG]iB)$"
@@ -191,9 +191,9 @@ def measured(run: Run, size: int, transfers: Sequence[Callable[[], Any]], *, buf
     with _usage.metered() as usage:
         result = full()
     run.tell(measured={"route": ROUTE, "bytes": size, **usage.figures(size)})
-    if usage.peak_memory is not None and least.peak_memory is not None:
+    if usage.peak_memory is not None and least.peak_memory is not None and size >= _ENOUGH:
         grown = usage.peak_memory - least.peak_memory
-        if grown - min(buffer, size) > max(_NOISE, (size - SMALL) / 2):
+        if grown - min(buffer, size) > (size - SMALL) / 2:
             run.tell(warning=f"the worker's memory grows with the size: {grown / size:.1f} bytes per byte moved")
     return result
 
