@@ -29,7 +29,7 @@ down:  ## stop what `make up` started; data stays
 	@if [ -x $(BIN)/airflow-bootstrap ]; then $(BIN)/python -m examples.quickstart.systems down; fi
 
 test: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY)  ## run all tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 agree: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY)  ## the whole failure matrix, each check in an Airflow of its own (half an hour)
 	@WHOLE_MATRIX=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m isolated tests/checks $(ARGS)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bootstrap.smoke.verdict import CheckResult
 
 Connection = Mapping[str, Any]
+ISOLATED_TIMEOUT = 40.0  # seconds at least
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,9 @@ class Bench:
         prepare_home(environment)
         chosen = select(manifest, selectors or list(cells))
         with patch.dict(os.environ, {f"AIRFLOW_CONN_{name.upper()}": _text(it) for name, it in every.items() if it}):
-            settings = Settings(jobs=3, timeout=timeout, isolated=isolated)
+            settings = Settings(3, timeout)
+            if isolated:  # each with a start of Airflow's to share the cores with
+                settings = Settings(2, max(timeout, ISOLATED_TIMEOUT), isolated=True)
             self.report = smoke(manifest, environment, chosen, settings, drift=Drift(), on_result=lambda *_: None)
         return {result.connection: result for result in self.report.checks}
 

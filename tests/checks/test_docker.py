@@ -123,7 +123,7 @@ def test_a_killed_task_leaves_no_container(bench: Bench, docker: Docker) -> None
     results = bench.hold(
         {"sleeps": Cell({"conn_type": "docker"}, sleeping, "write", "timeout")},
         env={"DOCKER_HOST": docker.url},
-        timeout=8,
+        timeout=15,
     )
     assert [step.name for step in results["sleeps"].steps if step.status == "passed"][-1] == "clean"
     assert docker.containers() == []

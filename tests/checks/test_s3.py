@@ -141,7 +141,7 @@ def test_a_killed_check_leaves_nothing(bench: Bench, aws: Aws) -> None:
     server = http_server(Slow(aws.server.url).answer)
     with serving(server):
         slow = aws.connection("slow", endpoint_url=f"http://127.0.0.1:{server.port}")
-        results = bench.run({"slow": Cell(slow, CHECK)}, timeout=5)
+        results = bench.run({"slow": Cell(slow, CHECK)}, timeout=15)
     assert results["slow"].cause == "timeout", results
     assert passed_steps(results["slow"])[-1] == "clean"
     assert aws.keys() == []

@@ -365,7 +365,7 @@ def test_a_killed_transfer_leaves_nothing(bench: Bench, systems: Systems) -> Non
     with serving(server):
         stalling = systems.aws.connection("stalling", endpoint_url=f"http://127.0.0.1:{server.port}")
         results = bench.run(
-            {"killed": Cell(systems.google("killed"), check)}, others={"s3": stalling}, env=systems.env, timeout=8
+            {"killed": Cell(systems.google("killed"), check)}, others={"s3": stalling}, env=systems.env, timeout=15
         )
     assert results["killed"].cause == "timeout", results
     assert passed_steps(results["killed"])[-1] == "clean", results
