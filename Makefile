@@ -31,7 +31,7 @@ down:  ## stop what `make up` started; data stays
 test: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY)  ## run all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-agree: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY)  ## the whole failure matrix, each check in an Airflow of its own (half an hour)
+agree: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY)  ## the whole failure matrix, each check in an Airflow of its own (an hour)
 	@WHOLE_MATRIX=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m isolated tests/checks $(ARGS)
 
 compat: $(INSTALLED_DEV) $(INSTALLED_OLD)  ## run the small suite on the newest Airflow and on the oldest supported

@@ -81,7 +81,7 @@ class Bench:
     def hold(self, cells: Mapping[str, Cell], *, keep: Sequence[str] = (), **how: Any) -> dict[str, CheckResult]:
         """Run the cells and assert that each comes out as it says, with a next step, and shows no secret.
 
-        Isolated, of cells that end at one step one is run, and those to `keep`, unless WHOLE_MATRIX is set (`make agree`: half an hour).
+        Isolated, of cells that end at one step one is run, and those to `keep`, unless WHOLE_MATRIX is set (`make agree`).
         """
         chosen = _one_of_a_kind(cells, keep) if how.get("isolated") and not os.environ.get("WHOLE_MATRIX") else cells
         results = self.run(cells, selectors=list(chosen), **how)
