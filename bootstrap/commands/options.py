@@ -21,6 +21,9 @@ _RUN = (
         "--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds for each check."
     ),
     click.option(
+        "--deadline", type=click.FloatRange(min=1), help="Seconds for the run; what it made is still removed."
+    ),
+    click.option(
         "--isolated", is_flag=True, help="A plain `airflow tasks test` process for each check: slower, same result."
     ),
     *(
@@ -38,6 +41,7 @@ class RunOptions:
 
     jobs: int | None
     timeout: float
+    deadline: float | None
     isolated: bool
     reports: dict[str, str]
 
@@ -46,7 +50,7 @@ class RunOptions:
         """For `run.smoke`."""
         from bootstrap.smoke.run import Settings
 
-        return Settings(jobs=self.jobs or os.cpu_count() or 1, timeout=self.timeout, isolated=self.isolated)
+        return Settings(self.jobs or os.cpu_count() or 1, self.timeout, self.isolated, self.deadline)
 
     def files(self, manifest: os.PathLike[str]) -> Files:
         """The report files, looked at before the run. Raises UsageError."""
@@ -63,10 +67,11 @@ def run_options(function: Callable[..., int]) -> Callable[..., int]:
     """The options of a run; the command gets them as one `options`."""
 
     @functools.wraps(function)
-    def collected(*arguments: Any, jobs: int | None, timeout: float, isolated: bool, **others: Any) -> int:
-        files = {name: others.pop(f"{name}_file") for name in _REPORTS}
+    def collected(*arguments: Any, **given: Any) -> int:
+        files = {name: given.pop(f"{name}_file") for name in _REPORTS}
         reports = {name: file for name, file in files.items() if file is not None}
-        return function(*arguments, options=RunOptions(jobs, timeout, isolated, reports), **others)
+        limits = {name: given.pop(name) for name in ("jobs", "timeout", "deadline", "isolated")}
+        return function(*arguments, options=RunOptions(**limits, reports=reports), **given)
 
     for option in reversed(_RUN):
         collected = option(collected)

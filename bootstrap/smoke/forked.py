@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 from bootstrap.airflow_env import CHILD, Environment
 from bootstrap.files import write_atomic
 from bootstrap.smoke import runner
-from bootstrap.smoke.runner import Outcome, command, tail
+from bootstrap.smoke.runner import Limits, Outcome, command, tail
 from bootstrap.smoke.scratch import Job
 
 GRACE = 5.0  # seconds for the process to end by itself
@@ -24,16 +25,15 @@ GRACE = 5.0  # seconds for the process to end by itself
 
 @dataclass
 class ForkingRunner:
-    """Checks as forks of one Airflow; `timeout` in seconds is for each check, its start-up not included.
+    """Checks as forks of one Airflow.
 
     `folder` is the run's own; `variables` is the environment of the process that forks.
     """
 
     environment: Environment
+    limits: Limits
     folder: Path
     variables: Mapping[str, str]
-    parallel: int
-    timeout: float
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Every job's outcome, as they come. Leaving the iterator early kills what still runs."""
@@ -42,10 +42,10 @@ class ForkingRunner:
             for line in process.stdout or ():
                 event = json.loads(line)
                 job = waiting.pop(event["check_id"])
-                yield _outcome(job, event["exit_code"], event["seconds"], tail(job.folder / "output"))
+                yield self.limits.outcome(job, event["exit_code"], event["seconds"], tail(job.folder / "output"))
             code = process.wait()
         for job in waiting.values():  # Airflow itself did not start, or was killed
-            yield _outcome(job, code or 1, 0.0, tail(self._log))
+            yield self.limits.outcome(job, None if self.limits.over else code or 1, 0.0, tail(self._log))
 
     @property
     def _log(self) -> Path:
@@ -55,8 +55,10 @@ class ForkingRunner:
     def _zygote(self, jobs: Sequence[Job]) -> Iterator[subprocess.Popen[bytes]]:
         """The process that forks; it and its children are gone when this ends, and when they hang."""
         process = self._start(jobs)
-        limit = runner.START_TIMEOUT + math.ceil(len(jobs) / self.parallel) * (self.timeout + GRACE)
-        watchdog = threading.Timer(limit, _end, (process,))
+        rounds = math.ceil(len(jobs) / self.limits.parallel)
+        limit = runner.START_TIMEOUT + rounds * (self.limits.timeout + GRACE)
+        left = self.limits.until + GRACE - time.monotonic()
+        watchdog = threading.Timer(min(limit, left), _end, (process,))
         watchdog.daemon = True
         watchdog.start()
         try:
@@ -85,8 +87,9 @@ class ForkingRunner:
 
     def _plan(self, jobs: Sequence[Job]) -> Path:
         plan = {
-            "parallel": self.parallel,
-            "timeout": self.timeout,
+            "parallel": self.limits.parallel,
+            "timeout": self.limits.timeout,
+            "until": self.limits.until,
             "log": str(self._log),
             "jobs": [
                 {
@@ -102,10 +105,6 @@ class ForkingRunner:
         file = self.folder / "plan.json"
         write_atomic(file, json.dumps(plan))
         return file
-
-
-def _outcome(job: Job, exit_code: int | None, seconds: float, output: str) -> Outcome:
-    return Outcome(job.check_id, exit_code, tuple(job.receipt.read()), output, seconds)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

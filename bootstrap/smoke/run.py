@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import math
 import shlex
 import sys
 import time
@@ -21,7 +22,7 @@ from bootstrap.manifest import CheckSpec, Manifest
 from bootstrap.smoke.forked import ForkingRunner
 from bootstrap.smoke.receipt import unclean
 from bootstrap.smoke.report import Report
-from bootstrap.smoke.runner import IsolatedRunner, Outcome, Runner, command
+from bootstrap.smoke.runner import IsolatedRunner, Limits, Outcome, command
 from bootstrap.smoke.scratch import Job, for_dag, prepare, prepare_cleaning, scratch, variables_for
 from bootstrap.smoke.verdict import CheckResult, failed, judge, missing_provider, with_cleaning
 
@@ -31,11 +32,15 @@ TIMEOUT = 60.0  # seconds for one check, Airflow's start-up not included
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run: this many checks at a time, each with this many seconds; `isolated`: each in an Airflow of its own."""
+    """How to run: this many checks at a time, each with `timeout` seconds; `isolated`: each in an Airflow of its own.
+
+    `deadline`: seconds after which the run starts no further check and ends those that go on; None: no such limit.
+    """
 
     jobs: int
     timeout: float = TIMEOUT
     isolated: bool = False
+    deadline: float | None = None
 
 
 def select(manifest: Manifest, selectors: Sequence[str]) -> list[CheckSpec]:
@@ -98,7 +103,7 @@ def _results(
         return
     ready = environment.with_secrets(airflow_cfg.credentials(manifest))
     with scratch(environment) as place:
-        session = _Session(manifest, ready, place.folder, settings)
+        session = _Session(manifest, ready, place.folder, settings, _until(settings))
         session.clean(place.abandoned)
         try:
             yield from session.results(specs)
@@ -114,13 +119,14 @@ class _Session:
     environment: Environment
     folder: Path
     settings: Settings
+    until: float  # monotonic seconds: the run's deadline; cleaning up comes after it
     jobs: Sequence[Job] = ()
 
     def results(self, specs: Mapping[str, CheckSpec]) -> Iterator[CheckResult]:
         """Each check's result as it comes; those last whose task was killed before it removed what it had made."""
         self.jobs = prepare(self.manifest, self.environment, self.folder, list(specs))
         killed: dict[str, CheckResult] = {}
-        for outcome in self._run(self.jobs):
+        for outcome in self._run(self.jobs, self.until):
             result = judge(specs[outcome.check_id], outcome, self.settings.timeout)
             if unclean(outcome.receipt):
                 killed[outcome.check_id] = result
@@ -139,17 +145,18 @@ class _Session:
         runs = {check_id: run_id for check_id, run_id in unclean_runs.items() if check_id in known}
         jobs = prepare_cleaning(self.manifest, self.environment, self.folder, runs)
         self.jobs = [job for job in self.jobs if job.check_id not in runs]
-        return list(self._run(jobs)) if jobs else []
+        return list(self._run(jobs, math.inf)) if jobs else []
 
-    def _run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+    def _run(self, jobs: Sequence[Job], until: float) -> Iterator[Outcome]:
+        limits = Limits(self.settings.jobs, self.settings.timeout, until)
+        if self.settings.isolated:
+            return IsolatedRunner(self.environment, limits).run(jobs)
         variables = variables_for(self.manifest, self.folder, [job.check_id for job in jobs])
-        return _runner(self.environment, self.folder, variables, self.settings).run(jobs)
+        return ForkingRunner(self.environment, limits, self.folder, variables).run(jobs)
 
 
-def _runner(environment: Environment, folder: Path, variables: Mapping[str, str], settings: Settings) -> Runner:
-    if settings.isolated:
-        return IsolatedRunner(environment, settings.jobs, settings.timeout)
-    return ForkingRunner(environment, folder, variables, settings.jobs, settings.timeout)
+def _until(settings: Settings) -> float:
+    return math.inf if settings.deadline is None else time.monotonic() + settings.deadline
 
 
 def require_airflow(environment: Environment) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import subprocess
 import threading
 import time
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from bootstrap.airflow_env import CHILD, Environment
 from bootstrap.smoke import DAG_ID
@@ -27,7 +28,7 @@ class Outcome:
     """What is left of one check's process.
 
     `receipt` are the lines that the task wrote with this run's nonce; `output` the end of what the process printed;
-    `seconds` from its start to its end.
+    `seconds` from its start to its end. `run_over`: it was the run's deadline, not the check's own.
     """
 
     check_id: str
@@ -35,30 +36,43 @@ class Outcome:
     receipt: tuple[Mapping[str, Any], ...]
     output: str
     seconds: float
+    run_over: bool = False
 
 
-class Runner(Protocol):
-    """A way to run checks."""
+@dataclass(frozen=True)
+class Limits:
+    """What a runner keeps to: so many checks at a time, each at most `timeout` seconds (Airflow's start-up not included),
+    and none after `until` (monotonic seconds: the run's deadline).
+    """
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Every job's outcome, as they come."""
-        ...
+    parallel: int
+    timeout: float
+    until: float = math.inf
+
+    @property
+    def over(self) -> bool:
+        """Whether the run's deadline has passed."""
+        return time.monotonic() >= self.until
+
+    def outcome(self, job: Job, exit_code: int | None, seconds: float, output: str) -> Outcome:
+        """What is left of a job that has ended, or never began."""
+        receipt = tuple(job.receipt.read())
+        return Outcome(job.check_id, exit_code, receipt, output, seconds, run_over=exit_code is None and self.over)
 
 
 @dataclass
 class IsolatedRunner:
-    """A plain `airflow tasks test` process for each check; `timeout` in seconds, Airflow's start-up not included."""
+    """A plain `airflow tasks test` process for each check."""
 
     environment: Environment
-    parallel: int
-    timeout: float
+    limits: Limits
     _running: dict[int, str] = field(default_factory=dict)  # nonces by pid
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _cancelled: threading.Event = field(default_factory=threading.Event)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Every job's outcome, as they come. Leaving the iterator early kills what still runs."""
-        with ThreadPoolExecutor(max_workers=self.parallel) as pool:
+        with ThreadPoolExecutor(max_workers=self.limits.parallel) as pool:
             waiting = [pool.submit(self._run, job) for job in jobs]
             try:
                 for done in as_completed(waiting):
@@ -71,6 +85,8 @@ class IsolatedRunner:
 
     def _run(self, job: Job) -> Outcome:
         started = time.monotonic()
+        if self.limits.over:
+            return self.limits.outcome(job, None, 0.0, "")
         log = job.folder / "output"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -87,13 +103,7 @@ class IsolatedRunner:
             if self._cancelled.is_set():
                 end(process.pid, job.receipt.nonce)
             exit_code = self._wait(process, job)
-        return Outcome(
-            check_id=job.check_id,
-            exit_code=exit_code,
-            receipt=tuple(job.receipt.read()),
-            output=tail(log),
-            seconds=round(time.monotonic() - started, 3),
-        )
+        return self.limits.outcome(job, exit_code, round(time.monotonic() - started, 3), tail(log))
 
     def _wait(self, process: subprocess.Popen[bytes], job: Job) -> int | None:
         try:
@@ -113,8 +123,8 @@ class IsolatedRunner:
         deadline = time.monotonic() + START_TIMEOUT
         while process.poll() is None:
             if not began and job.receipt.file is not None and job.receipt.file.exists():
-                began, deadline = True, time.monotonic() + self.timeout
-            if time.monotonic() > deadline:
+                began, deadline = True, time.monotonic() + self.limits.timeout
+            if time.monotonic() > deadline or self.limits.over:
                 return None
             time.sleep(POLL)
         return process.returncode

@@ -14,6 +14,7 @@ from bootstrap.smoke.diagnosis import HINTS
 from bootstrap.smoke.runner import START_TIMEOUT, Outcome
 
 _NO_BACKEND = "in initialize_secrets_backends"  # the function of Airflow's, in a traceback
+_LONGER = "give the run a later --deadline, more --jobs, or fewer checks"
 Status = Literal["passed", "failed", "skipped"]
 _ORDER: tuple[StepName, ...] = get_args(StepName)
 
@@ -60,6 +61,9 @@ def judge(spec: CheckSpec, outcome: Outcome, timeout: float) -> CheckResult:
     name = _unfinished(outcome) or "resolve"
     steps = tuple(step for step in steps if step.name != name)
     steps += (Step(name, "failed", max(0.0, outcome.seconds - sum(step.seconds for step in steps))),)
+    if outcome.run_over:
+        message = f"the run's deadline came before the end of `{name}`"
+        return failed(spec, "timeout", message, steps, hint=_LONGER, **_told(outcome))
     cause, message = _why_ended(outcome, name, timeout, succeeded=succeeded)
     return failed(spec, cause, message, steps, **_told(outcome))
 
@@ -67,6 +71,8 @@ def judge(spec: CheckSpec, outcome: Outcome, timeout: float) -> CheckResult:
 def _never_begun(spec: CheckSpec, outcome: Outcome) -> CheckResult:
     """Airflow did not come to the task."""
     steps = (Step("resolve", "failed", 0.0),)
+    if outcome.run_over:
+        return failed(spec, "timeout", "the run's deadline came before the check had begun", hint=_LONGER)
     if outcome.exit_code is None:
         return failed(spec, "timeout", f"Airflow did not begin the task within {START_TIMEOUT:g} s", steps)
     if _NO_BACKEND in outcome.output:

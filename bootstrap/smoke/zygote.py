@@ -1,7 +1,7 @@
 """Starts Airflow once, then forks a child for each check.
 
-`python -m bootstrap.smoke.zygote PLAN` reads a plan (JSON: `parallel`, `timeout` in seconds, and `jobs` with `check_id`,
-`nonce`, `folder`, `variables` and `arguments` of the `airflow` command) and writes a line of JSON to stdout as each check ends:
+`python -m bootstrap.smoke.zygote PLAN` reads a plan (JSON: `parallel`, `timeout` in seconds, `until`, the run's deadline in
+monotonic seconds, and `jobs` with `check_id`, `nonce`, `folder`, `variables` and `arguments` of the `airflow` command) and writes a line of JSON to stdout as each check ends:
 `{"check_id": …, "exit_code": int or null (killed at the deadline), "seconds": …}`. Everything that Airflow prints goes
 to files: `output` in each job's folder, and the plan's own log.
 """
@@ -46,6 +46,7 @@ class Zygote:
         self.waiting = list(plan["jobs"])
         self.parallel = int(plan["parallel"])
         self.timeout = float(plan["timeout"])
+        self.until = float(plan["until"])
         self.events = events
         self.running: dict[int, Child] = {}
 
@@ -54,7 +55,7 @@ class Zygote:
         try:
             while self.waiting or self.running:
                 while self.waiting and len(self.running) < self.parallel:
-                    self._fork(self.waiting.pop(0))
+                    self._begin(self.waiting.pop(0))
                 if not self._reap():
                     self._enforce_deadlines()
                     self._pause()
@@ -62,13 +63,16 @@ class Zygote:
             for pid, child in self.running.items():
                 end(pid, child.nonce)
 
-    def _fork(self, job: dict[str, Any]) -> None:
+    def _begin(self, job: dict[str, Any]) -> None:
         now = time.monotonic()
+        if now >= self.until:
+            self._report(job["check_id"], None, 0.0)
+            return
         pid = os.fork()
         if pid == 0:
             os.close(self.events)
             _child(job)
-        self.running[pid] = Child(job["check_id"], job["nonce"], now, now + self.timeout)
+        self.running[pid] = Child(job["check_id"], job["nonce"], now, min(now + self.timeout, self.until))
 
     def _reap(self) -> bool:
         pid, status = os.waitpid(-1, os.WNOHANG) if self.running else (0, 0)
@@ -77,10 +81,12 @@ class Zygote:
             return False
         end(pid, child.nonce)  # what the check itself started and left behind
         code = None if child.killed else os.waitstatus_to_exitcode(status)
-        seconds = round(time.monotonic() - child.began, 3)
-        line = json.dumps({"check_id": child.check_id, "exit_code": code, "seconds": seconds})
-        os.write(self.events, line.encode() + b"\n")
+        self._report(child.check_id, code, round(time.monotonic() - child.began, 3))
         return True
+
+    def _report(self, check_id: str, code: int | None, seconds: float) -> None:
+        line = json.dumps({"check_id": check_id, "exit_code": code, "seconds": seconds})
+        os.write(self.events, line.encode() + b"\n")
 
     def _enforce_deadlines(self) -> None:
         now = time.monotonic()

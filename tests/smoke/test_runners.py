@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -99,11 +100,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, Environ
     return manifest, environment
 
 
-def run(
-    project: tuple[Manifest, Environment], selectors: list[str], *, isolated: bool, timeout: float = 60
-) -> dict[str, CheckResult]:
+def run(project: tuple[Manifest, Environment], selectors: list[str], **how: Any) -> dict[str, CheckResult]:
     manifest, environment = project
-    settings = Settings(jobs=2, timeout=timeout, isolated=isolated)
+    settings = Settings(**{"jobs": 2, **how})
     chosen = select(manifest, selectors)
     report = smoke(manifest, environment, chosen, settings, drift=Drift(), on_result=lambda *_: None)
     return {check.connection: check for check in report.checks}
@@ -162,3 +161,22 @@ def test_a_start_that_hangs_is_ended(project: tuple[Manifest, Environment], monk
     monkeypatch.setattr(runner, "START_TIMEOUT", -10.0)  # two minutes of waiting would prove nothing more
     found = run(project, ["fine"], isolated=False, timeout=6)
     assert found["fine"].status == "failed"
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+@pytest.mark.usefixtures("with_connections")
+def test_at_the_deadline_of_the_run_every_check_says_so(project: tuple[Manifest, Environment], isolated: bool) -> None:  # noqa: FBT001
+    began = time.monotonic()
+    found = run(project, ["fine", "silent", "plain"], isolated=isolated, jobs=1, deadline=20 if isolated else 12)
+    assert time.monotonic() - began < 45
+    assert list(found) == ["fine", "silent", "plain"]
+    assert {name for name, check in found.items() if check.cause == "timeout"} >= {"silent", "plain"}
+    assert "run's deadline came before the check had begun" in found["plain"].message
+    assert "--deadline" in found["plain"].hint
+
+
+@pytest.mark.usefixtures("with_connections")
+def test_a_deadline_ends_a_check_that_has_begun(project: tuple[Manifest, Environment]) -> None:
+    found = run(project, ["silent"], deadline=15)
+    assert outcome(found["silent"]) == ("access", "timeout")
+    assert found["silent"].message == "the run's deadline came before the end of `access`"
