@@ -78,7 +78,7 @@ def airflow_backend(manifest: Manifest) -> AirflowBackend:
         )
     spec = manifest.stores[manifest.backend.store]
     module = stores.KINDS.find(spec.kind)
-    paths = BackendPaths(manifest.backend.connections, manifest.backend.variables, manifest.backend.config)
+    paths = BackendPaths(*manifest.backend.paths)
     context = Context(manifest.backend.store, manifest.folder)
     answer: AirflowBackend = module.airflow_backend(spec.options, paths, context)  # type: ignore[union-attr]  # _Builder found it
     return answer

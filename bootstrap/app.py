@@ -27,6 +27,7 @@ class App:
     profile: str | None
     allow_plaintext: bool
     console: Console
+    concurrency: int
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -47,7 +48,7 @@ class App:
         """The manifest's stores, read at most once."""
         from bootstrap.desired import Secrets
 
-        return Secrets(self.manifest)
+        return Secrets(self.manifest, self.concurrency)
 
     def alone(self) -> AbstractContextManager[None]:
         """Keeps a second run that writes out. Raises Busy."""

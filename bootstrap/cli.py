@@ -62,6 +62,9 @@ class LazyGroup(click.Group):
 @click.option("-f", "--file", type=click.Path(path_type=Path), default=Path("bootstrap.yaml"), help="The manifest.")
 @click.option("--profile", help="Merge this profile of the manifest over the rest.")
 @click.option("--allow-plaintext", is_flag=True, help="Accept secrets in the manifest itself: for throw-away ones.")
+@click.option(
+    "--concurrency", type=click.IntRange(min=1), default=32, help="Requests to a store at a time.", show_default=True
+)
 @click.option("--quiet", is_flag=True, help="Only results, warnings and errors.")
 @click.option("--verbose", is_flag=True, help="Also what happens underneath.")
 @click.option("--no-color", is_flag=True, help="No colour; so does NO_COLOR in the environment.")
@@ -74,6 +77,7 @@ def cli(  # noqa: PLR0913  one parameter for each global option
     file: Path,
     profile: str | None,
     allow_plaintext: bool,
+    concurrency: int,
     quiet: bool,
     verbose: bool,
     no_color: bool,
@@ -81,7 +85,7 @@ def cli(  # noqa: PLR0913  one parameter for each global option
 ) -> None:
     """From nothing to an Apache Airflow that provably reaches every external system it needs."""
     console = Console(quiet, verbose, color=wants_color() and not no_color, log_format=log_format)
-    ctx.obj = App(file, profile, allow_plaintext=allow_plaintext, console=console)
+    ctx.obj = App(file, profile, allow_plaintext=allow_plaintext, console=console, concurrency=concurrency)
 
 
 def main(arguments: list[str] | None = None) -> int:  # noqa: PLR0911  one return for each kind of end

@@ -10,15 +10,18 @@ from bootstrap import connection, stores
 from bootstrap.connection import Connection
 from bootstrap.errors import Malformed, NotFound, StoreError
 from bootstrap.manifest import ConnectionSpec, Manifest
+from bootstrap.manifest_models import find_references
 from bootstrap.reference import Reference
 from bootstrap.secret import Secret
-from bootstrap.stores.base import Context, Store, Stored, pick_field
+from bootstrap.stores.base import CONCURRENCY, Context, Store, Stored, pick_field
+from bootstrap.stores.reading import Place, read_many
 
 
 class Secrets:
-    """The manifest's stores. Each secret is read once, however often it is referenced."""
+    """The manifest's stores. Each secret is read once, however often it is referenced; so many at a time."""
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, concurrency: int = CONCURRENCY) -> None:
+        self.concurrency = concurrency
         self._manifest = manifest
         self._stores: dict[str, Store] = {}
         self._read: dict[tuple[str, str, str | None], Stored | StoreError] = {}
@@ -28,18 +31,23 @@ class Secrets:
         if name not in self._stores:
             spec = self._manifest.stores[name]
             module: Any = stores.KINDS.find(spec.kind)
-            self._stores[name] = module.open_store(spec.options, Context(name, self._manifest.folder))
+            self._stores[name] = module.open_store(spec.options, Context(name, self._manifest.folder, self.concurrency))
         return self._stores[name]
+
+    def fetch(self, references: Iterable[Reference]) -> None:
+        """Read what these point into, as far as it hasn't been read: then `stored` has it. Raises nothing of a store's."""
+        places: dict[str, list[Place]] = {}
+        for reference in references:
+            if (reference.store, reference.path, reference.version) not in self._read:
+                places.setdefault(reference.store, []).append((reference.path, reference.version))
+        for name, wanted in places.items():
+            found = read_many(name, self.store(name), wanted, self.concurrency)
+            self._read |= {(name, *place): item for place, item in found.items()}
 
     def stored(self, reference: Reference) -> Stored:
         """The secret that a reference points into. Raises StoreError."""
-        key = (reference.store, reference.path, reference.version)
-        if key not in self._read:
-            try:
-                self._read[key] = self.store(reference.store).read(reference.path, reference.version)
-            except StoreError as err:
-                self._read[key] = err
-        found = self._read[key]
+        self.fetch([reference])
+        found = self._read[reference.store, reference.path, reference.version]
         if isinstance(found, StoreError):
             raise found
         return found
@@ -58,8 +66,10 @@ class Secrets:
 
 def resolve_all(manifest: Manifest, secrets: Secrets, conn_ids: Iterable[str]) -> dict[str, Connection | StoreError]:
     """Each connection, or what stands in its way."""
+    wanted = list(conn_ids)
+    secrets.fetch(item for conn_id in wanted for _, item in find_references(manifest.connections[conn_id]))
     found: dict[str, Connection | StoreError] = {}
-    for conn_id in conn_ids:
+    for conn_id in wanted:
         try:
             found[conn_id] = resolve(manifest.connections[conn_id], secrets)
         except StoreError as err:

@@ -61,6 +61,10 @@ class NotFound(StoreError):
     """The store answered: there is no such secret, version or field."""
 
 
+class IllegalName(NotFound):
+    """No secret of this store can have this name; the store was not asked."""
+
+
 class Malformed(StoreError):
     """The secret is there, and is not what was expected."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, Field, PlainValidator, WithJsonSchema, model_validator
 from typing_extensions import Self
 
 from bootstrap.connection import FIELDS
@@ -15,6 +15,7 @@ from bootstrap.document import Path_
 from bootstrap.errors import UsageError
 from bootstrap.model import Model
 from bootstrap.reference import SHAPE_HELP, Reference, parse_reference
+from bootstrap.stores.base import Paths
 
 _NAME = r"^[A-Za-z0-9_.-]+$"  # legal in a store's path, a task id and an environment variable of Airflow's alike
 _REFERENCE_SCHEMA = {
@@ -96,13 +97,24 @@ class Airflow(Model):
     dags: str | None = None
 
 
+_Path = Annotated[str, Field(pattern=r"^[^/].*[^/]$|^[^/]$")]
+_Paths = _Path | Annotated[list[_Path], Field(min_length=1), AfterValidator(tuple)] | None
+
+
 class Backend(Model):
-    """What airflow.cfg's [secrets] points at. A path of null: Airflow doesn't look there."""
+    """What airflow.cfg's [secrets] points at. A path of null: Airflow doesn't look there; of a list (Vault only), it looks
+    at each in turn, and connections are registered at the first.
+    """
 
     store: str
-    connections: Annotated[str, Field(pattern=r"^[^/].*[^/]$|^[^/]$")] | None = "connections"
-    variables: str | None = "variables"
-    config: str | None = "config"
+    connections: _Paths = "connections"
+    variables: _Paths = "variables"
+    config: _Paths = "config"
+
+    @property
+    def paths(self) -> tuple[Paths, Paths, Paths]:
+        """For connections, variables and configuration."""
+        return cast("tuple[Paths, Paths, Paths]", (self.connections, self.variables, self.config))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from bootstrap import stores
 from bootstrap.manifest import Manifest
 from bootstrap.manifest_models import find_references
 from bootstrap.secret import Secret
-from bootstrap.stores.base import Credential
+from bootstrap.stores.credential import Credential
 
 
 def secret_variables(manifest: Manifest) -> dict[str, Secret]:

@@ -11,7 +11,7 @@ from bootstrap import checks
 from bootstrap.errors import Exit, ManifestError, UsageError
 from bootstrap.manifest import Manifest, load
 from bootstrap.reference import Reference
-from bootstrap.stores.base import Credential
+from bootstrap.stores.credential import Credential
 from bootstrap.stores.vault import AppRoleAuth, TokenAuth
 
 CANARY = "canary-7f3a"

@@ -45,6 +45,7 @@ class MemoryStore:
     """A store with check-and-set, as a KV v2 mount has it."""
 
     writable = True
+    separator = "/"
 
     def __init__(self) -> None:
         self.versions: dict[str, list[Any]] = {}

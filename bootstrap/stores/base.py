@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-from pydantic import Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
-from typing_extensions import Self
-
-from bootstrap.errors import Denied, Empty, Malformed, NotFound
-from bootstrap.model import Model
+from bootstrap.errors import Empty, Malformed, ManifestError, NotFound
 from bootstrap.secret import Secret
+from bootstrap.stores.credential import Credential
 
 Version: TypeAlias = str
 Fields: TypeAlias = Mapping[str, Any]  # plain JSON data; lives in local variables only
+Paths: TypeAlias = str | tuple[str, ...] | None  # below which Airflow looks, in order; None: nowhere
+CONCURRENCY = 32  # requests to a store at a time
 
 
 @dataclass(frozen=True)
@@ -34,13 +32,31 @@ class Stored:
     fields: Mapping[str, Secret] | None = None
 
 
-class Store(Protocol):
-    """Reads and writes secrets.
+@dataclass(frozen=True)
+class Entry:
+    """A secret in a listing: never its value.
 
-    Every method raises NotFound, Denied, Unavailable or Malformed, and nothing else that comes from the store.
+    `version` is the newest, `versions` how many there are, `created` when the newest was written, `state` what is to be
+    known of it besides ("disabled", "deleted"); each as far as the store tells without reading values.
+    """
+
+    path: str
+    version: Version | None = None
+    versions: int | None = None
+    created: datetime | None = None
+    state: str = ""
+
+
+class Store(Protocol):
+    """Reads and writes secrets, from many threads at once.
+
+    Every method raises NotFound, Denied, Unavailable or Malformed, and nothing else that comes from the store. A path
+    that can be none in this store is an IllegalName, before any request is sent. `separator` is what stands between
+    the parts of a path.
     """
 
     writable: bool
+    separator: str
 
     def read(self, path: str, version: Version | None = None) -> Stored:
         """The secret at `path`: the newest version, or the one asked for."""
@@ -59,21 +75,62 @@ class Store(Protocol):
         ...
 
 
+class Listing(Protocol):
+    """An optional power: what may be known of each secret without its value."""
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """All secrets below `prefix`, sorted by path, deleted and disabled ones too."""
+        ...
+
+
+class Retiring(Protocol):
+    """An optional power: takes a version out of use, for a while or for good. Raises as `Store` does."""
+
+    def disable(self, path: str, version: Version) -> None:
+        """Nobody can read this version any more, until `enable`."""
+        ...
+
+    def enable(self, path: str, version: Version) -> None:
+        """It can be read again."""
+        ...
+
+    def destroy(self, path: str, version: Version) -> None:
+        """Its value is gone for good."""
+        ...
+
+
 @dataclass(frozen=True)
 class Context:
-    """What a store may know of its surroundings: its name in the manifest, and the folder that paths are relative to."""
+    """What a store may know of its surroundings: its name in the manifest, the folder that paths are relative to, and how
+    many requests it will get at a time.
+    """
 
     name: str
     folder: Path
+    concurrency: int = CONCURRENCY
 
 
 @dataclass(frozen=True)
 class BackendPaths:
     """Below which paths Airflow looks for connections, variables and configuration; None: not at all."""
 
-    connections: str | None
-    variables: str | None
-    config: str | None
+    connections: Paths
+    variables: Paths
+    config: Paths
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """All of them."""
+        given = (self.connections, self.variables, self.config)
+        lists = ((paths,) if isinstance(paths, str) else paths or () for paths in given)
+        return tuple(path for paths in lists for path in paths)
+
+    def single(self, kind: str) -> tuple[str | None, str | None, str | None]:
+        """The three, for a backend of Airflow's that takes one path each. Raises ManifestError for a list."""
+        given = (self.connections, self.variables, self.config)
+        if any(isinstance(paths, tuple) for paths in given):
+            raise ManifestError(f"Airflow takes a list of paths from a Vault only, not from {kind}", "give one path")
+        return given  # type: ignore[return-value]  # no tuple among them
 
 
 @dataclass(frozen=True)
@@ -88,67 +145,6 @@ class AirflowBackend:
     kwargs: Mapping[str, Any]
     environment: Mapping[str, Credential] = field(default_factory=dict)
     advice: tuple[str, ...] = ()
-
-
-class Credential(Model):
-    """Where the credential for a store comes from: `{env: NAME}` or `{file: PATH}`."""
-
-    env: Annotated[str, Field(min_length=1)] | None = None
-    file: Annotated[str, Field(min_length=1)] | None = None
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _allow_text(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Any:
-        if not isinstance(data, str):
-            found = handler(data)
-            if (found.env is None) == (found.file is None):
-                msg = "expected one of {env: NAME} or {file: PATH}"
-                raise ValueError(msg)
-            return found
-        if not (info.context or {}).get("allow_plaintext"):
-            msg = "a credential in plain text; write {env: NAME} or {file: PATH} (or use --allow-plaintext)"
-            raise ValueError(msg)
-        return PlainCredential(Secret(data))
-
-    def read(self, store: str, folder: Path) -> Secret:
-        """The credential itself, without white space around it. Raises Denied: without it the store lets nobody in."""
-        if self.env is not None:
-            value = os.environ.get(self.env, "").strip()
-            if not value:
-                raise Denied(f"store {store}: ${self.env} is not set", f"export {self.env}=…")
-            return Secret(value)
-        return Secret(self._content(store, self.path(folder)))
-
-    def path(self, folder: Path) -> Path:
-        """Where the file is; a relative path starts in `folder`."""
-        return (folder / Path(str(self.file)).expanduser()).absolute()
-
-    @staticmethod
-    def _content(store: str, path: Path) -> str:
-        try:
-            value = path.read_text(encoding="utf-8").strip()
-        except OSError as err:
-            raise Denied(
-                f"store {store}: can't read its credential {path}: {err.strerror}", f"write it to {path}"
-            ) from err
-        except UnicodeDecodeError:  # it quotes the content
-            raise Denied(f"store {store}: its credential {path} is not text", f"write it to {path}") from None
-        if not value:
-            raise Denied(f"store {store}: its credential {path} is empty", f"write it to {path}")
-        return value
-
-
-@dataclass(frozen=True)
-class PlainCredential:
-    """A credential that stands in the manifest itself; takes a Credential's place, only with --allow-plaintext."""
-
-    value: Secret
-    env: None = None
-    file: None = None
-
-    def read(self, _store: str, _folder: Path) -> Secret:
-        """The value."""
-        return self.value
 
 
 def pick_field(stored: Stored, where: str, name: str | None) -> Secret:

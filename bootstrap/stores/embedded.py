@@ -8,7 +8,8 @@ from bootstrap.files import state_folder
 from bootstrap.model import Model
 from bootstrap.openbao import MOUNT, Server
 from bootstrap.stores import vault
-from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Credential
+from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
+from bootstrap.stores.credential import Credential
 
 
 class Options(Model):
@@ -30,7 +31,7 @@ def open_store(_options: Options, context: Context) -> vault.VaultStore:
 def airflow_backend(_options: Options, paths: BackendPaths, context: Context) -> AirflowBackend:
     """Airflow's VaultBackend with a token of its own, in a file, that may read `paths` and nothing else."""
     own = server(context)
-    folders = tuple(path for path in (paths.connections, paths.variables, paths.config) if path is not None)
+    folders = paths.all
     token_file = own.grant_airflow(folders)
     auth = vault.TokenAuth(method="token", token=Credential(file=str(token_file)))
     options = vault.Options(kind="vault", url=own.url, mount=MOUNT, auth=auth)

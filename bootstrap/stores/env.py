@@ -24,6 +24,7 @@ class EnvStore:
     """The environment of this process."""
 
     writable = False
+    separator = "/"
 
     def __init__(self, name: str, prefix: str) -> None:
         self.name = name

@@ -50,6 +50,7 @@ class FileStore:
     """One file, read once."""
 
     writable = False
+    separator = "/"
 
     def __init__(self, name: str, file: Path) -> None:
         self.name = name

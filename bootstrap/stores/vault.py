@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from bootstrap.errors import Conflict, Denied, Malformed, NotFound
+from bootstrap.errors import Conflict, Denied, IllegalName, Malformed, NotFound
 from bootstrap.model import Model
 from bootstrap.secret import Secret
-from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Credential, Fields, Stored, Version
+from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Fields, Stored, Version
+from bootstrap.stores.credential import Credential
 from bootstrap.stores.structured import as_fields, as_stored
 from bootstrap.stores.vault_client import connect, no_vault, translate
 
@@ -61,6 +62,7 @@ class VaultStore:
     """
 
     writable = True
+    separator = "/"
 
     def __init__(self, name: str, login: Callable[[], hvac.Client], mount: str, kv_version: int) -> None:
         self.name = name
@@ -183,7 +185,7 @@ class VaultStore:
     def _legal(self, path: str) -> None:
         steps = path.split("/")
         if not all(steps) or {".", ".."} & set(steps) or not path.isprintable():
-            raise NotFound(
+            raise IllegalName(
                 f"{self.name}:{path!r}: not a legal path", "a path is names with single slashes between them"
             )
 

@@ -6,33 +6,37 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bootstrap import connection
 from bootstrap.desired import Secrets
-from bootstrap.errors import Malformed, ManifestError, NotFound, StoreError
+from bootstrap.errors import IllegalName, Malformed, ManifestError, NotFound, StoreError
 from bootstrap.manifest import Manifest
-from bootstrap.stores.base import Store, Stored
+from bootstrap.stores.base import CONCURRENCY, Store, Stored
+from bootstrap.stores.reading import Place, read_many
 from bootstrap.targets.base import Applied, Change, Registered
 
 
 class BackendTarget:
-    """Connections below `prefix` of a store, as fields of a secret each."""
+    """Connections below `prefix` of a store, as fields of a secret each; read so many at a time."""
 
-    def __init__(self, name: str, store: Store, prefix: str) -> None:
+    def __init__(self, name: str, store: Store, prefix: str, concurrency: int = CONCURRENCY) -> None:
         self.name = name
         self.store = store
         self.prefix = prefix
+        self.concurrency = concurrency
 
     def where(self, conn_id: str) -> str:
         """STORE:PATH of the connection."""
         return f"{self.name}:{self._path(conn_id)}"
 
     def registered(self, conn_ids: Iterable[str]) -> Mapping[str, Registered]:
-        """Reads each connection's secret. Raises Denied or Unavailable."""
+        """Reads each connection's secret. Raises Denied, Unavailable, or IllegalName for a conn_id that can't be there."""
+        places: dict[str, Place] = {conn_id: (self._path(conn_id), None) for conn_id in conn_ids}
+        read = read_many(self.name, self.store, places.values(), self.concurrency)
         found: dict[str, Registered] = {}
-        for conn_id in conn_ids:
-            try:
-                stored = self.store.read(self._path(conn_id))
-            except NotFound:
-                continue
-            found[conn_id] = self._compared(stored, self.where(conn_id))
+        for conn_id, place in places.items():
+            stored = read[place]
+            if isinstance(stored, Stored):
+                found[conn_id] = self._compared(stored, self.where(conn_id))
+            elif isinstance(stored, IllegalName) or not isinstance(stored, NotFound):
+                raise stored
         return found
 
     def apply(self, changes: Sequence[Change]) -> Iterator[Applied]:
@@ -47,13 +51,15 @@ class BackendTarget:
             yield Applied(change.conn_id, change.action, self.where(change.conn_id), error)
 
     def _path(self, conn_id: str) -> str:
-        return f"{self.prefix}/{conn_id}"
+        return f"{self.prefix}{self.store.separator}{conn_id}"
 
     @staticmethod
     def _compared(stored: Stored, where: str) -> Registered:
-        fields = {name: value.as_public() for name, value in (stored.fields or {}).items()}
         try:
-            read = connection.from_fields(fields, where)
+            if stored.fields is None:
+                read = connection.from_text(stored.value.as_public(), where)
+            else:
+                read = connection.from_fields({name: it.as_public() for name, it in stored.fields.items()}, where)
         except Malformed as err:
             return Registered(fields={}, version=stored.version, malformed=err.message)
         return Registered(fields=read.fingerprints(), version=stored.version)
@@ -66,4 +72,6 @@ def open_target(manifest: Manifest, secrets: Secrets) -> BackendTarget:
         raise ManifestError(
             f"{manifest.file}: `backend.connections` is off, so nothing can be registered there", "set a path"
         )
-    return BackendTarget(backend.store, secrets.store(backend.store), backend.connections)
+    paths = backend.connections
+    first = paths if isinstance(paths, str) else paths[0]  # Airflow asks them in order
+    return BackendTarget(backend.store, secrets.store(backend.store), first, secrets.concurrency)

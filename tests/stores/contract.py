@@ -2,7 +2,8 @@
 
 A subclass is named Test…, and provides the fixtures `store` (an empty store that is called "team") and `put` (puts a
 secret where the store looks for it); a WriteContract needs no `put`, and a VersionedContract needs `delete` and
-`destroy`. Where paths look otherwise than in Vault, it says so in `PATH` and `TREE`.
+`destroy`; a DeniedContract needs `denied`. Where names look otherwise than in Vault, or values have other limits, the
+class attributes say so.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from bootstrap.errors import Conflict, Denied, Empty, Exit, Malformed, NotFound, StoreError
+from bootstrap.errors import Conflict, Denied, Empty, Exit, IllegalName, Malformed, NotFound, StoreError
 from bootstrap.secret import Secret
 from bootstrap.stores.base import Store, pick_field
 
 Put: TypeAlias = Callable[[str, str | Mapping[str, Any]], None]
-Delete: TypeAlias = Callable[[str, int], None]  # one version of a path
+Delete: TypeAlias = Callable[[str, str], None]  # one version of a path
 
 CANARY = "canary-in-the-store-0815"
 VALUES = {
@@ -41,6 +42,8 @@ VALUES = {
     "spaces": "  both sides  ",
     "JSON": '{"a": [1, 2.0, "00123"]}',
     "broken JSON": '{"a": ',
+    "escape sequences": "\x01\x1b[0m\x7f\ufffd",
+    "base64": "/+8AAQIDBAUGBwgJCgsMDQ4P==",
     "64 KiB": "0123456789abcdef" * 4096,
 }
 ILLEGAL = ("", "/", "a//b", "/a", "a/", "../a", "a/../b", "a/./b", "a\nb", "a\x7fb")
@@ -64,17 +67,27 @@ def assert_tells(error: StoreError, path: str, exit_code: Exit) -> None:
 
 class ReadContract:
     PATH = "databases/warehouse"
+    LEGAL = "a-b_c.d/e f@g#h:i*j/Zz09~ü密"  # a path with each kind of legal character
+    ILLEGAL = ILLEGAL
+    NO_VERSIONS: tuple[str, ...] = ("7", "0", "-1", "latest", "²", "9" * 30)
+    LARGEST = 65536  # bytes of a value
+    KEEPS_EMPTY = True  # a value that is the empty string
     TREE: tuple[str, ...] = ("databases-x", "databases/eu/orders", "databases/warehouse", "keys/a")  # sorted
     BELOW: tuple[str, tuple[str, ...]] = ("databases", ("databases/eu/orders", "databases/warehouse"))
 
     @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
     def test_a_value_stays_as_it_is(self, store: Store, put: Put, value: str) -> None:
+        if len(value.encode()) > self.LARGEST:
+            with pytest.raises(Malformed, match=f"more than {self.LARGEST} bytes"):
+                put(self.PATH, value)
+            value = value[: self.LARGEST]
         put(self.PATH, value)
         assert whole(store, self.PATH) == value
 
     def test_fields_stay_as_they_are(self, store: Store, put: Put) -> None:
-        put(self.PATH, VALUES)
-        assert {name: field(store, self.PATH, name) for name in VALUES} == VALUES
+        values = {name: value for name, value in VALUES.items() if len(value) < self.LARGEST // 8}
+        put(self.PATH, values)
+        assert {name: field(store, self.PATH, name) for name in values} == values
 
     def test_what_is_no_text_in_a_field_is_json(self, store: Store, put: Put) -> None:
         put(self.PATH, {"port": 5432, "ssl": True, "share": 1.5, "hosts": ["a", "ü"], "extra": {"a": "00123"}})
@@ -118,25 +131,35 @@ class ReadContract:
         assert_tells(caught.value, f"{self.PATH}#password", Exit.FAILED)
 
     def test_an_empty_value_is_not_a_missing_one(self, store: Store, put: Put) -> None:
+        if not self.KEEPS_EMPTY:
+            with pytest.raises(Empty) as caught:
+                put(self.PATH, "")
+            assert_tells(caught.value, self.PATH, Exit.FAILED)
+            return
         put(self.PATH, "")
         with pytest.raises(Empty) as caught:
             whole(store, self.PATH)
         assert_tells(caught.value, self.PATH, Exit.FAILED)
 
-    @pytest.mark.parametrize("version", ["7", "0", "-1", "latest", "²", "9" * 30])
-    def test_a_version_that_is_not_there(self, store: Store, put: Put, version: str) -> None:
+    def test_a_version_that_is_not_there(self, store: Store, put: Put) -> None:
         put(self.PATH, CANARY)
-        with pytest.raises(NotFound) as caught:
-            store.read(self.PATH, version)
-        assert_tells(caught.value, self.PATH, Exit.FAILED)
+        for version in self.NO_VERSIONS:
+            with pytest.raises(NotFound) as caught:
+                store.read(self.PATH, version)
+            assert_tells(caught.value, self.PATH, Exit.FAILED)
 
-    @pytest.mark.parametrize("path", ILLEGAL)
-    def test_an_illegal_path_is_not_found(self, store: Store, put: Put, path: str) -> None:
+    def test_an_illegal_path_is_not_found(self, store: Store, put: Put) -> None:
         put(self.PATH, CANARY)
-        with pytest.raises(NotFound) as caught:
-            store.read(path)
-        assert caught.value.message.startswith("team:")
-        assert caught.value.hint
+        for path in self.ILLEGAL:
+            with pytest.raises(NotFound) as caught:
+                store.read(path)
+            assert caught.value.message.startswith("team:")
+            assert caught.value.hint
+
+    def test_a_name_may_have_every_legal_character(self, store: Store, put: Put) -> None:
+        put(self.LEGAL, {"value": CANARY})
+        assert whole(store, self.LEGAL) == CANARY
+        assert list(store.names("")) == [self.LEGAL]
 
     def test_the_version_tells_two_values_apart(self, store: Store, put: Put) -> None:
         put(self.PATH, "one")
@@ -221,11 +244,23 @@ class WriteContract(ReadContract):
         assert_tells(caught.value, self.PATH, Exit.FAILED)
         assert list(store.names("")) == [self.TREE[0]]
 
-    @pytest.mark.parametrize("path", ILLEGAL)
-    def test_an_illegal_path_is_not_written(self, store: Store, path: str) -> None:
-        with pytest.raises(NotFound):
-            store.write(path, Secret("x"), expect=None)
+    def test_an_illegal_path_is_not_written(self, store: Store) -> None:
+        for path in self.ILLEGAL:
+            with pytest.raises(IllegalName):
+                store.write(path, Secret("x"), expect=None)
         assert list(store.names("")) == []
+
+    def test_the_listing_shows_versions_and_no_value(self, store: Store) -> None:
+        if not hasattr(store, "entries"):
+            return  # the power is optional
+        first = store.write(self.PATH, Secret(CANARY), expect=None)
+        newest = store.write(self.PATH, Secret(CANARY + "2"), expect=first)
+        (entry,) = store.entries("")
+        assert (entry.path, entry.version) == (self.PATH, newest)
+        assert CANARY not in repr(entry)
+        below = self.BELOW[0]
+        assert [entry.path for entry in store.entries(below)] == [self.PATH]
+        assert list(store.entries("no-such-folder")) == []
 
     def _conflicts(self, store: Store, expect: str | None, kept: str) -> None:
         with pytest.raises(Conflict) as caught:
@@ -252,13 +287,13 @@ class VersionedContract(WriteContract):
 
     def _made_again_after(self, end: Delete, store: Store, said: str) -> None:
         first = store.write(self.PATH, Secret("one"), expect=None)
-        end(self.PATH, int(first))
+        end(self.PATH, first)
         for version in (None, first):
             with pytest.raises(NotFound, match=said) as caught:
                 store.read(self.PATH, version)
             assert_tells(caught.value, self.PATH, Exit.FAILED)
         second = store.write(self.PATH, Secret("two"), expect=None)
-        assert int(second) == int(first) + 1
+        assert second != first
         assert whole(store, self.PATH) == "two"
 
     @pytest.mark.parametrize("exists", [True, False], ids=["replace", "create"])
@@ -278,3 +313,56 @@ class VersionedContract(WriteContract):
         with ThreadPoolExecutor(4) as pool:
             won = [value for value in pool.map(write, "abcd") if value is not None]
         assert [whole(store, self.PATH)] == won
+
+
+class RetiringContract(VersionedContract):
+    """For a store that is `Retiring` too."""
+
+    def test_a_disabled_version_is_missing_until_it_is_enabled(self, store: Any) -> None:
+        first = store.write(self.PATH, Secret("one"), expect=None)
+        second = store.write(self.PATH, Secret("two"), expect=first)
+        store.disable(self.PATH, first)
+        store.disable(self.PATH, first)  # again changes nothing
+        with pytest.raises(NotFound) as caught:
+            store.read(self.PATH, first)
+        assert_tells(caught.value, self.PATH, Exit.FAILED)
+        assert whole(store, self.PATH) == "two"
+        store.enable(self.PATH, first)
+        assert [whole(store, self.PATH, version) for version in (first, second)] == ["one", "two"]
+
+    def test_a_destroyed_version_never_comes_back(self, store: Any) -> None:
+        first = store.write(self.PATH, Secret("one"), expect=None)
+        store.write(self.PATH, Secret("two"), expect=first)
+        store.destroy(self.PATH, first)
+        store.destroy(self.PATH, first)
+        with pytest.raises(NotFound):
+            store.read(self.PATH, first)
+        assert whole(store, self.PATH) == "two"
+
+    def test_what_is_not_there_is_not_retired(self, store: Any) -> None:
+        store.write(self.TREE[0], Secret("one"), expect=None)
+        for ask in (store.disable, store.enable, store.destroy):
+            with pytest.raises(NotFound) as caught:
+                ask(self.PATH, "1")
+            assert_tells(caught.value, self.PATH, Exit.FAILED)
+
+
+class DeniedContract:
+    """For a store that refuses: `denied` is the store for somebody who may do nothing, `store` for who may."""
+
+    PATH = ReadContract.PATH
+
+    def test_a_refusal_is_not_a_missing_secret(self, store: Store, denied: Store) -> None:
+        version = store.write(self.PATH, Secret(CANARY), expect=None)
+        asks: tuple[Callable[[], object], ...] = (
+            lambda: denied.read(self.PATH),
+            lambda: denied.write(self.PATH, Secret(CANARY), expect=version),
+            lambda: list(denied.names("")),
+        )
+        for ask in asks:
+            with pytest.raises(Denied) as caught:
+                ask()
+            assert caught.value.hint
+            assert caught.value.exit_code == Exit.STORE
+            assert "team" in caught.value.message
+        assert store.read(self.PATH).version == version

@@ -60,6 +60,7 @@ class TestYaml(Nested):
 
 class TestDotenv(ReadOnlyContract):
     PATH = "WAREHOUSE"
+    LEGAL = "Ware_House.9-a"
     TREE = ("DB_ORDERS", "DB_USERS", "KEY_A")
     BELOW = ("", TREE)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bootstrap.stores import vault
-from bootstrap.stores.base import Context, Credential, Store
+from bootstrap.stores.base import Context, Store
+from bootstrap.stores.credential import Credential
 from tests.stores.contract import Delete, VersionedContract, WriteContract
 from tests.systems import openbao, require
 
@@ -64,9 +65,9 @@ class TestKvVersion2(Kv, VersionedContract):
     @pytest.fixture
     def delete(self, bao: openbao.OpenBao, mount: str) -> Delete:
         kv = bao.client().secrets.kv.v2
-        return lambda path, version: kv.delete_secret_versions(path, [version], mount_point=mount)
+        return lambda path, version: kv.delete_secret_versions(path, [int(version)], mount_point=mount)
 
     @pytest.fixture
     def destroy(self, bao: openbao.OpenBao, mount: str) -> Delete:
         kv = bao.client().secrets.kv.v2
-        return lambda path, version: kv.destroy_secret_versions(path, [version], mount_point=mount)
+        return lambda path, version: kv.destroy_secret_versions(path, [int(version)], mount_point=mount)

@@ -13,7 +13,8 @@ import pytest
 from bootstrap.errors import Denied, Exit, Malformed, NotFound, StoreError, Unavailable
 from bootstrap.secret import Secret
 from bootstrap.stores import vault
-from bootstrap.stores.base import Context, Credential, Store
+from bootstrap.stores.base import Context, Store
+from bootstrap.stores.credential import Credential
 from bootstrap.stores.vault_client import connect
 from tests.stores.contract import CANARY, ILLEGAL, whole
 from tests.systems import openbao, require
