@@ -1,0 +1,31 @@
+"""What is done with a store: the least that its credential must be allowed to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Paths of a store, by what happens to them; each sorted, none twice.
+
+    `read` and `write` are secrets (a written one is read first), `below` are prefixes below which Airflow itself reads
+    whatever it is asked for.
+    """
+
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
+
+
+class Privileged(Protocol):
+    """An optional power of a store: knows what its credential is allowed to do."""
+
+    def excess(self, needs: Needs) -> Sequence[str]:
+        """What it may do far beyond its needs, in a sentence each, such as "may delete any secret of the mount".
+
+        Empty where nothing is wrong, or where the store doesn't tell. Raises Unavailable.
+        """
+        ...
