@@ -15,8 +15,8 @@ from bootstrap.smoke.verdict import CheckResult
 if TYPE_CHECKING:
     from rich.table import Table
 
-Mark = Literal["ok", "changed", "failed"]
-_SYMBOLS = {"ok": "[green]✓[/]", "changed": "[yellow]✓[/]", "failed": "[red]✗[/]"}
+Mark = Literal["ok", "changed", "warning", "failed"]
+_SYMBOLS = {"ok": "[green]✓[/]", "changed": "[yellow]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
 _STEP_MARKS = {"passed": "✓", "failed": "✗", "skipped": "-"}
 _ENDLESS = 10_000  # columns: more than any table needs
 

@@ -5,27 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from bootstrap import airflow_env, openbao
+from bootstrap import airflow_env, openbao, stores
 from bootstrap.airflow_env import Environment
 from bootstrap.desired import Secrets, resolve_all
 from bootstrap.errors import BootstrapError, Exit, StoreError
 from bootstrap.files import shown
 from bootstrap.manifest import Manifest
 from bootstrap.smoke.run import packages_missing_for
+from bootstrap.store_policy import needs
 
 OLDEST = (2, 11)  # of Airflow's releases
-HASHICORP = "apache-airflow-providers-hashicorp"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. `fix` is the command that mends it; `exit_code` is OK where nothing is wrong."""
+    """One thing that was looked at. `fix` is the command that mends it; `exit_code` is OK where nothing is wrong.
+
+    A `warning` is nothing that is missing: the exit code stays as it is.
+    """
 
     subject: str
     message: str
     fix: str = ""
     exit_code: Exit = Exit.OK
+    warning: bool = False
 
     @property
     def ok(self) -> bool:
@@ -43,9 +48,10 @@ def examine(manifest: Manifest, environment: Environment, secrets: Secrets) -> I
     reachable = set()
     for name in manifest.stores:
         finding = _store(manifest, secrets, name)
+        yield finding
         if finding.ok:
             reachable.add(name)
-        yield finding
+            yield from _excess(manifest, secrets, name)
     if reachable == set(manifest.stores):  # else every secret of that store would be told of again
         yield from _secrets(manifest, secrets)
 
@@ -73,9 +79,9 @@ def _providers(manifest: Manifest) -> Iterator[Finding]:
         for package in packages_missing_for(manifest, spec)
     }
     if manifest.backend is not None:
-        kind = manifest.stores[manifest.backend.store].kind
-        if kind in {"vault", "embedded"} and HASHICORP not in airflow_env.providers().values():
-            missing.add(HASHICORP)
+        package = getattr(stores.KINDS.find(manifest.stores[manifest.backend.store].kind), "PROVIDER", None)
+        if package is not None and package not in airflow_env.providers().values():
+            missing.add(package)
     named = sorted(str(package) for package in missing)
     if named:
         yield Finding("providers", f"not installed: {', '.join(named)}", f"pip install {' '.join(named)}", Exit.AIRFLOW)
@@ -114,6 +120,20 @@ def _store(manifest: Manifest, secrets: Secrets, name: str) -> Finding:
         return Finding(subject, secrets.store(name).ping())
     except StoreError as err:
         return _failed(subject, err)
+
+
+def _excess(manifest: Manifest, secrets: Secrets, name: str) -> Iterator[Finding]:
+    """A warning for each thing that the store's credential may do far beyond what `up` needs."""
+    store: Any = secrets.store(name)
+    if manifest.stores[name].kind == "embedded" or not hasattr(store, "excess"):  # its root token is the tool's own
+        return
+    try:
+        found = store.excess(needs(manifest, secrets, name, "register"))
+    except StoreError:  # what can't be told is no finding; if the store is down, its secrets will tell
+        return
+    for sentence in found:
+        fix = f"airflow-bootstrap store policy {name}  # the least that it needs"
+        yield Finding(f"store {name}", f"its credential {sentence}", fix, warning=True)
 
 
 def _secrets(manifest: Manifest, secrets: Secrets) -> Iterator[Finding]:

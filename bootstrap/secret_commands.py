@@ -1,4 +1,4 @@
-"""What `store put`, `get`, `list`, `start`, `stop` and `status` do."""
+"""What `store put`, `get`, `start`, `stop` and `status` do."""
 
 from __future__ import annotations
 
@@ -28,6 +28,17 @@ def _known(secrets: Secrets, manifest: Manifest, text: str) -> Reference:
     reference = parse_reference(text)
     known_store(secrets, manifest, reference.store)
     return reference
+
+
+def as_text(data: bytes, source: str) -> str:
+    """The value that `source` gave. Raises UsageError for what is no text; the message quotes nothing of it."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"{source} is not UTF-8 text, and a secret is text",
+            "put it as base64: base64 FILE | airflow-bootstrap store put …",
+        ) from None
 
 
 def put_value(secrets: Secrets, manifest: Manifest, text: str, value: str) -> Version:

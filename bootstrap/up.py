@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from bootstrap import airflow_cfg, airflow_env, doctor
 from bootstrap.airflow_env import Environment
-from bootstrap.checklist import Row, check_row
+from bootstrap.checklist import Mark, Row, check_row
 from bootstrap.desired import Secrets
 from bootstrap.drift import Drift
 from bootstrap.errors import AirflowError, BootstrapError, Exit
@@ -72,7 +72,8 @@ def _doctor(job: Job, _progress: Progress) -> Iterator[Row]:
     findings = []
     for finding in doctor.examine(job.manifest, job.environment, job.secrets):
         findings.append(finding)
-        yield Row("doctor", finding.subject, "", finding.message, "ok" if finding.ok else "failed")
+        mark: Mark = "failed" if not finding.ok else "warning" if finding.warning else "ok"
+        yield Row("doctor", finding.subject, "", finding.message, mark)
     wrong = [finding for finding in findings if not finding.ok]
     if wrong:
         err = BootstrapError(

@@ -4,71 +4,179 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bootstrap.app import App
-from bootstrap.errors import Exit
+from bootstrap.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from bootstrap.store_copy import CopyPlan
+    from bootstrap.store_policy import Purpose
 
 
 @click.group("store")
 def command() -> None:
-    """Put, get and list secrets; start and stop the embedded store."""
+    """Put, get, list and copy secrets; print policies; start and stop the embedded store."""
 
 
-@command.command("put")
+@command.command("put", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 @click.argument("reference", metavar="STORE:PATH[#FIELD]")
 @click.option(
     "--from-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Take the value from a file."
 )
-@click.pass_obj
-def put(app: App, *, reference: str, from_file: Path | None) -> int:
+@click.pass_context
+def put(ctx: click.Context, *, reference: str, from_file: Path | None) -> int:
     """Store a value, read from stdin, a file or a prompt; never from the command line.
 
     From stdin, the newline that ends a single line is left out.
     """
     from bootstrap.secret_commands import put_value
 
+    if ctx.args:  # click would quote what may be a secret
+        raise UsageError(
+            "store put takes one argument, the reference, and --from-file FILE; what else stands there is not shown, for "
+            "a value on the command line is seen by every process and kept by the shell",
+            "give the value on stdin, by --from-file, or at the prompt; choose a new one if it was a secret",
+        )
+    app: App = ctx.obj
     version = put_value(app.secrets, app.manifest, reference, _value(from_file))
     app.console.note(f"{reference}: written, version {version}")
     return Exit.OK
 
 
 def _value(from_file: Path | None) -> str:
+    from bootstrap.secret_commands import as_text
+
     if from_file is not None:
-        return from_file.read_bytes().decode("utf-8")
+        try:
+            return as_text(from_file.read_bytes(), str(from_file))
+        except OSError as err:
+            raise UsageError(f"can't read {from_file}: {err.strerror}", "check the file") from err
     if sys.stdin.isatty():
         return str(click.prompt("Value", hide_input=True, confirmation_prompt=True, err=True))
-    text = sys.stdin.buffer.read().decode("utf-8")
+    text = as_text(sys.stdin.buffer.read(), "stdin")
     return text.removesuffix("\n") if text.count("\n") == 1 else text
 
 
 @command.command("get")
 @click.argument("reference", metavar="STORE:PATH[#FIELD][@VERSION]")
-@click.option("--reveal", is_flag=True, help="Print the value itself.")
+@click.option("--reveal", is_flag=True, help="Print the value itself; on a terminal, asks first.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
 @click.pass_obj
-def get(app: App, *, reference: str, reveal: bool) -> int:
+def get(app: App, *, reference: str, reveal: bool, yes: bool) -> int:
     """Show a secret: its version, age and fields, and with --reveal its value."""
     from bootstrap.secret_commands import describe, value_of
 
     if reveal:
         value = value_of(app.secrets, app.manifest, reference)
+        if sys.stdout.isatty() and not yes:
+            _ask_to_show(reference)
         app.console.reveal(value + ("\n" if sys.stdout.isatty() else ""))
     else:
         app.console.data(describe(app.secrets, app.manifest, reference) + "\n")
     return Exit.OK
 
 
+def _ask_to_show(reference: str) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError(f"nobody is there to be asked whether {reference} may be shown", "add --yes, or pipe it on")
+    click.confirm(f"Show the value of {reference} on this terminal?", abort=True, err=True)
+
+
 @command.command("list")
 @click.argument("name", metavar="STORE")
 @click.argument("prefix", default="")
+@click.option("--long", is_flag=True, help="The table also where stdout is no terminal.")
+@click.option("--json", "as_json", is_flag=True, help="All that is known of each, for programs.")
 @click.pass_obj
-def list_(app: App, *, name: str, prefix: str) -> int:
-    """List the paths of a store's secrets, without values."""
+def list_(app: App, *, name: str, prefix: str, long: bool, as_json: bool) -> int:
+    """List a store's secrets below PREFIX, without values: a table on a terminal, STORE:PATH a line elsewhere."""
+    from datetime import datetime, timezone
+
+    from bootstrap import store_list
     from bootstrap.secret_commands import known_store
 
-    for path in known_store(app.secrets, app.manifest, name).names(prefix):
-        app.console.data(f"{name}:{path}\n")
+    store = known_store(app.secrets, app.manifest, name)
+    if as_json:
+        app.console.data(store_list.document(name, store_list.entries(store, prefix)))
+    elif long or sys.stdout.isatty():
+        app.console.rich().print(store_list.table(name, store_list.entries(store, prefix), datetime.now(timezone.utc)))
+    else:
+        app.console.data("".join(f"{store_list.visible(f'{name}:{path}')}\n" for path in store.names(prefix)))
+    return Exit.OK
+
+
+@command.command("copy")
+@click.argument("source", metavar="STORE:PREFIX")
+@click.argument("target", metavar="STORE:PREFIX")
+@click.option("--apply", "applied", is_flag=True, help="Write; else the plan is shown.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if anything would change.")
+@click.option("--overwrite", is_flag=True, help="Replace what exists and differs.")
+@click.option("--as", "form", type=click.Choice(["connections"]), help="Write each as Airflow's backend reads it.")
+@click.pass_obj
+def copy(  # noqa: PLR0913  one parameter for each option
+    app: App, *, source: str, target: str, applied: bool, check: bool, overwrite: bool, form: str | None
+) -> int:
+    """Copy every secret below one prefix to another, in any store; without --apply, show what would happen.
+
+    The source stays. A copy that was interrupted is finished by the next.
+    """
+    from bootstrap.store_copy import Options, plan_copy
+
+    if applied and check:
+        raise UsageError("--check writes nothing, and --apply writes", "leave out one of them")
+    options = Options(overwrite=overwrite, as_connections=form is not None)
+    plan = plan_copy(app.manifest, app.secrets, source, target, options)
+    return _apply(app, plan) if applied else _show(app, plan, check=check)
+
+
+def _show(app: App, plan: CopyPlan, *, check: bool) -> int:
+    from bootstrap.store_copy_text import planned
+
+    app.console.data("".join(f"{line}\n" for line in planned(plan)))
+    _tell_of_conflicts(app, plan)
+    return max(plan.exit_code, Exit.FAILED if check and (plan.pending or plan.in_conflict) else Exit.OK)
+
+
+def _apply(app: App, plan: CopyPlan) -> int:
+    from bootstrap import store_copy_apply, store_copy_text
+    from bootstrap.progress_bar import counted
+
+    for move in plan.stuck:
+        app.console.data(f"{store_copy_text.planned_line(plan, move)}\n")
+    results = []
+    for result in counted(app.console, store_copy_apply.apply(plan), len(plan.pending), "copying"):
+        app.console.data(f"{store_copy_text.copied_line(plan, result)}\n")
+        results.append(result)
+    app.console.data(f"{store_copy_text.copied_sum(plan, results)}\n")
+    _tell_of_conflicts(app, plan)
+    return store_copy_apply.exit_code(plan, results)
+
+
+def _tell_of_conflicts(app: App, plan: CopyPlan) -> None:
+    if plan.in_conflict:
+        app.console.warn(f"{len(plan.in_conflict)} differ in {plan.target.name} and stay; --overwrite replaces them")
+
+
+@command.command("policy")
+@click.argument("name", metavar="[STORE]", required=False)
+@click.option(
+    "--for",
+    "purpose",
+    type=click.Choice(["read", "register", "airflow"]),
+    default="register",
+    show_default=True,
+    help="read: what the manifest refers to; register: what `up` needs; airflow: what Airflow itself needs.",
+)
+@click.option("--format", "wanted", help="hcl, terraform, gcloud or iam; what the store's kind has.")
+@click.pass_obj
+def policy(app: App, *, name: str | None, purpose: Purpose, wanted: str | None) -> int:
+    """Print the least policy for a store's credential, computed from the manifest; asks no store."""
+    from bootstrap.store_policy import policy
+
+    app.console.data(policy(app.manifest, app.secrets, name, purpose, wanted))
     return Exit.OK
 
 

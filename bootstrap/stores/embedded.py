@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from bootstrap.files import state_folder
 from bootstrap.model import Model
 from bootstrap.openbao import MOUNT, Server
-from bootstrap.stores import vault
+from bootstrap.stores import vault, vault_policy
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
 from bootstrap.stores.credential import Credential
+from bootstrap.stores.needs import Needs
+
+PROVIDER = vault.PROVIDER
 
 
 class Options(Model):
@@ -26,6 +30,11 @@ def server(context: Context) -> Server:
 def open_store(_options: Options, context: Context) -> vault.VaultStore:
     """The store; its server is started at the first request, if it isn't running."""
     return vault.VaultStore(context.name, server(context).client, MOUNT, kv_version=2)
+
+
+def policy(_options: Options, needs: Needs, context: Context) -> Mapping[str, str]:
+    """For a token other than the tool's own."""
+    return vault_policy.texts(vault_policy.Engine(MOUNT, kv_version=2), needs, context)
 
 
 def airflow_backend(_options: Options, paths: BackendPaths, context: Context) -> AirflowBackend:

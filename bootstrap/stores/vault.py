@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,14 +14,17 @@ from pydantic import Field
 from bootstrap.errors import Conflict, Denied, IllegalName, Malformed, NotFound
 from bootstrap.model import Model
 from bootstrap.secret import Secret
+from bootstrap.stores import vault_policy
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Fields, Stored, Version
 from bootstrap.stores.credential import Credential
+from bootstrap.stores.needs import Needs
 from bootstrap.stores.structured import as_fields, as_stored
 from bootstrap.stores.vault_client import connect, no_vault, translate
 
 if TYPE_CHECKING:
     import hvac
 
+PROVIDER = "apache-airflow-providers-hashicorp"
 BACKEND_CLASS = "airflow.providers.hashicorp.secrets.vault.VaultBackend"
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")  # to the server, 0 is the newest
 _SECRET_ID_VARIABLE = "AIRFLOW__SECRETS__BACKEND_KWARG__SECRET_ID"  # noqa: S105  the name of a variable
@@ -62,6 +65,7 @@ class VaultStore:
     """
 
     writable = True
+    keeps_fields = True
     separator = "/"
 
     def __init__(self, name: str, login: Callable[[], hvac.Client], mount: str, kv_version: int) -> None:
@@ -119,6 +123,10 @@ class VaultStore:
         """Logs in and looks the token up. Needs `lookup-self`, which Vault's default policy has."""
         self._data(self._ask("", lambda client: client.auth.token.lookup_self()), "")
         return str(self._client.url)
+
+    def excess(self, needs: Needs) -> Sequence[str]:
+        """What the token may do far beyond `needs`. Asks for its capabilities, as the default policy allows."""
+        return vault_policy.excess(self._client, self.mount, self.kv_version, needs)
 
     def _keys(self, folder: str) -> list[str]:
         engine = "v2" if self.kv_version == 2 else "v1"  # noqa: PLR2004
@@ -261,6 +269,9 @@ def open_store(options: Options, context: Context) -> VaultStore:
         return client
 
     return VaultStore(context.name, login, options.mount, options.kv_version)
+
+
+policy = vault_policy.policy
 
 
 def airflow_backend(options: Options, paths: BackendPaths, context: Context) -> AirflowBackend:

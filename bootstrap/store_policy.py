@@ -1,0 +1,91 @@
+"""The least that a store's credential must be allowed, computed from the manifest alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from bootstrap import stores
+from bootstrap.desired import Secrets
+from bootstrap.errors import UsageError
+from bootstrap.manifest import Manifest
+from bootstrap.manifest_models import find_references
+from bootstrap.stores.base import BackendPaths, Context
+from bootstrap.stores.needs import Needs
+
+Purpose = Literal["read", "register", "airflow"]
+
+
+def needs(manifest: Manifest, secrets: Secrets, name: str, purpose: Purpose) -> Needs:
+    """What one store's credential is needed for. Asks no store.
+
+    `read`: what the manifest refers to. `register`: that, and writing the connections, as `up` does. `airflow`: what
+    Airflow's own secrets backend looks for.
+    """
+    if purpose == "airflow":
+        return Needs(below=_unique(_looked_below(manifest, name)))
+    write = _unique(_registered(manifest, secrets, name)) if purpose == "register" else ()
+    read = _unique(reference.path for _, reference in find_references(manifest.connections) if reference.store == name)
+    return Needs(read=tuple(path for path in read if path not in write), write=write)
+
+
+def _unique(paths: Iterator[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(paths)))
+
+
+def _looked_below(manifest: Manifest, name: str) -> Iterator[str]:
+    if manifest.backend is not None and manifest.backend.store == name:
+        yield from BackendPaths(*manifest.backend.paths).all
+
+
+def _registered(manifest: Manifest, secrets: Secrets, name: str) -> Iterator[str]:
+    from bootstrap.targets import backend
+
+    if manifest.backend is None or manifest.backend.store != name or "backend" not in manifest.register:
+        return
+    if manifest.backend.connections is None:
+        return
+    target = backend.open_target(manifest, secrets)
+    for conn_id in manifest.connections:
+        yield target.where(conn_id).removeprefix(f"{name}:")
+
+
+def policy(manifest: Manifest, secrets: Secrets, name: str | None, purpose: Purpose, wanted: str | None) -> str:
+    """The policy's text; its format is the kind's first unless `wanted`. Raises UsageError where there is none."""
+    name = name if name is not None else _only_store(manifest, secrets, purpose)
+    texts = _texts(manifest, secrets, name, purpose)
+    found = wanted if wanted is not None else next(iter(texts))
+    if found not in texts:
+        kind = manifest.stores[name].kind
+        raise UsageError(f"a policy of a store of kind {kind} has no format {wanted}", f"there are: {', '.join(texts)}")
+    return texts[found]
+
+
+def _texts(manifest: Manifest, secrets: Secrets, name: str, purpose: Purpose) -> Mapping[str, str]:
+    if name not in manifest.stores:
+        raise UsageError(f"the manifest has no store {name!r}", f"there are: {', '.join(manifest.stores) or 'none'}")
+    spec = manifest.stores[name]
+    module: Any = stores.KINDS.find(spec.kind)
+    if not hasattr(module, "policy"):
+        raise UsageError(f"store {name}: a store of kind {spec.kind} has no policies", "name another store")
+    wanted = needs(manifest, secrets, name, purpose)
+    if wanted == Needs():
+        raise UsageError(
+            f"store {name}: nothing of it is needed --for {purpose}", "name another store, or another --for"
+        )
+    texts: Mapping[str, str] = module.policy(spec.options, wanted, Context(name, manifest.folder))
+    return texts
+
+
+def _only_store(manifest: Manifest, secrets: Secrets, purpose: Purpose) -> str:
+    """The store that is meant where none is named. Raises UsageError unless there is exactly one."""
+    names = [
+        name
+        for name, spec in manifest.stores.items()
+        if hasattr(stores.KINDS.find(spec.kind), "policy") and needs(manifest, secrets, name, purpose) != Needs()
+    ]
+    if not names:
+        raise UsageError(f"{manifest.file}: no store needs a policy --for {purpose}", "name another --for")
+    if len(names) > 1:
+        raise UsageError(f"each of several stores needs a policy of its own: {', '.join(names)}", "name one of them")
+    return names[0]
