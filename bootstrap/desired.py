@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bootstrap import connection, stores
+from bootstrap import connection, readings, stores
 from bootstrap.connection import Connection
-from bootstrap.errors import Malformed, NotFound, StoreError
+from bootstrap.errors import IllegalName, Malformed, NotFound, StoreError
 from bootstrap.manifest import ConnectionSpec, Manifest
 from bootstrap.manifest_models import find_references
 from bootstrap.reference import Reference
@@ -52,16 +52,19 @@ class Secrets:
             raise found
         return found
 
-    def value(self, reference: Reference) -> Secret:
-        """The value that a reference means. Raises StoreError."""
+    def found(self, reference: Reference) -> Stored:
+        """As `stored`; where it is missing, the error says how to put it there. Raises StoreError."""
         try:
-            stored = self.stored(reference)
+            return self.stored(reference)
         except NotFound as err:
-            if not self.store(reference.store).writable:
+            if isinstance(err, IllegalName) or not self.store(reference.store).writable:
                 raise
             place = str(reference).partition("@")[0]
             raise NotFound(err.message, f"airflow-bootstrap store put {place}") from err
-        return pick_field(stored, str(reference), reference.field)
+
+    def value(self, reference: Reference) -> Secret:
+        """The value that a reference means. Raises StoreError."""
+        return pick_field(self.found(reference), str(reference), reference.field)
 
 
 def resolve_all(manifest: Manifest, secrets: Secrets, conn_ids: Iterable[str]) -> dict[str, Connection | StoreError]:
@@ -86,7 +89,7 @@ def _about(conn_id: str, err: StoreError) -> StoreError:
 
 def resolve(spec: ConnectionSpec, secrets: Secrets) -> Connection:
     """One connection with its secrets in place. Raises StoreError."""
-    resolved = _whole(spec.from_, secrets) if spec.from_ is not None else _from_parts(spec, secrets)
+    resolved = _whole(spec, spec.from_, secrets) if spec.from_ is not None else _from_parts(spec, secrets)
     if spec.conn_type is not None and connection.normalize(spec.conn_type) != resolved.conn_type:
         raise Malformed(
             f"{spec.from_}: a connection of type {resolved.conn_type!r}, not {spec.conn_type!r} as the manifest says",
@@ -96,14 +99,14 @@ def resolve(spec: ConnectionSpec, secrets: Secrets) -> Connection:
     return resolved
 
 
-def _whole(reference: Reference, secrets: Secrets) -> Connection:
-    return connection.from_text(secrets.value(reference).as_public(), str(reference))
+def _whole(spec: ConnectionSpec, reference: Reference, secrets: Secrets) -> Connection:
+    return readings.whole(secrets.found(reference), reference, spec.conn_type)
 
 
 def _from_parts(spec: ConnectionSpec, secrets: Secrets) -> Connection:
     def text(name: str) -> str | None:
         value = spec.field(name)
-        return secrets.value(value).as_public() if isinstance(value, Reference) else value
+        return _raw(value, name, secrets).as_public() if isinstance(value, Reference) else value
 
     resolved = Connection(
         conn_type=connection.normalize(str(spec.conn_type)),
@@ -114,18 +117,22 @@ def _from_parts(spec: ConnectionSpec, secrets: Secrets) -> Connection:
         schema=text("schema"),
         port=connection.port_number(text("port"), str(spec.port)),
     )
-    extra = _filled(spec.extra, secrets)
+    extra = _filled(spec.extra, secrets, "extra")
     return replace(resolved, extra=connection.extra_object(extra, str((spec.extra or {}).get("secret"))))
 
 
-def _filled(node: Any, secrets: Secrets) -> Any:
+def _raw(reference: Reference, name: str, secrets: Secrets) -> Secret:
+    return readings.raw(secrets.found(reference), reference, name)
+
+
+def _filled(node: Any, secrets: Secrets, name: str) -> Any:
     """`extra` with each reference replaced by its value, which is masked in output from now on."""
     if isinstance(node, Reference):
-        return secrets.value(node).reveal()
+        return _raw(node, name, secrets).reveal()
     if isinstance(node, Mapping):
         if set(node) == {"secret"} and isinstance(node["secret"], Reference):
-            return _filled(node["secret"], secrets)
-        return {key: _filled(item, secrets) for key, item in node.items()}
+            return _filled(node["secret"], secrets, name)
+        return {key: _filled(item, secrets, f"{name}.{key}") for key, item in node.items()}
     if isinstance(node, list):
-        return [_filled(item, secrets) for item in node]
+        return [_filled(item, secrets, name) for item in node]
     return node

@@ -150,11 +150,12 @@ class AirflowBackend:
 def pick_field(stored: Stored, where: str, name: str | None) -> Secret:
     """The value that a reference means: one field of a secret, or all of it.
 
-    `where` is the reference as written. A secret whose only field is `value` is that value. Raises NotFound or Empty.
+    `where` is the reference as written. A secret whose only field is `value` is that value, and `#value` of a secret
+    without fields is all of it. Raises NotFound, Malformed or Empty.
     """
     fields = stored.fields
     hint = f"airflow-bootstrap store put {where.partition('@')[0]}"
-    if name is None:
+    if name is None or (name == "value" and fields is None):
         value = fields["value"] if fields is not None and set(fields) == {"value"} else stored.value
     elif fields is None:
         raise Malformed(f"{where}: the secret has no fields, it is one value", "leave out the #FIELD")

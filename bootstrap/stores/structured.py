@@ -25,7 +25,7 @@ def as_fields(fields: Mapping[str, Any]) -> dict[str, Secret]:
 def as_stored(value: Any) -> Stored:
     """A value that came without a version of its own: its fingerprint serves for check-and-set in this process."""
     text = as_text(value)
-    fields = value if isinstance(value, Mapping) else _object(text)
+    fields = value if isinstance(value, Mapping) else json_object(text)
     return Stored(
         value=Secret(text),
         version=fingerprint(text),
@@ -33,7 +33,8 @@ def as_stored(value: Any) -> Stored:
     )
 
 
-def _object(text: str) -> dict[str, Any] | None:
+def json_object(text: str) -> dict[str, Any] | None:
+    """The JSON object that a text is, or None."""
     if not text.lstrip().startswith("{"):
         return None
     try:
