@@ -14,6 +14,7 @@ KINDS = Registry(
         "embedded": "bootstrap.stores.embedded",
         "env": "bootstrap.stores.env",
         "file": "bootstrap.stores.file",
+        "google_secret_manager": "bootstrap.stores.google_secret_manager",
         "vault": "bootstrap.stores.vault",
     },
 )

@@ -96,10 +96,14 @@ class Accounts:
         except InvalidGrant as error:
             refusal = {"error": "invalid_grant", "error_description": str(error)}
             return json_answer(HTTPStatus.BAD_REQUEST, refusal)
+        granted = {"access_token": self.token(email), "expires_in": _TOKEN_SECONDS - 1, "token_type": "Bearer"}
+        return json_answer(HTTPStatus.OK, granted)
+
+    def token(self, email: str) -> str:
+        """Give an access token of this account, as its key would bring."""
         token = f"ya29.{secrets.token_urlsafe(32)}"
         self._tokens[token] = (email, time.monotonic() + _TOKEN_SECONDS)
-        granted = {"access_token": token, "expires_in": _TOKEN_SECONDS - 1, "token_type": "Bearer"}
-        return json_answer(HTTPStatus.OK, granted)
+        return token
 
     def email(self, bearer: str | None, audience: str = "") -> str | None:
         """Return whose token this is, None if nobody's.

@@ -3,145 +3,111 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import ssl
 import tempfile
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import google_crc32c
 import grpc  # type: ignore[import-untyped]
 import trustme
-from google.cloud import secretmanager_v1 as sm
+from google.iam.v1 import iam_policy_pb2 as iam  # type: ignore[import-untyped]
 
 from .connect_proxy import connect_proxy
 from .google_accounts import TOKEN_URI, Accounts
+from .google_federation import answer_impersonation, answer_sts
 from .google_permissions import INVALID, MISSING
 from .in_process import Answer, Request, http_server, json_answer, serving
 from .process import HOST
+from .secret_manager_api import METHODS, SERVICE, Refused, Secrets, resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_SERVICE, _OAUTH = "secretmanager.googleapis.com", "oauth2.googleapis.com"
+REGION = "europe-west1"
+REGIONAL = f"secretmanager.{REGION}.rep.googleapis.com"
+EMAIL = "airflow@proj.iam.gserviceaccount.com"
+_OAUTH, _IAM, _STS = "oauth2.googleapis.com", "iamcredentials.googleapis.com", "sts.googleapis.com"
 _PREFIX = "/google.cloud.secretmanager.v1.SecretManagerService/"
-_NAME = re.compile(
-    r"projects/(?P<project>[^/]+)(/secrets/(?P<secret>[A-Za-z0-9_-]{1,255})(/versions/(?P<version>\w+))?)?"
-)
-
-
-class Refused(Exception):
-    """A gRPC status that is not OK."""
-
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @dataclass
 class SecretManager:
-    """A running server. An account may do everything until it is denied something."""
+    """A running server. An account may do everything until it is denied something.
+
+    `faults` are done before a request is answered, in order; one raises Refused, or returns to let the next have a say.
+    """
 
     environment: dict[str, str] = field(default_factory=dict)
     accounts: Accounts = field(default_factory=Accounts)
     requests: list[tuple[str, str, str]] = field(default_factory=list)
-    _secrets: dict[str, list[bytes]] = field(default_factory=dict, repr=False)
+    secrets: Secrets = field(default_factory=Secrets, repr=False)
+    faults: list[Callable[[str, str], None]] = field(default_factory=list, repr=False)
+    routes: dict[str, int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def service_account(
-        self, email: str = "airflow@proj.iam.gserviceaccount.com", project: str = "proj"
-    ) -> dict[str, str]:
+    def service_account(self, email: str = EMAIL, project: str = "proj") -> dict[str, str]:
         """Return a new key of this account, made at need: a keyfile_dict."""
         return self.accounts.service_account(email, project)
 
-    def put(self, project: str, name: str, value: str) -> None:
+    def put(self, project: str, name: str, value: str | bytes) -> None:
         """Add a version to a secret, made at need."""
-        self._secrets.setdefault(f"projects/{project}/secrets/{name}", []).append(value.encode())
+        data = value.encode() if isinstance(value, str) else value
+        self.secrets.add(f"projects/{project}/secrets/{name}", data)
 
-    def deny(self, permission: str, email: str = "airflow@proj.iam.gserviceaccount.com") -> None:
+    def deny(self, permission: str, email: str = EMAIL) -> None:
         """Take an IAM permission, such as "secretmanager.versions.access", from an account."""
         self.accounts.deny(email, permission)
 
-    def allow(self, permission: str, email: str = "airflow@proj.iam.gserviceaccount.com") -> None:
+    def allow(self, permission: str, email: str = EMAIL) -> None:
         """Give a permission back."""
         self.accounts.allow(email, permission)
 
+    def exhaust(self, seconds: float) -> None:
+        """Refuse everything for a while, as when a quota is used up."""
+        end = time.monotonic() + seconds
+
+        def fault(_method: str, _resource: str) -> None:
+            if time.monotonic() < end:
+                raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "Quota exceeded for quota metric 'Access requests'.")
+
+        self.faults.append(fault)
+
+    def deny_one(self, name: str, permission: str = "secretmanager.versions.access") -> None:
+        """Take a permission on one secret from everybody."""
+
+        def fault(method: str, about: str) -> None:
+            if METHODS[method].permission == permission and f"/secrets/{name}/" in f"{about}/":
+                raise _denied(permission, about)
+
+        self.faults.append(fault)
+
     def call(self, method: str, request: Any, bearer: str | None) -> Any:
         """Answer one call of the API. Raises Refused."""
-        how = _METHODS[method]
-        email = self.accounts.email(bearer, f"https://{_SERVICE}/")
+        how = METHODS[method]
+        email = self.accounts.email(bearer, f"https://{SERVICE}/")
         if email is None:
             raise Refused(grpc.StatusCode.UNAUTHENTICATED, INVALID if bearer else MISSING)
-        resource = request.name if "name" in type(request).meta.fields else request.parent
-        self.requests.append((email, method, resource))
-        if not _NAME.fullmatch(resource):
-            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "Invalid resource field value in the request.")
+        about = resource(request)
+        self.requests.append((email, method, about))
+        for fault in self.faults:
+            fault(method, about)
+        if isinstance(request, iam.TestIamPermissionsRequest):
+            held = [each for each in request.permissions if self.accounts.may(email, each)]
+            return iam.TestIamPermissionsResponse(permissions=held if about in self.secrets.known else [])
         if not self.accounts.may(email, how.permission):
-            message = f"Permission '{how.permission}' denied for resource '{resource}' (or it may not exist)."
-            raise Refused(grpc.StatusCode.PERMISSION_DENIED, message)
-        return how.answer(self, request)
-
-    def _access(self, request: Any) -> Any:
-        secret, _, version = request.name.partition("/versions/")
-        payloads = self._secrets.get(secret)
-        if not payloads:
-            raise Refused(grpc.StatusCode.NOT_FOUND, f"Secret [{secret}] not found or has no versions.")
-        number = len(payloads) if version == "latest" else int(version) if version.isdigit() else 0
-        name = f"{secret}/versions/{number or version}"
-        if not 1 <= number <= len(payloads):
-            raise Refused(grpc.StatusCode.NOT_FOUND, f"Secret Version [{name}] not found.")
-        data = payloads[number - 1]
-        payload = sm.SecretPayload(data=data, data_crc32c=google_crc32c.value(data))
-        return sm.AccessSecretVersionResponse(name=name, payload=payload)
-
-    def _get(self, request: Any) -> Any:
-        self._versions(request.name)
-        return sm.Secret(name=request.name)
-
-    def _list(self, request: Any) -> Any:
-        found = [sm.Secret(name=name) for name in sorted(self._secrets) if name.startswith(f"{request.parent}/")]
-        return sm.ListSecretsResponse(secrets=found, total_size=len(found))
-
-    def _create(self, request: Any) -> Any:
-        name = f"{request.parent}/secrets/{request.secret_id}"
-        if not _NAME.fullmatch(name):
-            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "Invalid resource field value in the request.")
-        if name in self._secrets:
-            raise Refused(grpc.StatusCode.ALREADY_EXISTS, f"Secret [{name}] already exists.")
-        self._secrets[name] = []
-        return sm.Secret(name=name, replication=request.secret.replication)
-
-    def _add(self, request: Any) -> Any:
-        payloads = self._versions(request.parent)
-        payloads.append(request.payload.data)
-        return sm.SecretVersion(name=f"{request.parent}/versions/{len(payloads)}", state=sm.SecretVersion.State.ENABLED)
-
-    def _versions(self, name: str) -> list[bytes]:
-        if name not in self._secrets:
-            raise Refused(grpc.StatusCode.NOT_FOUND, f"Secret [{name}] not found.")
-        return self._secrets[name]
+            raise _denied(how.permission, about)
+        with self._lock:
+            return how.answer(self.secrets, request)
 
 
-@dataclass(frozen=True)
-class _Method:
-    """A method of the API: what it takes, the permission that it needs, and how it is answered."""
-
-    request: Any
-    permission: str
-    answer: Callable[[SecretManager, Any], Any]
-
-
-_METHODS = {
-    "AccessSecretVersion": _Method(
-        sm.AccessSecretVersionRequest, "secretmanager.versions.access", SecretManager._access
-    ),
-    "AddSecretVersion": _Method(sm.AddSecretVersionRequest, "secretmanager.versions.add", SecretManager._add),
-    "CreateSecret": _Method(sm.CreateSecretRequest, "secretmanager.secrets.create", SecretManager._create),
-    "GetSecret": _Method(sm.GetSecretRequest, "secretmanager.secrets.get", SecretManager._get),
-    "ListSecrets": _Method(sm.ListSecretsRequest, "secretmanager.secrets.list", SecretManager._list),
-}
+def _denied(permission: str, about: str) -> Refused:
+    message = f"Permission '{permission}' denied for resource '{about}' (or it may not exist)."
+    return Refused(grpc.StatusCode.PERMISSION_DENIED, message)
 
 
 @contextlib.contextmanager
@@ -155,12 +121,12 @@ def running() -> Iterator[SecretManager]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="secret-manager-")))
         authority.cert_pem.write_to_path(str(folder / "ca.pem"))
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(_OAUTH).configure_cert(tls)
-        routes = {
-            f"{_SERVICE}:443": stack.enter_context(_serving_grpc(server, authority.issue_cert(_SERVICE))),
-            f"{_OAUTH}:443": stack.enter_context(serving(http_server(_token_endpoint(server.accounts), tls))),
-        }
-        proxy = stack.enter_context(serving(connect_proxy(routes)))
+        authority.issue_cert(_OAUTH, _IAM, _STS).configure_cert(tls)
+        rpc = stack.enter_context(serving_grpc(server, authority.issue_cert(SERVICE, REGIONAL, HOST)))
+        http = stack.enter_context(serving(http_server(_http_services(server.accounts), tls)))
+        server.routes = {f"{SERVICE}:443": rpc, f"{REGIONAL}:443": rpc}
+        server.routes |= {f"{host}:443": http for host in (_OAUTH, _IAM, _STS)}
+        proxy = stack.enter_context(serving(connect_proxy(server.routes)))
         server.environment = _environment(f"http://{HOST}:{proxy}", folder / "ca.pem")
         yield server
 
@@ -176,17 +142,23 @@ def _environment(proxy: str, authority: Path) -> dict[str, str]:
     }
 
 
-def _token_endpoint(accounts: Accounts) -> Callable[[Request], Answer]:
+def _http_services(accounts: Accounts) -> Callable[[Request], Answer]:
+    """What gives tokens: for a key, for another account, for a token of somebody else's."""
+
     def answer(request: Request) -> Answer:
         if (request.method, request.path) == ("POST", TOKEN_URI.partition(_OAUTH)[2]):
             return accounts.answer_token(request)
-        return json_answer(HTTPStatus.NOT_FOUND, {"error": {"code": 404, "message": "Not Found"}})
+        return (
+            answer_impersonation(accounts, request)
+            or answer_sts(accounts, request)
+            or json_answer(HTTPStatus.NOT_FOUND, {"error": {"code": 404, "message": "Not Found"}})
+        )
 
     return answer
 
 
 @contextlib.contextmanager
-def _serving_grpc(server: SecretManager, certificate: trustme.LeafCert) -> Iterator[int]:
+def serving_grpc(server: SecretManager, certificate: trustme.LeafCert) -> Iterator[int]:
     """Serve the API for a while; yields the port."""
     pool = ThreadPoolExecutor(max_workers=8)
     grpc_server = grpc.server(pool, handlers=[_Handler(server)], options=[("grpc.so_reuseport", 0)])
@@ -207,7 +179,7 @@ class _Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def service(self, details: Any) -> Any:
         name = details.method.removeprefix(_PREFIX)
-        if name not in _METHODS:
+        if name not in METHODS:
             return None  # gRPC answers UNIMPLEMENTED
 
         def answer(request: Any, context: Any) -> Any:
@@ -218,7 +190,13 @@ class _Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
                 context.abort(error.code, str(error))
 
         return grpc.unary_unary_rpc_method_handler(
-            answer,
-            request_deserializer=_METHODS[name].request.deserialize,
-            response_serializer=lambda response: type(response).serialize(response),
+            answer, request_deserializer=METHODS[name].parse, response_serializer=_serialized
         )
+
+
+def _serialized(response: Any) -> bytes:
+    """On the wire; `bytes` are there already (an answer that is garbage)."""
+    if isinstance(response, bytes):
+        return response
+    write = getattr(type(response), "serialize", None) or type(response).SerializeToString
+    return bytes(write(response))
