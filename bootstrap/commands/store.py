@@ -21,7 +21,10 @@ def command() -> None:
     """Put, get, list and copy secrets; print policies; start and stop the embedded store."""
 
 
-@command.command("put", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@command.command(
+    "put",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--help"]},
+)
 @click.argument("reference", metavar="STORE:PATH[#FIELD]")
 @click.option(
     "--from-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Take the value from a file."
@@ -34,6 +37,9 @@ def put(ctx: click.Context, *, reference: str, from_file: Path | None) -> int:
     """
     from bootstrap.secret_commands import put_value
 
+    if reference == "-h":  # as an option it would also be found in -phunter2
+        click.echo(ctx.get_help())
+        return Exit.OK
     if ctx.args:  # click would quote what may be a secret
         raise UsageError(
             "store put takes one argument, the reference, and --from-file FILE; what else stands there is not shown, for "

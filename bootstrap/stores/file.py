@@ -137,7 +137,8 @@ def _dotenv(text: str, file: Path, store: str) -> dict[str, str]:
 
 def _leaves(node: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
     for key, value in node.items():
-        if isinstance(value, Mapping) and any(isinstance(item, Mapping) for item in value.values()):
+        nested = isinstance(value, Mapping) and any(isinstance(item, Mapping) for item in value.values())
+        if nested and "conn_type" not in value:  # with it, it is a connection whose `extra` is a mapping
             yield from _leaves(value, (*path, key))
         else:
             yield "/".join((*path, key))
