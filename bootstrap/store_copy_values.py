@@ -47,7 +47,7 @@ class Conversion:
 
 def remember(payload: Payload) -> None:
     """Mask it in all output from now on."""
-    (payload if isinstance(payload, Secret) else Secret(json.dumps(payload))).reveal()
+    (payload if isinstance(payload, Secret) else Secret(json.dumps(payload, ensure_ascii=False))).reveal()
 
 
 def _unwrapped(data: Any) -> Payload:
