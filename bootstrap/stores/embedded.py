@@ -8,12 +8,17 @@ from typing import Literal
 from bootstrap.files import state_folder
 from bootstrap.model import Model
 from bootstrap.openbao import MOUNT, Server
-from bootstrap.stores import vault, vault_policy
+from bootstrap.stores import vault_policy
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
 from bootstrap.stores.credential import Credential
 from bootstrap.stores.needs import Needs
+from bootstrap.stores.vault import PROVIDER
+from bootstrap.stores.vault_backend import airflow_backend as vault_backend
+from bootstrap.stores.vault_kv2 import Kv2
+from bootstrap.stores.vault_options import Options as VaultOptions
+from bootstrap.stores.vault_options import TokenAuth
 
-PROVIDER = vault.PROVIDER
+__all__ = ["PROVIDER", "Options", "airflow_backend", "open_store", "policy"]
 
 
 class Options(Model):
@@ -27,9 +32,9 @@ def server(context: Context) -> Server:
     return Server(state_folder(context.folder.absolute()) / "stores" / context.name)
 
 
-def open_store(_options: Options, context: Context) -> vault.VaultStore:
+def open_store(_options: Options, context: Context) -> Kv2:
     """The store; its server is started at the first request, if it isn't running."""
-    return vault.VaultStore(context.name, server(context).client, MOUNT, kv_version=2)
+    return Kv2(context.name, server(context).client, MOUNT)
 
 
 def policy(_options: Options, needs: Needs, context: Context) -> Mapping[str, str]:
@@ -42,6 +47,6 @@ def airflow_backend(_options: Options, paths: BackendPaths, context: Context) ->
     own = server(context)
     folders = paths.all
     token_file = own.grant_airflow(folders)
-    auth = vault.TokenAuth(method="token", token=Credential(file=str(token_file)))
-    options = vault.Options(kind="vault", url=own.url, mount=MOUNT, auth=auth)
-    return vault.airflow_backend(options, paths, context)
+    auth = TokenAuth(method="token", token=Credential(file=str(token_file)))
+    options = VaultOptions(kind="vault", url=own.url, mount=MOUNT, auth=auth)
+    return vault_backend(options, paths, context)

@@ -11,6 +11,7 @@ import pytest
 from bootstrap.stores import vault
 from bootstrap.stores.base import Context, Store
 from bootstrap.stores.credential import Credential
+from bootstrap.stores.vault_options import AppRoleAuth, TokenAuth
 from tests.stores.contract import Delete, VersionedContract, WriteContract
 from tests.systems import openbao, require
 
@@ -28,14 +29,14 @@ def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openbao.OpenBao]:
 @pytest.fixture(scope="module", params=["token", "approle"])
 def auth(
     request: pytest.FixtureRequest, bao: openbao.OpenBao, tmp_path_factory: pytest.TempPathFactory
-) -> vault.TokenAuth | vault.AppRoleAuth:
+) -> TokenAuth | AppRoleAuth:
     file = tmp_path_factory.mktemp("credential") / "credential"
     if request.param == "token":
         file.write_text(bao.token(POLICY) + "\n")
-        return vault.TokenAuth(method="token", token=Credential(file=str(file)))
+        return TokenAuth(method="token", token=Credential(file=str(file)))
     role_id, secret_id = bao.approle("contract", POLICY)
     file.write_text(secret_id)
-    return vault.AppRoleAuth(method="approle", role_id=role_id, secret_id=Credential(file=str(file)))
+    return AppRoleAuth(method="approle", role_id=role_id, secret_id=Credential(file=str(file)))
 
 
 class Kv:
@@ -48,7 +49,7 @@ class Kv:
         return name
 
     @pytest.fixture
-    def store(self, bao: openbao.OpenBao, auth: vault.TokenAuth | vault.AppRoleAuth, mount: str) -> Store:
+    def store(self, bao: openbao.OpenBao, auth: TokenAuth | AppRoleAuth, mount: str) -> Store:
         options = vault.Options.model_validate(
             {"kind": "vault", "url": bao.url, "mount": mount, "kv_version": self.VERSION, "auth": auth}
         )

@@ -16,6 +16,7 @@ from bootstrap.stores import vault
 from bootstrap.stores.base import Context, Store
 from bootstrap.stores.credential import Credential
 from bootstrap.stores.vault_client import connect
+from bootstrap.stores.vault_options import AppRoleAuth, TokenAuth
 from tests.stores.contract import CANARY, ILLEGAL, whole
 from tests.systems import openbao, require
 from tests.systems.process import free_port
@@ -51,16 +52,16 @@ def credential(tmp_path: Path) -> Callable[[str], Credential]:
     return write
 
 
-def a_store(url: str, token: str, mount: str = "team", version: int = 2, timeout: int = 10) -> vault.VaultStore:
+def a_store(url: str, token: str, mount: str = "team", version: int = 2, timeout: int = 10) -> Store:
     def login() -> object:
         client = connect(url, timeout=timeout)
         client.token = token
         return client
 
-    return vault.VaultStore("team", login, mount, version)  # type: ignore[arg-type]  # hvac is skipped by mypy
+    return vault.kv_store("team", login, mount, version)  # type: ignore[arg-type]  # hvac is skipped by mypy
 
 
-def opened(url: str, auth: vault.TokenAuth | vault.AppRoleAuth) -> Store:
+def opened(url: str, auth: TokenAuth | AppRoleAuth) -> Store:
     options = vault.Options.model_validate({"kind": "vault", "url": url, "mount": "team", "auth": auth})
     return vault.open_store(options, Context("team", Path("/nowhere")))
 
@@ -153,7 +154,7 @@ def test_a_wrong_approle(
     role_id, secret_id = bao.approle("reader", READS)
     right = {"role_id": role_id, "secret_id": secret_id, "mount": "approle"}
     given = right | {wrong: CANARY}
-    auth = vault.AppRoleAuth(
+    auth = AppRoleAuth(
         method="approle", role_id=given["role_id"], secret_id=credential(given["secret_id"]), mount=given["mount"]
     )
     failure(Denied, lambda: ask(opened(bao.url, auth)))
@@ -190,17 +191,17 @@ def test_a_token_that_can_be_none(ask: Callable[[Store], object], token: str, ba
     failure(Denied, lambda: ask(a_store(bao.url, token)))
 
 
-def _auth(method: str, credential: Credential, role_id: str = "role") -> vault.TokenAuth | vault.AppRoleAuth:
+def _auth(method: str, credential: Credential, role_id: str = "role") -> TokenAuth | AppRoleAuth:
     if method == "token":
-        return vault.TokenAuth(method="token", token=credential)
-    return vault.AppRoleAuth(method="approle", role_id=role_id, secret_id=credential)
+        return TokenAuth(method="token", token=credential)
+    return AppRoleAuth(method="approle", role_id=role_id, secret_id=credential)
 
 
 def test_white_space_around_a_credential_is_no_part_of_it(
     bao: openbao.OpenBao, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VAULT_TOKEN", f" {bao.root_token}\n")
-    assert whole(opened(bao.url, vault.TokenAuth(method="token")), PATH)
+    assert whole(opened(bao.url, TokenAuth(method="token")), PATH)
 
 
 # Unavailable
@@ -318,7 +319,7 @@ def test_a_web_server_that_is_not_a_vault(ask: Callable[[Store], object], versio
 
 def test_a_web_server_does_not_pass_for_a_log_in(something_else: str, credential: Callable[[str], Credential]) -> None:
     failure(Unavailable, a_store(something_else, CANARY).ping)
-    auth = vault.AppRoleAuth(method="approle", role_id="role", secret_id=credential(CANARY))
+    auth = AppRoleAuth(method="approle", role_id="role", secret_id=credential(CANARY))
     failure(Unavailable, opened(something_else, auth).ping)
 
 
