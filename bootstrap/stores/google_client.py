@@ -76,11 +76,11 @@ class Client:
         self.require()
         return retried(lambda: self.once(method, request), _patience())
 
-    def once(self, method: str, request: Any, timeout: float = TIMEOUT) -> Any:
+    def once(self, method: str, request: Any, timeout: float | None = None) -> Any:
         """Send a request once; its answer, or Google's own exception."""
         self._buckets[_KINDS.get(method, "write")].take()
         headers = self._bearer.metadata()
-        return getattr(self._service, method)(request=request, metadata=headers, retry=None, timeout=timeout)
+        return getattr(self._service, method)(request=request, metadata=headers, retry=None, timeout=timeout or TIMEOUT)
 
     def require(self) -> None:
         """Raises Unavailable where the packages that the store needs are missing."""

@@ -18,7 +18,6 @@ from bootstrap.stores.google_options import Auth, DefaultAuth, FederationAuth, K
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 TIMEOUT = 10  # seconds for one request of a token
-_FEDERATED = ("external_account", "external_account_authorized_user")
 _WRITE_KEY = "gcloud iam service-accounts keys create FILE --iam-account ACCOUNT"
 _WRITE_CONFIG = "gcloud iam workload-identity-pools create-cred-config …"
 
@@ -62,7 +61,8 @@ def load(auth: Auth, context: Context) -> Any:
     scopes = tuple(auth.scopes) or SCOPES
     found = _source(auth, context, scopes)
     if not auth.impersonate:
-        return found
+        signs_itself = hasattr(found, "with_always_use_jwt_access")  # https://google.aip.dev/auth/4111
+        return found.with_always_use_jwt_access(always_use_jwt_access=True) if signs_itself else found
     from google.auth import impersonated_credentials
 
     return impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]  # google.auth has no types
@@ -103,35 +103,39 @@ def _default(context: Context, scopes: tuple[str, ...]) -> Any:
 
 
 def _key(credential: Credential, context: Context, scopes: tuple[str, ...], where: str) -> Any:
-    """A service account that signs its own tokens (https://google.aip.dev/auth/4111)."""
     from google.oauth2 import service_account
 
     info = _json(credential, context, where, _WRITE_KEY)
     if info.get("type") != "service_account":
         raise Denied(f"store {context.name}: {where} is not the key of a service account", _WRITE_KEY)
     try:
-        made = service_account.Credentials.from_service_account_info(info, scopes=scopes)  # type: ignore[no-untyped-call]
+        return service_account.Credentials.from_service_account_info(info, scopes=scopes)  # type: ignore[no-untyped-call]
     except Exception:  # quotes the key
         raise Denied(f"store {context.name}: {where} is not a complete key of a service account", _WRITE_KEY) from None
-    return made.with_always_use_jwt_access(always_use_jwt_access=True)
 
 
 def _federation(auth: FederationAuth, context: Context, scopes: tuple[str, ...]) -> Any:
-    import google.auth
-
     credential = Credential(file=auth.file)
     where = str(credential.path(context.folder))
     info = _json(credential, context, where, _WRITE_CONFIG)
-    if info.get("type") not in _FEDERATED:
-        raise Denied(
-            f"store {context.name}: {where} is not a configuration of workload identity federation", _WRITE_CONFIG
-        )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that a configuration could come from a stranger: it is the user's
-            return google.auth.load_credentials_from_dict(info, scopes=scopes)[0]  # type: ignore[no-untyped-call]
-    except Exception as err:
-        raise Denied(f"store {context.name}: can't use {where}: {type(err).__name__}", _WRITE_CONFIG) from None
+        return _federated(info).from_info(info, scopes=scopes)
+    except Exception as err:  # google.auth's words quote the configuration
+        what = f"{where} is not a configuration of workload identity federation ({type(err).__name__})"
+        raise Denied(f"store {context.name}: {what}", _WRITE_CONFIG) from None
+
+
+def _federated(info: dict[str, Any]) -> Any:
+    """The class for a configuration. google.auth's own choice asks Google for the name of the project, too."""
+    from google.auth import aws, external_account_authorized_user, identity_pool, pluggable
+
+    if info.get("type") == "external_account_authorized_user":
+        return external_account_authorized_user.Credentials
+    if info.get("type") != "external_account":
+        raise ValueError(info.get("type"))
+    if info.get("subject_token_type") == "urn:ietf:params:aws:token-type:aws4_request":
+        return aws.Credentials
+    return pluggable.Credentials if "executable" in info["credential_source"] else identity_pool.Credentials
 
 
 def _json(credential: Credential, context: Context, where: str, hint: str) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from bootstrap.errors import Denied, Malformed, NotFound, StoreError, Unavailable
@@ -146,17 +148,30 @@ def _unauthenticated(place: Place, err: Any) -> StoreError:
     """What google.auth says: of a token that it can't get, or of Google's refusal to give one."""
     from google.auth import exceptions as auth
 
-    said = redact(" ".join(str(err.args[0] if err.args else err).split()))[:500]
-    if isinstance(err, auth.TransportError) or err.retryable:
+    told = _told(err)
+    words = " ".join(str(err.args[0] if err.args else err).split())
+    said = redact(f"{words}: {told['message']}" if told.get("message") else words)[:500]
+    failed = int(told.get("code") or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR
+    if isinstance(err, auth.TransportError) or err.retryable or failed:
         return Unavailable(
             f"{place}: can't reach the server that gives tokens: {said}", "check the network and its proxy"
         )
     return Denied(f"{place}: Google refused the credential: {said}", _CHECK_CREDENTIAL)
 
 
+def _told(err: Any) -> dict[str, Any]:
+    """The error in the answer of Google's that google.auth keeps beside its own words; empty if there is none."""
+    try:
+        answer = err.args[1] if isinstance(err.args[1], dict) else json.loads(err.args[1])
+        told = answer["error"]
+    except (IndexError, TypeError, ValueError, KeyError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
 def _unreachable_hint(said: str) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in said:
         return _ROOTS
-    if "DNS" in said or "resolution" in said:
+    if "resolv" in said or "DNS" in said:
         return "check the store's endpoint, and the network's DNS"
     return "check the network, its proxy, and the store's endpoint"

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from bootstrap.errors import Conflict, Denied, Empty, IllegalName, Malformed, NotFound, StoreError, Unavailable
-from bootstrap.secret import Secret
+from bootstrap.secret import Secret, remember
 from bootstrap.stores.base import Context, Entry, Fields, Stored, Version
 from bootstrap.stores.google_backend import airflow_backend
 from bootstrap.stores.google_client import Client
@@ -63,8 +63,9 @@ class GoogleStore:
         from google.cloud import secretmanager_v1 as api
 
         place = self._client.place(path)
-        text = value.reveal() if isinstance(value, Secret) else json.dumps(dict(value), ensure_ascii=False)
+        text = value.as_public() if isinstance(value, Secret) else json.dumps(dict(value), ensure_ascii=False)
         payload = api.SecretPayload(**_payload(place, text))
+        remember(text)
         return Writing(self._client, place, name, payload, self._new(), self.lease).write(expect)
 
     def names(self, prefix: str) -> Iterator[str]:

@@ -68,7 +68,7 @@ def assert_tells(error: StoreError, path: str, exit_code: Exit) -> None:
 class ReadContract:
     PATH = "databases/warehouse"
     LEGAL = "a-b_c.d/e f@g#h:i*j/Zz09~ü密"  # a path with each kind of legal character
-    ILLEGAL = ILLEGAL
+    ILLEGAL: tuple[str, ...] = ILLEGAL
     NO_VERSIONS: tuple[str, ...] = ("7", "0", "-1", "latest", "²", "9" * 30)
     LARGEST = 65536  # bytes of a value
     KEEPS_EMPTY = True  # a value that is the empty string

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 REGION = "europe-west1"
 REGIONAL = f"secretmanager.{REGION}.rep.googleapis.com"
 EMAIL = "airflow@proj.iam.gserviceaccount.com"
-_OAUTH, _IAM, _STS = "oauth2.googleapis.com", "iamcredentials.googleapis.com", "sts.googleapis.com"
+_OAUTH = "oauth2.googleapis.com"
+_HTTP = (_OAUTH, "iamcredentials.googleapis.com", "sts.googleapis.com", "cloudresourcemanager.googleapis.com")
 _PREFIX = "/google.cloud.secretmanager.v1.SecretManagerService/"
 
 
@@ -40,6 +41,7 @@ class SecretManager:
     """A running server. An account may do everything until it is denied something.
 
     `faults` are done before a request is answered, in order; one raises Refused, or returns to let the next have a say.
+    The next answer to a method in `lost` never arrives; `garbage` is what arrives instead of any answer.
     """
 
     environment: dict[str, str] = field(default_factory=dict)
@@ -47,6 +49,8 @@ class SecretManager:
     requests: list[tuple[str, str, str]] = field(default_factory=list)
     secrets: Secrets = field(default_factory=Secrets, repr=False)
     faults: list[Callable[[str, str], None]] = field(default_factory=list, repr=False)
+    lost: list[str] = field(default_factory=list)
+    garbage: bytes | None = None
     routes: dict[str, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -102,7 +106,11 @@ class SecretManager:
         if not self.accounts.may(email, how.permission):
             raise _denied(how.permission, about)
         with self._lock:
-            return how.answer(self.secrets, request)
+            answer = how.answer(self.secrets, request)
+        if method in self.lost:
+            self.lost.remove(method)
+            raise Refused(grpc.StatusCode.UNAVAILABLE, "Connection reset by peer")
+        return answer if self.garbage is None else self.garbage
 
 
 def _denied(permission: str, about: str) -> Refused:
@@ -121,11 +129,11 @@ def running() -> Iterator[SecretManager]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="secret-manager-")))
         authority.cert_pem.write_to_path(str(folder / "ca.pem"))
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(_OAUTH, _IAM, _STS).configure_cert(tls)
+        authority.issue_cert(*_HTTP).configure_cert(tls)
         rpc = stack.enter_context(serving_grpc(server, authority.issue_cert(SERVICE, REGIONAL, HOST)))
         http = stack.enter_context(serving(http_server(_http_services(server.accounts), tls)))
         server.routes = {f"{SERVICE}:443": rpc, f"{REGIONAL}:443": rpc}
-        server.routes |= {f"{host}:443": http for host in (_OAUTH, _IAM, _STS)}
+        server.routes |= {f"{host}:443": http for host in _HTTP}
         proxy = stack.enter_context(serving(connect_proxy(server.routes)))
         server.environment = _environment(f"http://{HOST}:{proxy}", folder / "ca.pem")
         yield server
