@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap import checks
+from bootstrap import checks, stores
 from bootstrap.errors import Exit, ManifestError, UsageError
 from bootstrap.manifest import Manifest, load
 from bootstrap.reference import Reference
@@ -190,7 +190,7 @@ stores:
     kind: vault
     url: https://vault.example.com
     """
-KINDS = "there are: embedded, env, file, vault"
+KINDS = f"there are: {', '.join(stores.KINDS.names())}"
 CHECKS = f"there are: {', '.join(checks.KINDS.names())}"
 
 

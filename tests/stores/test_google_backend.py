@@ -157,7 +157,9 @@ def _auths(folder: Path, server: SecretManager) -> dict[str, dict[str, Any]]:
 
 
 def _asked_of_airflow(backends: list[AirflowBackend], server: SecretManager, folder: Path) -> list[Any]:
-    variables = [{} for _ in backends] + [{KEY_VARIABLE: (folder / "in-the-environment").read_text()}]
+    variables: list[dict[str, str]] = [{} for _ in backends] + [
+        {KEY_VARIABLE: (folder / "in-the-environment").read_text()}
+    ]
     given = [
         ({"class": each.backend_class, "kwargs": each.kwargs}, env)
         for each, env in zip(backends, variables, strict=False)
