@@ -12,7 +12,7 @@ from bootstrap.errors import Exit, ManifestError, UsageError
 from bootstrap.manifest import Manifest, load
 from bootstrap.reference import Reference
 from bootstrap.stores.credential import Credential
-from bootstrap.stores.vault_options import AppRoleAuth, TokenAuth
+from bootstrap.stores.vault_auth import AppRoleAuth, TokenAuth
 
 CANARY = "canary-7f3a"
 SHAPE = '{secret: "STORE:PATH[#FIELD][@VERSION]"}'

@@ -13,10 +13,11 @@ from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
 from bootstrap.stores.credential import Credential
 from bootstrap.stores.needs import Needs
 from bootstrap.stores.vault import PROVIDER
+from bootstrap.stores.vault_auth import TokenAuth
 from bootstrap.stores.vault_backend import airflow_backend as vault_backend
 from bootstrap.stores.vault_kv2 import Kv2
 from bootstrap.stores.vault_options import Options as VaultOptions
-from bootstrap.stores.vault_options import TokenAuth
+from bootstrap.stores.vault_session import Session
 
 __all__ = ["PROVIDER", "Options", "airflow_backend", "open_store", "policy"]
 
@@ -34,7 +35,7 @@ def server(context: Context) -> Server:
 
 def open_store(_options: Options, context: Context) -> Kv2:
     """The store; its server is started at the first request, if it isn't running."""
-    return Kv2(context.name, server(context).client, MOUNT)
+    return Kv2(context.name, Session(context.name, server(context).client, lambda _: None), MOUNT)
 
 
 def policy(_options: Options, needs: Needs, context: Context) -> Mapping[str, str]:

@@ -2,41 +2,58 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from bootstrap.errors import Unavailable
 from bootstrap.stores.base import Context
 from bootstrap.stores.vault_backend import airflow_backend
-from bootstrap.stores.vault_client import connect
+from bootstrap.stores.vault_client import Transport, connect
 from bootstrap.stores.vault_kv1 import Kv1
 from bootstrap.stores.vault_kv2 import Kv2
-from bootstrap.stores.vault_options import Options, TokenAuth
+from bootstrap.stores.vault_login import login
+from bootstrap.stores.vault_options import Options, file_in
 from bootstrap.stores.vault_policy import policy
+from bootstrap.stores.vault_session import Session
 
 if TYPE_CHECKING:
     import hvac
 
-__all__ = ["PROVIDER", "Options", "airflow_backend", "kv_store", "open_store", "policy"]
+__all__ = ["PROVIDER", "Options", "airflow_backend", "open_store", "policy"]
 
 PROVIDER = "apache-airflow-providers-hashicorp"
 
 
 def open_store(options: Options, context: Context) -> Kv1 | Kv2:
     """The store; logs in at the first request."""
-
-    def login() -> hvac.Client:
-        client = connect(options.url)
-        auth = options.auth
-        if isinstance(auth, TokenAuth):
-            client.token = auth.token.read(context.name, context.folder).reveal()
-        else:
-            secret_id = auth.secret_id.read(context.name, context.folder).reveal()
-            client.auth.approle.login(auth.role_id, secret_id, mount_point=auth.mount)
-        return client
-
-    return kv_store(context.name, login, options.mount, options.kv_version)
+    session = Session(context.name, _connect(options, context), lambda client: login(options.auth, client, context))
+    return (
+        Kv1(context.name, session, options.mount)
+        if options.kv_version == 1
+        else Kv2(context.name, session, options.mount)
+    )
 
 
-def kv_store(name: str, login: Callable[[], hvac.Client], mount: str, kv_version: int) -> Kv1 | Kv2:
-    """The store for a mount of this version."""
-    return Kv1(name, login, mount) if kv_version == 1 else Kv2(name, login, mount)
+def _connect(options: Options, context: Context) -> Callable[[], hvac.Client]:
+    def file(key: str) -> str | None:
+        written = getattr(options, key)
+        if written is None:
+            return None
+        path = file_in(context.folder, written)
+        if not os.access(path, os.R_OK):
+            raise Unavailable(f"store {context.name}: can't read {path}", f"correct {key} of the store")
+        return path
+
+    def connected() -> hvac.Client:
+        certificate, key = file("client_cert"), file("client_key")
+        transport = Transport(
+            ca_cert=file("ca_cert"),
+            client_cert=(certificate, key) if certificate and key else certificate,
+            proxy=options.proxy,
+            namespace=options.namespace,
+            concurrency=context.concurrency,
+        )
+        return connect(options.url, transport)
+
+    return connected

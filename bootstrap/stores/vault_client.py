@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from bootstrap.errors import Conflict, Denied, StoreError
+from bootstrap.stores.base import CONCURRENCY
 from bootstrap.stores.vault_errors import CHECK_CREDENTIAL, no_vault, refused, unreachable
 
 if TYPE_CHECKING:
@@ -16,19 +19,49 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TIMEOUT = 10  # seconds for one request
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_AUTHORITIES = ("VAULT_CACERT", "VAULT_CAPATH", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the first that is set
 
 
-def connect(url: str, *, timeout: int = TIMEOUT) -> hvac.Client:
-    """A client without a token; makes no request. No proxy gets to see what is meant for this machine."""
+@dataclass(frozen=True)
+class Transport:
+    """How requests travel; files are absolute paths. `client_cert` holds the key, too, or is a pair of files."""
+
+    ca_cert: str | None = None
+    client_cert: str | tuple[str, str] | None = None
+    proxy: str | None = None
+    namespace: str | None = None
+    concurrency: int = CONCURRENCY
+
+
+def connect(url: str, transport: Transport | None = None, *, timeout: int = TIMEOUT) -> hvac.Client:
+    """A client without a token, for many threads; makes no request."""
     import hvac
 
-    host = urlsplit(url).hostname
-    proxies = {"no_proxy": host} if host in _LOOPBACK else None
-    return hvac.Client(url=url, token="", timeout=timeout, proxies=proxies)
+    from bootstrap.stores.vault_http import Adapter, Session
+
+    how = transport or Transport()
+    session = Session(how.concurrency)
+    session.verify = how.ca_cert or next((os.environ[name] for name in _AUTHORITIES if os.environ.get(name)), True)
+    session.cert = how.client_cert
+    session.proxies = _proxies(url, how.proxy)
+    return hvac.Client(url=url, token="", timeout=timeout, session=session, namespace=how.namespace, adapter=Adapter)
 
 
-def translate(where: str, request: Callable[[], T], *, conflict: Conflict | None = None) -> T:
+def is_here(url: str) -> bool:
+    """Whether it leads to this machine, which no proxy gets to see."""
+    return urlsplit(url).hostname in LOOPBACK
+
+
+def _proxies(url: str, proxy: str | None) -> dict[str, str]:
+    from requests.utils import get_environ_proxies
+
+    if is_here(url):
+        return {}
+    return {"http": proxy, "https": proxy} if proxy else get_environ_proxies(url)
+
+
+def translate(where: str, request: Callable[[], T], *, conflict: Conflict | None = None, login: bool = False) -> T:
     """Do `request`; turn hvac's and requests' exceptions into ours, each with `where` in front."""
     import hvac.exceptions as vault
     import requests
@@ -39,12 +72,12 @@ def translate(where: str, request: Callable[[], T], *, conflict: Conflict | None
         raise
     except (requests.exceptions.InvalidHeader, UnicodeEncodeError):  # both quote the token
         raise Denied(f"{where}: the credential holds a character that no token has", CHECK_CREDENTIAL) from None
-    except requests.exceptions.RequestException as err:
+    except (requests.exceptions.RequestException, OSError) as err:  # OSError: a file of certificates
         raise unreachable(where, err) from err
     except vault.VaultError as err:
         if conflict and "check-and-set" in str(err):
             raise conflict from err
-        raise refused(where, err) from err
+        raise refused(where, err, login=login) from err
     except (ValueError, TypeError, KeyError, AttributeError) as err:  # hvac expects what a Vault answers
         raise no_vault(where, type(err).__name__) from err
     if isinstance(answer, requests.Response) and answer.status_code != HTTPStatus.NO_CONTENT:

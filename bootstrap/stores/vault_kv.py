@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.errors import Conflict, Denied, IllegalName, Malformed, NotFound
@@ -11,59 +10,81 @@ from bootstrap.stores import vault_policy
 from bootstrap.stores.needs import Needs
 from bootstrap.stores.vault_client import translate
 from bootstrap.stores.vault_errors import no_vault
+from bootstrap.stores.vault_policy import Engine
+from bootstrap.stores.vault_session import Act, Session
 
 if TYPE_CHECKING:
     import hvac
 
+_LOOKUP = "auth/token/lookup-self"
+_MOUNTS = "sys/internal/ui/mounts"  # asked as `vault kv` does: no policy is needed for what one may see
+
 
 class Kv:
-    """One KV mount.
-
-    `login` returns a client that holds a token; it is called at the first request.
-    """
+    """One KV mount; `mount` None: each path's first part is its mount."""
 
     writable = True
     keeps_fields = True
     separator = "/"
     kv_version: int
 
-    def __init__(self, name: str, login: Callable[[], hvac.Client], mount: str) -> None:
+    def __init__(self, name: str, session: Session, mount: str | None) -> None:
         self.name = name
         self.mount = mount
-        self._login = login
+        self._session = session
+        self._engines: dict[str, str | None] = {}
 
     def names(self, prefix: str) -> Iterator[str]:
         """Walks the tree below `prefix`, a folder; needs the `list` capability."""
         folder = prefix.strip("/")
         if folder:
             self._legal(folder)
-        for key in self._keys(folder):
-            path = f"{folder}/{key}".lstrip("/")
-            if key.endswith("/"):
-                yield from self.names(path)
-            else:
-                yield path
+            yield from self._walk(folder)
+        elif self.mount is not None:
+            yield from self._walk("")
+        else:
+            for mount in self._mounts():
+                yield from self._walk(mount)
 
     def ping(self) -> str:
         """Logs in and looks the token up. Needs `lookup-self`, which Vault's default policy has."""
-        self._data(self._ask("", lambda client: client.auth.token.lookup_self()), "")
-        return str(self._client.url)
+        act = Act(self._where(""), "read", _LOOKUP)
+        self._data(self._session.ask(act, lambda client: client.auth.token.lookup_self()), "")
+        return str(self._session.client.url)
 
     def excess(self, needs: Needs) -> Sequence[str]:
         """What the token may do far beyond `needs`. Asks for its capabilities, as the default policy allows."""
-        return vault_policy.excess(self._client, self.mount, self.kv_version, needs)
+        return vault_policy.excess(self._session.client, self.mount, self.kv_version, needs)
+
+    def _walk(self, folder: str) -> Iterator[str]:
+        for key in self._keys(folder):
+            path = f"{folder}/{key}".lstrip("/")
+            if key.endswith("/"):
+                yield from self._walk(path.rstrip("/"))
+            else:
+                yield path
 
     def _keys(self, folder: str) -> list[str]:
+        mount, rest = self._split(folder)
+        act = Act(self._where(folder), "list", f"{self._api_path(folder, 'metadata').rstrip('/')}/")
         try:
             answer = self._ask(
                 folder,
-                lambda client: getattr(client.secrets.kv, f"v{self.kv_version}").list_secrets(
-                    folder, mount_point=self.mount
-                ),
+                act,
+                lambda client: getattr(client.secrets.kv, f"v{self.kv_version}").list_secrets(rest, mount_point=mount),
             )
         except NotFound:
             return []
         return sorted(self._data(answer, folder)["keys"])
+
+    def _mounts(self) -> list[str]:
+        """The KV mounts of this version that the token may see, and that a path's first part can name."""
+        answer = self._session.ask(
+            Act(self._where(""), "read", _MOUNTS), lambda client: client.adapter.get(f"/v1/{_MOUNTS}")
+        )
+        mounts = {path.rstrip("/"): _engine(about) for path, about in self._data(answer, "")["secret"].items()}
+        own = f"KV version {self.kv_version}"
+        return sorted((name for name, engine in mounts.items() if engine == own and "/" not in name), key=_in_tree)
 
     def _data(self, answer: Mapping[str, Any], where: str) -> dict[str, Any]:
         """What a Vault's answer is about."""
@@ -74,7 +95,7 @@ class Kv:
 
     def _wrong_engine(self, path: str, what: str, hint: str = "") -> Malformed:
         hint = hint or f"check kv_version and mount of store {self.name}"
-        return Malformed(f"{self._where(path)}: the mount {self.mount} is {what}", hint)
+        return Malformed(f"{self._where(path)}: the mount {self._split(path)[0]} is {what}", hint)
 
     def _where(self, path: str) -> str:
         return f"{self.name}:{path}" if path else f"store {self.name}"
@@ -89,38 +110,61 @@ class Kv:
                 f"{self.name}:{path!r}: not a legal path", "a path is names with single slashes between them"
             )
 
-    @cached_property
-    def _client(self) -> hvac.Client:
-        return self._login()
+    def _place(self, path: str) -> tuple[str, str]:
+        """The mount, and the path in it. Raises IllegalName for what can be no secret's."""
+        self._legal(path)
+        mount, rest = self._split(path)
+        if not rest:
+            raise IllegalName(
+                f"{self.name}:{path}: not a legal path: store {self.name} has `mount: null`",
+                "the first part of a path is the mount: MOUNT/PATH",
+            )
+        return mount, rest
 
-    def _ask(self, path: str, request: Callable[[hvac.Client], Any]) -> Any:
-        """Send one request; raise one of the four failures, told apart by the server's answer."""
-        client = translate(f"store {self.name}", lambda: self._client)
+    def _split(self, path: str) -> tuple[str, str]:
+        if self.mount is not None:
+            return self.mount, path
+        mount, _, rest = path.partition("/")
+        return mount, rest
+
+    def _api_path(self, path: str, part: str = "data") -> str:
+        """As a policy names it."""
+        return Engine(self.mount, self.kv_version).api_path(path, part)
+
+    def _ask(self, path: str, act: Act, send: Callable[[hvac.Client], Any]) -> Mapping[str, Any]:
+        """One request to the secrets engine that `path` is in."""
         try:
-            answer = translate(self._where(path), lambda: request(client), conflict=self._conflict(path))
+            return self._session.ask(act, send)
         except (NotFound, Denied):
             self._check_engine(path)
             raise
-        return answer if isinstance(answer, dict) else {}
 
     def _check_engine(self, path: str) -> None:
         """A mount that is read as the other version of KV finds nothing, or what no policy allows: look what it is."""
-        engine = self._engine
+        mount = self._split(path)[0]
+        if mount not in self._engines:
+            self._engines[mount] = self._look(mount)
+        engine = self._engines[mount]
         if engine is None or engine == f"KV version {self.kv_version}":
             return
         hint = f"set kv_version: {engine[-1]} for store {self.name}" if engine.startswith("KV") else ""
         raise self._wrong_engine(path, f"{engine}, not KV version {self.kv_version}", hint)
 
-    @cached_property
-    def _engine(self) -> str | None:
-        """What the mount is; None where the server doesn't tell. Asked of it as `vault kv` does, without a policy for it."""
+    def _look(self, mount: str) -> str | None:
+        """What the mount is; None where the server doesn't tell."""
+        client = self._session.client
         try:
-            mount = translate(
-                f"store {self.name}",
-                lambda: self._client.adapter.get(f"/v1/sys/internal/ui/mounts/{self.mount}")["data"],
-            )
+            return translate(self._where(""), lambda: _engine(client.adapter.get(f"/v1/{_MOUNTS}/{mount}")["data"]))
         except (NotFound, Denied):
             return None
-        if mount["type"] not in {"kv", "generic"}:
-            return f"a secrets engine of type {mount['type']}"
-        return f"KV version {(mount['options'] or {}).get('version', '1')}"
+
+
+def _engine(about: Mapping[str, Any]) -> str:
+    if about["type"] not in {"kv", "generic"}:
+        return f"a secrets engine of type {about['type']}"
+    return f"KV version {(about['options'] or {}).get('version', '1')}"
+
+
+def _in_tree(mount: str) -> str:
+    """Sorts mounts as the paths of their secrets are."""
+    return f"{mount}/"

@@ -7,6 +7,7 @@ from bootstrap.secret import Secret
 from bootstrap.stores.base import Fields, Stored, Version
 from bootstrap.stores.structured import as_stored
 from bootstrap.stores.vault_kv import Kv
+from bootstrap.stores.vault_session import Act
 
 
 class Kv1(Kv):
@@ -16,15 +17,16 @@ class Kv1(Kv):
 
     def read(self, path: str, version: Version | None = None) -> Stored:
         """The secret's fields."""
-        self._legal(path)
+        mount, rest = self._place(path)
         if version is not None:
             raise NotFound(f"{self.name}:{path}@{version}: KV version 1 keeps no versions", "leave out the @VERSION")
-        answer = self._ask(path, lambda client: client.secrets.kv.v1.read_secret(path, mount_point=self.mount))
+        act = Act(self._where(path), "read", self._api_path(path))
+        answer = self._ask(path, act, lambda client: client.secrets.kv.v1.read_secret(rest, mount_point=mount))
         return as_stored(self._data(answer, path))
 
     def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:
         """Check-and-set is a comparison right before the write."""
-        self._legal(path)
+        mount, rest = self._place(path)
         data = {"value": value.reveal()} if isinstance(value, Secret) else dict(value)
         try:
             current: Version | None = self.read(path).version
@@ -32,5 +34,11 @@ class Kv1(Kv):
             current = None
         if current != expect:
             raise self._conflict(path)
-        self._ask(path, lambda client: client.secrets.kv.v1.create_or_update_secret(path, data, mount_point=self.mount))
+        capability = "create" if current is None else "update"
+        act = Act(self._where(path), capability, self._api_path(path), writes=True)
+        self._ask(
+            path,
+            act,
+            lambda client: client.secrets.kv.v1.create_or_update_secret(rest, data, method="POST", mount_point=mount),
+        )
         return as_stored(data).version

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.errors import NotFound
+from bootstrap.errors import Denied, NotFound
 from bootstrap.secret import Secret
-from bootstrap.stores.base import Fields, Stored, Version
+from bootstrap.stores.base import Entry, Fields, Stored, Version
 from bootstrap.stores.structured import as_fields
 from bootstrap.stores.vault_kv import Kv
+from bootstrap.stores.vault_session import Act
 
 if TYPE_CHECKING:
     import hvac
@@ -27,9 +28,6 @@ class Kv2(Kv):
 
     def read(self, path: str, version: Version | None = None) -> Stored:
         """The secret's fields; the newest version, or the one asked for."""
-        self._legal(path)
-        if version is not None and not _VERSION.fullmatch(version):
-            raise NotFound(f"{self.name}:{path}@{version}: a version is a number from 1", "leave out the @VERSION")
         data, metadata = self._read(path, version)
         if data is None:
             raise NotFound(
@@ -45,22 +43,94 @@ class Kv2(Kv):
 
     def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:
         """Check-and-set is the server's."""
-        self._legal(path)
+        mount, rest = self._place(path)
         data = {"value": value.reveal()} if isinstance(value, Secret) else dict(value)
+        if expect is not None and not _VERSION.fullmatch(expect):
+            raise self._conflict(path)
         cas = int(expect) if expect is not None else self._version_to_replace(path)
+        act = Act(
+            self._where(path),
+            "update" if cas else "create",
+            self._api_path(path),
+            writes=True,
+            conflict=self._conflict(path),
+        )
         answer = self._ask(
             path,
-            lambda client: client.secrets.kv.v2.create_or_update_secret(path, data, cas=cas, mount_point=self.mount),
+            act,
+            lambda client: client.secrets.kv.v2.create_or_update_secret(rest, data, cas=cas, mount_point=mount),
         )
         return str(self._data(answer, path)["version"])
 
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """A request for each secret's metadata; the name alone where the token may not read it."""
+        for path in self.names(prefix):
+            try:
+                yield self._entry(path)
+            except Denied:
+                yield Entry(path)
+            except NotFound:  # gone since it was listed
+                continue
+
+    def disable(self, path: str, version: Version) -> None:
+        """What Vault calls to delete a version."""
+        if not self._is_destroyed(path, version):
+            self._retire(path, version, "delete", lambda kv: kv.delete_secret_versions)
+
+    def enable(self, path: str, version: Version) -> None:
+        """What Vault calls to undelete one."""
+        if self._is_destroyed(path, version):
+            raise NotFound(
+                f"{self.name}:{path}@{version}: the version was destroyed",
+                f"airflow-bootstrap store put {self.name}:{path}",
+            )
+        self._retire(path, version, "undelete", lambda kv: kv.undelete_secret_versions)
+
+    def destroy(self, path: str, version: Version) -> None:
+        """Its metadata stays."""
+        if not self._is_destroyed(path, version):
+            self._retire(path, version, "destroy", lambda kv: kv.destroy_secret_versions)
+
+    def _retire(self, path: str, version: Version, part: str, method: Callable[[Any], Callable[..., Any]]) -> None:
+        mount, rest = self._place(path)
+        act = Act(f"{self._where(path)}@{version}", "update", self._api_path(path, part), writes=True)
+        self._ask(
+            path, act, lambda client: method(client.secrets.kv.v2)(rest, versions=[int(version)], mount_point=mount)
+        )
+
+    def _is_destroyed(self, path: str, version: Version) -> bool:
+        """The server says nothing of a version that isn't there. Raises NotFound for one."""
+        _, metadata = self._read(path, version)
+        return bool(metadata["destroyed"])
+
     def _read(self, path: str, version: Version | None) -> tuple[dict[str, Any] | None, Mapping[str, Any]]:
         """The fields (None: this version was deleted or destroyed) and the version's metadata."""
-        where = f"{path}@{version}" if version else path
-        body = self._data(self._ask(where, lambda client: _version(client, path, version, self.mount)), where)
+        mount, rest = self._place(path)
+        where = f"{path}@{version}" if version is not None else path
+        if version is not None and not _VERSION.fullmatch(version):
+            raise NotFound(f"{self.name}:{where}: a version is a number from 1", "leave out the @VERSION")
+        act = Act(self._where(where), "read", self._api_path(path))
+        answer = self._ask(path, act, lambda client: _version(client, rest, version, mount))
+        body = self._data(answer, where)
         if "metadata" not in body:
             raise self._wrong_engine(where, "not one of KV version 2")
         return body["data"], body["metadata"]
+
+    def _entry(self, path: str) -> Entry:
+        mount, rest = self._place(path)
+        act = Act(self._where(path), "read", self._api_path(path, "metadata"))
+        answer = self._ask(path, act, lambda client: client.secrets.kv.v2.read_secret_metadata(rest, mount_point=mount))
+        data = self._data(answer, path)
+        newest = data["versions"].get(str(data["current_version"]))
+        if newest is None:  # there is nothing but metadata of one's own
+            return Entry(path, versions=0)
+        return Entry(
+            path,
+            version=str(data["current_version"]),
+            versions=len(data["versions"]),
+            created=_timestamp(newest["created_time"]),
+            state=_state(newest),
+        )
 
     def _version_to_replace(self, path: str) -> int:
         """What check-and-set must name so that a secret that doesn't exist is created: 0, or the deleted version."""
@@ -83,9 +153,16 @@ def _version(client: hvac.Client, path: str, version: Version | None, mount: str
         )
     except hvac.exceptions.InvalidPath as err:
         answer: Any = err.json
-        if answer and "metadata" in (answer.get("data") or {}):
+        if isinstance(answer, dict) and "metadata" in (answer.get("data") or {}):
             return answer
         raise
+
+
+def _state(version: Mapping[str, Any]) -> str:
+    """A time of deletion may lie ahead: where the mount gives versions a lifetime."""
+    deleted = version["deletion_time"]
+    gone = version["destroyed"] or (deleted and _timestamp(deleted) <= datetime.now(timezone.utc))
+    return "deleted" if gone else ""
 
 
 def _timestamp(text: str) -> datetime:

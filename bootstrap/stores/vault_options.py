@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from bootstrap.model import Model
-from bootstrap.stores.credential import Credential
-
-
-class TokenAuth(Model):
-    """`{method: token}`; the token comes from $VAULT_TOKEN unless said otherwise."""
-
-    method: Literal["token"]
-    token: Credential = Field(default_factory=lambda: Credential(env="VAULT_TOKEN"))
-
-
-class AppRoleAuth(Model):
-    """`{method: approle, role_id: …, secret_id: {env: VAULT_SECRET_ID}}`; `mount` is where the method is mounted."""
-
-    method: Literal["approle"]
-    role_id: Annotated[str, Field(min_length=1)]
-    secret_id: Credential
-    mount: str = "approle"
+from bootstrap.stores.vault_auth import Auth, Mount, Name, TokenAuth
 
 
 class Options(Model):
-    """A KV mount of a Vault or OpenBao server."""
+    """A server, and the KV mount in it. With `mount: null` the first part of each path is the mount.
+
+    `ca_cert` is a file or folder of certificates that are trusted instead of the machine's. `client_cert` is shown to a
+    server that asks for it; `client_key` is its key, where that isn't in the same file. `proxy` leads to the server, but
+    never to one on this machine.
+    """
 
     kind: Literal["vault"]
     url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
-    mount: Annotated[str, Field(min_length=1)] = "secret"
+    mount: Mount | None = "secret"
     kv_version: Literal[1, 2] = 2
-    auth: Annotated[TokenAuth | AppRoleAuth, Field(discriminator="method")] = Field(
-        default_factory=lambda: TokenAuth(method="token")
-    )
+    namespace: Mount | None = None
+    ca_cert: Name | None = None
+    client_cert: Name | None = None
+    client_key: Name | None = None
+    proxy: Annotated[str, Field(pattern=r"^https?://[^\s/@]+/?$")] | None = None
+    auth: Auth = Field(default_factory=lambda: TokenAuth(method="token"))
+
+    @model_validator(mode="after")
+    def _key_of_a_certificate(self) -> Self:
+        if self.client_key is not None and self.client_cert is None:
+            msg = "client_key needs client_cert"
+            raise ValueError(msg)
+        return self
+
+
+def file_in(folder: Path, written: str) -> str:
+    """The absolute path of a file that the manifest, which lies in `folder`, names."""
+    return str((folder / Path(written).expanduser()).absolute())

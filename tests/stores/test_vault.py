@@ -11,7 +11,7 @@ import pytest
 from bootstrap.stores import vault
 from bootstrap.stores.base import Context, Store
 from bootstrap.stores.credential import Credential
-from bootstrap.stores.vault_options import AppRoleAuth, TokenAuth
+from bootstrap.stores.vault_auth import AppRoleAuth, TokenAuth
 from tests.stores.contract import Delete, VersionedContract, WriteContract
 from tests.systems import openbao, require
 

@@ -7,16 +7,20 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bootstrap.errors import Denied, Exit, Malformed, NotFound, StoreError, Unavailable
 from bootstrap.secret import Secret
-from bootstrap.stores import vault
+from bootstrap.stores import vault, vault_http
 from bootstrap.stores.base import Context, Store
 from bootstrap.stores.credential import Credential
+from bootstrap.stores.vault_auth import AppRoleAuth, TokenAuth
 from bootstrap.stores.vault_client import connect
-from bootstrap.stores.vault_options import AppRoleAuth, TokenAuth
+from bootstrap.stores.vault_kv1 import Kv1
+from bootstrap.stores.vault_kv2 import Kv2
+from bootstrap.stores.vault_session import Session
 from tests.stores.contract import CANARY, ILLEGAL, whole
 from tests.systems import openbao, require
 from tests.systems.process import free_port
@@ -43,6 +47,11 @@ def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openbao.OpenBao]:
         yield server
 
 
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vault_http, "BLIP", 0.1)
+
+
 @pytest.fixture
 def credential(tmp_path: Path) -> Callable[[str], Credential]:
     def write(text: str) -> Credential:
@@ -52,13 +61,12 @@ def credential(tmp_path: Path) -> Callable[[str], Credential]:
     return write
 
 
-def a_store(url: str, token: str, mount: str = "team", version: int = 2, timeout: int = 10) -> Store:
-    def login() -> object:
-        client = connect(url, timeout=timeout)
+def a_store(url: str, token: str, mount: str = "team", version: int = 2, timeout: int = 10) -> Any:
+    def login(client: Any) -> None:
         client.token = token
-        return client
 
-    return vault.kv_store("team", login, mount, version)  # type: ignore[arg-type]  # hvac is skipped by mypy
+    session = Session("team", lambda: connect(url, timeout=timeout), login)
+    return Kv1("team", session, mount) if version == 1 else Kv2("team", session, mount)
 
 
 def opened(url: str, auth: TokenAuth | AppRoleAuth) -> Store:
@@ -125,7 +133,8 @@ def test_a_revoked_token(bao: openbao.OpenBao) -> None:
     token = bao.token(READS)
     store = a_store(bao.url, token)
     assert whole(store, PATH)
-    bao.client().auth.token.revoke(token)
+    client: Any = bao.client()
+    client.auth.token.revoke(token)
     failure(Denied, lambda: store.read(PATH))
 
 
