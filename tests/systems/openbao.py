@@ -27,15 +27,28 @@ from .server import Server, clean_env, on_free_port, write_private
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .certificates import Pair
+
 _SECONDS = 30.0
 _ACTIVE = 200
 _VERSIONED = 2
 _UNSEAL_KEY = re.compile(r"^Unseal Key: (\S+)\nRoot Token: ", re.MULTILINE)
 
 
+@dataclass(frozen=True)
+class Tls:
+    """A second listener, with TLS: the certificate that it shows, and the authority whose clients alone it lets in."""
+
+    pair: Pair
+    clients: Path | None = None
+
+
 @dataclass
 class OpenBao:
-    """A server that `running` started; `restart` changes nothing but `pid` and `unseal_key`."""
+    """A server that `running` started; `restart` changes nothing but `pid` and `unseal_key`.
+
+    `tls_url` leads to its listener with TLS, where it has one.
+    """
 
     url: str
     root_token: str = field(repr=False)
@@ -44,10 +57,11 @@ class OpenBao:
     unseal_key: str = field(repr=False)
     server: Server = field(repr=False)
     dev: bool
+    tls_url: str = ""
 
-    def client(self, token: str | None = None) -> hvac.Client:
+    def client(self, token: str | None = None, namespace: str | None = None) -> hvac.Client:
         """Return a client with this token; by default the root token, and "" for none."""
-        return _client(self.url, self.root_token if token is None else token)
+        return _client(self.url, self.root_token if token is None else token, namespace)
 
     def health(self) -> int:
         """Return the status of /v1/sys/health: 200 active, 429 standby, 501 not set up, 503 sealed.
@@ -57,12 +71,12 @@ class OpenBao:
         with _session() as session:
             return session.get(f"{self.url}/v1/sys/health", timeout=_SECONDS).status_code
 
-    def mount_kv(self, path: str, version: int) -> None:
+    def mount_kv(self, path: str, version: int, namespace: str | None = None) -> None:
         """Mount a KV engine of version 1 or 2 and wait until it serves; a second call does nothing.
 
         Raises ValueError if something else is mounted there.
         """
-        client: Any = self.client()  # hvac's stubs leave some methods untyped
+        client: Any = self.client(namespace=namespace)  # hvac's stubs leave some methods untyped
         mounted = client.sys.list_mounted_secrets_engines()["data"].get(f"{path}/")
         options = {"version": str(version)}
         if mounted is None:
@@ -87,13 +101,31 @@ class OpenBao:
         secret_id: str = client.auth.approle.generate_secret_id(name)["data"]["secret_id"]
         return role_id, secret_id
 
-    def token(self, policy_hcl: str) -> str:
-        """Return a new token with this policy, and the default one."""
-        client: Any = self.client()
-        policy = "token-" + hashlib.sha256(policy_hcl.encode()).hexdigest()[:12]
-        client.sys.create_or_update_policy(policy, policy_hcl)
-        token: str = client.auth.token.create(policies=[policy])["auth"]["client_token"]
+    def token(self, policy_hcl: str, namespace: str | None = None, **options: Any) -> str:
+        """Return a new token with this policy, and the default one; `options` are those of hvac."""
+        client: Any = self.client(namespace=namespace)
+        policy = self.policy(policy_hcl, namespace)
+        token: str = client.auth.token.create(policies=[policy], **options)["auth"]["client_token"]
         return token
+
+    def policy(self, policy_hcl: str, namespace: str | None = None) -> str:
+        """Make a policy of this text, and return its name."""
+        name = "policy-" + hashlib.sha256(policy_hcl.encode()).hexdigest()[:12]
+        self.client(namespace=namespace).sys.create_or_update_policy(name, policy_hcl)
+        return name
+
+    def enable(self, method: str, path: str, settings: dict[str, Any] | None = None) -> None:
+        """Enable an auth method at this path, with what its `config` takes; a second call changes the settings only."""
+        client: Any = self.client()
+        if f"{path}/" not in client.sys.list_auth_methods()["data"]:
+            client.sys.enable_auth_method(method, path=path)
+        if settings is not None:
+            client.write_data(f"auth/{path}/config", data=settings)
+
+    def namespace(self, path: str) -> None:
+        """Make a namespace; a second call does nothing."""
+        client: Any = self.client()
+        client.write_data(f"sys/namespaces/{path}", data={})
 
     def seal(self) -> None:
         """Seal the store: it answers 503 until `unseal`."""
@@ -123,31 +155,51 @@ class OpenBao:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, dev: bool = True) -> Iterator[OpenBao]:
+def running(folder: Path, *, dev: bool = True, tls: Tls | None = None) -> Iterator[OpenBao]:
     """Run an empty server for a while.
 
     In dev mode it is in memory, has KV version 2 at secret/, and is there in a blink. Otherwise it
     is an ordinary server, one node with one unseal key, that stores into `folder`; that takes 3 s.
+    Only a dev server has a listener with TLS beside the other.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    bao = on_free_port(partial(_dev if dev else _ordinary, folder.resolve()))
+    start = partial(_dev, folder.resolve(), tls) if dev else partial(_ordinary, folder.resolve())
+    bao = on_free_port(start)
     try:
         yield bao
     finally:
         bao.stop()
 
 
-def _dev(folder: Path, port: int) -> OpenBao:
+def _dev(folder: Path, tls: Tls | None, port: int) -> OpenBao:
     if not is_free(port + 1):  # where a dev server listens for its cluster
         message = f"port {port + 1} is not free"
         raise ServerFailedError(message)
     listen = f"-dev-listen-address={HOST}:{port}"
-    argv = (_binary(), "server", "-dev", "-dev-no-store-token", listen)
+    argv = [_binary(), "server", "-dev", "-dev-no-store-token", listen]
+    tls_url = ""
+    if tls is not None:
+        tls_port = free_port()
+        tls_url = f"https://{HOST}:{tls_port}"
+        argv.append(f"-config={_tls_listener(folder, tls, tls_port)}")
     root_token = secrets.token_urlsafe()
     env = clean_env(HOME=str(folder), BAO_DEV_ROOT_TOKEN_ID=root_token)
     server = Server(name="openbao", folder=folder, argv=argv, needle=listen, env=env)
     pid, unseal_key = _start_dev(server)
-    return OpenBao(_url(port), root_token, folder, pid, unseal_key, server, dev=True)
+    return OpenBao(_url(port), root_token, folder, pid, unseal_key, server, dev=True, tls_url=tls_url)
+
+
+def _tls_listener(folder: Path, tls: Tls, port: int) -> Path:
+    tcp: dict[str, Any] = {
+        "address": f"{HOST}:{port}",
+        "tls_cert_file": str(tls.pair.certificate),
+        "tls_key_file": str(tls.pair.key),
+    }
+    if tls.clients is not None:
+        tcp |= {"tls_require_and_verify_client_cert": True, "tls_client_ca_file": str(tls.clients)}
+    config = folder / "tls.json"
+    write_private(config, json.dumps({"listener": {"tcp": tcp}}))
+    return config
 
 
 def _start_dev(server: Server) -> tuple[int, str]:
@@ -208,8 +260,8 @@ def _url(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
-def _client(url: str, token: str) -> hvac.Client:
-    return hvac.Client(url, token, session=_session(), timeout=int(_SECONDS))
+def _client(url: str, token: str, namespace: str | None = None) -> hvac.Client:
+    return hvac.Client(url, token, session=_session(), timeout=int(_SECONDS), namespace=namespace)
 
 
 def _session() -> requests.Session:
