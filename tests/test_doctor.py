@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bootstrap import airflow_env, openbao, stores
+from bootstrap import airflow_env, openbao, stores, up
 from bootstrap.airflow_env import locate
+from bootstrap.checklist import show
+from bootstrap.console import Console
 from bootstrap.desired import Secrets
 from bootstrap.doctor import Finding, examine, worst
 from bootstrap.errors import Exit
 from bootstrap.manifest import load
+from bootstrap.smoke.run import Settings
 from bootstrap.stores import embedded
 from bootstrap.stores.base import Context
 from tests.project import Project
@@ -152,6 +156,18 @@ def test_a_root_token_is_a_warning_and_no_error(project: Project, bao: servers.O
     assert lines[at + 1] == "         next: airflow-bootstrap store policy team  # the least that it needs"
     assert result.out.count("WARN") == 1  # the embedded store's root token is the tool's own
     assert result.code == 0
+
+
+def test_the_checklist_of_a_run_marks_the_warning_and_goes_on(
+    project: Project, bao: servers.OpenBao, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project.manifest.parent / "token").write_text(bao.root_token)
+    manifest = load(project.manifest)
+    job = up.Job(manifest, locate(manifest), Secrets(manifest), Settings(1))
+    rows = list(up._doctor(job, up.Progress(print, lambda *_: nullcontext(print))))  # raises nothing
+    show(Console(), rows)
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "root token" in line]
+    assert line.split()[:3] == ["!", "store", "team"]
 
 
 def test_the_least_policy_gives_no_warning(project: Project, bao: servers.OpenBao) -> None:

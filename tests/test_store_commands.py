@@ -277,12 +277,22 @@ def google(project: Project) -> Iterator[dict[str, str]]:
 def test_a_pipe_gets_names_alone_and_json_and_the_table_get_all(project: Project, google: dict[str, str]) -> None:
     assert project.run("store", "list", "prod", **google).out == "prod:databases-eu\nprod:keys\n"
     assert project.run("store", "list", "prod", "databases", **google).out == "prod:databases-eu\n"
-    [first, second] = project.run("store", "list", "prod", "--json", **google).json()
+    [first, second] = json.loads(project.run("store", "list", "prod", "--json", **google).out)
     assert (first["reference"], first["version"], first["versions"]) == ("prod:databases-eu", "2", 2)
     assert (second["path"], second["version"], second["state"]) == ("keys", "1", None)
     lines = project.run("store", "list", "prod", "--long", **google).out.splitlines()
     assert lines[0].split()[:3] == ["name", "version", "versions"]
     assert lines[1].split()[:3] == ["prod:databases-eu", "2", "2"]
+    assert not any("canary" in result.text for result in project.transcript)
+
+
+def test_a_vault_tells_versions_and_what_was_deleted(project: Project, bao: openbao.OpenBao) -> None:
+    for value in ("canary-one", "canary-two"):
+        project.put("team:a", value)
+    bao.client().secrets.kv.v2.delete_latest_version_of_secret("a")
+    [found] = json.loads(project.run("store", "list", "team", "--json").out)
+    assert (found["reference"], found["version"], found["versions"]) == ("team:a", "2", 2)
+    assert found["state"] == "deleted"
     assert not any("canary" in result.text for result in project.transcript)
 
 
