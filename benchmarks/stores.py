@@ -1,0 +1,206 @@
+"""How long it takes to read many secrets: our stores against hvac, and against Airflow's own backends, in one run.
+
+`make bench-stores`. Each way reads the same secrets from the same server in a process of its own; the time is from its
+first request to its last answer, imports left out. Airflow's backends and hvac read one after another, as they are used;
+of those ways, `SAMPLED` secrets are read and the time of all is that, scaled. The distance is a proxy that holds each
+answer back.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+
+from tests.systems import delaying_proxy, openbao, secret_manager
+from tests.systems.server import write_private
+
+COUNT, MANY = 1_000, 10_000
+SAMPLED = 300
+DISTANCE = 0.02  # seconds that each answer takes longer
+ROUNDS = 1  # the ways take turns; the best time of each counts, since noise only adds
+VALUE = {"conn_type": "postgres", "host": "db", "login": "etl", "password": "a password of ordinary length"}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server with secrets `c0`, `c1`, … below `connections`, and what leads a child to it."""
+
+    kind: str
+    options: Mapping[str, Any]
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Seconds for `count` secrets, and bytes of memory for each."""
+
+    count: int
+    seconds: float
+    memory: float
+
+
+def main() -> None:
+    """Measure and print; with arguments, be one of the ways."""
+    if sys.argv[1:]:
+        print(json.dumps(_read(sys.argv[1], int(sys.argv[2]), json.loads(Path(sys.argv[3]).read_text()))))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for serving in (_vault, _google):
+            with serving(Path(folder)) as (near, far):
+                _compare("loopback", near)
+                _compare(f"{DISTANCE * 1000:.0f} ms away", far)
+                _grow(near)
+
+
+def _compare(place: str, server: Server) -> None:
+    ways = ["ours", "airflow", *(["hvac"] if server.kind == "vault" else [])]
+    figures = {way: _best(way, server, COUNT if way == "ours" else SAMPLED) for way in ways}
+    ours = figures.pop("ours")
+    print(f"{server.kind}, {place}: {COUNT} secrets in {ours.seconds:.2f} s ({COUNT / ours.seconds:.0f}/s)")
+    for way, figure in figures.items():
+        seconds = figure.seconds * COUNT / figure.count
+        print(
+            f"  {way}, one after another: {seconds:.1f} s (scaled from {figure.count}), {seconds / ours.seconds:.1f} times as long"
+        )
+
+
+def _grow(server: Server) -> None:
+    few, many = (_best("ours", server, count) for count in (COUNT, MANY))
+    print(
+        f"{server.kind}: {MANY} secrets in {many.seconds:.2f} s, {many.seconds / few.seconds:.1f} times {COUNT}; "
+        f"{many.memory:.0f} bytes of memory each, {few.memory:.0f} of {COUNT}"
+    )
+
+
+def _best(way: str, server: Server, count: int) -> Figure:
+    return min((_run(way, server, count) for _ in range(ROUNDS)), key=lambda figure: figure.seconds)
+
+
+def _run(way: str, server: Server, count: int) -> Figure:
+    with tempfile.TemporaryDirectory() as folder:
+        plan = Path(folder, "plan.json")
+        write_private(plan, json.dumps({"kind": server.kind, "options": server.options, "folder": folder}))
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.stores", way, str(count), str(plan)],
+            env={**os.environ, **server.environment, "AIRFLOW_HOME": folder, "PYTHONWARNINGS": "ignore"},
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+    return Figure(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def _read(way: str, count: int, plan: dict[str, Any]) -> dict[str, Any]:
+    """Be one of the ways: read so many secrets, each of which must be there."""
+    logging.disable()
+    names = [f"c{index}" for index in range(count)]
+    read = {"ours": _ours, "hvac": _hvac, "airflow": _airflow}[way](plan)
+    process = psutil.Process()
+    before = process.memory_info().rss
+    began = time.perf_counter()
+    found = read(names)
+    seconds = time.perf_counter() - began
+    missing = [name for name, value in zip(names, found, strict=True) if VALUE["password"] not in str(value)]
+    if missing:
+        sys.exit(f"{way} did not find {missing[:3]}: a failure is no measurement")
+    return {"count": count, "seconds": seconds, "memory": (process.memory_info().rss - before) / count}
+
+
+Read = Callable[[list[str]], list[Any]]
+
+
+def _ours(plan: dict[str, Any]) -> Read:
+    from bootstrap import stores
+    from bootstrap.stores.base import Context, Stored
+    from bootstrap.stores.reading import read_many
+
+    module: Any = stores.KINDS.find(plan["kind"])
+    options = module.Options.model_validate(plan["options"])
+
+    def read(names: list[str]) -> list[Any]:
+        store = module.open_store(options, Context("bench", Path(plan["folder"])))
+        places = [(f"connections{store.separator}{name}", None) for name in names]
+        found = read_many("bench", store, places)
+        return [item.value.as_public() if isinstance(item, Stored) else item for item in found.values()]
+
+    return read
+
+
+def _hvac(plan: dict[str, Any]) -> Read:
+    import hvac
+
+    token = Path(plan["options"]["auth"]["token"]["file"]).read_text()
+
+    def read(names: list[str]) -> list[Any]:
+        kv = hvac.Client(url=plan["options"]["url"], token=token).secrets.kv.v2
+        return [kv.read_secret_version(f"connections/{name}", raise_on_deleted_version=True)["data"] for name in names]
+
+    return read
+
+
+def _airflow(plan: dict[str, Any]) -> Read:
+    from importlib import import_module
+
+    from bootstrap import stores
+    from bootstrap.stores.base import BackendPaths, Context
+
+    module: Any = stores.KINDS.find(plan["kind"])
+    options = module.Options.model_validate(plan["options"])
+    made = module.airflow_backend(
+        options, BackendPaths("connections", None, None), Context("bench", Path(plan["folder"]))
+    )
+    name, _, class_name = made.backend_class.rpartition(".")
+    backend_class = getattr(import_module(name), class_name)
+
+    def read(names: list[str]) -> list[Any]:
+        backend = backend_class(**made.kwargs)
+        return [backend.get_conn_value(name) for name in names]
+
+    return read
+
+
+@contextmanager
+def _vault(folder: Path) -> Iterator[tuple[Server, Server]]:
+    with ExitStack() as stack:
+        bao = stack.enter_context(openbao.running(folder / "openbao"))
+        kv = bao.client().secrets.kv.v2
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda index: kv.create_or_update_secret(f"connections/c{index}", VALUE), range(MANY)))
+        write_private(folder / "token", bao.root_token)
+        auth = {"method": "token", "token": {"file": str(folder / "token")}}
+        near = Server("vault", {"kind": "vault", "url": bao.url, "mount": "secret", "auth": auth}, {})
+        port = stack.enter_context(delaying_proxy.running(int(bao.url.rpartition(":")[2]), DISTANCE))
+        yield near, replace(near, options={**near.options, "url": f"http://127.0.0.1:{port}"})
+
+
+@contextmanager
+def _google(folder: Path) -> Iterator[tuple[Server, Server]]:
+    with ExitStack() as stack:
+        server = stack.enter_context(secret_manager.running())
+        for index in range(MANY):
+            server.put("proj", f"connections-c{index}", json.dumps(VALUE))
+        write_private(folder / "key.json", json.dumps(server.service_account()))
+        auth = {"method": "key_file", "file": str(folder / "key.json")}
+        options = {"kind": "google_secret_manager", "project": "proj", "auth": auth}
+        near = Server("google_secret_manager", options, server.environment)
+        proxy = server.environment["https_proxy"]
+        port = stack.enter_context(delaying_proxy.running(urlsplit(proxy).port or 0, DISTANCE))
+        far = {name: value.replace(proxy, f"http://127.0.0.1:{port}") for name, value in server.environment.items()}
+        yield near, replace(near, environment=far)
+
+
+if __name__ == "__main__":
+    main()
