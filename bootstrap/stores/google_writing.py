@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootstrap.errors import Conflict, NotFound, Unavailable
+from bootstrap.errors import Conflict, Denied, NotFound, Unavailable
 from bootstrap.stores.base import Version
 from bootstrap.stores.google_client import TIMEOUT, Client
 from bootstrap.stores.google_errors import Place
@@ -47,7 +47,7 @@ class Writing:
         return self._add(number, since)
 
     def _create(self) -> bool:
-        """Make the secret, with our mark; False if it is there."""
+        """Make the secret, with our mark; False if it is there. Who may not create one may write those that are there."""
         from google.api_core.exceptions import AlreadyExists
 
         self.new.annotations[MARK] = f"1 {self.nonce}"
@@ -56,6 +56,17 @@ class Writing:
         try:
             self.client.ask(self.place, "create_secret", request, let=(AlreadyExists,))
         except AlreadyExists:
+            return False
+        except Denied:
+            if not self._exists():
+                raise
+            return False
+        return True
+
+    def _exists(self) -> bool:
+        try:
+            self.client.ask(self.place, "get_secret", {"name": self.name})
+        except (NotFound, Denied):
             return False
         return True
 

@@ -39,8 +39,9 @@ def opened(server: secret_manager.SecretManager, tmp_path: Path) -> Opened:
 
     def store(email: str = secret_manager.EMAIL, **options: Any) -> gsm.GoogleStore:
         if "auth" not in options:
-            write_private(tmp_path / "key.json", json.dumps(server.service_account(email)))
-            options["auth"] = {"method": "key_file", "file": "key.json"}
+            file = "key.json" if email == secret_manager.EMAIL else f"{email}.json"
+            write_private(tmp_path / file, json.dumps(server.service_account(email)))
+            options["auth"] = {"method": "key_file", "file": file}
         given = {"kind": "google_secret_manager", "project": "proj", **options}
         return gsm.open_store(gsm.Options.model_validate(given), Context("team", tmp_path))
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bootstrap.errors import Unavailable
+from bootstrap.errors import Denied, Unavailable
 from bootstrap.stores import google_client
 from bootstrap.stores import google_secret_manager as gsm
 from bootstrap.stores.base import Context
 from bootstrap.stores.google_policy import WRITES
 from bootstrap.stores.needs import Needs
-from tests.stores.google_bench import NAME, PATH, Opened, opened, server
+from tests.stores.google_bench import NAME, PATH, Opened, failure, opened, server
 from tests.systems.secret_manager import SecretManager
 from tests.systems.secret_manager_api import METHODS
 
@@ -96,6 +96,16 @@ def test_the_role_that_writes_is_enough_to_write(opened: Opened, server: SecretM
     store = opened()
     version = store.write(PATH, {"a": "b"}, expect=None)
     assert store.write(PATH, {"a": "c"}, expect=version) == store.read(PATH).version
+
+
+def test_who_may_create_none_writes_those_that_are_there(opened: Opened, server: SecretManager) -> None:
+    server.deny("secretmanager.secrets.create")
+    store = opened()
+    error = failure(Denied, lambda: store.write(PATH, {"a": "b"}, expect=None))
+    assert error.hint == "grant secretmanager.secrets.create on projects/proj"
+    server.put("proj", PATH, "x")
+    server.secrets.known[NAME].versions.clear()  # as `gcloud secrets create` leaves it
+    assert store.write(PATH, {"a": "b"}, expect=None) == "1"
 
 
 def test_what_it_may_do_beyond_its_needs(opened: Opened, server: SecretManager) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bootstrap.errors import Conflict, NotFound, Unavailable
 from bootstrap.secret import Secret
-from bootstrap.stores.google_writing import MARK
+from bootstrap.stores.google_writing import LEASE, MARK
 from tests.stores.contract import whole
 from tests.stores.google_bench import NAME, PATH, Opened, failure, opened, server
 from tests.systems.secret_manager import SecretManager
@@ -124,7 +124,9 @@ def test_a_lost_answer_is_no_second_version(
         server.put("proj", PATH, "old")
     server.lost = [method]
     store = opened()
+    start = time.monotonic()
     written = store.write(PATH, Secret("new"), expect=expect)
+    assert time.monotonic() - start < LEASE / 2  # it knows its own mark
     assert written == ("2" if expect else "1")
     assert values(server) == ([b"old", b"new"] if expect else [b"new"])
 
