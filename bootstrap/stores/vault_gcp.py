@@ -12,7 +12,7 @@ from typing import Any
 
 from bootstrap.errors import Denied, StoreError, Unavailable
 from bootstrap.stores.base import Context
-from bootstrap.stores.vault_auth import CLOUD_PLATFORM, GcpAuth
+from bootstrap.stores.vault_auth import GcpAuth
 from bootstrap.stores.vault_errors import no_package
 
 _SECONDS = 900  # of validity: the most that Vault takes
@@ -24,11 +24,13 @@ def signed_jwt(auth: GcpAuth, context: Context) -> str:
     """Signed here where the account's key is here, else by Google. Raises Denied, Unavailable."""
     try:
         import google.auth.exceptions
+        from google.oauth2 import service_account
     except ImportError as err:
         raise no_package(f"store {context.name}", "gcp", "google-auth") from err
     try:
         credentials = _credentials(auth, context)
-        return _by_key(credentials, auth.role) if hasattr(credentials, "signer") else _by_google(credentials, auth.role)
+        has_key = isinstance(credentials, service_account.Credentials)
+        return _by_key(credentials, auth.role) if has_key else _by_google(credentials, auth.role)
     except google.auth.exceptions.TransportError as err:
         raise _unreachable(context, err) from err
     except google.auth.exceptions.GoogleAuthError as err:
@@ -40,7 +42,7 @@ def _credentials(auth: GcpAuth, context: Context) -> Any:
     from google.oauth2 import service_account
 
     if auth.key is None:
-        return google.auth.default(scopes=auth.scopes or [CLOUD_PLATFORM])[0]
+        return google.auth.default(scopes=auth.scopes)[0]
     text = auth.key.read(context.name, context.folder).reveal()
     try:
         info = json.loads(text)

@@ -61,7 +61,7 @@ def credential(tmp_path: Path) -> Callable[[str], Credential]:
     return write
 
 
-def a_store(url: str, token: str, mount: str = "team", version: int = 2, timeout: int = 10) -> Any:
+def a_store(url: str, token: str, mount: str = "team", version: int = 2, timeout: int = 10) -> Store:
     def login(client: Any) -> None:
         client.token = token
 

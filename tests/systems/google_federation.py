@@ -30,7 +30,7 @@ def answer_impersonation(accounts: Accounts, request: Request) -> Answer | None:
     if caller is None:
         return _refusal(HTTPStatus.UNAUTHORIZED, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
     asked = json.loads(request.body)
-    chain = [caller, *(item.rpartition("/")[2] for item in asked.get("delegates", []))]
+    chain = [caller, *(item.rpartition("/")[2] for item in asked.get("delegates") or [])]
     if not all(accounts.may(email, PERMISSION) for email in chain) or not asked.get("scope"):
         message = f"Permission '{PERMISSION}' denied on resource (or it may not exist)."
         return _refusal(HTTPStatus.FORBIDDEN, "PERMISSION_DENIED", message)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _SECONDS = 30.0
 _ACTIVE = 200
 _VERSIONED = 2
+_AUDIT = "audit.log"
 _UNSEAL_KEY = re.compile(r"^Unseal Key: (\S+)\nRoot Token: ", re.MULTILINE)
 
 
@@ -127,6 +128,11 @@ class OpenBao:
         client: Any = self.client()
         client.write_data(f"sys/namespaces/{path}", data={})
 
+    def requests(self, part: str) -> int:
+        """Count the requests since the server started whose path has this part; for a server with an audit log."""
+        entries = map(json.loads, (self.folder / _AUDIT).read_text().splitlines())
+        return sum(entry["type"] == "request" and part in entry["request"]["path"] for entry in entries)
+
     def seal(self) -> None:
         """Seal the store: it answers 503 until `unseal`."""
         client: Any = self.client()
@@ -155,15 +161,15 @@ class OpenBao:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, dev: bool = True, tls: Tls | None = None) -> Iterator[OpenBao]:
+def running(folder: Path, *, dev: bool = True, tls: Tls | None = None, audit: bool = False) -> Iterator[OpenBao]:
     """Run an empty server for a while.
 
     In dev mode it is in memory, has KV version 2 at secret/, and is there in a blink. Otherwise it
     is an ordinary server, one node with one unseal key, that stores into `folder`; that takes 3 s.
-    Only a dev server has a listener with TLS beside the other.
+    Only a dev server has a listener with TLS beside the other, and an audit log.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    start = partial(_dev, folder.resolve(), tls) if dev else partial(_ordinary, folder.resolve())
+    start = partial(_dev, folder.resolve(), tls, audit) if dev else partial(_ordinary, folder.resolve())
     bao = on_free_port(start)
     try:
         yield bao
@@ -171,17 +177,19 @@ def running(folder: Path, *, dev: bool = True, tls: Tls | None = None) -> Iterat
         bao.stop()
 
 
-def _dev(folder: Path, tls: Tls | None, port: int) -> OpenBao:
+def _dev(folder: Path, tls: Tls | None, audit: bool, port: int) -> OpenBao:  # noqa: FBT001  partial's
     if not is_free(port + 1):  # where a dev server listens for its cluster
         message = f"port {port + 1} is not free"
         raise ServerFailedError(message)
     listen = f"-dev-listen-address={HOST}:{port}"
     argv = [_binary(), "server", "-dev", "-dev-no-store-token", listen]
-    tls_url = ""
-    if tls is not None:
-        tls_port = free_port()
-        tls_url = f"https://{HOST}:{tls_port}"
-        argv.append(f"-config={_tls_listener(folder, tls, tls_port)}")
+    tls_url = f"https://{HOST}:{free_port()}" if tls is not None else ""
+    settings = _tls_listener(tls, tls_url) if tls is not None else {}
+    if audit:
+        settings["audit"] = [{"type": "file", "path": "file", "options": {"file_path": str(folder / _AUDIT)}}]
+    if settings:
+        write_private(folder / "more.json", json.dumps(settings))
+        argv.append(f"-config={folder / 'more.json'}")
     root_token = secrets.token_urlsafe()
     env = clean_env(HOME=str(folder), BAO_DEV_ROOT_TOKEN_ID=root_token)
     server = Server(name="openbao", folder=folder, argv=argv, needle=listen, env=env)
@@ -189,17 +197,15 @@ def _dev(folder: Path, tls: Tls | None, port: int) -> OpenBao:
     return OpenBao(_url(port), root_token, folder, pid, unseal_key, server, dev=True, tls_url=tls_url)
 
 
-def _tls_listener(folder: Path, tls: Tls, port: int) -> Path:
+def _tls_listener(tls: Tls, url: str) -> dict[str, Any]:
     tcp: dict[str, Any] = {
-        "address": f"{HOST}:{port}",
+        "address": url.removeprefix("https://"),
         "tls_cert_file": str(tls.pair.certificate),
         "tls_key_file": str(tls.pair.key),
     }
     if tls.clients is not None:
         tcp |= {"tls_require_and_verify_client_cert": True, "tls_client_ca_file": str(tls.clients)}
-    config = folder / "tls.json"
-    write_private(config, json.dumps({"listener": {"tcp": tcp}}))
-    return config
+    return {"listener": {"tcp": tcp}}
 
 
 def _start_dev(server: Server) -> tuple[int, str]:
