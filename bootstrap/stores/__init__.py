@@ -11,6 +11,8 @@ from bootstrap.registry import Registry
 KINDS = Registry(
     group="airflow_bootstrap.stores",
     builtin={
+        "aws_parameter_store": "bootstrap.stores.aws_parameter_store",
+        "aws_secrets_manager": "bootstrap.stores.aws_secrets_manager",
         "embedded": "bootstrap.stores.embedded",
         "env": "bootstrap.stores.env",
         "file": "bootstrap.stores.file",
