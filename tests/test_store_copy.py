@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from bootstrap.desired import Secrets
-from bootstrap.errors import BootstrapError, Conflict, Denied, Exit, NotFound, Unavailable, UsageError
+from bootstrap.errors import BootstrapError, Conflict, Denied, Exit, Malformed, NotFound, Unavailable, UsageError
 from bootstrap.manifest import Manifest, load
+from bootstrap.secret import Secret
 from bootstrap.secret_commands import known_store, put_value, value_of
-from bootstrap.store_copy import CopyPlan, Options, plan_copy
+from bootstrap.store_copy import CopyPlan, End, Options, plan_copy
 from bootstrap.store_copy_apply import Copied, apply, exit_code
 from bootstrap.store_copy_text import copied_line, copied_sum, planned
 from tests.project import Canary, Project
@@ -274,8 +275,28 @@ def test_what_is_written_and_can_not_be_read_back_is_no_success(manifest: Manife
     found = plan(manifest, "old:", "team:to")
     few(bao, manifest, 'path "secret/data/*" { capabilities = ["create"] }')
     blind = known_store(Secrets(manifest), manifest, "few")
-    [result] = apply(CopyPlan(found.source, type(found.target)("few", blind, "to"), found.moves, 2))
+    [result] = apply(CopyPlan(found.source, End("few", blind, "to"), found.moves, 2))
     assert isinstance(result.error, Denied)
+
+
+class _Careless:
+    """A mock: no store that we have alters what it is given, and the next one might."""
+
+    keeps_fields = True
+
+    def __init__(self, store: Any) -> None:
+        self.read = store.read
+        self.write = lambda path, value, *, expect: store.write(path, Secret(value.as_public() + "\n"), expect=expect)
+
+
+def test_what_reads_otherwise_than_it_was_written_is_no_success(manifest: Manifest) -> None:
+    put(manifest, "old:a", CANARY)
+    found = plan(manifest, "old:", "team:to")
+    careless: Any = _Careless(found.target.store)
+    [result] = apply(CopyPlan(found.source, End("team", careless, "to"), found.moves, 2))
+    assert isinstance(result.error, Malformed)
+    assert result.error.message == "team:to/a: reads otherwise than it was written"
+    assert exit_code(found, [result]) == Exit.FAILED
 
 
 def test_a_store_that_goes_away_ends_the_run_with_all_that_is_left_named(tmp_path: Path) -> None:
