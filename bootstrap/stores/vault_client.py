@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from bootstrap.errors import Conflict, Denied, StoreError
+from bootstrap.errors import Conflict, Denied, StoreError, Unavailable
 from bootstrap.stores.base import CONCURRENCY
 from bootstrap.stores.vault_errors import CHECK_CREDENTIAL, no_vault, refused, unreachable
 
@@ -42,10 +42,20 @@ def connect(url: str, transport: Transport | None = None, *, timeout: int = TIME
 
     how = transport or Transport()
     session = Session(how.concurrency)
-    session.verify = how.ca_cert or next((os.environ[name] for name in _AUTHORITIES if os.environ.get(name)), True)
+    session.verify = how.ca_cert or _authorities()
     session.cert = how.client_cert
     session.proxies = _proxies(url, how.proxy)
     return hvac.Client(url=url, token="", timeout=timeout, session=session, namespace=how.namespace, adapter=Adapter)
+
+
+def _authorities() -> str | bool:
+    """Whom the environment says to trust; True: whom the machine trusts. Raises Unavailable."""
+    for name in _AUTHORITIES:
+        if path := os.environ.get(name):
+            if not os.access(path, os.R_OK):
+                raise Unavailable(f"can't read {path}, which ${name} names", f"correct or unset ${name}")
+            return path
+    return True
 
 
 def is_here(url: str) -> bool:

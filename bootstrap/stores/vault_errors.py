@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from bootstrap.errors import Denied, NotFound, StoreError, Unavailable
@@ -47,7 +48,8 @@ def _reason(err: BaseException) -> str:
         if not isinstance(inner, BaseException):
             break
         err = inner
-    return redact(str(err).rpartition(": ")[2] or type(err).__name__)
+    said = re.sub(r"^[A-Z_]+\] ", "", str(err).rpartition(": ")[2])  # OpenSSL's code
+    return redact(said or type(err).__name__)
 
 
 def refused(where: str, err: Any, *, login: bool = False) -> StoreError:
