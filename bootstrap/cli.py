@@ -23,7 +23,7 @@ COMMANDS = {  # in the order of a first day
     "plan": "show what register would change",
     "register": "write the connections to where Airflow finds them",
     "smoke": "prove each connection by a task in Airflow",
-    "store": "put, get and list secrets; start and stop the embedded store",
+    "store": "put, get, list and copy secrets; print policies; start and stop the embedded store",
     "schema": "print the manifest's JSON Schema",
 }
 

@@ -22,6 +22,7 @@ from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Entry, 
 from bootstrap.stores.needs import Needs
 from bootstrap.stores.structured import as_stored
 
+PROVIDER = "apache-airflow-providers-amazon"
 LARGEST = 65536  # bytes of a value
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}")
 _VERSION_ID = re.compile(r"[A-Za-z0-9_-]{32,64}")  # a UUID, as a rule; Terraform makes others
