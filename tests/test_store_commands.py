@@ -307,3 +307,19 @@ def test_a_list_that_is_refused_is_not_an_empty_one(project: Project, bao: openb
     for option in ((), ("--json",), ("--long",)):
         result = project.run("store", "list", "team", *option)
         assert (result.code, result.out) == (3, "")
+
+
+# copy
+
+
+def test_a_copy_on_a_terminal_shows_a_bar_and_leaves_the_lines(project: Project, bao: openbao.OpenBao) -> None:
+    kv: Any = bao.client().secrets.kv.v2
+    for number in range(30):
+        kv.create_or_update_secret(f"many/{number}", {"value": f"canary-{number}"})
+    code, shown = on_terminal(project, "store", "copy", "team:many", "team:moved", "--apply")
+    plain = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown)
+    assert (code, "canary" in plain) == (0, False), shown
+    assert plain.count("created, read back\r\n") == 30
+    assert plain.rstrip().endswith("team: 30 created")
+    assert re.search(r"copying .*/30", plain)
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1  # the cursor is back
