@@ -24,12 +24,13 @@ from bootstrap.stores.aws_errors import (
 from bootstrap.stores.aws_options import AwsOptions
 from bootstrap.stores.aws_session import config, session
 from bootstrap.stores.base import Context
-from bootstrap.stores.retrying import retried
+from bootstrap.stores.retrying import GIVE_UP, retried
 
 Service: TypeAlias = Literal["secretsmanager", "ssm"]
 Request: TypeAlias = Mapping[str, Any]
 
 BLIP = 3.0  # seconds for which a server that fails is tried again
+_UNEXPECTED = (AttributeError, KeyError, TypeError)  # botocore's parser expects what AWS answers
 _CUT_OFF = ("ConnectionClosedError", "ResponseStreamingError")  # botocore's names for a connection that broke
 
 
@@ -53,14 +54,16 @@ class Client:
 
         One that is not `repeatable` is sent again only where AWS says that it did nothing.
         """
-        api = self._api(place)
+        call = getattr(self._api(place), method)
 
         def send() -> dict[str, Any]:
-            answer: dict[str, Any] = getattr(api, method)(**request)
+            answer: dict[str, Any] = call(**request)
             return answer
 
         try:
-            return retried(send, _patience(repeatable=repeatable))
+            return retried(send, _patience(repeatable=repeatable), give_up=GIVE_UP)
+        except _UNEXPECTED as err:
+            raise not_aws(place, type(err).__name__) from err
         except Exception as err:
             code, said = told(err)
             if code in let:

@@ -34,6 +34,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[moto.Moto]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def key(server: moto.Moto) -> tuple[str, str]:
+    """Of a user who may do everything."""
+    return server.mint()
+
+
 @pytest.fixture
 def region() -> str:
     """One that no other test has used: what it holds is ours alone."""
@@ -42,14 +48,14 @@ def region() -> str:
 
 
 @pytest.fixture
-def opened(server: moto.Moto, region: str, tmp_path: Path) -> Opened:
-    """A store called "team", for a new key of a user: of one who may do what `policy` says, else everything."""
+def opened(server: moto.Moto, key: tuple[str, str], region: str, tmp_path: Path) -> Opened:
+    """A store called "team", for a user who may do everything, or a new one who may do what `policy` says."""
 
-    def store(kind: str, *, user: str = "airflow", policy: Sequence[Mapping[str, Any]] | None = None, **options: Any) -> Any:
+    def store(kind: str, *, policy: Sequence[Mapping[str, Any]] | None = None, **options: Any) -> Any:
         given = {"kind": kind, "region": region, "endpoint_url": server.url, **options}
         if "auth" not in given:
-            key = server.mint(user, policy) if policy is not None else server.mint(user)
-            given["auth"] = keys(tmp_path, *key)
+            own = key if policy is None else server.mint(f"user-{next(_NUMBERS)}", policy)
+            given["auth"] = keys(tmp_path, *own)
         module: Any = KINDS.find(kind)
         return module.open_store(module.Options.model_validate(given), Context("team", tmp_path))
 
@@ -100,7 +106,7 @@ class Front:
     url: str = ""
 
     def answer(self, request: Request) -> Answer:
-        operation = request.headers["X-Amz-Target"].rpartition(".")[2]
+        operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]  # STS has none
         self.requests.append(operation)
         for act in self.before:
             act(operation)
@@ -123,7 +129,9 @@ class Front:
             body = answer.read()
         finally:
             connection.close()
-        kept = [(name, value) for name, value in answer.getheaders() if name.lower() in ("content-type", "x-amzn-errortype")]
+        kept = [
+            (name, value) for name, value in answer.getheaders() if name.lower() in ("content-type", "x-amzn-errortype")
+        ]
         return Answer(answer.status, body, kept)
 
 

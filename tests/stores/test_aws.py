@@ -8,11 +8,11 @@ import pytest
 
 from bootstrap.secret import Secret
 from bootstrap.stores.base import Store
-from tests.stores.aws_bench import Opened, api, opened, region, server
+from tests.stores.aws_bench import Opened, api, key, opened, region, server
 from tests.stores.contract import Delete, DeniedContract, VersionedContract, WriteContract, whole
 from tests.systems import moto
 
-__all__ = ["opened", "region", "server"]  # fixtures
+__all__ = ["key", "opened", "region", "server"]  # fixtures
 
 
 class Aws(DeniedContract):
@@ -27,7 +27,7 @@ class Aws(DeniedContract):
     @pytest.fixture
     def denied(self, opened: Opened) -> Store:
         nobody = [{"Effect": "Allow", "Action": "sts:GetCallerIdentity", "Resource": "*"}]
-        store: Store = opened(self.KIND, user="nobody", policy=nobody, **self.OPTIONS)
+        store: Store = opened(self.KIND, policy=nobody, **self.OPTIONS)
         return store
 
 
