@@ -122,6 +122,7 @@ def test_airflows_own_backend_reads_what_the_store_wrote(opened: Opened, server:
     auths = _auths(tmp_path, server)
     for name, auth in auths.items():  # our own store gets in by the same ways
         assert whole(opened(auth=auth), "airflow-variables-limit") == LIMIT, name
+        assert (server.requests[-1][0] == READER) == (name == "impersonate")
     off = BackendPaths(connections=None, variables="airflow-variables", config=None)
     backends = {name: backend(tmp_path, auth=auth) for name, auth in auths.items()}
     backends["no connections"] = backend(tmp_path, off, auth=auths["key_file"])

@@ -183,7 +183,7 @@ def test_an_alias_is_a_version(opened: Opened, server: SecretManager) -> None:
 
 
 def test_the_listing_tells_states_and_times(opened: Opened, server: SecretManager) -> None:
-    for name in ("a-disabled", "a-fine", "a-gone", "a-empty", "b"):
+    for name in ("a-disabled", "a-fine", "a-gone", "a-empty", "b", "b-a-c", "a_b"):  # the filter finds a- anywhere
         server.put("proj", name, "x")
     server.put("proj", "a-fine", "y")
     server.secrets.known["projects/proj/secrets/a-empty"].versions.clear()
