@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -153,6 +154,35 @@ def test_a_policy_that_only_reads(name: str, bao: openbao.OpenBao) -> None:
         "names": lambda: list(store.names("databases")),
     }
     failure(Denied, asks[name])
+
+
+LACKS: dict[str, tuple[Callable[[Any, str], object], str]] = {
+    "read": (lambda store, path: store.read(path), "data/{}"),
+    "create": (lambda store, path: store.write(f"{path}-new", {"a": CANARY}, expect=None), "data/{}-new"),
+    "update": (lambda store, path: store.write(path, {"a": CANARY}, expect="1"), "data/{}"),
+    "list": (lambda store, path: list(store.names(path)), "metadata/{}/"),
+    "disable": (lambda store, path: store.disable(path, "1"), "delete/{}"),
+    "enable": (lambda store, path: store.enable(path, "1"), "undelete/{}"),
+    "destroy": (lambda store, path: store.destroy(path, "1"), "destroy/{}"),
+}
+
+
+@pytest.mark.parametrize(("name", "ask", "lacking"), [(name, *rest) for name, rest in LACKS.items()], ids=LACKS)
+def test_what_the_policy_lacks_is_named(
+    name: str, ask: Callable[[Any, str], object], lacking: str, bao: openbao.OpenBao
+) -> None:
+    bao.mount_kv("lacks", 2)
+    path = f"databases/{name}"
+    a_store(bao.url, bao.root_token, "lacks").write(path, {"a": CANARY}, expect=None)
+    has = {"read": "none", "create": f"data/{path}-new"}.get(name, f"data/{path}")
+    policy = f'path "lacks/{has}" {{ capabilities = ["read"] }}'
+    error = failure(Denied, lambda: ask(a_store(bao.url, bao.token(policy), "lacks"), path))
+    capability = name if name in ("read", "create", "list") else "update"
+    wanted = f"lacks/{lacking.format(path)}"
+    assert error.hint == f'allow "{capability}" on {wanted} in the credential\'s policy'
+    given = [capability, "read"] if wanted == f"lacks/{has}" else [capability]  # of one path, the last stanza counts
+    enough = f'{policy}\npath "{wanted}" {{ capabilities = {json.dumps(given)} }}'
+    ask(a_store(bao.url, bao.token(enough), "lacks"), path)
 
 
 @pytest.mark.parametrize("wrong", ["secret_id", "role_id", "mount"])
@@ -341,6 +371,12 @@ def test_no_proxy_sees_what_is_meant_for_this_machine(bao: openbao.OpenBao, monk
 
 
 # Malformed
+
+
+def test_a_refusal_of_one_path_is_no_refusal_of_the_others(bao: openbao.OpenBao) -> None:
+    store = a_store(bao.url, bao.token(READS))
+    failure(Denied, lambda: store.read("databases"))
+    assert whole(store, PATH)
 
 
 @pytest.mark.parametrize(("mount", "version"), [("team", 1), ("old", 2)])
