@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
@@ -33,6 +34,7 @@ _ABOUT_A_SECRET = ("_file", "_path", "_url", "_uri", "_name")  # private_key_fil
 _FINGERPRINT_KEY = os.urandom(32)
 _known: set[str] = set()
 _pattern: re.Pattern[str] | None = None
+_lock = threading.Lock()
 
 
 class Secret:
@@ -77,19 +79,23 @@ def remember(value: str) -> None:
     """Mask this value, its lines and its usual encodings from now on."""
     global _pattern  # noqa: PLW0603  one cache for the process, rebuilt when it is next needed
     if value and value not in _known:
-        _known.update(_forms(value))
-        _pattern = None
+        forms = set(_forms(value))
+        with _lock:
+            _known.update(forms)
+            _pattern = None
 
 
 def redact(text: str) -> str:
     """`text` with every remembered secret replaced by ``***``; longest first, so that none shines through."""
     global _pattern  # noqa: PLW0603
-    if not _known:
-        return text
-    if _pattern is None:
-        ordered = sorted(_known, key=len, reverse=True)
-        _pattern = re.compile("|".join(_alternative(form) for form in ordered))
-    return _pattern.sub(MASK, text)
+    with _lock:  # else one thread's pattern, made without it, could hide that another has just remembered a secret
+        if not _known:
+            return text
+        if _pattern is None:
+            ordered = sorted(_known, key=len, reverse=True)
+            _pattern = re.compile("|".join(_alternative(form) for form in ordered))
+        pattern = _pattern
+    return pattern.sub(MASK, text)
 
 
 def redact_value(value: object) -> object:

@@ -6,6 +6,9 @@ import base64
 import json
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -206,3 +209,29 @@ def test_a_fingerprint_does_not_show_the_value_and_means_nothing_to_another_proc
     theirs = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip()
     assert len(theirs) == len(fingerprint("1234")) == 64
     assert theirs != fingerprint("1234")
+
+
+def test_threads_that_learn_secrets_and_mask_them_miss_none() -> None:
+    values = [f"secret-of-thread-{number:04}" for number in range(40)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for value in values:
+            start = threading.Barrier(2)
+
+            def learn(value: str = value, start: threading.Barrier = start) -> None:
+                start.wait(timeout=10)
+                time.sleep(0.001)  # into the middle of making the pattern
+                remember(value)
+
+            def mask(start: threading.Barrier = start) -> None:
+                start.wait(timeout=10)
+                redact("any text")
+
+            remember(f"before {value}")  # so that there is a pattern to make
+            with ThreadPoolExecutor(2) as pool:
+                pool.submit(mask)
+                pool.submit(learn)
+            assert value not in redact(f"it is {value}")
+    finally:
+        sys.setswitchinterval(interval)
