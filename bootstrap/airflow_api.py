@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,7 +23,9 @@ __all__ = [
     "BaseHook",
     "BaseOperator",
     "FunctionOperator",
+    "ask_parameter_store",
     "ask_secret_manager",
+    "ask_secrets_manager",
     "command_line",
     "secrets_backends",
     "use_own_database",
@@ -66,6 +69,30 @@ def ask_secret_manager(backend: Any, prefix: str, name: str) -> None:
     client = backend.client.client
     secret_id = backend.build_path(prefix, name, backend.sep)
     client.access_secret_version(request={"name": client.secret_version_path(backend.project_id, secret_id, "latest")})
+
+
+def ask_secrets_manager(backend: Any, prefix: str, name: str) -> bool:
+    """Ask for what SecretsManagerBackend answered None to, AWS's. Whether it is there, without a text: then it is binary.
+
+    Raises botocore's errors.
+    """
+    if not _looks_up(backend, name):
+        return False
+    path = backend.build_path(prefix, name, backend.sep) if prefix else name
+    return "SecretString" not in backend.client.get_secret_value(SecretId=path)
+
+
+def ask_parameter_store(backend: Any, prefix: str, name: str) -> None:
+    """Ask for what SystemsManagerParameterStoreBackend answered None to. Raises botocore's errors."""
+    if _looks_up(backend, name):
+        path = backend.build_path(prefix, name).lstrip("/")
+        backend.client.get_parameter(Name=f"/{path}", WithDecryption=True)
+
+
+def _looks_up(backend: Any, name: str) -> bool:
+    """Whether the backend, one of AWS's, asks for such a connection at all."""
+    pattern = getattr(backend, "connections_lookup_pattern", None)
+    return not pattern or re.match(pattern, name, re.IGNORECASE) is not None
 
 
 def command_line() -> None:

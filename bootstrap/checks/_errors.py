@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from bootstrap.checks import _aws
 from bootstrap.checks.base import Cause
 
 _TOKEN = re.compile(r"(\b(?:access_token|id_token|sig|X-Amz-Signature)=|\bBearer )[^&\s\"')]+", re.IGNORECASE)
@@ -41,12 +42,21 @@ _DENIED = {
     "PermissionDenied",
     "Unauthenticated",
     "DefaultCredentialsError",
+    "ProfileNotFound",
+    "CredentialRetrievalError",
+    "TokenRetrievalError",
+    "SSOTokenLoadError",
+    "UnauthorizedSSOTokenError",
 }
 
 
 def store_cause(error: BaseException, label: str) -> Cause:
-    """Why Airflow's secrets backend failed: the store refused, or could not be asked. Names are hvac's and google's."""
+    """Why Airflow's secrets backend failed: the store refused, or could not be asked. Names are hvac's, google's, botocore's."""
     for link in chain(error):
+        aws = _aws.cause(link)
+        if aws is not None and aws.name in ("auth", "permission"):
+            said = aws.message or summary(link)
+            return Cause("store_denied", f"{label}: the store refused Airflow's credential: {said}")
         if type(link).__name__ in _DENIED or "Vault Authentication Error" in str(link):
             return Cause("store_denied", f"{label}: the store refused Airflow's credential: {summary(link)}")
         if isinstance(link, FileNotFoundError | PermissionError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bootstrap.airflow_api import ask_secret_manager, secrets_backends
+from bootstrap.airflow_api import ask_parameter_store, ask_secret_manager, ask_secrets_manager, secrets_backends
 from bootstrap.checks._errors import Diagnosed, store_cause, summary
 from bootstrap.checks.base import Cause
 
@@ -14,6 +14,12 @@ _FIXED = {
     "MetastoreBackend": "metadata database",
     "ExecutionAPISecretsBackend": "execution API",
 }
+_ASK_AGAIN: dict[str, Callable[[Any, str, str], bool | None]] = {  # backends that answer None to a refusal, too
+    "CloudSecretManagerBackend": ask_secret_manager,
+    "SecretsManagerBackend": ask_secrets_manager,
+    "SystemsManagerParameterStoreBackend": ask_parameter_store,
+}
+_MISSING = ("NotFound", "ResourceNotFoundException", "ParameterNotFound", "InvalidParameterException")
 
 
 def resolve(conn_id: str, store_label: str) -> tuple[Any, str]:
@@ -55,8 +61,10 @@ def _from_fixed(backend: Any, conn_id: str) -> Any:
 def _from_configured(backend: Any, conn_id: str, label: str) -> Any:
     try:
         value = backend.get_conn_value(conn_id=conn_id)
-        if value is None and any(kind.__name__ == "CloudSecretManagerBackend" for kind in type(backend).__mro__):
-            _raise_if_refused(backend, conn_id)
+        if value is None:
+            _raise_if_refused(backend, conn_id, label)
+    except Diagnosed:
+        raise
     except NotImplementedError:  # a backend that has whole connections, such as LocalFilesystemBackend
         return _malformed_unless(lambda: backend.get_connection(conn_id=conn_id), conn_id, label)
     except Exception as err:
@@ -74,12 +82,18 @@ def _malformed_unless(read: Callable[[], Any], conn_id: str, label: str) -> Any:
         raise Diagnosed(Cause("secret_malformed", message)) from err
 
 
-def _raise_if_refused(backend: Any, conn_id: str) -> None:
-    """Raises Google's error, unless it says that there is no such secret."""
-    if backend.connections_prefix is None:
+def _raise_if_refused(backend: Any, conn_id: str, label: str) -> None:
+    """Raises Google's or AWS's error, unless it says that there is no such secret; Diagnosed for one that isn't text."""
+    ask = next((_ASK_AGAIN[kind.__name__] for kind in type(backend).__mro__ if kind.__name__ in _ASK_AGAIN), None)
+    if ask is None or backend.connections_prefix is None:
         return
     try:
-        ask_secret_manager(backend, backend.connections_prefix, conn_id)
+        is_binary = ask(backend, backend.connections_prefix, conn_id)
     except Exception as err:
-        if type(err).__name__ != "NotFound":
+        deleted = type(err).__name__ == "InvalidRequestException" and "delet" in str(err)  # AWS's, for a month
+        if type(err).__name__ not in _MISSING and not deleted:
             raise
+        return
+    if is_binary:
+        message = f"{label}: the secret of {conn_id!r} is binary, and Airflow reads text only"
+        raise Diagnosed(Cause("secret_malformed", message))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.errors import Denied, Malformed, NotFound, Unavailable
+from bootstrap.errors import Denied, IllegalName, Malformed, NotFound, Unavailable
 from bootstrap.secret import Secret
 from bootstrap.stores import aws_client, aws_session
 from bootstrap.stores.base import Store
@@ -100,8 +100,12 @@ def test_a_version_that_is_not_there_leads_to_those_that_are(kind: str, opened: 
 @both
 def test_an_illegal_name_is_refused_before_a_request(kind: str, opened: Opened, front: Front) -> None:
     store = opened(kind, endpoint_url=front.url)
-    for ask in (lambda: store.read("a b"), lambda: store.write("a b", Secret("x"), expect=None)):
-        with pytest.raises(NotFound, match="of AWS's can have"):
+    asks: list[Callable[[], object]] = [
+        lambda: store.read("a b"),
+        lambda: store.write("a b", Secret("x"), expect=None),
+    ]
+    for ask in asks:
+        with pytest.raises(IllegalName, match="of AWS's can have"):
             ask()
     assert list(store.names("a b")) == []
     assert front.requests == []

@@ -178,10 +178,11 @@ def test_a_right_that_is_missing_changes_nothing(operation: str, opened: Opened,
 @pytest.mark.parametrize("exists", [True, False])
 def test_a_lost_answer_of_secrets_manager_is_no_second_version(
     operation: str,
-    exists: bool,
     opened: Opened,
     secrets: Any,
     front: Front,
+    *,
+    exists: bool,
 ) -> None:
     expect = opened(SECRETS).write(PATH, Secret("old"), expect=None) if exists else None
     front.lost = [operation]
@@ -241,10 +242,11 @@ def test_a_parameter_that_others_write_right_now_is_a_conflict(opened: Opened, f
 @pytest.mark.parametrize("exists", [True, False])
 def test_a_lost_answer_of_parameter_store_is_no_second_version(
     operation: str,
-    exists: bool,
     opened: Opened,
     parameters: Any,
     front: Front,
+    *,
+    exists: bool,
 ) -> None:
     expect = opened(PARAMETERS).write(PATH, Secret("old"), expect=None) if exists else None
     front.lost = [operation]
@@ -255,10 +257,11 @@ def test_a_lost_answer_of_parameter_store_is_no_second_version(
 
 @pytest.mark.parametrize("readable", [True, False])
 def test_a_parameter_that_did_not_arrive_was_not_written(
-    readable: bool,
     opened: Opened,
     front: Front,
     monkeypatch: pytest.MonkeyPatch,
+    *,
+    readable: bool,
 ) -> None:
     monkeypatch.setattr(aws_client, "BLIP", 0.3)
     front.faults.append(
