@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootstrap.errors import Unavailable
+from bootstrap.errors import Denied, Unavailable
 from bootstrap.stores.base import Context
 from bootstrap.stores.vault_backend import airflow_backend
 from bootstrap.stores.vault_client import Transport, connect
@@ -43,6 +44,8 @@ def _connect(options: Options, context: Context) -> Callable[[], hvac.Client]:
         path = file_in(context.folder, written)
         if not os.access(path, os.R_OK):
             raise Unavailable(f"store {context.name}: can't read {path}", f"correct {key} of the store")
+        if b"ENCRYPTED" in Path(path).read_bytes():  # OpenSSL would ask for the passphrase, and wait
+            raise Denied(f"store {context.name}: {path} has a passphrase", f"openssl pkey -in {path} -out FILE")
         return path
 
     def connected() -> hvac.Client:

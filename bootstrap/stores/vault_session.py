@@ -20,7 +20,6 @@ Login: TypeAlias = "Callable[[hvac.Client], Mapping[str, Any] | None]"
 
 LOOK_UP_AFTER = 30.0  # seconds after which the lease of a token that we were given is asked for
 _BELIEVED = 5.0  # seconds for which a token that was valid is taken to be
-_LOOKUP = "auth/token/lookup-self"
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,8 @@ class Session:
         try:
             return retried(lambda: send(client), patience(writes=act.writes))
         except hvac.exceptions.Forbidden:
-            self._hopeless = True
+            with self._lock:
+                self._hopeless = not self._is_valid(client)
             raise
 
     def _logged_in_again(self, client: hvac.Client, number: int) -> bool:

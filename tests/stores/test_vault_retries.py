@@ -211,6 +211,7 @@ def test_a_server_that_wants_an_hour_is_not_waited_for(store: Any, fault: tuple[
 STAYS: dict[str, tuple[Answer, type[StoreError]]] = {
     "sealed": (SEALED, Unavailable),
     "not initialised": (json_answer(501, {"errors": ["Vault is not initialized"]}), Unavailable),
+    "a request that it can't take": (json_answer(400, {"errors": ["Upgrading from non-versioned"]}), Unavailable),
     "denied by the policy": (json_answer(403, {"errors": ["1 error occurred: permission denied"]}), Denied),
     "JSON that is none": (Answer(200, b'{"data": ', [("Content-Type", "application/json")]), Unavailable),
     "JSON of somebody else": (json_answer(200, {"detail": "Welcome"}), Unavailable),

@@ -9,8 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
-from bootstrap.errors import Unavailable
+from bootstrap.errors import Denied, Unavailable
 from bootstrap.stores import vault
 from bootstrap.stores.base import Context
 from tests.stores.contract import CANARY, whole
@@ -141,6 +147,23 @@ def test_a_file_that_holds_no_certificate(
     if content is None:
         assert f"can't read {tmp_path}/file.pem" in caught.value.message
         assert key in caught.value.hint
+
+
+@pytest.mark.parametrize("key", ["client_cert", "client_key"])
+def test_a_key_with_a_passphrase_asks_nobody(key: str, certificates: Certificates, tmp_path: Path) -> None:
+    private = load_pem_private_key(certificates.valid.key.read_bytes(), None)
+    locked = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(CANARY.encode()))
+    certificate = certificates.valid.certificate.read_bytes()
+    (tmp_path / "client.pem").write_bytes(certificate + (locked if key == "client_cert" else b""))
+    (tmp_path / "client.key").write_bytes(locked)
+    with pytest.raises(Denied, match="has a passphrase") as caught:
+        opened(
+            "https://127.0.0.1:1",
+            tmp_path,
+            client_cert="client.pem",
+            client_key="client.key" if key == "client_key" else None,
+        ).read(PATH)
+    assert caught.value.hint.startswith("openssl pkey -in ")
 
 
 def test_an_authority_that_a_variable_names_and_nobody_has(monkeypatch: pytest.MonkeyPatch) -> None:
