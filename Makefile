@@ -16,7 +16,7 @@ INSTALLED_OLD := .venv-2.11/.installed
 INSTALLED_BIGQUERY := .venv-bigquery/.installed
 PACKAGES := busybox-static docker.io iptables mariadb-server openjdk-17-jre-headless openssh-server redis-server runc
 
-.PHONY: help up down test agree compat lint types format check schema bench bench-smoke lock system-deps clean
+.PHONY: help up down test agree compat lint types format check schema bench bench-smoke bench-stores lock system-deps clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,9 @@ schema: $(INSTALLED_DEV)  ## generate the JSON Schemas and docs/checks.md anew f
 
 bench-smoke: $(INSTALLED_DEV)  ## measure smoke checks against `airflow tasks test` (ten minutes)
 	@$(BIN)/python -m benchmarks.smoke
+
+bench-stores: $(INSTALLED_DEV)  ## measure reading many secrets, near and far away (five minutes)
+	@$(BIN)/python -m benchmarks.stores
 
 lock: $(UV)  ## compile requirements/*.txt anew from pyproject.toml
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
