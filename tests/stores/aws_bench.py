@@ -100,6 +100,7 @@ class Front:
 
     server: moto.Moto
     requests: list[str] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     faults: list[Callable[[str], Answer | None]] = field(default_factory=list)
     before: list[Callable[[str], object]] = field(default_factory=list)
@@ -108,6 +109,7 @@ class Front:
     def answer(self, request: Request) -> Answer:
         operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]  # STS has none
         self.requests.append(operation)
+        self.bodies.append(request.body)
         for act in self.before:
             act(operation)
         for fault in self.faults:

@@ -196,7 +196,9 @@ def test_opening_a_store_imports_no_boto3_and_asks_nobody(kind: str, monkeypatch
 
 
 @both
-def test_32_reads_at_once_are_32_requests_at_once(kind: str, opened: Opened, front: Front) -> None:
+def test_32_reads_at_once_are_32_requests_at_once(
+    kind: str, opened: Opened, front: Front, caplog: pytest.LogCaptureFixture
+) -> None:
     opened(kind).write(PATH, Secret("one"), expect=None)
     together = threading.Barrier(32)
     store = opened(kind, endpoint_url=front.url)
@@ -204,6 +206,7 @@ def test_32_reads_at_once_are_32_requests_at_once(kind: str, opened: Opened, fro
     found = read_many("team", store, [(f"many/{number}", None) for number in range(32)])
     assert {type(it).__name__ for it in found.values()} == {"NotFound"}
     assert len(front.requests) == 32
+    assert "pool is full" not in caplog.text  # each thread keeps its connection
 
 
 def test_all_threads_log_in_once(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -253,6 +254,23 @@ def test_a_lost_answer_of_parameter_store_is_no_second_version(
     store = opened(PARAMETERS, endpoint_url=front.url)
     assert store.write(PATH, Secret("new"), expect=expect) == ("2" if exists else "1")
     assert history(parameters) == (["old", "new"] if exists else ["new"])
+
+
+def test_a_value_that_was_there_before_is_no_proof_of_a_write(opened: Opened, front: Front) -> None:
+    first = opened(PARAMETERS).write(PATH, Secret("same"), expect=None)
+    front.faults.append(lambda asked: refusal("InternalServerError", "", 500) if asked == "PutParameter" else None)
+    store = opened(PARAMETERS, endpoint_url=front.url)
+    failure(Unavailable, lambda: store.write(PATH, Secret("same"), expect=first))
+
+
+def test_to_compare_versions_nothing_is_decrypted(opened: Opened, front: Front) -> None:
+    store = opened(PARAMETERS, endpoint_url=front.url)
+    first = store.write(PATH, Secret("one"), expect=None)
+    front.bodies.clear()
+    store.write(PATH, Secret("two"), expect=first)
+    store.read(PATH)
+    asked = [json.loads(body).get("WithDecryption") for body in front.bodies]
+    assert asked == [False, None, True]
 
 
 @pytest.mark.parametrize("readable", [True, False])
