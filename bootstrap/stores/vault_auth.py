@@ -8,14 +8,22 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import Self
 
 from bootstrap.model import Model
 from bootstrap.stores.credential import Credential
 
+
+def _path(written: str) -> str:
+    if not all(written.split("/")) or any(character.isspace() for character in written):
+        msg = "expected names with single slashes between them, and none at either end"
+        raise ValueError(msg)
+    return written
+
+
 Name: TypeAlias = Annotated[str, Field(min_length=1)]
-Mount: TypeAlias = Annotated[str, Field(pattern=r"^[^\s/]+(/[^\s/]+)*$")]
+Mount: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_path)]
 
 KUBERNETES_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105  a path
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"

@@ -364,6 +364,7 @@ def test_a_package_that_is_missing(
         ({"method": "gcp"}, "role"),
         ({"method": "azure"}, "role"),
         ({"method": "aws_iam", "access_key_id": "AKIA"}, "belong together"),
+        ({"method": "github", "token": {"env": "A"}, "mount": "corp/github/"}, "and none at either end"),
         ({"method": "azure", "role": "r", "client_secret": {"env": "A"}}, "needs tenant_id and client_id"),
     ],
 )
