@@ -14,7 +14,7 @@ from bootstrap.manifest_models import find_references
 from bootstrap.reference import Reference
 from bootstrap.secret import Secret
 from bootstrap.stores.base import CONCURRENCY, Context, Store, Stored, pick_field
-from bootstrap.stores.reading import Place, read_many
+from bootstrap.stores.reading import PathAt, read_many
 
 
 class Secrets:
@@ -36,7 +36,7 @@ class Secrets:
 
     def fetch(self, references: Iterable[Reference]) -> None:
         """Read what these point into, as far as it hasn't been read: then `stored` has it. Raises nothing of a store's."""
-        places: dict[str, list[Place]] = {}
+        places: dict[str, list[PathAt]] = {}
         for reference in references:
             if (reference.store, reference.path, reference.version) not in self._read:
                 places.setdefault(reference.store, []).append((reference.path, reference.version))

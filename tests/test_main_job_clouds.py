@@ -87,7 +87,9 @@ def test_up_with_secrets_in_a_cloud(tmp_path: Path, kind: str) -> None:
         done = project.run("doctor", **cloud.environment)
         assert (done.code, "store put prod:api-password" in done.out) == (1, True), done.text
         # without what HTTP can't send: it knows Latin-1 only
-        done = project.run("store", "put", "prod:api-password", stdin=canary.value.replace("€", ""), **cloud.environment)
+        done = project.run(
+            "store", "put", "prod:api-password", stdin=canary.value.replace("€", ""), **cloud.environment
+        )
         assert done.code == 0, done.text
         done = project.run("up", **cloud.environment)
         assert done.code == 0, done.text

@@ -12,7 +12,6 @@ from bootstrap.errors import Denied, StoreError
 from bootstrap.stores.aws_errors import (
     FAILED,
     THROTTLED,
-    Place,
     Told,
     is_missing_permission,
     no_package,
@@ -24,6 +23,7 @@ from bootstrap.stores.aws_errors import (
 from bootstrap.stores.aws_options import AwsOptions
 from bootstrap.stores.aws_session import config, session
 from bootstrap.stores.base import Context
+from bootstrap.stores.place import Place
 from bootstrap.stores.retrying import GIVE_UP, retried
 
 Service: TypeAlias = Literal["secretsmanager", "ssm"]

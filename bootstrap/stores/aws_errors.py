@@ -7,11 +7,11 @@ Codes: docs.aws.amazon.com/secretsmanager/latest/apireference (each action's err
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.errors import Denied, Malformed, NotFound, StoreError, Unavailable
 from bootstrap.secret import redact
+from bootstrap.stores.place import Place
 
 THROTTLED = frozenset(
     {
@@ -57,24 +57,6 @@ _XML = re.compile(r"<Code>(?P<code>\w+)</Code>\s*(?:<Message>(?P<message>.*?)</M
 _CHECK_PLACE = "check the store's region and endpoint_url"
 _CHECK_AUTH = "check the store's auth in the manifest; a key may be deleted, inactive or expired"
 _CLOCK = "set this machine's clock: AWS takes no request that is minutes off"
-
-
-@dataclass(frozen=True)
-class Place:
-    """What a request was about: for people (`team:warehouse`, or `store team`), and for hints."""
-
-    store: str
-    path: str = ""
-    version: str | None = None
-
-    def __str__(self) -> str:
-        version = f"@{self.version}" if self.version else ""
-        return f"{self.store}:{self.path}{version}" if self.path else f"store {self.store}"
-
-    @property
-    def put(self) -> str:
-        """The command that writes it."""
-        return f"airflow-bootstrap store put {self.store}:{self.path}"
 
 
 class Told(Exception):

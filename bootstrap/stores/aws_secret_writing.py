@@ -19,8 +19,9 @@ from typing import Any
 
 from bootstrap.errors import Conflict, StoreError
 from bootstrap.stores.aws_client import Client, needed
-from bootstrap.stores.aws_errors import Place, Told
+from bootstrap.stores.aws_errors import Told
 from bootstrap.stores.base import Version
+from bootstrap.stores.place import Place
 
 CURRENT = "AWSCURRENT"
 CANDIDATE = "airflow-bootstrap-candidate"

@@ -14,12 +14,12 @@ from bootstrap.errors import IllegalName, Malformed, NotFound
 from bootstrap.secret import Secret
 from bootstrap.stores import aws_backend, aws_policy
 from bootstrap.stores.aws_client import Client, needed
-from bootstrap.stores.aws_errors import Place
 from bootstrap.stores.aws_options import AwsOptions
 from bootstrap.stores.aws_secret_writing import CURRENT, Writing, current_version
 from bootstrap.stores.aws_values import as_text
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Entry, Fields, Stored, Version
 from bootstrap.stores.needs import Needs
+from bootstrap.stores.place import Place
 from bootstrap.stores.structured import as_stored
 
 PROVIDER = "apache-airflow-providers-amazon"

@@ -6,8 +6,8 @@ import json
 
 from bootstrap.errors import Empty, Malformed
 from bootstrap.secret import Secret, remember
-from bootstrap.stores.aws_errors import Place
 from bootstrap.stores.base import Fields
+from bootstrap.stores.place import Place
 
 
 def as_text(place: Place, value: Secret | Fields, largest: int) -> str:

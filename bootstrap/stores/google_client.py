@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from bootstrap.errors import StoreError, Unavailable
 from bootstrap.stores.base import Context
 from bootstrap.stores.google_credentials import Bearer, load
-from bootstrap.stores.google_errors import Place, is_permanent, no_package, translated
+from bootstrap.stores.google_errors import GooglePlace, is_permanent, no_package, translated
 from bootstrap.stores.google_options import Options
 from bootstrap.stores.retrying import GIVE_UP, TokenBucket, retried
 
@@ -47,11 +47,11 @@ class Client:
         self._buckets = {kind: _bucket(options.requests_per_minute or quota) for kind, quota in QUOTAS.items()}
         self._lock = threading.Lock()
 
-    def place(self, path: str = "", version: str | None = None) -> Place:
+    def place(self, path: str = "", version: str | None = None) -> GooglePlace:
         """What a request is about."""
-        return Place(self.context.name, path, version, self.options.project)
+        return GooglePlace(self.context.name, path, version, self.options.project)
 
-    def ask(self, place: Place, method: str, request: Any, *, let: tuple[type[Exception], ...] = ()) -> Any:
+    def ask(self, place: GooglePlace, method: str, request: Any, *, let: tuple[type[Exception], ...] = ()) -> Any:
         """Send a request that may be sent again. Raises NotFound, Denied or Unavailable; Google's own exceptions in `let`."""
         try:
             return self.attempt(method, request)
@@ -60,7 +60,7 @@ class Client:
         except Exception as err:
             raise self.failure(place, err) from err
 
-    def failure(self, place: Place, err: Exception) -> StoreError:
+    def failure(self, place: GooglePlace, err: Exception) -> StoreError:
         """Which failure an exception of Google's is; raises any other."""
         if isinstance(err, StoreError):
             raise err

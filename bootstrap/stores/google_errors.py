@@ -10,6 +10,7 @@ from typing import Any
 
 from bootstrap.errors import Denied, Malformed, NotFound, StoreError, Unavailable
 from bootstrap.secret import redact
+from bootstrap.stores.place import Place
 
 PACKAGES = "google-cloud-secret-manager google-crc32c"
 _PERMISSION = re.compile(r"Permission '(?P<permission>[\w.]+)' denied (?:for|on) resource '(?P<resource>[^']+)'")
@@ -20,25 +21,13 @@ _ROOTS = "let GRPC_DEFAULT_SSL_ROOTS_FILE_PATH name a file with the authority th
 
 
 @dataclass(frozen=True)
-class Place:
-    """What a request was about: for people (`team:warehouse`, or `store team`), and for hints."""
+class GooglePlace(Place):
+    """And the project that it is in."""
 
-    store: str
-    path: str = ""
-    version: str | None = None
     project: str = ""
 
-    def __str__(self) -> str:
-        version = f"@{self.version}" if self.version else ""
-        return f"{self.store}:{self.path}{version}" if self.path else f"store {self.store}"
 
-    @property
-    def put(self) -> str:
-        """The command that writes it."""
-        return f"airflow-bootstrap store put {self.store}:{self.path}"
-
-
-def translated(place: Place, err: Exception) -> StoreError:
+def translated(place: GooglePlace, err: Exception) -> StoreError:
     """The failure that `err` means, an exception of google.api_core or google.auth."""
     from google.auth import exceptions as auth
 
@@ -50,7 +39,7 @@ def translated(place: Place, err: Exception) -> StoreError:
     return _answered(place, err, said)
 
 
-def _answered(place: Place, err: Exception, said: str) -> StoreError:
+def _answered(place: GooglePlace, err: Exception, said: str) -> StoreError:
     """What Google itself says."""
     from google.api_core import exceptions as api
 
@@ -65,7 +54,7 @@ def _answered(place: Place, err: Exception, said: str) -> StoreError:
     return _failed(place, err, said)
 
 
-def _failed(place: Place, err: Exception, said: str) -> StoreError:
+def _failed(place: GooglePlace, err: Exception, said: str) -> StoreError:
     from google.api_core import exceptions as api
 
     if isinstance(err, api.TooManyRequests):
@@ -82,7 +71,7 @@ def _failed(place: Place, err: Exception, said: str) -> StoreError:
     return Unavailable(f"{place}: the server failed: {said}", "try again; see https://status.cloud.google.com")
 
 
-def corrupt(place: Place) -> Malformed:
+def corrupt(place: GooglePlace) -> Malformed:
     """A payload that isn't what its checksum says, twice."""
     return Malformed(
         f"{place}: the value arrived damaged, twice: its checksum (CRC32C) differs",
@@ -112,7 +101,7 @@ def _said(err: Any) -> str:
     return redact(" ".join(str(text).split()))[:500]
 
 
-def _not_found(place: Place, said: str) -> StoreError:
+def _not_found(place: GooglePlace, said: str) -> StoreError:
     if not said.startswith("Secret"):  # the project, or its location
         return Unavailable(f"{place}: there is no such place: {said}", _CHECK_PLACE)
     if place.version is not None and said.startswith("Secret Version"):
@@ -120,7 +109,7 @@ def _not_found(place: Place, said: str) -> StoreError:
     return NotFound(f"{place}: there is no such secret", place.put)
 
 
-def _wrong_state(place: Place, said: str) -> StoreError:
+def _wrong_state(place: GooglePlace, said: str) -> StoreError:
     found = _STATE.search(said)
     if found is None:  # such as a key of one's own (CMEK) that is disabled
         return Unavailable(
@@ -133,7 +122,7 @@ def _wrong_state(place: Place, said: str) -> StoreError:
     return NotFound(f"{place}: version {number} was deleted (it is destroyed)", place.put)
 
 
-def _forbidden(place: Place, err: Any, said: str) -> StoreError:
+def _forbidden(place: GooglePlace, err: Any, said: str) -> StoreError:
     if err.reason == "SERVICE_DISABLED" or "it is disabled" in said:
         enable = f"gcloud services enable secretmanager.googleapis.com --project {place.project}"
         return Denied(f"{place}: the API is disabled: {said}", enable)
@@ -144,7 +133,7 @@ def _forbidden(place: Place, err: Any, said: str) -> StoreError:
     return Denied(f"{place}: the store refused: {said}", hint)
 
 
-def _unauthenticated(place: Place, err: Any) -> StoreError:
+def _unauthenticated(place: GooglePlace, err: Any) -> StoreError:
     """What google.auth says: of a token that it can't get, or of Google's refusal to give one."""
     from google.auth import exceptions as auth
 

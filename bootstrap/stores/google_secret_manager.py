@@ -14,7 +14,7 @@ from bootstrap.secret import Secret, remember
 from bootstrap.stores.base import Context, Entry, Fields, Stored, Version
 from bootstrap.stores.google_backend import airflow_backend
 from bootstrap.stores.google_client import Client
-from bootstrap.stores.google_errors import Place, corrupt, is_missing_permission
+from bootstrap.stores.google_errors import GooglePlace, corrupt, is_missing_permission
 from bootstrap.stores.google_options import Options
 from bootstrap.stores.google_policy import EXCESSIVE, policy
 from bootstrap.stores.google_writing import LEASE, Writing, newest_version, number_of
@@ -121,7 +121,7 @@ class GoogleStore:
             return ()
         return [f"{EXCESSIVE[permission]} {path}" for permission in EXCESSIVE if permission in answer.permissions]
 
-    def _access(self, place: Place, name: str) -> Any:
+    def _access(self, place: GooglePlace, name: str) -> Any:
         """A version with its value, which is what was written: its checksum is looked at, and asked for once more."""
         import google_crc32c
 
@@ -204,7 +204,7 @@ class GoogleStore:
         return f"{self._options.parent}/secrets/{path}"
 
 
-def _payload(place: Place, text: str) -> dict[str, Any]:
+def _payload(place: GooglePlace, text: str) -> dict[str, Any]:
     """What is sent for a value. Raises Empty or Malformed for what Google would refuse."""
     import google_crc32c
 

@@ -17,7 +17,7 @@ from typing import Any
 from bootstrap.errors import Conflict, Denied, NotFound, Unavailable
 from bootstrap.stores.base import Version
 from bootstrap.stores.google_client import TIMEOUT, Client
-from bootstrap.stores.google_errors import Place
+from bootstrap.stores.google_errors import GooglePlace
 from bootstrap.stores.retrying import retried
 
 MARK = "airflow-bootstrap-writes"
@@ -31,7 +31,7 @@ class Writing:
     """One write of one secret, `name` in full; `new` is how it is made."""
 
     client: Client
-    place: Place
+    place: GooglePlace
     name: str
     payload: Any
     new: Any
@@ -165,7 +165,7 @@ class Writing:
         return Conflict(f"{self.place}: {what}", _AGAIN)
 
 
-def newest_version(client: Client, place: Place, name: str) -> Any:
+def newest_version(client: Client, place: GooglePlace, name: str) -> Any:
     """The newest version of a secret, whatever its state; None if it has none."""
     try:
         return client.ask(place, "get_secret_version", {"name": f"{name}/versions/latest"})

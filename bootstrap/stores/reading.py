@@ -10,12 +10,12 @@ from typing import TypeAlias
 from bootstrap.errors import StoreError, Unavailable
 from bootstrap.stores.base import CONCURRENCY, Store, Stored, Version
 
-Place: TypeAlias = tuple[str, Version | None]  # a path, and the version if not the newest
+PathAt: TypeAlias = tuple[str, Version | None]  # a path, and the version if not the newest
 
 
 def read_many(
-    name: str, store: Store, places: Iterable[Place], concurrency: int = CONCURRENCY
-) -> Mapping[Place, Stored | StoreError]:
+    name: str, store: Store, places: Iterable[PathAt], concurrency: int = CONCURRENCY
+) -> Mapping[PathAt, Stored | StoreError]:
     """What each place holds, or why it can't be read; each is read once, so many at a time.
 
     Once the store fails to answer, it is not asked for what is still to come: those get an error that says so.
@@ -33,11 +33,11 @@ class _Reading:
         self.failure: Unavailable | None = None
         self.lock = threading.Lock()
 
-    def all(self, wanted: list[Place], concurrency: int) -> Mapping[Place, Stored | StoreError]:
+    def all(self, wanted: list[PathAt], concurrency: int) -> Mapping[PathAt, Stored | StoreError]:
         with ThreadPoolExecutor(min(concurrency, len(wanted)), thread_name_prefix=f"read-{self.name}") as pool:
             return dict(zip(wanted, pool.map(self._read, wanted), strict=True))
 
-    def _read(self, place: Place) -> Stored | StoreError:
+    def _read(self, place: PathAt) -> Stored | StoreError:
         if self.failure is not None:
             return Unavailable(f"{self.name}:{place[0]}: not read: {self.failure.message}", self.failure.hint)
         found = _read(self.store, place)
@@ -47,7 +47,7 @@ class _Reading:
         return found
 
 
-def _read(store: Store, place: Place) -> Stored | StoreError:
+def _read(store: Store, place: PathAt) -> Stored | StoreError:
     try:
         return store.read(*place)
     except StoreError as err:

@@ -9,7 +9,7 @@ from bootstrap.desired import Secrets
 from bootstrap.errors import IllegalName, Malformed, ManifestError, NotFound, StoreError
 from bootstrap.manifest import Manifest
 from bootstrap.stores.base import CONCURRENCY, Store, Stored
-from bootstrap.stores.reading import Place, read_many
+from bootstrap.stores.reading import PathAt, read_many
 from bootstrap.targets.base import Applied, Change, Registered
 
 
@@ -28,7 +28,7 @@ class BackendTarget:
 
     def registered(self, conn_ids: Iterable[str]) -> Mapping[str, Registered]:
         """Reads each connection's secret. Raises Denied, Unavailable, or IllegalName for a conn_id that can't be there."""
-        places: dict[str, Place] = {conn_id: (self._path(conn_id), None) for conn_id in conn_ids}
+        places: dict[str, PathAt] = {conn_id: (self._path(conn_id), None) for conn_id in conn_ids}
         read = read_many(self.name, self.store, places.values(), self.concurrency)
         found: dict[str, Registered] = {}
         for conn_id, place in places.items():

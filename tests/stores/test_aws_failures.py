@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.server
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -221,45 +219,11 @@ def test_https_where_the_server_speaks_http(kind: str, opened: Opened, server: m
     failure(Unavailable, lambda: store.read(PATH))
 
 
-ANSWERS = [
-    (200, "text/html", "<html>Welcome</html>"),
-    (200, "application/json", '["a list"]'),
-    (200, "application/json", "{}"),
-    (204, "text/html", ""),
-    (302, "text/html", ""),
-    (401, "text/html", "<html>Log in</html>"),
-    (403, "text/html", "<html>Blocked</html>"),
-    (404, "text/html", "<html>Not Found</html>"),
-    (404, "application/json", '{"detail": "Not Found"}'),
-    (404, "application/json", '["a list"]'),
-    (502, "text/html", "<html>Bad gateway</html>"),
-    (503, "text/html", ""),
-]
-
-
-@pytest.fixture(params=ANSWERS, ids=[f"{code} {text or 'nothing'}" for code, _, text in ANSWERS])
+@pytest.fixture(params=faulty.STRANGERS, ids=[f"{code} {text or 'nothing'}" for code, _, text in faulty.STRANGERS])
 def something_else(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a web server that is not AWS."""
-    code, content_type, text = request.param
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self.send_response(code)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-        thread.join()
+    with faulty.stranger(*request.param) as url:
+        yield url
 
 
 @both

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from bootstrap.stores.vault_kv1 import Kv1
 from bootstrap.stores.vault_kv2 import Kv2
 from bootstrap.stores.vault_session import Session
 from tests.stores.contract import CANARY, ILLEGAL, whole
-from tests.systems import openbao, require
+from tests.systems import faulty, openbao, require
 from tests.systems.process import free_port
 
 PATH = "databases/warehouse"
@@ -305,46 +303,11 @@ def test_a_mount_that_is_not_there(ask: Callable[[Store], object], bao: openbao.
     assert "mount" in failure(Unavailable, lambda: ask(a_store(bao.url, bao.root_token, "nowhere"))).hint
 
 
-ANSWERS = [
-    (200, "text/html", "<html>Welcome</html>"),
-    (200, "application/json", '["a list"]'),
-    (204, "text/html", ""),
-    (302, "text/html", ""),
-    (401, "text/html", "<html>Log in</html>"),
-    (403, "text/html", "<html>Blocked</html>"),
-    (404, "text/html", "<html>Not Found</html>"),
-    (404, "application/json", '{"detail": "Not Found"}'),
-    (404, "application/json", '["a list"]'),
-    (502, "text/html", "<html>Bad gateway</html>"),
-    (503, "text/html", "<html>Maintenance</html>"),
-]
-
-
-@pytest.fixture(params=ANSWERS, ids=[f"{code} {text or 'nothing'}" for code, _, text in ANSWERS])
+@pytest.fixture(params=faulty.STRANGERS, ids=[f"{code} {text or 'nothing'}" for code, _, text in faulty.STRANGERS])
 def something_else(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a web server that is not a Vault."""
-    code, content_type, text = request.param
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self.send_response(code)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        do_GET = do_POST = do_PUT = do_LIST = answer  # noqa: N815  http.server's names
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with faulty.stranger(*request.param) as url:
+        yield url
 
 
 @pytest.mark.parametrize("version", [1, 2])

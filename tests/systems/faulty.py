@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import certificates
+from .in_process import Answer, http_server, serving
 from .process import HOST
 
 if TYPE_CHECKING:
@@ -43,6 +44,31 @@ def plain_http() -> Iterator[tuple[str, int]]:
     """Answer every request with 200 and "ok", without TLS."""
     with _served(_Http(None)) as address:
         yield address
+
+
+STRANGERS = (  # what web servers say that are not the server that was meant: status, type and text
+    (200, "text/html", "<html>Welcome</html>"),
+    (200, "application/json", '["a list"]'),
+    (200, "application/json", "{}"),
+    (204, "text/html", ""),
+    (302, "text/html", ""),
+    (401, "text/html", "<html>Log in</html>"),
+    (403, "text/html", "<html>Blocked</html>"),
+    (404, "text/html", "<html>Not Found</html>"),
+    (404, "application/json", '{"detail": "Not Found"}'),
+    (404, "application/json", '["a list"]'),
+    (502, "text/html", "<html>Bad gateway</html>"),
+    (503, "text/html", "<html>Maintenance</html>"),
+    (503, "text/html", ""),
+)
+
+
+@contextlib.contextmanager
+def stranger(status: int, content_type: str, text: str) -> Iterator[str]:
+    """Answer every request so; yields the URL."""
+    answer = Answer(status, text.encode(), [("Content-Type", content_type)])
+    with serving(http_server(lambda _: answer)) as port:
+        yield f"http://{HOST}:{port}"
 
 
 @contextlib.contextmanager
