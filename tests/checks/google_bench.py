@@ -17,6 +17,8 @@ from tests.systems.in_process import Answer, json_answer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from bootstrap.smoke.verdict import CheckResult
+
 PROJECT, BUCKET, DATASET = "proj", "bucket", "dataset"
 DEADLINE = 15.0  # seconds for a check that is to be killed: enough to come that far on a busy machine
 OLD = f"{PREFIX}-20200102030405-0a1b2c-0"  # what a run of long ago called things
@@ -109,6 +111,12 @@ def running(folder: Path, bench: Bench, *, with_bigquery: bool = False) -> Itera
         url = warehouse.url if warehouse else ""
         front = stack.enter_context(google_front.running(gcs_url=storage.url, bigquery_url=url))
         yield Google(bench, front, storage, warehouse)
+
+
+def said_left(result: CheckResult) -> str:
+    """The name of what a check could not remove, from its one warning about that; a busy emulator may cause others."""
+    (said,) = [warning for warning in result.warnings if warning.startswith("could not remove")]
+    return said.rpartition(" ")[2]
 
 
 def email(account: str) -> str:

@@ -72,9 +72,7 @@ def test_gcs_to_bigquery(google: Google, isolated: bool) -> None:  # noqa: FBT00
     assert passed_steps(results["loads"]) == ["resolve", "reach", "authenticate", "access", "write", "clean"]
     assert results["loads"].measured == {"route": "service to service"}
     left = {*google.objects, *google.tables} - before
-    object_left, table_left = (
-        results[name].warnings[0].rpartition(" ")[2] for name in ("denied_delete", "denied_drop")
-    )
+    object_left, table_left = (google_bench.said_left(results[name]) for name in ("denied_delete", "denied_drop"))
     assert left == {f"smoke/{object_left}.csv", table_left.replace("-", "_")}
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -117,18 +118,18 @@ def test_a_failure_in_the_middle_leaves_nothing(bench: Bench, aws: Aws) -> None:
 
 
 class Slow:
-    """A front of the server that takes what is written, and never answers whoever reads it back."""
+    """A front of the server that takes what is written, and answers nobody who reads it back until the run is `over`."""
 
     def __init__(self, upstream: str) -> None:
         self.upstream = upstream
+        self.over = threading.Event()
 
     def answer(self, request: Request) -> Answer:
         import http.client
-        import time
         from urllib.parse import urlsplit
 
         if request.method in ("GET", "HEAD") and PREFIX in request.path:
-            time.sleep(8)
+            self.over.wait(60)
         link = http.client.HTTPConnection(urlsplit(self.upstream).netloc, timeout=30)
         link.request(request.method, request.target, request.body, dict(request.headers.items()))
         reply = link.getresponse()
@@ -138,10 +139,12 @@ class Slow:
 
 
 def test_a_killed_check_leaves_nothing(bench: Bench, aws: Aws) -> None:
-    server = http_server(Slow(aws.server.url).answer)
+    front = Slow(aws.server.url)
+    server = http_server(front.answer)
     with serving(server):
         slow = aws.connection("slow", endpoint_url=f"http://127.0.0.1:{server.port}")
         results = bench.run({"slow": Cell(slow, CHECK)}, timeout=15)
+        front.over.set()
     assert results["slow"].cause == "timeout", results
     assert passed_steps(results["slow"])[-1] == "clean"
     assert aws.keys() == []

@@ -3,6 +3,7 @@ from __future__ import annotations
 import http.client
 import json
 import tempfile
+import threading
 import time
 import zlib
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 
 from bootstrap.checks import _transfer, _usage, gcs_to_s3, sql_to_gcs
 from bootstrap.checks.base import PREFIX, Run, new_run_id
+from bootstrap.smoke.verdict import CheckResult
 from tests.checks import aws as aws_server
 from tests.checks.bench import Bench, Cell, passed_steps, secrets
 from tests.systems import faulty, gcs, google_front, mariadb, postgres
@@ -183,7 +185,7 @@ def test_gcs_to_s3(bench: Bench, systems: Systems, isolated: bool) -> None:  # n
     assert "s3: account" in results["moves"].steps[2].detail
     for name, size in {"moves": SMALL, "moves_little": 1, "moves_much": LARGE}.items():
         moved(results[name], size)
-        assert results[name].warnings == ()
+        assert own_warnings(results[name]) == []
     assert results["moves_much"].measured["temporary_disk_bytes"] > LARGE / 2
     assert systems.left == []
 
@@ -249,7 +251,7 @@ def test_s3_to_gcs(bench: Bench, systems: Systems, isolated: bool) -> None:  # n
     assert results["moves"].steps[4].detail == f"{SMALL} bytes arrived, with the right checksum"
     for name, size in {"moves": SMALL, "moves_much": LARGE}.items():
         moved(results[name], size)
-        assert results[name].warnings == (), results[name].measured
+        assert own_warnings(results[name]) == [], results[name].measured
     assert results["moves_much"].measured["temporary_disk_bytes"] > LARGE / 2
     assert systems.left == []
 
@@ -288,7 +290,7 @@ def test_local_to_gcs(bench: Bench, systems: Systems, isolated: bool) -> None:  
     assert passed_steps(results["moves"]) == ["resolve", "reach", "authenticate", "access", "write", "clean"]
     for name, size in {"moves": SMALL, "moves_much": LARGE}.items():
         moved(results[name], size)
-        assert results[name].warnings == (), results[name].measured
+        assert own_warnings(results[name]) == [], results[name].measured
     assert systems.left == []
 
 
@@ -337,20 +339,27 @@ def test_sql_to_gcs(bench: Bench, systems: Systems, isolated: bool) -> None:  # 
     assert "rows; " in results["moves"].steps[4].detail
     for name, size in {"moves": SMALL, "moves_much": LARGE, "holds_all": LARGE}.items():
         moved(results[name], size)
-    assert results["moves"].warnings == results["moves_much"].warnings == (), results["moves_much"].measured
-    assert "memory grows with the size" in results["holds_all"].warnings[0], results["holds_all"].measured
+    for name in ("moves", "moves_much"):
+        assert own_warnings(results[name]) == [], results[name].measured
+    assert "memory grows with the size" in own_warnings(results["holds_all"])[0], results["holds_all"].measured
     assert systems.left == []
 
 
+def own_warnings(result: CheckResult) -> list[str]:
+    """Without those about a busy emulator that Google's client had to ask again."""
+    return [warning for warning in result.warnings if "tried again" not in warning]
+
+
 class Stalling:
-    """A front of S3 that makes whoever asks for an object below `in/` wait: it is there by then."""
+    """A front of S3 that makes whoever asks for an object below `in/` wait until the run is `over`: it is there by then."""
 
     def __init__(self, upstream: str) -> None:
         self.upstream = upstream
+        self.over = threading.Event()
 
     def answer(self, request: Request) -> Answer:
         if request.method in ("GET", "HEAD") and f"/in/out/{PREFIX}" in request.path:
-            time.sleep(12)
+            self.over.wait(60)
         link = http.client.HTTPConnection(urlsplit(self.upstream).netloc, timeout=30)
         link.request(request.method, request.target, request.body, dict(request.headers.items()))
         reply = link.getresponse()
@@ -360,13 +369,15 @@ class Stalling:
 
 
 def test_a_killed_transfer_leaves_nothing(bench: Bench, systems: Systems) -> None:
-    server = http_server(Stalling(systems.aws.server.url).answer)
+    stall = Stalling(systems.aws.server.url)
+    server = http_server(stall.answer)
     check = {"gcs_to_s3": {"bucket": "lake", "prefix": "out/", "to": to_s3(), "size": 1000}}
     with serving(server):
         stalling = systems.aws.connection("stalling", endpoint_url=f"http://127.0.0.1:{server.port}")
         results = bench.run(
             {"killed": Cell(systems.google("killed"), check)}, others={"s3": stalling}, env=systems.env, timeout=15
         )
+        stall.over.set()
     assert results["killed"].cause == "timeout", results
     assert passed_steps(results["killed"])[-1] == "clean", results
     assert systems.left == []
