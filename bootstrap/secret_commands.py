@@ -80,7 +80,8 @@ def describe(secrets: Secrets, manifest: Manifest, text: str) -> str:
     stored = secrets.stored(reference)
     pick_field(stored, str(reference), reference.field)
     written = f", written {stored.created:%Y-%m-%d %H:%M:%S} UTC" if stored.created else ""
-    number = f", version {stored.version}" if stored.created else ""
+    has_versions = hasattr(secrets.store(reference.store), "entries")  # elsewhere it is a fingerprint
+    number = f", version {stored.version}" if has_versions else ""
     fields = f", fields: {', '.join(sorted(stored.fields))}" if stored.fields and reference.field is None else ""
     return f"{reference}: {MASK}{number}{written}{fields}"
 
