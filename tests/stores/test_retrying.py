@@ -46,7 +46,7 @@ def test_the_last_error_is_raised_before_the_time_is_up() -> None:
     began = time.monotonic()
     with pytest.raises(ConnectionResetError, match="failure"):
         retried(Flaky(10**6), may_help, give_up=1.0)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 5
 
 
 def test_a_server_that_says_how_long_to_wait_is_heard() -> None:

@@ -205,7 +205,7 @@ def test_a_server_that_wants_an_hour_is_not_waited_for(store: Any, fault: tuple[
     started = time.monotonic()
     with pytest.raises(Unavailable, match="too many requests"):
         store.read(PATH)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10
 
 
 STAYS: dict[str, tuple[Answer, type[StoreError]]] = {
@@ -230,11 +230,11 @@ def test_what_stays_is_asked_once(answer: Answer, kind: type[StoreError], store:
 def test_a_silent_server_is_asked_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        store = Kv2("team", Session("team", lambda: connect(url, timeout=1), lambda _: None), "secret")
+        store = Kv2("team", Session("team", lambda: connect(url, timeout=3), lambda _: None), "secret")
         started = time.monotonic()
         with pytest.raises(Unavailable, match="timed out"):
             store.read(PATH)
-        assert time.monotonic() - started < 1.9
+        assert time.monotonic() - started < 5.9  # a second time would end after six
 
 
 class TestWriting:
