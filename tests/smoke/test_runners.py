@@ -177,6 +177,6 @@ def test_at_the_deadline_of_the_run_every_check_says_so(project: tuple[Manifest,
 
 @pytest.mark.usefixtures("with_connections")
 def test_a_deadline_ends_a_check_that_has_begun(project: tuple[Manifest, Environment]) -> None:
-    found = run(project, ["silent"], deadline=15)
+    found = run(project, ["silent"], deadline=25)
     assert outcome(found["silent"]) == ("access", "timeout")
     assert found["silent"].message == "the run's deadline came before the end of `access`"
