@@ -39,6 +39,32 @@ def policy(bao: openbao.OpenBao) -> str:
     return bao.policy(POLICY)
 
 
+class Clock:
+    """The time as a Session sees it, which a test moves on: what has an end is then not in a race with the test."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._ahead
+
+    def forward(self, seconds: float) -> None:
+        self._ahead += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    moved = Clock()
+    monkeypatch.setattr(vault_session, "time", moved)
+    return moved
+
+
+def revoke(bao: openbao.OpenBao, token: str) -> None:
+    """What the end of its time does to a token, and now."""
+    client: Any = bao.client()
+    client.auth.token.revoke(token)
+
+
 def opened(bao: openbao.OpenBao, folder: Path, auth: dict[str, Any], **options: Any) -> Any:
     parsed = vault.Options.model_validate({"kind": "vault", "url": bao.url, "auth": auth, **options})
     return vault.open_store(parsed, Context("team", folder))
@@ -179,11 +205,16 @@ def test_a_refused_credential_is_shown_once(
 
 
 def test_an_expired_token_is_replaced(
-    bao: openbao.OpenBao, tmp_path: Path, approle: Callable[..., dict[str, Any]], audited: Callable[[str], int]
+    bao: openbao.OpenBao,
+    tmp_path: Path,
+    approle: Callable[..., dict[str, Any]],
+    audited: Callable[[str], int],
+    clock: Clock,
 ) -> None:
-    store = opened(bao, tmp_path, approle("brief", token_ttl="1s", token_max_ttl="1s"))
+    store = opened(bao, tmp_path, approle("brief", token_ttl="60s", token_max_ttl="60s"))
     assert whole(store, PATH) == "hunter2"
-    time.sleep(1.2)
+    clock.forward(61)
+    revoke(bao, store._session.client.token)
     assert whole(store, PATH) == "hunter2"
     assert audited("login") == 2
 
@@ -193,8 +224,7 @@ def test_a_token_that_was_revoked_is_replaced(
 ) -> None:
     store = opened(bao, tmp_path, approle())
     store.ping()
-    client: Any = bao.client()
-    client.auth.token.revoke(store._session.client.token)
+    revoke(bao, store._session.client.token)
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(lambda _: whole(store, PATH), range(8))) == {"hunter2"}
     assert audited("login") == 2
@@ -223,33 +253,42 @@ def test_a_token_that_may_not_look_itself_up_is_replaced_once(
 
 
 def test_a_token_is_renewed_before_it_ends(
-    bao: openbao.OpenBao, tmp_path: Path, approle: Callable[..., dict[str, Any]], audited: Callable[[str], int]
+    bao: openbao.OpenBao,
+    tmp_path: Path,
+    approle: Callable[..., dict[str, Any]],
+    audited: Callable[[str], int],
+    clock: Clock,
 ) -> None:
-    store = opened(bao, tmp_path, approle("short", token_ttl="2s", token_max_ttl="60s"))
-    for _ in range(4):
+    store = opened(bao, tmp_path, approle("short", token_ttl="60s", token_max_ttl="600s"))
+    for _ in range(4):  # at 0, 25, 50 and 75 s: the lease is renewed at 50 s
         assert whole(store, PATH) == "hunter2"
-        time.sleep(0.8)
+        clock.forward(25)
     assert audited("login") == 1
-    assert audited("renew-self") in {1, 2}
+    assert audited("renew-self") == 1
 
 
 def test_a_token_from_elsewhere_is_renewed_in_a_long_run(
-    bao: openbao.OpenBao, tmp_path: Path, audited: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
+    bao: openbao.OpenBao,
+    tmp_path: Path,
+    audited: Callable[[str], int],
+    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
 ) -> None:
-    monkeypatch.setenv("VAULT_TOKEN", bao.token(POLICY, ttl="2s"))
-    monkeypatch.setattr(vault_session, "LOOK_UP_AFTER", 0.1)
+    monkeypatch.setenv("VAULT_TOKEN", bao.token(POLICY, ttl="60s"))
     store = opened(bao, tmp_path, {"method": "token"})
-    for _ in range(4):
+    for _ in range(4):  # at 0, 31, 62 and 93 s: looked up at 31 s, when the server says 60 s, and renewed at 93 s
         assert whole(store, PATH) == "hunter2"
-        time.sleep(0.8)
-    assert audited("renew-self") in {1, 2}
+        clock.forward(vault_session.LOOK_UP_AFTER + 1)
+    assert audited("lookup-self") == 1
+    assert audited("renew-self") == 1
 
 
 def test_an_expired_token_from_elsewhere(bao: openbao.OpenBao, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VAULT_TOKEN", bao.token(POLICY, ttl="1s"))
+    token = bao.token(POLICY)
+    monkeypatch.setenv("VAULT_TOKEN", token)
     store = opened(bao, tmp_path, {"method": "token"})
     assert whole(store, PATH) == "hunter2"
-    time.sleep(1.2)
+    revoke(bao, token)
     with pytest.raises(Denied, match=f"team:{PATH}: the store refused") as caught:
         store.read(PATH)
     assert caught.value.hint.startswith("check that the credential is valid")
@@ -257,9 +296,9 @@ def test_an_expired_token_from_elsewhere(bao: openbao.OpenBao, tmp_path: Path, m
 
 def test_a_token_file_that_an_agent_writes_anew(bao: openbao.OpenBao, tmp_path: Path) -> None:
     file = tmp_path / "token"
-    file.write_text(bao.token(POLICY, ttl="1s"))
+    file.write_text(bao.token(POLICY))
     store = opened(bao, tmp_path, {"method": "token", "token": {"file": "token"}})
     assert whole(store, PATH) == "hunter2"
-    time.sleep(1.2)
+    revoke(bao, file.read_text())
     file.write_text(bao.token(POLICY))
     assert whole(store, PATH) == "hunter2"
