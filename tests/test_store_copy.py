@@ -429,7 +429,8 @@ def test_a_killed_run_is_finished_by_the_next(project: Project, bao: openbao.Ope
     process = project.start("store", "copy", "old:many", "team:many", "--apply", before=("--concurrency", "2"))
     assert process.stdout is not None
     process.stdout.readline()
-    time.sleep(0.1)
+    while not project.run("store", "list", "team", "many").out:
+        time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=30)
     before = project.run("store", "list", "team", "many").out.split()

@@ -195,12 +195,12 @@ def test_a_secret_key_that_is_not_in_the_environment(
 def test_nobody_is_there(
     kind: str, ask: Callable[[Store], object], opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aws_client, "BLIP", 60)  # for so long it would be tried again, if that were worth it
+    monkeypatch.setattr(aws_client, "BLIP", 120)  # for so long it would be tried again, if that were worth it
     for url in (f"http://127.0.0.1:{free_port()}", "http://no-such-host.invalid"):
         store = opened(kind, endpoint_url=url)
         start = time.monotonic()
         assert "can't reach the server" in failure(Unavailable, partial(ask, store)).message
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < 60
 
 
 def test_a_server_that_never_answers(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -208,12 +208,12 @@ def test_a_certificate_of_nobody_we_trust(
     ask: Callable[[Store], object], opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH")
-    monkeypatch.setattr(google_client, "BLIP", 60)  # no time is lost on another try
+    monkeypatch.setattr(google_client, "BLIP", 120)  # no time is lost on another try
     start = time.monotonic()
     error = failure(Unavailable, lambda: ask(opened()))
     assert "CERTIFICATE_VERIFY_FAILED" in error.message
     assert "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH" in error.hint
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60
 
 
 def test_a_file_of_authorities_that_is_not_there(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,9 +230,9 @@ def test_another_server_in_its_place(other: Callable[[], object], opened: Opened
 
 
 def test_an_answer_that_never_comes(opened: Opened, server: SecretManager, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(google_client, "TIMEOUT", 0.4)
+    monkeypatch.setattr(google_client, "TIMEOUT", 2.0)
     store = opened()
-    server.faults.append(lambda _method, _name: time.sleep(1.0))
+    server.faults.append(lambda _method, _name: time.sleep(4.0))
     assert "did not answer in time" in failure(Unavailable, lambda: store.read(PATH)).message
     assert len(server.requests) == 1  # who is slow isn't asked more
 

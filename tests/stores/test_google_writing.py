@@ -76,9 +76,10 @@ def test_a_killed_writer_holds_the_next_one_up_for_a_while(newest: int, opened: 
     store.write(PATH, Secret("two"), expect=str(newest) if newest else None)
     assert time.monotonic() - start > 3
     assert whole(store, PATH) == "two"
+    store.lease = 60
     start = time.monotonic()
     store.write(PATH, Secret("three"), expect=str(newest + 1))  # that mark is spent
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 60
 
 
 def test_a_writer_that_is_about_to_write_is_waited_for(opened: Opened, server: SecretManager) -> None:

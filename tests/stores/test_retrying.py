@@ -46,7 +46,7 @@ def test_the_last_error_is_raised_before_the_time_is_up() -> None:
     began = time.monotonic()
     with pytest.raises(ConnectionResetError, match="failure"):
         retried(Flaky(10**6), may_help, give_up=1.0)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
 
 
 def test_a_server_that_says_how_long_to_wait_is_heard() -> None:
@@ -80,7 +80,7 @@ def test_a_bucket_lets_a_burst_through_and_then_its_rate() -> None:
         for _ in range(60):
             pool.submit(take)
     assert sum(at < 0.05 for at in taken) <= 16  # the burst, and what its rate gives meanwhile
-    assert 0.45 <= max(taken) < 5
+    assert 0.45 <= max(taken) < 60
 
 
 def test_a_bucket_fills_no_further_than_its_burst() -> None:

