@@ -14,9 +14,9 @@ INSTALLED_UP := $(VENV)/.installed-quickstart
 INSTALLED_DEV := $(VENV)/.installed-dev
 INSTALLED_OLD := .venv-2.11/.installed
 INSTALLED_BIGQUERY := .venv-bigquery/.installed
-PACKAGES := busybox-static docker.io iptables mariadb-server openjdk-17-jre-headless openssh-server redis-server runc
+PACKAGES := busybox-static docker-compose docker.io iptables mariadb-server openjdk-17-jre-headless openssh-server redis-server runc
 
-.PHONY: help up down test agree compat lint types format check schema bench bench-smoke bench-stores lock system-deps clean
+.PHONY: help up down test agree compat lint types format check schema bench bench-render bench-smoke bench-stores lock system-deps clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ schema: $(INSTALLED_DEV)  ## generate the JSON Schemas and docs/checks.md anew f
 	@mv $(REPORT_SCHEMA).new $(REPORT_SCHEMA)
 	@$(BIN)/python -c 'from bootstrap.checks_reference import generated; print(generated(), end="")' > docs/checks.md.new
 	@mv docs/checks.md.new docs/checks.md
+
+bench-render: $(INSTALLED_DEV)  ## measure `render` against `airflow config get-value` (two minutes)
+	@$(BIN)/python -m benchmarks.render
 
 bench-smoke: $(INSTALLED_DEV)  ## measure smoke checks against `airflow tasks test` (ten minutes)
 	@$(BIN)/python -m benchmarks.smoke
