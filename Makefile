@@ -8,6 +8,8 @@ UV_VERSION := 0.13.9
 QUICKSTART := examples/quickstart/bootstrap.yaml
 SCHEMA := templates/bootstrap.schema.json
 REPORT_SCHEMA := docs/report.schema.json
+# A class that isn't installed keeps its row, unless BACKENDS_FROM names folders that have it.
+BACKENDS := templates/backends.json
 RUN := $(BIN)/airflow-bootstrap -f $(QUICKSTART)
 # Each a stamp: what is installed is what the file says, and a second run has nothing to do. --no-deps: the file is complete.
 INSTALLED_UP := $(VENV)/.installed-quickstart
@@ -51,13 +53,15 @@ format: $(INSTALLED_DEV)  ## reformat
 bench: $(INSTALLED_DEV)  ## measure what the README claims
 	@$(BIN)/python -m benchmarks.startup
 
-schema: $(INSTALLED_DEV)  ## generate the JSON Schemas and docs/checks.md anew from the code
+schema: $(INSTALLED_DEV)  ## generate the JSON Schemas, docs/checks.md and the table of secrets backends anew
 	@$(BIN)/python -c 'from bootstrap.schema import generated; print(generated(), end="")' > $(SCHEMA).new
 	@mv $(SCHEMA).new $(SCHEMA)
 	@$(BIN)/python -c 'from bootstrap.reports.schema import generated; print(generated(), end="")' > $(REPORT_SCHEMA).new
 	@mv $(REPORT_SCHEMA).new $(REPORT_SCHEMA)
 	@$(BIN)/python -c 'from bootstrap.checks_reference import generated; print(generated(), end="")' > docs/checks.md.new
 	@mv docs/checks.md.new docs/checks.md
+	@$(BIN)/python -c 'import sys; from bootstrap.backend_table import generated; print(generated(sys.argv[1:]), end="")' $(BACKENDS_FROM) > $(BACKENDS).new
+	@mv $(BACKENDS).new $(BACKENDS)
 
 bench-render: $(INSTALLED_DEV)  ## measure `render` against `airflow config get-value` (two minutes)
 	@$(BIN)/python -m benchmarks.render
