@@ -88,7 +88,8 @@ def _value(node: ast.expr, *scopes: ast.AST) -> ast.expr | None:
 
 def _arguments(node: ast.FunctionDef, *, bound: bool) -> list[ast.arg]:
     static = "staticmethod" in map(dotted_text, node.decorator_list)
-    return [*node.args.args[bound and not static :], *node.args.kwonlyargs]
+    first = bound and not static and not node.args.posonlyargs
+    return [*node.args.args[first:], *node.args.kwonlyargs]
 
 
 def _texts(function: Definition) -> dict[str, str]:
