@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from sqlite3 import SQLITE_IGNORE, SQLITE_OK, SQLITE_PRAGMA
 from typing import Any
 
 try:
@@ -23,13 +24,22 @@ __all__ = [
     "BaseHook",
     "BaseOperator",
     "FunctionOperator",
-    "ask_parameter_store",
     "ask_secret_manager",
-    "ask_secrets_manager",
+    "cache_seconds",
+    "call_backend",
     "command_line",
+    "has_variable_row",
+    "is_final",
+    "missing_database",
+    "multi_team",
+    "passes_execution_api",
+    "read_only",
     "secrets_backends",
+    "server_backends",
     "use_own_database",
     "warm_up",
+    "worker_backends",
+    "workers_option",
 ]
 
 
@@ -71,28 +81,129 @@ def ask_secret_manager(backend: Any, prefix: str, name: str) -> None:
     client.access_secret_version(request={"name": client.secret_version_path(backend.project_id, secret_id, "latest")})
 
 
-def ask_secrets_manager(backend: Any, prefix: str, name: str) -> bool:
-    """Ask for what SecretsManagerBackend answered None to, AWS's. Whether it is there, without a text: then it is binary.
+def server_backends() -> list[Any]:
+    """The sources that the server's look-up asks (the API server's, the scheduler's), in order; in 2.11 everybody's."""
+    from airflow.configuration import ensure_secrets_loaded
 
-    Raises botocore's errors.
+    return list(ensure_secrets_loaded())
+
+
+def worker_backends() -> list[Any] | None:
+    """The sources that a task's look-up asks, in order; None where a task asks the server's (2.11).
+
+    From 3.1 on, the last is the Execution API; in 3.0 it is asked after them.
     """
-    if not _looks_up(backend, name):
+    try:
+        from airflow.sdk.execution_time import task_runner
+    except ImportError:
+        return None
+    task_runner.SUPERVISOR_COMMS = object()  # by this Airflow tells a task's process from others
+    try:
+        return secrets_backends()
+    finally:
+        del task_runner.SUPERVISOR_COMMS
+
+
+def call_backend(method: Callable[..., Any], team: str | None, **arguments: Any) -> Any:
+    """Ask a backend as Airflow does: with the team, where there are teams."""
+    try:
+        from airflow._shared.secrets_backend import base  # 3.2 and later
+    except ImportError:
+        return method(**arguments)
+    if not hasattr(base, "call_secrets_backend_method"):  # 3.2: also a class that knows nothing of teams
+        return method(**arguments, team_name=team)
+    return base.call_secrets_backend_method(method, team_name=team, **arguments)
+
+
+def is_final(error: BaseException) -> bool:
+    """Whether Airflow asks no further source after this error (3.3 and later)."""
+    return any(kind.__name__ == "AirflowSecretsBackendAccessDenied" for kind in type(error).__mro__)
+
+
+def multi_team() -> bool:
+    """Whether teams are switched on (3.2 and later)."""
+    from airflow.configuration import conf
+
+    return bool(conf.getboolean("core", "multi_team", fallback=False))
+
+
+def workers_option() -> bool:
+    """Whether [workers] names a secrets backend of its own."""
+    from airflow.configuration import conf
+
+    return bool(conf.get("workers", "secrets_backend", fallback=""))
+
+
+def cache_seconds() -> int | None:
+    """How old a value may be that a DAG file gets while it is parsed; None without the cache."""
+    from airflow.configuration import conf
+
+    if not conf.getboolean("secrets", "use_cache", fallback=False):
+        return None
+    return int(conf.getint("secrets", "cache_ttl_seconds", fallback=900))
+
+
+def read_only() -> None:
+    """From now on the metadata database refuses this process's writes."""
+    from airflow.settings import engine
+    from sqlalchemy import event
+
+    dialect = engine.dialect.name
+
+    def forbid(connection: Any, _record: Any) -> None:
+        if dialect == "sqlite":  # Airflow would turn the file into one with a write-ahead log, which query_only allows
+            connection.set_authorizer(lambda code, name, *_: SQLITE_IGNORE if _is_journal(code, name) else SQLITE_OK)
+        if dialect in _READ_ONLY:
+            cursor = connection.cursor()
+            cursor.execute(_READ_ONLY[dialect])
+            cursor.close()
+            connection.commit()
+
+    event.listen(engine, "connect", forbid, insert=True)
+
+
+def _is_journal(code: int, name: str | None) -> bool:
+    return code == SQLITE_PRAGMA and name == "journal_mode"
+
+
+_READ_ONLY = {
+    "sqlite": "PRAGMA query_only = ON",
+    "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+}
+
+
+def missing_database() -> str:
+    """Why there is nothing to connect to, or "": connecting to a SQLite file that isn't there would make one."""
+    from airflow.settings import engine
+
+    file = engine.url.database
+    if engine.dialect.name != "sqlite" or not file or file == ":memory:" or Path(file).exists():
+        return ""
+    return f"there is no {file}: run `airflow db migrate`"
+
+
+def has_variable_row(key: str, team: str | None) -> bool:
+    """Whether the metadata database has a variable of this key, readable or not."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        row = session.query(Variable).filter(Variable.key == key)
+        if team is not None:
+            row = row.filter((Variable.team_name == team) | Variable.team_name.is_(None))
+        return bool(session.query(row.exists()).scalar())
+
+
+def passes_execution_api(conn: Any) -> bool:
+    """Whether the API server can send this connection to a task: it answers with an error to one without a conn_type."""
+    from airflow.api_fastapi.execution_api.datamodels.connection import ConnectionResponse
+
+    try:
+        ConnectionResponse.model_validate(conn, from_attributes=True)
+    except ValueError:
         return False
-    path = backend.build_path(prefix, name, backend.sep) if prefix else name
-    return "SecretString" not in backend.client.get_secret_value(SecretId=path)
-
-
-def ask_parameter_store(backend: Any, prefix: str, name: str) -> None:
-    """Ask for what SystemsManagerParameterStoreBackend answered None to. Raises botocore's errors."""
-    if _looks_up(backend, name):
-        path = backend.build_path(prefix, name).lstrip("/")
-        backend.client.get_parameter(Name=f"/{path}", WithDecryption=True)
-
-
-def _looks_up(backend: Any, name: str) -> bool:
-    """Whether the backend, one of AWS's, asks for such a connection at all."""
-    pattern = getattr(backend, "connections_lookup_pattern", None)
-    return not pattern or re.match(pattern, name, re.IGNORECASE) is not None
+    return True
 
 
 def command_line() -> None:

@@ -22,6 +22,7 @@ COMMANDS = {  # in the order of a first day
     "render": "write the secrets backend into airflow.cfg",
     "plan": "show what register would change",
     "register": "write the connections to where Airflow finds them",
+    "explain": "what Airflow would resolve, source by source",
     "smoke": "prove each connection by a task in Airflow",
     "store": "put, get, list and copy secrets; print policies; start and stop the embedded store",
     "schema": "print the manifest's JSON Schema",

@@ -1,0 +1,238 @@
+"""Asks one of Airflow's sources for a connection or a variable, and sees the errors that Airflow's own look-up hides.
+
+For use inside Airflow's processes, on the very objects that Airflow made. What each answer says is made of our own words and
+names of types: an error's text may quote a value.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from bootstrap import airflow_api, lookup_backends
+from bootstrap.checks._errors import chain, store_cause
+from bootstrap.connection import FIELDS
+from bootstrap.lookup_backends import Look, Query
+
+State = Literal["hit", "miss", "denied", "unreachable", "malformed", "broken"]
+SourceName = Literal["backend", "environment", "database", "execution_api"]
+
+ENVIRONMENT = {"connection": "AIRFLOW_CONN_", "variable": "AIRFLOW_VAR_"}
+_FIXED: dict[str, SourceName] = {
+    "EnvironmentVariablesBackend": "environment",
+    "MetastoreBackend": "database",
+    "ExecutionAPISecretsBackend": "execution_api",
+}
+_WRONG_ARGUMENT = (TypeError, AttributeError, ImportError)
+_KNOWN_KEYS = {*FIELDS, "uri"}  # of a connection's JSON
+_NOT_DECRYPTED = "can't be decrypted with this [core] fernet_key"
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
+_TIMEOUTS = ("DeadlineExceeded", "RetryError")  # Google's
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a source says. `value`: Airflow's Connection, or a variable's text; `detail`: more on the state, without a value.
+
+    `error`: what the source raised; `raised`: to Airflow, too, and not only to us, who asked the store again. `stops`: Airflow
+    asks no further source after this error.
+    """
+
+    state: State
+    value: Any = None
+    detail: str = ""
+    error: BaseException | None = None
+    raised: bool = False
+    stops: bool = False
+    look: Look | None = None
+
+
+def source_name(backend: Any) -> SourceName:
+    """Which of the four a backend object is."""
+    return _FIXED.get(type(backend).__name__, "backend")
+
+
+def ask(backend: Any, query: Query) -> Answer:
+    """Ask as Airflow does. Raises nothing."""
+    try:
+        if source_name(backend) == "database":
+            return _database(backend, query)
+        return _variable(backend, query) if query.kind != "connection" else _connection(backend, query)
+    except Exception as err:
+        return replace(failure(err), raised=True)
+
+
+def failure(error: BaseException) -> Answer:
+    """What a source's error means. Names of types are hvac's, google's, botocore's, and Airflow's own."""
+    if airflow_api.is_final(error):
+        return Answer("denied", detail=f"refused ({type(error).__name__})", error=error, stops=True)
+    kinds = [type(link).__name__ for link in chain(error)]
+    if isinstance(error, lookup_backends.NoFile):
+        return Answer("broken", detail="its file is not there", error=error)
+    if type(error) is json.JSONDecodeError or "FailedPrecondition" in kinds or isinstance(error, UnicodeDecodeError):
+        return Answer("malformed", detail=_unreadable(error), error=error)
+    if store_cause(error, "").name == "store_denied":
+        return Answer("denied", detail=f"the store refuses Airflow's credential ({kinds[0]})", error=error)
+    if isinstance(error, _WRONG_ARGUMENT):
+        return Answer("broken", detail=f"its keyword arguments don't fit ({kinds[0]})", error=error)
+    return Answer("unreachable", detail=_why_unreachable(error, kinds), error=error)
+
+
+def is_timeout(answer: Answer) -> bool:
+    """Whether the source was waited for in vain: asking it again costs as long."""
+    return answer.error is not None and any(_timed_out(link) for link in chain(answer.error))
+
+
+def _timed_out(error: BaseException) -> bool:
+    kind = type(error).__name__
+    return isinstance(error, TimeoutError) or "Timeout" in kind or kind in _TIMEOUTS
+
+
+def _unreadable(error: BaseException) -> str:
+    if "FailedPrecondition" in type(error).__name__:
+        return "has a latest version that is disabled or destroyed"
+    return "is not text" if isinstance(error, UnicodeDecodeError) else "is not valid JSON"
+
+
+def _why_unreachable(error: BaseException, kinds: list[str]) -> str:
+    for link in chain(error):
+        if "sealed" in str(link).lower():
+            return "the store is sealed"
+        if isinstance(link, ConnectionRefusedError):
+            return "the store refuses connections"
+    if any(map(_timed_out, chain(error))):
+        return "the store does not answer in time"
+    return f"the store can't be asked ({kinds[0]})"
+
+
+def _connection(backend: Any, query: Query) -> Answer:
+    try:
+        value = _call(backend.get_conn_value, query)
+    except NotImplementedError:  # a backend that has whole connections, such as LocalFilesystemBackend
+        lookup_backends.look(backend, query)
+        return _whole(lambda: _call(backend.get_connection, query))
+    if value is None:
+        return _nothing(backend, query)
+    if not value:
+        return Answer("malformed", detail="is empty, which Airflow takes for missing")
+    answer = _whole(lambda: backend.deserialize_connection(conn_id=query.key, value=value))
+    if answer.state != "hit":
+        return Answer("malformed", detail=f"{answer.detail}{_stray_keys(value)}", error=answer.error)
+    return Answer("hit", answer.value, look=_looked(backend, query))
+
+
+def _whole(read: Callable[[], Any]) -> Answer:
+    """A connection that a source makes. Airflow asks it for its URI at once, so that one without can't be used."""
+    try:
+        conn = read()
+        if conn is None:
+            return Answer("miss")
+        conn.get_uri()
+    except Exception as err:
+        if isinstance(err, OSError):
+            raise
+        return Answer("malformed", detail=_not_a_connection(err), error=err)
+    return Answer("hit", conn)
+
+
+def _not_a_connection(error: BaseException) -> str:
+    return f"is not a connection that Airflow can read ({type(error).__name__})"
+
+
+def _stray_keys(text: str) -> str:
+    """The keys that make Airflow refuse the whole secret."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return ": not valid JSON" if text.lstrip().startswith("{") else ""
+    keys = [key for key in document if key not in _KNOWN_KEYS] if isinstance(document, dict) else []
+    named = ", ".join(key if _PLAIN.fullmatch(key) else "another one" for key in sorted(keys))
+    return f": Airflow knows no key {named}" if named else ""
+
+
+def _variable(backend: Any, query: Query) -> Answer:
+    value = backend.get_config(query.key) if query.kind == "config" else _call(backend.get_variable, query)
+    if value is None:
+        return _nothing(backend, query)
+    return Answer("hit", value, look=_looked(backend, query))
+
+
+def _nothing(backend: Any, query: Query) -> Answer:
+    """A backend says that there is no such secret: some say so of a refusal, or of a secret that they can't read, too."""
+    try:
+        found = lookup_backends.look(backend, query) if source_name(backend) == "backend" else None
+    except Exception as err:
+        return failure(err)
+    if found is not None and found.problem:
+        return Answer("malformed", detail=found.problem, look=found)
+    if found is not None:
+        return Answer("malformed", detail="is there, and Airflow's backend takes it for missing", look=found)
+    return Answer("miss")
+
+
+def _looked(backend: Any, query: Query) -> Look | None:
+    """What the store tells of a secret that Airflow has read. Whoever may not ask that has the secret all the same."""
+    if source_name(backend) != "backend":
+        return None
+    try:
+        return lookup_backends.look(backend, query)
+    except Exception:
+        return None
+
+
+def _database(backend: Any, query: Query) -> Answer:
+    missing = airflow_api.missing_database()
+    if missing:
+        return Answer("unreachable", detail=missing)
+    try:
+        if query.kind == "variable":
+            return _database_variable(backend, query)
+        conn = _call(backend.get_connection, query)
+    except Exception as err:
+        return _database_failure(err)
+    if conn is None:
+        return Answer("miss")
+    return _undecrypted(conn) or Answer("hit", conn)
+
+
+def _database_variable(backend: Any, query: Query) -> Answer:
+    value = _call(backend.get_variable, query)
+    if value is not None:
+        return Answer("hit", value)
+    if airflow_api.has_variable_row(query.key, query.team):
+        return Answer("malformed", detail=_NOT_DECRYPTED)
+    return Answer("miss")
+
+
+def _undecrypted(conn: Any) -> Answer | None:
+    """Airflow reads the whole row at once: what it can't decrypt hides the rest."""
+    try:
+        conn.get_uri()
+    except Exception as err:
+        detail = _NOT_DECRYPTED if _is_decryption(err) else _not_a_connection(err)
+        return Answer("malformed", detail=detail, error=err)
+    return None
+
+
+def _is_decryption(error: BaseException) -> bool:
+    return any("fernet" in str(link).lower() or type(link).__name__ == "InvalidToken" for link in chain(error))
+
+
+def _database_failure(error: BaseException) -> Answer:
+    text = str(error).lower()
+    kind = type(error).__name__
+    if _is_decryption(error):
+        return Answer("malformed", detail=_NOT_DECRYPTED, error=error)
+    if any(word in text for word in ("no such table", "no such column", "does not exist", "doesn't exist")):
+        return Answer("unreachable", detail="it is not migrated: run `airflow db migrate`", error=error)
+    if any(word in text for word in ("authentication failed", "access denied", "permission denied")):
+        return Answer("denied", detail=f"the database refuses Airflow's credential ({kind})", error=error)
+    return Answer("unreachable", detail=f"the database can't be asked ({kind})", error=error)
+
+
+def _call(method: Callable[..., Any], query: Query) -> Any:
+    argument = {"conn_id" if query.kind == "connection" else "key": query.key}
+    return airflow_api.call_backend(method, query.team, **argument)

