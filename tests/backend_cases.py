@@ -298,6 +298,9 @@ FINE: dict[str, Case] = {
     "a token": with_token("", "", READS),
     "a token's file": vault("", "", READS, token_path="{folder}/token"),
     "a token from the environment": vault("", "", READS, {"token": "{token}"}),
+    "a token's file, and a variable for somebody else": vault(
+        "", "", READS, {"token": "old"}, token_path="{folder}/token"
+    ),
     "slashes, which hvac removes": with_token("", "", READS, connections_path="/connections/", mount_point="/kv/"),
     "paths in a list": with_token("", "", READS, connections_path=["nowhere", "connections"]),
     "no path before the name": with_token("", "", READS, connections_path="", mount_point="top"),

@@ -146,6 +146,25 @@ def test_a_row_of_what_is_not_installed_stays(monkeypatch: pytest.MonkeyPatch, t
     assert json.loads(backend_table.generated()) == json.loads((ROOT / "templates" / backend_table.NAME).read_text())
 
 
+def test_the_table_is_made_of_what_is_installed_and_of_other_folders(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rows = json.loads((ROOT / "templates" / backend_table.NAME).read_text())
+    monkeypatch.setattr(backend_table, "shipped", dict)
+    here = [name for name in rows if Sources().module(name.rpartition(".")[0])]
+    assert json.loads(backend_table.generated()) == {name: rows[name] for name in here}
+    provider = tmp_path / "airflow" / "providers" / "acme" / "cloud"
+    provider.mkdir(parents=True)
+    name = "airflow.providers.acme.cloud.vault.AcmeBackend"
+    (provider / "get_provider_info.py").write_text(
+        f"def get_provider_info():\n    return {{'secrets-backends': [{name!r}]}}"
+    )
+    (provider / "vault.py").write_text("class AcmeBackend:\n    def __init__(self, path: str): pass")
+    made = json.loads(backend_table.generated([str(tmp_path)]))
+    assert made.pop(name)["parameters"] == {"path": {"types": ["str"], "required": True}}
+    assert set(made) == set(here)
+
+
 def test_the_rules_know_all_that_vaults_client_asks_for() -> None:
     """Its constructor says so in the texts of its errors: "The 'jwt' authentication type requires 'jwt_role'"."""
     module = Sources().module("airflow.providers.hashicorp._internal_client.vault_client")

@@ -251,6 +251,17 @@ def test_types_values_and_what_is_needed(tmp_path: Path) -> None:
     ]
 
 
+def test_what_a_call_needs_that_may_never_happen_is_not_needed(tmp_path: Path) -> None:
+    body = """
+    class Backend:
+        def __init__(self, remote=False, **kwargs):
+            if remote:
+                Base(**kwargs)
+    """
+    assert names(checked(tmp_path, body)) == ([], [])
+    assert names(checked(tmp_path, body, url=1)) == (["url"], [])
+
+
 def test_a_deprecation_in_the_code(tmp_path: Path) -> None:
     body = """
     import warnings
