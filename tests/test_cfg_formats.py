@@ -370,6 +370,8 @@ REFUSED = [
     ("composer", "core", "X", CANARY, "doesn't take its name"),
     ("mwaa", "core", "x", f"{CANARY}ü", "ASCII alone"),
     ("mwaa", "core", "x", "", "no empty value"),
+    ("mwaa", "core", "fernet_key_secret", CANARY, "sets it itself"),
+    ("mwaa", "database", "sql_alchemy_conn_cmd", CANARY, "sets it itself"),
     ("mwaa", "core", "x", "x" * 65537, "65536 characters"),
     ("mwaa", "Core", "x", CANARY, "lower-case"),
     ("mwaa", "core", "x" * 60, CANARY, "64"),

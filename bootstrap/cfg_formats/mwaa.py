@@ -1,6 +1,7 @@
 """JSON for Amazon MWAA's `airflow-configuration-options`.
 
-What keys and values may be: ConfigKey and ConfigValue in botocore's model of the service. It has no comments.
+What keys and values may be: ConfigKey and ConfigValue in botocore's model of the service. What it makes of them, variables
+of the form AIRFLOW__SECTION__OPTION, and which it sets itself: its container's entry point, aws/amazon-mwaa-docker-images.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from bootstrap.cfg_formats.values import cannot_hold, each, one_line
 
 _KEY = re.compile(r"[a-z]+([a-z0-9._]*[a-z0-9_]+)?")
 _VALUE = re.compile(r"[ -~]+")
+_ITS_OWN = re.compile(r"(core\.fernet_key|database\.sql_alchemy_conn)(_cmd|_secret)?")
 _LONGEST_KEY, _LONGEST_VALUE = 64, 65536
 
 
@@ -28,6 +30,8 @@ def _key(section: str, option: str) -> str:
         raise cannot_hold(
             section, option, f"MWAA takes names of {_LONGEST_KEY} lower-case letters, digits and _ at most"
         )
+    if _ITS_OWN.fullmatch(key):
+        raise cannot_hold(section, option, "MWAA sets it itself, by a variable that wins")
     return key
 
 
