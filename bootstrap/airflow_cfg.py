@@ -1,55 +1,54 @@
-"""From the manifest to the managed keys of airflow.cfg, and into the file without touching another byte of it."""
+"""The managed options in airflow.cfg, and out of it again, without touching another byte of the file."""
 
 from __future__ import annotations
 
-import configparser
-import io
+import difflib
 import json
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from bootstrap import stores
+from bootstrap import ini
+from bootstrap.airflow_settings import Settings
 from bootstrap.connection import sensitive_texts
-from bootstrap.errors import AirflowError, ManifestError
-from bootstrap.files import PRIVATE_FILE, file_mode, write_atomic
-from bootstrap.manifest import Manifest
-from bootstrap.secret import Secret, remember
-from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
+from bootstrap.errors import AirflowError
+from bootstrap.files import PRIVATE_FILE, file_mode, folder_locked, write_atomic
+from bootstrap.render_record import Record
+from bootstrap.secret import remember
 from bootstrap.templates import render as render_template
 
-if TYPE_CHECKING:
-    from configupdater import ConfigUpdater
-
 TEMPLATE = "airflow.cfg.j2"
-_BOM = "\ufeff"
-_WITH_CREDENTIALS = ("backend_kwargs",)
-_WRITE_ANEW = "write it anew with `render -o FILE`"
+_WITH_CREDENTIALS = (("secrets", "backend_kwargs"), ("workers", "secrets_backend_kwargs"))
+_WORKERS = {"workers": ("secrets_backend", "secrets_backend_kwargs")}
+_WRITABLE = 0o200
+_OF_OTHERS = 0o077
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """airflow.cfg as it is (None: there is no such file) and as it should be."""
+    """airflow.cfg as it is (None: there is no such file) and as it should be (None: it should not be there).
+
+    `private`: a credential stands in it, so that nobody else may read it. `gaps`: see ini.Edit.
+    """
 
     file: Path
     before: str | None
-    after: str
+    after: str | None
+    private: bool = False
+    gaps: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def changed(self) -> bool:
-        """Whether the file differs from what the manifest says."""
-        return self.before != self.after
+        """Whether the file differs from what the manifest says; also, whether others may read what they must not."""
+        return self.before != self.after or (self.private and bool(file_mode(self.file) & _OF_OTHERS))
 
     def diff(self) -> str:
-        """A unified diff without context; '' when nothing changes. A credential that stood inline before is masked."""
-        import difflib
-
+        """A unified diff without context; '' when nothing changes. A credential that stands inline is masked."""
         return "".join(
             difflib.unified_diff(
                 (self.before or "").splitlines(keepends=True),
-                self.after.splitlines(keepends=True),
+                (self.after or "").splitlines(keepends=True),
                 fromfile=str(self.file),
                 tofile=f"{self.file} (rendered)",
                 n=0,
@@ -57,61 +56,109 @@ class Rendering:
         )
 
     def remember_inline_secrets(self) -> None:
-        """Mask the credentials that the file's managed keys hold now, in all output from now on."""
+        """Mask the credentials that the file's managed options hold now, in all output from now on."""
         if self.before is None:
             return
-        for keys in _managed(self.before.removeprefix(_BOM).replace("\r\n", "\n"), self.file).values():
-            for value in (keys[key] for key in _WITH_CREDENTIALS if key in keys):
-                try:
-                    texts = list(sensitive_texts(json.loads(value)))
-                except ValueError:
-                    texts = value.splitlines()
-                for text in texts:
-                    remember(text)
+        for section, option in _WITH_CREDENTIALS:
+            value = ini.section_values(self.before, section, self.file).get(option, "")
+            try:
+                texts = list(sensitive_texts(json.loads(value)))
+            except ValueError:
+                texts = value.splitlines()
+            for text in texts:
+                remember(text)
 
 
-def airflow_backend(manifest: Manifest) -> AirflowBackend:
-    """How Airflow reads the manifest's backend store. Raises ManifestError where there is none; StoreError."""
-    if manifest.backend is None:
-        raise ManifestError(
-            f"{manifest.file}: there is no `backend:`, so there is nothing to render", "add one; see the README"
-        )
-    spec = manifest.stores[manifest.backend.store]
-    module = stores.KINDS.find(spec.kind)
-    paths = BackendPaths(*manifest.backend.paths)
-    context = Context(manifest.backend.store, manifest.folder)
-    answer: AirflowBackend = module.airflow_backend(spec.options, paths, context)  # type: ignore[union-attr]  # _Builder found it
-    return answer
+def text(settings: Settings) -> str:
+    """The managed options as a file of their own."""
+    return render_template(TEMPLATE, settings=settings).lstrip("\n")
 
 
-def credentials(manifest: Manifest) -> dict[str, Secret]:
-    """The variables that Airflow's secrets backend needs in its environment. Raises Denied, where one can't be had."""
-    if manifest.backend is None:
-        return {}
-    name = manifest.backend.store
-    wanted = airflow_backend(manifest).environment
-    return {variable: credential.read(name, manifest.folder) for variable, credential in wanted.items()}
+def values(settings: Settings) -> dict[str, dict[str, str]]:
+    """The managed options as Airflow reads them."""
+    written = ini.values(text(settings), TEMPLATE)
+    return {
+        section: {option: value.replace("%%", "%") for option, value in options.items()}
+        for section, options in written.items()
+        if section != "DEFAULT"
+    }
 
 
-def render(backend: AirflowBackend, file: Path) -> Rendering:
-    """What `file` would be with the managed keys in it. Reads the file, writes nothing. Raises AirflowError."""
-    fresh = render_template(TEMPLATE, backend=backend)
+def render(settings: Settings, file: Path) -> Rendering:
+    """What `file` would be with the managed options in it. Reads the file, writes nothing. Raises AirflowError."""
+    fresh = text(settings)
     before = _read(file)
-    return Rendering(file=file, before=before, after=fresh if before is None else _merge(before, fresh, file))
+    if before is None:
+        return Rendering(file, None, fresh, settings.inline)
+    wanted = _wanted(settings, fresh, before, file)
+    if ini.holds(before, wanted, file):
+        return Rendering(file, before, before, settings.inline)
+    edit = ini.edited(before, wanted, dict(_sections(fresh)), file)
+    return Rendering(file, before, edit.text, settings.inline, edit.gaps)
 
 
-def write(rendering: Rendering) -> None:
-    """Replace the file in one step; its mode stays, a new file is 0600. Raises AirflowError."""
+def remove(settings: Settings, file: Path, records: Path) -> Rendering:
+    """What `file` would be without the managed options: as it was before the first `render`, as far as that is known.
+
+    An option that somebody changed since stays as it is. Raises AirflowError.
+    """
+    before = _read(file)
+    if before is None:
+        return Rendering(file, None, None)
+    record = Record.load(records, file)
+    if record is not None:
+        return Rendering(file, before, record.undone(before, file))
+    return Rendering(file, before, ini.without(before, text(settings), file))
+
+
+def write(rendering: Rendering, records: Path, *, backup: bool = False) -> Path | None:
+    """Replace the file in one step; its mode stays, unless a credential stands in it; a new file is 0600.
+
+    What it was is kept in the folder `records`, for `remove`. Returns the backup's path. Raises AirflowError, Busy.
+    """
     file = rendering.file
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        if _read(file) != rendering.before:
-            raise AirflowError(f"{file} was changed meanwhile", "run this again")
-        write_atomic(file, rendering.after, mode=file_mode(file, PRIVATE_FILE))
+        with folder_locked(file.resolve().parent, busy=f"another run writes {file}"):
+            return _replace(rendering, records, backup=backup)
     except OSError as err:
         raise AirflowError(
             f"can't write {file}: {err.strerror}", "check the permissions of the file and its folder"
         ) from err
+
+
+def restore(rendering: Rendering, records: Path) -> None:
+    """Undo a `write`: the file is what it was before. Raises AirflowError."""
+    write(Rendering(rendering.file, rendering.after, rendering.before), records)
+
+
+def _replace(rendering: Rendering, records: Path, *, backup: bool) -> Path | None:
+    file = rendering.file
+    if _read(file) != rendering.before:
+        raise AirflowError(f"{file} was changed meanwhile", "run this again")
+    mode = file_mode(file, PRIVATE_FILE)
+    if rendering.before is not None and not mode & _WRITABLE:
+        raise AirflowError(f"{file} is read-only", f"chmod u+w {file}, if it may be changed")
+    kept = _backup(rendering) if backup and rendering.before is not None else None
+    if rendering.after is None:
+        file.resolve().unlink(missing_ok=True)
+        Record.forget(records, file)
+        return kept
+    record = Record.made(records, file, rendering.before, ini.Edit(rendering.after, rendering.gaps))
+    if not record.is_empty:  # a run that is killed here has told what it was about to change
+        record.save()
+    write_atomic(file, rendering.after, mode=mode & ~_OF_OTHERS if rendering.private else mode)
+    if record.is_empty:
+        Record.forget(records, file)
+    return kept
+
+
+def _backup(rendering: Rendering) -> Path:
+    """A copy beside the file, which nobody else may read: it could hold a credential."""
+    now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
+    kept = rendering.file.with_name(f"{rendering.file.name}.{now}.bak")
+    write_atomic(kept, rendering.before or "")
+    return kept
 
 
 def _read(file: Path) -> str | None:
@@ -123,102 +170,27 @@ def _read(file: Path) -> str | None:
         raise AirflowError(f"can't read {file}: {err}", "check its permissions and that it is UTF-8") from err
 
 
-def _merge(text: str, fresh: str, file: Path) -> str:
-    """`text` with the keys of `fresh` set in it."""
-    bom = _BOM if text.startswith(_BOM) else ""
-    newline = "\r\n" if "\r\n" in text else "\n"
-    body = text.removeprefix(_BOM).replace("\r\n", "\n")
-    if newline == "\r\n" and body.replace("\n", "\r\n") != text.removeprefix(_BOM):
-        raise AirflowError(f"{file} mixes two kinds of line endings", "convert it to one of them first")
-    managed = _values(fresh, file)
-    if _is_in(managed, body, file):
-        return text
-    values = _values(body, file)
-    wanted = _overlaid(values, managed)
-    merged = _set_keys(body, fresh, file)
-    if _values(merged, file) != wanted:
-        raise AirflowError(f"{file}: can't be edited without changing other values", _WRITE_ANEW)
-    return bom + merged.replace("\n", newline)
+def _wanted(settings: Settings, fresh: str, before: str, file: Path) -> ini.Wanted:
+    """The managed options as they must stand in the file; None: must not be there.
 
-
-def _is_in(managed: dict[str, dict[str, str]], body: str, file: Path) -> bool:
-    """Whether each managed key has its value already; reads its section alone, the rest of the file may be long."""
-    for name, wanted in managed.items():
-        sections = re.findall(rf"^\[{re.escape(name)}\]\n(?:(?!\[).*\n?)*", body, re.MULTILINE)
-        if wanted and (len(sections) != 1 or not _has(sections[0], name, wanted, file)):
-            return False
-    return True
-
-
-def _has(section: str, name: str, wanted: dict[str, str], file: Path) -> bool:
-    try:
-        return wanted.items() <= _values(section, file)[name].items()
-    except AirflowError:  # the look at the whole file will name the line
-        return False
-
-
-def _values(text: str, file: Path) -> dict[str, dict[str, str]]:
-    """Every value as Airflow's own parser reads it: a strict ConfigParser that keeps the case of keys."""
-    parser = configparser.RawConfigParser()
-    parser.optionxform = str  # type: ignore[method-assign,assignment]  # as configparser's manual says
-    try:
-        parser.read_file(io.StringIO(text, newline=None), source=str(file))
-    except (configparser.DuplicateSectionError, configparser.DuplicateOptionError) as err:
-        option = getattr(err, "option", None)
-        what = f"the key {option!r}" if option else "the section"
-        raise AirflowError(
-            f"{file}:{err.lineno}: {what} of [{err.section}] is here twice; Airflow refuses that", "keep one of them"
-        ) from err
-    except configparser.Error as err:
-        line = getattr(err, "lineno", None) or next((number for number, _ in getattr(err, "errors", [])), 1)
-        raise AirflowError(
-            f"{file}:{line}: not a valid ini file", "mend that line; Airflow can't read it either"
-        ) from err
-    return {name: dict(keys) for name, keys in parser.items()}
-
-
-def _overlaid(values: dict[str, dict[str, str]], fresh: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
-    return values | {name: values.get(name, values["DEFAULT"]) | keys for name, keys in fresh.items()}
-
-
-def _set_keys(body: str, fresh: str, file: Path) -> str:
-    updater = _parsed(body, file)
-    for section, keys in _managed(fresh, file).items():
-        if not updater.has_section(section):
-            gap = "" if not body.strip() else "\n" if body.endswith("\n") else "\n\n"
-            return body + gap + fresh
-        for key, value in keys.items():
-            _set(updater, section, key, value)
-    return str(updater)
-
-
-def _set(updater: ConfigUpdater, section: str, key: str, value: str) -> None:
-    if updater.has_option(section, key):
-        if updater[section][key].value != value:
-            updater[section][key].value = value
-        return
-    options = updater[section].options()
-    if options:
-        updater[section][options[-1]].add_after.option(key, value)
-    else:
-        updater.set(section, key, value)
-
-
-def _managed(fresh: str, file: Path) -> Mapping[str, Mapping[str, str]]:
-    updater = _parsed(fresh, file)
-    return {
-        name: {key: str(updater[name][key].value) for key in updater[name].options()} for name in updater.sections()
+    A backend for workers alone that the manifest doesn't know would take them elsewhere: it is emptied.
+    """
+    wanted: dict[str, dict[str, str | None]] = {
+        name: dict(options) for name, options in ini.values(fresh, TEMPLATE).items() if name != "DEFAULT"
     }
+    for section, absent in settings.absent.items():
+        wanted[section] |= dict.fromkeys(absent)
+    if settings.secrets is not None and settings.workers is None and settings.release.workers:
+        found = ini.section_values(before, "workers", file)
+        filled = [option for option in _WORKERS["workers"] if found.get(option)]
+        if filled:
+            wanted["workers"] = {**wanted.get("workers", {}), **dict.fromkeys(filled, "")}
+    return wanted
 
 
-def _parsed(text: str, file: Path) -> ConfigUpdater:
-    from configupdater import ConfigUpdater
-
-    updater = ConfigUpdater()
-    try:
-        updater.read_string(text, source=str(file))
-    except configparser.Error as err:
-        raise AirflowError(f"{file}: can't be edited without changing other lines", _WRITE_ANEW) from err
-    if str(updater) != text:
-        raise AirflowError(f"{file}: can't be edited without changing other lines", _WRITE_ANEW)
-    return updater
+def _sections(fresh: str) -> Iterator[tuple[str, str]]:
+    """Each section of the template's text, with its header."""
+    for name in ini.values(fresh, TEMPLATE):
+        found = ini.section_text(fresh, name)
+        if found is not None:
+            yield name, found.rstrip("\n") + "\n"

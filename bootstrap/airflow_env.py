@@ -70,6 +70,12 @@ class Environment:
     variables: Mapping[str, str]
     state: Path
     secrets: Mapping[str, Secret] = field(default_factory=dict)
+    database_elsewhere: bool = False  # the manifest's `config:` says where the metadata database is
+
+    @property
+    def records(self) -> Path:
+        """Where it is kept what airflow.cfg was before."""
+        return self.state / "render"
 
     @property
     def initialised(self) -> bool:
@@ -78,9 +84,11 @@ class Environment:
 
     @property
     def keeps_own_database(self) -> bool:
-        """Whether the metadata database is the home's own SQLite file, as far as the environment says."""
+        """Whether the metadata database is the home's own SQLite file, as far as the manifest and the environment say."""
         prefix = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
-        return not any(name.startswith(prefix) for name in {**os.environ, **self.variables})
+        return not self.database_elsewhere and not any(
+            name.startswith(prefix) for name in {**os.environ, **self.variables}
+        )
 
     def child(self, **more: str) -> dict[str, str]:
         """The environment of an Airflow process: this one's without secrets, the manifest's, and `more`."""
@@ -116,7 +124,8 @@ def locate(manifest: Manifest) -> Environment:
         home = Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser().absolute()
         config = Path(os.environ.get("AIRFLOW_CONFIG") or home / "airflow.cfg").expanduser()
     state = state_folder(manifest.folder.absolute())
-    return Environment(home, config, manifest.airflow.env, state, secret_variables(manifest))
+    elsewhere = "sql_alchemy_conn" in manifest.config.get("database", {})
+    return Environment(home, config, manifest.airflow.env, state, secret_variables(manifest), elsewhere)
 
 
 @cache
@@ -140,6 +149,20 @@ def providers() -> Mapping[str, str]:
         for connection_type in _provider_info(entry).get("connection-types", []):
             found[connection_type["connection-type"]] = entry.dist.name if entry.dist else entry.value
     return found
+
+
+@cache
+def sensitive_options() -> frozenset[str]:
+    """The sensitive options of airflow.cfg that installed providers bring, as SECTION.OPTION."""
+    from importlib.metadata import entry_points
+
+    return frozenset(
+        f"{section}.{name}"
+        for entry in entry_points(group="apache_airflow_provider")
+        for section, described in (_provider_info(entry).get("config") or {}).items()
+        for name, option in (described.get("options") or {}).items()
+        if option.get("sensitive")
+    )
 
 
 def package_for(conn_type: str) -> str | None:
@@ -214,18 +237,6 @@ def database_template(environment: Environment) -> Path:
             _migrate(environment, Path(folder, "airflow.cfg"), draft)
             os.replace(draft, template)
     return template
-
-
-def read_back(environment: Environment) -> tuple[str, Mapping[str, Any]]:
-    """What Airflow's own parser reads from the rendered file: the backend and its kwargs. Raises AirflowError."""
-    shadowed = sorted(name for name in environment.child() if name.startswith("AIRFLOW__SECRETS__BACKEND"))
-    if shadowed:
-        raise AirflowError(
-            f"{', '.join(shadowed)} in the environment overrides airflow.cfg", f"unset {' '.join(shadowed)}"
-        )
-    lines = run_airflow(environment, "bootstrap.smoke.read_back").strip().splitlines()
-    backend, kwargs = json.loads(lines[-1])
-    return str(backend), dict(kwargs)
 
 
 def _migrate(environment: Environment, config: Path, database: Path) -> None:

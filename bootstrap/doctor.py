@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bootstrap import airflow_env, openbao, stores
+from bootstrap import airflow_cfg, airflow_env, openbao, read_back, stores
 from bootstrap.airflow_env import Environment
+from bootstrap.airflow_settings import credentials, settings
+from bootstrap.airflow_versions import release
+from bootstrap.config_options import from_secrets
 from bootstrap.desired import Secrets, resolve_all
-from bootstrap.errors import BootstrapError, Exit, StoreError
+from bootstrap.errors import AirflowError, BootstrapError, Exit, StoreError
 from bootstrap.files import shown
 from bootstrap.manifest import Manifest
 from bootstrap.smoke.run import packages_missing_for
 from bootstrap.store_policy import needs
-
-OLDEST = (2, 11)  # of Airflow's releases
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ def examine(manifest: Manifest, environment: Environment, secrets: Secrets) -> I
             yield from _excess(manifest, secrets, name)
     if reachable == set(manifest.stores):  # else every secret of that store would be told of again
         yield from _secrets(manifest, secrets)
+        if manifest.config and _is_rendered(manifest, environment):
+            yield from config_options(manifest, environment, secrets)
+        else:
+            yield from _config_secrets(manifest, secrets)
 
 
 def worst(findings: list[Finding]) -> Exit:
@@ -65,9 +70,10 @@ def _airflow() -> Finding:
     found = airflow_env.installed_version()
     if found is None:
         return Finding("airflow", "not installed", "pip install 'airflow-bootstrap[airflow]'", Exit.AIRFLOW)
-    if tuple(int(part) for part in found.split(".")[:2]) < OLDEST:
-        wanted = ".".join(map(str, OLDEST))
-        return Finding("airflow", f"{found} is too old", f"pip install 'apache-airflow>={wanted}'", Exit.AIRFLOW)
+    try:
+        release(found)
+    except AirflowError as err:
+        return _failed("airflow", err)
     return Finding("airflow", found)
 
 
@@ -78,8 +84,9 @@ def _providers(manifest: Manifest) -> Iterator[Finding]:
         for spec in specs
         for package in packages_missing_for(manifest, spec)
     }
-    if manifest.backend is not None:
-        package = getattr(stores.KINDS.find(manifest.stores[manifest.backend.store].kind), "PROVIDER", None)
+    for source in manifest.sources:
+        kind = manifest.stores[source.store].kind if source.store is not None else None
+        package = getattr(stores.KINDS.find(kind), "PROVIDER", None) if kind is not None else None
         if package is not None and package not in airflow_env.providers().values():
             missing.add(package)
     named = sorted(str(package) for package in missing)
@@ -142,6 +149,44 @@ def _secrets(manifest: Manifest, secrets: Secrets) -> Iterator[Finding]:
     yield from (_failed("secret", err) for err in errors)
     if resolved and not errors:
         yield Finding("secrets", f"all there, for {len(resolved)} connections")
+
+
+def config_options(manifest: Manifest, environment: Environment, secrets: Secrets) -> Iterator[Finding]:
+    """Whether Airflow gets each option of `config:` from its secrets backend, and as it is there."""
+    found = {(section, option): reference for section, option, reference in from_secrets(manifest)}
+    missing = list(_config_secrets(manifest, secrets))
+    yield from missing
+    if not found or missing:
+        return
+    try:
+        with_credentials = environment.with_secrets(credentials(manifest))
+        answers = read_back.resolved(list(found), with_credentials)
+    except BootstrapError as err:
+        yield _failed("config", err)
+        return
+    for (section, option), reference in found.items():
+        subject = f"config {section}.{option}"
+        if answers[section, option].fits(secrets.value(reference)):
+            yield Finding(subject, f"Airflow gets it from {reference}")
+        else:
+            yield Finding(
+                subject,
+                f"Airflow gets another value than {reference} holds",
+                f"airflow-bootstrap explain --config {section}.{option}",
+                Exit.FAILED,
+            )
+
+
+def _config_secrets(manifest: Manifest, secrets: Secrets) -> Iterator[Finding]:
+    for section, option, reference in from_secrets(manifest):
+        try:
+            secrets.value(reference)
+        except StoreError as err:
+            yield _failed(f"config {section}.{option}", err)
+
+
+def _is_rendered(manifest: Manifest, environment: Environment) -> bool:
+    return environment.initialised and not airflow_cfg.render(settings(manifest), environment.config).changed
 
 
 def _failed(subject: str, err: BootstrapError) -> Finding:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bootstrap import airflow_cfg
 from bootstrap.airflow_env import Environment
+from bootstrap.airflow_settings import settings
 from bootstrap.desired import Secrets
 from bootstrap.errors import Denied, Exit, StoreError
 from bootstrap.manifest import Manifest
@@ -42,9 +43,9 @@ def find(manifest: Manifest, environment: Environment, secrets: Secrets) -> Drif
     """Compare everything that can be compared; a store that fails is noted, not raised."""
     differing: list[str] = []
     errors: list[StoreError] = []
-    if manifest.backend is not None:
+    if manifest.decides_airflow_cfg:
         try:
-            rendering = airflow_cfg.render(airflow_cfg.airflow_backend(manifest), environment.config)
+            rendering = airflow_cfg.render(settings(manifest), environment.config)
             differing += ["airflow.cfg"] if rendering.changed else []
         except StoreError as err:
             errors.append(err)

@@ -91,6 +91,30 @@ def state_folder(base: Path) -> Path:
 
 
 @contextlib.contextmanager
+def folder_locked(folder: Path, *, busy: str, timeout: float = 5.0) -> Iterator[None]:
+    """Keep every other process that asks for it out of `folder`, and leave no file there.
+
+    Raises Busy, saying `busy`, after `timeout` seconds; OSError.
+    """
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        until = time.monotonic() + timeout
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as err:
+                if time.monotonic() > until:
+                    raise Busy(busy, "wait for it to end, then run this again") from err
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
 def locked(path: Path, *, timeout: float, busy: str) -> Iterator[None]:
     """Hold the lock file `path`; raise Busy, saying `busy`, if another process keeps it for `timeout` seconds."""
     from filelock import FileLock, Timeout

@@ -18,6 +18,7 @@ from bootstrap.manifest_models import (
     CheckSpec,
     ConnectionSpec,
     Manifest,
+    Source,
     StoreSpec,
     Top,
     find_references,
@@ -79,9 +80,11 @@ class _Builder:
         all_checks = {conn_id: tuple(self._checks(conn_id, spec)) for conn_id, spec in specs.items()}
         for conn_id, spec in specs.items():
             self._references(("connections", conn_id), spec)
-            self._plain_secrets(("connections", conn_id), spec)
+            fields = {"password": spec.password, "extra": spec.extra}
+            self._plain_secrets(("connections", conn_id), fields, f'{{secret: "{SHAPE_HELP}"}}')
         self._backend(top.backend, store_specs)
         self._targets(top)
+        self._references(("config",), top.config)
         if self.problems:
             raise self._error()
         return Manifest(
@@ -90,7 +93,8 @@ class _Builder:
             airflow=top.airflow,
             stores=store_specs,
             backend=top.backend,
-            register=tuple(top.register_) if top.backend else (),
+            config=top.config,
+            register=tuple(top.register_) if top.backend and top.backend.store else (),
             connections=specs,
             checks=all_checks,
         )
@@ -137,20 +141,29 @@ class _Builder:
     def _backend(self, backend: Backend | None, specs: Mapping[str, StoreSpec]) -> None:
         if backend is None:
             return
-        if backend.store not in self._section("stores"):
-            self._unknown(("backend", "store"), "store", backend.store, self._section("stores"))
-        elif backend.store in specs and not hasattr(stores.KINDS.find(specs[backend.store].kind), "airflow_backend"):
-            kind = specs[backend.store].kind
+        self._source(("backend",), backend, specs)
+        if backend.workers is not None:
+            self._source(("backend", "workers"), backend.workers, specs)
+
+    def _source(self, path: Path_, source: Source, specs: Mapping[str, StoreSpec]) -> None:
+        self._plain_secrets((*path, "kwargs"), source.kwargs, "{env: NAME} or {file: PATH}")
+        if source.store is None:
+            return
+        if source.store not in self._section("stores"):
+            self._unknown((*path, "store"), "store", source.store, self._section("stores"))
+        elif source.store in specs and not hasattr(stores.KINDS.find(specs[source.store].kind), "airflow_backend"):
+            kind = specs[source.store].kind
             message = f"Airflow has no secrets backend for a store of kind {kind!r}"
-            self.problems.append(_Problem(("backend", "store"), message, "name a store of another kind"))
+            self.problems.append(_Problem((*path, "store"), message, "name a store of another kind"))
 
     def _targets(self, top: Top) -> None:
         for index, name in enumerate(top.register_):
             if not targets.KINDS.has(name):
                 self._unknown(("register", index), "target", name, targets.KINDS.names())
-        asked, nowhere = self.document.data.get("register"), self.document.data.get("backend") is None
-        if isinstance(asked, list) and "backend" in asked and nowhere:
-            self.problems.append(_Problem(("register",), "`backend` is a target, and the manifest has no `backend:`"))
+        asked, backend = self.document.data.get("register"), self.document.data.get("backend")
+        if isinstance(asked, list) and "backend" in asked and not (isinstance(backend, dict) and "store" in backend):
+            message = "`backend` is a target, and the manifest has no `backend:` with a store"
+            self.problems.append(_Problem(("register",), message))
 
     def _checks(self, conn_id: str, spec: ConnectionSpec) -> Iterator[CheckSpec]:
         wanted = spec.checks if spec.checks is not None else list(checks.defaults(spec.conn_type))
@@ -182,14 +195,13 @@ class _Builder:
             if reference.store not in known:
                 self._unknown(where, "store", reference.store, known)
 
-    def _plain_secrets(self, path: Path_, spec: ConnectionSpec) -> None:
+    def _plain_secrets(self, path: Path_, node: Mapping[str, Any], instead: str) -> None:
         if self.context["allow_plaintext"]:
             return
-        for where in _find_plain_secrets({"password": spec.password, "extra": spec.extra}, path):
+        for where in _find_plain_secrets(node, path):
             name = next(step for step in reversed(where) if isinstance(step, str))
-            message = f"{name} is a secret in plain text"
-            hint = f'write {{secret: "{SHAPE_HELP}"}} (or use --allow-plaintext)'
-            self.problems.append(_Problem(where, message, hint))
+            hint = f"write {instead} (or use --allow-plaintext)"
+            self.problems.append(_Problem(where, f"{name} is a secret in plain text", hint))
 
     def _unknown(self, path: Path_, what: str, name: object, known: Any) -> None:
         if isinstance(name, str):

@@ -16,6 +16,7 @@ from bootstrap.errors import UsageError
 from bootstrap.model import Model
 from bootstrap.reference import SHAPE_HELP, Reference, parse_reference
 from bootstrap.stores.base import Paths
+from bootstrap.stores.credential import Credential
 
 _NAME = r"^[A-Za-z0-9_.-]+$"  # legal in a store's path, a task id and an environment variable of Airflow's alike
 _REFERENCE_SCHEMA = {
@@ -75,6 +76,31 @@ def _extra(data: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", _with_references(data)) if set(data) != {"secret"} else {"secret": _reference(data)}
 
 
+@dataclass(frozen=True)
+class Command:
+    """What prints a value; Airflow runs it, without a shell."""
+
+    text: str
+
+
+def _secret_or_command(data: Any) -> Reference | Command:
+    if isinstance(data, Command):
+        return data
+    if isinstance(data, dict) and set(data) == {"cmd"} and isinstance(data["cmd"], str) and data["cmd"].strip():
+        return Command(data["cmd"])
+    if isinstance(data, Reference) or (isinstance(data, dict) and "secret" in data):
+        return _reference(data)
+    msg = f'expected {{secret: "{SHAPE_HELP}"}} or {{cmd: COMMAND}}'
+    raise ValueError(msg)
+
+
+def _keyword_argument(data: Any) -> Any:
+    """A credential among the keyword arguments is {env: NAME} or {file: PATH}."""
+    if isinstance(data, dict) and len(data) == 1 and set(data) <= {"env", "file"}:
+        return Credential.model_validate(data)
+    return data
+
+
 _SecretRef = Annotated[Reference, PlainValidator(_reference), WithJsonSchema(_REFERENCE_SCHEMA)]
 _Text = Annotated[
     str | Reference,
@@ -86,13 +112,38 @@ _Port = Annotated[
     PlainValidator(_port_or_reference),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, _REFERENCE_SCHEMA]}),
 ]
+_ConfigOption = Annotated[
+    Reference | Command,
+    PlainValidator(_secret_or_command),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                _REFERENCE_SCHEMA,
+                {
+                    "type": "object",
+                    "properties": {"cmd": {"type": "string"}},
+                    "required": ["cmd"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+_Kwarg = Annotated[
+    Any,
+    PlainValidator(_keyword_argument),
+    WithJsonSchema({"description": "any value; {env: NAME} or {file: PATH} for a credential"}),
+]
 _Extra = Annotated[Mapping[str, Any], PlainValidator(_extra), WithJsonSchema({"type": "object"})]
 
 
 class Airflow(Model):
-    """The Airflow that is bootstrapped. Paths are relative to the manifest's folder."""
+    """The Airflow that is bootstrapped. Paths are relative to the manifest's folder. `version`: which release the
+    configuration is for, where that isn't the one that is installed here.
+    """
 
     home: str | None = None
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+(\.\w+)*$")] | None = None
     env: Mapping[str, str] = {}
     dags: str | None = None
 
@@ -101,20 +152,50 @@ _Path = Annotated[str, Field(pattern=r"^[^/].*[^/]$|^[^/]$")]
 _Paths = _Path | Annotated[list[_Path], Field(min_length=1), AfterValidator(tuple)] | None
 
 
-class Backend(Model):
-    """What airflow.cfg's [secrets] points at. A path of null: Airflow doesn't look there; of a list (Vault only), it looks
-    at each in turn, and connections are registered at the first.
+class Source(Model):
+    """Where Airflow looks for secrets: a store of the manifest, or any class of a secrets backend with its keyword arguments.
+
+    A path of null: Airflow doesn't look there; of a list (Vault only), it looks at each in turn, and connections are
+    registered at the first. `kwargs` of a store come on top of its own.
     """
 
-    store: str
+    store: str | None = None
+    class_: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")] | None = Field(
+        default=None, alias="class"
+    )
+    kwargs: Mapping[str, _Kwarg] = {}
     connections: _Paths = "connections"
     variables: _Paths = "variables"
     config: _Paths = "config"
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.store is None) == (self.class_ is None):
+            msg = "expected one of `store`, or `class` with its `kwargs`"
+            raise ValueError(msg)
+        paths = sorted(self.model_fields_set & {"connections", "variables", "config"})
+        if self.class_ is not None and paths:
+            msg = f"a `class` has its paths among its `kwargs`; leave out {', '.join(paths)}"
+            raise ValueError(msg)
+        return self
 
     @property
     def paths(self) -> tuple[Paths, Paths, Paths]:
         """For connections, variables and configuration."""
         return cast("tuple[Paths, Paths, Paths]", (self.connections, self.variables, self.config))
+
+
+class Backend(Source):
+    """What airflow.cfg's [secrets] points at; `workers`, what [workers] does, where that is something else.
+
+    `credential`: how Airflow gets the credential for it, by its environment, or inline in airflow.cfg.
+    """
+
+    workers: Source | None = None
+    credential: Literal["environment", "inline"] = "environment"
+    use_cache: bool | None = None
+    cache_ttl_seconds: Annotated[int, Field(ge=0)] | None = None
+    multi_team: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +245,7 @@ class Top(Model):
     airflow: Airflow = Field(default_factory=Airflow)
     stores: dict[Annotated[str, Field(pattern=_NAME)], Any] = {}
     backend: Backend | None = None
+    config: dict[str, dict[str, _ConfigOption]] = {}
     register_: list[str] = Field(default=["backend"], alias="register")
     connections: dict[Annotated[str, Field(pattern=_NAME)], Any] = {}
     profiles: dict[str, dict[str, Any]] = {}
@@ -189,6 +271,7 @@ class Manifest:
     airflow: Airflow
     stores: Mapping[str, StoreSpec]
     backend: Backend | None
+    config: Mapping[str, Mapping[str, Reference | Command]]
     register: tuple[str, ...]
     connections: Mapping[str, ConnectionSpec]
     checks: Mapping[str, tuple[CheckSpec, ...]]
@@ -197,6 +280,27 @@ class Manifest:
     def folder(self) -> Path:
         """What relative paths are relative to."""
         return self.file.parent
+
+    @property
+    def decides_airflow_cfg(self) -> bool:
+        """Whether there is anything to render."""
+        return self.backend is not None or bool(self.config)
+
+    @property
+    def backend_label(self) -> str:
+        """Where Airflow looks, for people: the store and its kind, or the class; '' for nowhere."""
+        if self.backend is None:
+            return ""
+        if self.backend.store is None:
+            return str(self.backend.class_).rpartition(".")[2]
+        return f"{self.backend.store} ({self.stores[self.backend.store].kind})"
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Where Airflow looks for secrets: its server, and its workers where they look elsewhere."""
+        if self.backend is None:
+            return ()
+        return (self.backend,) if self.backend.workers is None else (self.backend, self.backend.workers)
 
 
 def find_references(node: Any, path: Path_ = ()) -> Iterator[tuple[Path_, Reference]]:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from bootstrap import airflow_cfg, airflow_env, doctor
+from bootstrap import airflow_cfg, airflow_env, doctor, read_back
 from bootstrap.airflow_env import Environment
+from bootstrap.airflow_settings import settings
 from bootstrap.checklist import Mark, Row, check_row
 from bootstrap.desired import Secrets
 from bootstrap.drift import Drift
-from bootstrap.errors import AirflowError, BootstrapError, Exit
+from bootstrap.errors import BootstrapError, Exit
 from bootstrap.files import shown
 from bootstrap.manifest import Manifest
 from bootstrap.plan import plan
@@ -89,24 +90,32 @@ def _render(job: Job, progress: Progress) -> Iterator[Row]:
         progress.changed = True
         home = f"{shown(job.environment.home)} created"
         yield Row("render", "airflow home", "", home, "changed", time.monotonic() - began)
-    if job.manifest.backend is None:
+    if not job.manifest.decides_airflow_cfg:
         return
     began = time.monotonic()
-    backend = airflow_cfg.airflow_backend(job.manifest)
-    rendering = airflow_cfg.render(backend, job.environment.config)
+    wanted = settings(job.manifest)
+    rendering = airflow_cfg.render(wanted, job.environment.config)
     if not rendering.changed:
         yield Row("render", "airflow.cfg", "", "nothing to change")
         return
     progress.changed = True
-    airflow_cfg.write(rendering)
-    read = airflow_env.read_back(job.environment.with_secrets(airflow_cfg.credentials(job.manifest)))
-    if read != (backend.backend_class, dict(backend.kwargs)):
-        raise AirflowError(
-            f"Airflow reads other values from {rendering.file} than were written", "report this as a bug"
-        )
-    for advice in backend.advice:
+    read_back.write_verified(rendering, wanted, job.environment)
+    for advice in wanted.advice:
         progress.say(advice)
     yield Row("render", "airflow.cfg", "", "written, read back by Airflow", "changed", time.monotonic() - began)
+    yield from _looked_up(job)
+
+
+def _looked_up(job: Job) -> Iterator[Row]:
+    """What airflow.cfg says to be in the store, as Airflow finds it there."""
+    findings = list(doctor.config_options(job.manifest, job.environment, job.secrets))
+    for finding in findings:
+        yield Row("render", finding.subject, "", finding.message, "ok" if finding.ok else "failed")
+    wrong = [finding for finding in findings if not finding.ok]
+    if wrong:
+        err = BootstrapError(f"Airflow does not get {', '.join(item.subject for item in wrong)}", wrong[0].fix)
+        err.exit_code = doctor.worst(findings)
+        raise err
 
 
 def _register(job: Job, progress: Progress) -> Iterator[Row]:

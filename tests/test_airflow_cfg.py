@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from bootstrap import airflow_cfg
-from bootstrap.errors import AirflowError, Exit, ManifestError
+from bootstrap.airflow_settings import Serving, Settings, settings
+from bootstrap.airflow_versions import release
+from bootstrap.errors import AirflowError, Busy, Exit, ManifestError
+from bootstrap.files import folder_locked
 from bootstrap.manifest import load
 from bootstrap.secret import redact
-from bootstrap.stores.base import AirflowBackend
 from tests.project import without_roots_rights
 
 CLASS = "airflow.providers.hashicorp.secrets.vault.VaultBackend"
@@ -30,20 +37,52 @@ KWARGS = {
     "token_path": "/srv/$HOME/tökens/%(here)s/a b.token",
     "kv_engine_version": 2,
 }
-BACKEND = AirflowBackend(CLASS, KWARGS)
+NOTHING = Settings(
+    secrets=None,
+    workers=None,
+    use_cache=None,
+    cache_ttl_seconds=None,
+    config={},
+    absent={},
+    variables={},
+    release=release(None),
+    inline=False,
+    advice=(),
+)
+BACKEND = replace(NOTHING, secrets=Serving(CLASS, KWARGS))
+EVERYTHING = replace(
+    BACKEND,
+    workers=Serving(CLASS, {"url": "https://workers.example.com/100%"}),
+    use_cache=True,
+    cache_ttl_seconds=60,
+    config={"core": {"multi_team": "True", "fernet_key_cmd": "cat /run/key"}, "a b": {"c_secret": "path/of/c"}},
+    absent={"core": ("fernet_key", "fernet_key_secret"), "a b": ("c", "c_cmd")},
+)
 CANARY = "hvs.canary-in-airflow-cfg-4711"
 BOM = "\ufeff"
 
 Reads: TypeAlias = Callable[[Path], tuple[str, Any, dict[str, dict[str, str]]]]
 
 
-def rendered(text: str | None, tmp_path: Path, backend: AirflowBackend = BACKEND) -> str:
+def rendered(text: str | None, tmp_path: Path, wanted: Settings = BACKEND) -> str:
     """What becomes of a file with this text, to the byte."""
     file = tmp_path / "airflow.cfg"
     if text is not None:
         file.write_bytes(text.encode())
-    airflow_cfg.write(airflow_cfg.render(backend, file))
+    write(airflow_cfg.render(wanted, file))
     return file.read_bytes().decode()
+
+
+def write(rendering: airflow_cfg.Rendering, *, backup: bool = False) -> Path | None:
+    """What was before is kept beside the file."""
+    return airflow_cfg.write(rendering, rendering.file.parent / "records", backup=backup)
+
+
+def removed(tmp_path: Path, wanted: Settings = BACKEND) -> str | None:
+    """What becomes of the file without the managed options; None: it is gone."""
+    file = tmp_path / "airflow.cfg"
+    write(airflow_cfg.remove(wanted, file, tmp_path / "records"))
+    return file.read_bytes().decode() if file.exists() else None
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +221,7 @@ def plain(line: str) -> str:
     return re.sub(r"^(backend|backend_kwargs) ?: ?", r"\1 = ", line.rstrip("\r\n"))
 
 
-SLOW = settings(
+SLOW = profile(
     max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
@@ -223,7 +262,7 @@ def test_airflow_reads_our_values_and_all_others_as_before(
 ) -> None:
     target = tmp_path / "airflow.cfg"
     target.write_bytes(file[0].encode())
-    airflow_cfg.write(airflow_cfg.render(BACKEND, tmp_path / "airflow.cfg"))
+    write(airflow_cfg.render(BACKEND, tmp_path / "airflow.cfg"))
     backend, kwargs, after = airflow_reads(target)
     assert (backend, kwargs) == (CLASS, KWARGS)
     target.write_bytes(without_managed(file[0]).encode())
@@ -255,6 +294,150 @@ def test_airflow_reads_a_new_file(airflow_reads: Reads, tmp_path: Path) -> None:
     assert airflow_reads(tmp_path / "airflow.cfg")[:2] == (CLASS, KWARGS)
 
 
+# Out of the file again
+
+
+def as_bytes(text: str | None) -> bytes:
+    return b"" if text is None else text.encode()
+
+
+@profile(SLOW, max_examples=200)
+@given(file=files(), first=st.sampled_from([BACKEND, EVERYTHING]), then=st.sampled_from([BACKEND, EVERYTHING]))
+def test_rendered_twice_and_removed_a_file_is_what_it_was(
+    file: tuple[str, str], first: Settings, then: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("removed")
+    before = file[0]
+    once = rendered(before, folder, first)
+    assert rendered(once, folder, first) == once
+    twice = rendered(once, folder, then)
+    assert rendered(twice, folder, then) == twice
+    assert as_bytes(removed(folder)) == before.encode()
+    assert not list((folder / "records").iterdir())
+
+
+@profile(SLOW, max_examples=100)
+@given(file=files(), comment=st.sampled_from(["# mine\n", "\n", "; [secrets]\n"]))
+def test_what_others_changed_meanwhile_stays(
+    file: tuple[str, str], comment: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("changed")
+    bom = BOM if file[0].startswith(BOM) else ""
+    before = file[0].removeprefix(BOM)
+    ended = "" if not before or before.endswith("\n") else "\r\n" if "\r\n" in before else "\n"
+    later = "[theirs]\nx = 1\n"
+    changed = rendered(file[0], folder, EVERYTHING).removeprefix(BOM)
+    changed += "" if changed.endswith("\n") else ended
+    (folder / "airflow.cfg").write_bytes(f"{bom}{comment}{changed}{later}".encode())
+    found = removed(folder, EVERYTHING)
+    assert as_bytes(found) == f"{bom}{comment}{before}{ended}{later}".encode()
+
+
+def test_a_file_that_was_made_is_gone(tmp_path: Path) -> None:
+    rendered(None, tmp_path)
+    rendered(None, tmp_path, EVERYTHING)
+    assert removed(tmp_path) is None
+    assert removed(tmp_path) is None
+
+
+def test_an_option_that_somebody_changed_since_stays(tmp_path: Path) -> None:
+    once = rendered("[secrets]\nbackend = old\n\n[core]\nx = 1\n", tmp_path)
+    (tmp_path / "airflow.cfg").write_text(once.replace(CLASS, "mine.Backend"))
+    assert removed(tmp_path) == "[secrets]\nbackend = mine.Backend\n\n[core]\nx = 1\n"
+
+
+@pytest.mark.parametrize("before", ["[core]\nx = 1\n", "[core]\nx = 1\n\n[secrets]\nuse_cache = True\n"])
+def test_without_a_record_what_is_ours_goes(before: str, tmp_path: Path) -> None:
+    rendered(before, tmp_path)
+    for record in (tmp_path / "records").iterdir():
+        record.unlink()
+    assert removed(tmp_path) == before
+
+
+def test_nobody_else_may_read_what_was_before(tmp_path: Path) -> None:
+    rendered(f'[secrets]\nbackend = old\nbackend_kwargs = {{"token": "{CANARY}"}}\n', tmp_path)
+    (record,) = (tmp_path / "records").iterdir()
+    assert CANARY in record.read_text()
+    assert record.stat().st_mode & 0o777 == 0o600
+    assert record.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_run_that_was_killed_before_it_wrote_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = "[secrets]\nbackend = old\n"
+    (tmp_path / "airflow.cfg").write_text(before)
+    with monkeypatch.context() as patched:  # a kill -9 at this moment leaves the same
+        patched.setattr(airflow_cfg, "write_atomic", lambda *_args, **_options: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception, match="killed"):
+            rendered(None, tmp_path)
+    assert removed(tmp_path) == before
+    rendered(None, tmp_path)
+    assert removed(tmp_path) == before
+
+
+# The files that Airflow makes
+
+
+def airflows_files() -> dict[str, bytes]:
+    """By `airflow config list --defaults` of each release, and what each puts into a new home."""
+    with tarfile.open(Path(__file__).parent / "data" / "airflow-cfg.tar.xz") as archive:
+        found = {member.name: archive.extractfile(member) for member in archive if member.isfile()}
+        return {name.removeprefix("./"): file.read() for name, file in found.items() if file is not None}
+
+
+@pytest.mark.parametrize("wanted", [BACKEND, EVERYTHING], ids=["backend", "everything"])
+@pytest.mark.parametrize("name", sorted(airflows_files()))
+def test_each_releases_own_file(name: str, wanted: Settings, tmp_path: Path) -> None:
+    before = airflows_files()[name].decode()
+    after = rendered(before, tmp_path, wanted)
+    assert rendered(after, tmp_path, wanted) == after
+    ours = {line for section in airflow_cfg.values(wanted).values() for line in section}
+    ours |= {option for options in wanted.absent.values() for option in options}
+    changed = [line for line in difflib.ndiff(before.splitlines(), after.splitlines()) if line[0] in "+-"]
+    names = {re.split(r" ?=", line[2:])[0] for line in changed}
+    assert names <= ours | {
+        "",
+        "[secrets]",
+        "[workers]",
+        "[a b]",
+        "[core]",
+        "# Managed by airflow-bootstrap: change bootstrap.yaml and run `airflow-bootstrap render`.",
+    }
+    assert removed(tmp_path) == before
+
+
+# Options that others must not set
+
+
+def test_an_option_that_would_be_read_instead_goes(tmp_path: Path) -> None:
+    wanted = replace(
+        BACKEND,
+        config={"database": {"sql_alchemy_conn_secret": "db"}},
+        absent={"database": ("sql_alchemy_conn", "sql_alchemy_conn_cmd")},
+    )
+    before = f"[database]\nsql_alchemy_conn = postgresql://u:{CANARY}@h/d\nsql_alchemy_conn_cmd = x\ny = 1\n"
+    after = rendered(before, tmp_path, wanted)
+    assert "[database]\ny = 1\nsql_alchemy_conn_secret = db\n" in after
+    assert CANARY not in after
+    assert removed(tmp_path) == before
+
+
+def test_a_backend_for_the_workers_that_the_manifest_does_not_know_is_emptied(tmp_path: Path) -> None:
+    before = '[workers]\nsecrets_backend = old.Backend\nsecrets_backend_kwargs = {"a": 1}\nx = 1\n'
+    after = rendered(before, tmp_path)
+    assert after.startswith("[workers]\nsecrets_backend = \nsecrets_backend_kwargs = \nx = 1\n")
+    assert removed(tmp_path) == before
+
+
+def test_empty_options_of_the_workers_stay(tmp_path: Path) -> None:
+    before = "[workers]\nsecrets_backend =\nsecrets_backend_kwargs = \n"
+    assert rendered(before, tmp_path).startswith(before)
+
+
+def test_where_workers_have_no_backend_of_their_own_theirs_is_left_alone(tmp_path: Path) -> None:
+    before = "[workers]\nsecrets_backend = old.Backend\n"
+    assert rendered(before, tmp_path, replace(BACKEND, release=release("2.11.2"))).startswith(before)
+
+
 # Files that can't be edited
 
 
@@ -281,7 +464,7 @@ def test_a_file_that_airflow_cannot_read_is_left_alone(text: str, line: int, sai
     "text",
     [
         "[secrets]\n  backend = a\n  use_cache = True\n",  # ours, not indented, would swallow the next line
-        "[core]\r\nx = 1\n[secrets]\n",
+        "[secrets]\r\nx = 1\nbackend = a\n",
         "[core]\nx = 1\r[secrets]\rbackend = a\n",  # Airflow reads a lone CR as a line's end
     ],
 )
@@ -317,7 +500,7 @@ def test_a_home_that_is_a_regular_file(tmp_path: Path) -> None:
     rendering = airflow_cfg.render(BACKEND, home / "airflow.cfg")
     home.write_text("x")
     with pytest.raises(AirflowError) as caught:
-        airflow_cfg.write(rendering)
+        write(rendering)
     assert caught.value.exit_code == Exit.AIRFLOW
 
 
@@ -326,17 +509,68 @@ def test_a_read_only_folder(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     try:
         with without_roots_rights(), pytest.raises(AirflowError, match=r"can't write .*Permission denied"):
-            airflow_cfg.write(rendering)
+            write(rendering)
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_a_read_only_file(tmp_path: Path) -> None:
+    file = tmp_path / "airflow.cfg"
+    file.write_text("[core]\n")
+    file.chmod(0o444)
+    with pytest.raises(AirflowError, match="is read-only") as caught:
+        write(airflow_cfg.render(BACKEND, file))
+    assert "chmod u+w" in caught.value.hint
+    assert file.read_text() == "[core]\n"
 
 
 # The file itself
 
 
+@pytest.mark.parametrize("mode", [0o644, 0o600, 0o640])
+def test_a_file_with_a_credential_is_private(mode: int, tmp_path: Path) -> None:
+    inline = replace(BACKEND, secrets=Serving(CLASS, {"token": CANARY}), inline=True)
+    file = tmp_path / "airflow.cfg"
+    rendered("[core]\n", tmp_path, inline)
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.chmod(mode)
+    again = airflow_cfg.render(inline, file)
+    assert again.changed == (mode != 0o600)
+    write(again)
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_backup_is_beside_the_file_and_private(tmp_path: Path) -> None:
+    file = tmp_path / "airflow.cfg"
+    file.write_text("[core]\nx = 1\n")
+    file.chmod(0o644)
+    kept = write(airflow_cfg.render(BACKEND, file), backup=True)
+    assert kept is not None
+    assert (kept.parent, kept.read_text(), kept.stat().st_mode & 0o777) == (tmp_path, "[core]\nx = 1\n", 0o600)
+    assert write(airflow_cfg.render(EVERYTHING, file), backup=True) != kept
+    assert write(airflow_cfg.render(BACKEND, tmp_path / "new.cfg"), backup=True) is None
+
+
+def test_two_runs_do_not_write_one_file_at_a_time(tmp_path: Path) -> None:
+    rendering = airflow_cfg.render(BACKEND, tmp_path / "airflow.cfg")
+    busy = pytest.raises(Busy, match=r"another run writes .*airflow\.cfg")
+    with folder_locked(tmp_path, busy=""), ThreadPoolExecutor(1) as pool, busy:
+        pool.submit(write, rendering).result()
+    write(rendering)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["airflow.cfg", "records"]
+
+
+def test_mixed_line_endings_stay_where_they_are(tmp_path: Path) -> None:
+    before = "[core]\r\nx = 1\n[secrets]\nuse_cache = 1\n[z]\r\n"
+    after = rendered(before, tmp_path)
+    assert after.startswith("[core]\r\nx = 1\n[secrets]\nuse_cache = 1\nbackend = ")
+    assert after.endswith("\n[z]\r\n")
+    assert removed(tmp_path) == before
+
+
 def test_a_new_file_is_private_and_its_folder_is_made(tmp_path: Path) -> None:
     file = tmp_path / "not" / "yet" / "airflow.cfg"
-    airflow_cfg.write(airflow_cfg.render(BACKEND, file))
+    write(airflow_cfg.render(BACKEND, file))
     assert file.stat().st_mode & 0o777 == 0o600
 
 
@@ -344,7 +578,7 @@ def test_the_mode_of_a_file_stays(tmp_path: Path) -> None:
     file = tmp_path / "airflow.cfg"
     file.write_text("[core]\n")
     file.chmod(0o640)
-    airflow_cfg.write(airflow_cfg.render(BACKEND, file))
+    write(airflow_cfg.render(BACKEND, file))
     assert file.stat().st_mode & 0o777 == 0o640
 
 
@@ -353,7 +587,7 @@ def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
     target.write_text("[core]\n")
     link = tmp_path / "airflow.cfg"
     link.symlink_to(target.name)
-    airflow_cfg.write(airflow_cfg.render(BACKEND, link))
+    write(airflow_cfg.render(BACKEND, link))
     assert link.is_symlink()
     assert "backend = " in target.read_text()
 
@@ -364,14 +598,14 @@ def test_a_file_that_somebody_changed_meanwhile_is_left_alone(tmp_path: Path) ->
     rendering = airflow_cfg.render(BACKEND, file)
     file.write_text("[core]\nx = theirs\n")
     with pytest.raises(AirflowError, match="was changed meanwhile"):
-        airflow_cfg.write(rendering)
+        write(rendering)
     assert file.read_text() == "[core]\nx = theirs\n"
 
 
 def test_what_is_rendered_is_not_changed_again(tmp_path: Path) -> None:
     first = airflow_cfg.render(BACKEND, tmp_path / "airflow.cfg")
     assert first.changed
-    airflow_cfg.write(first)
+    write(first)
     second = airflow_cfg.render(BACKEND, tmp_path / "airflow.cfg")
     assert not second.changed
     assert second.diff() == ""
@@ -422,7 +656,7 @@ def test_the_credential_is_not_in_the_file(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(CANARY)
     store = "{kind: vault, url: 'http://127.0.0.1:1', mount: airflow, auth: {method: token, token: {file: token}}}"
     file = manifest(tmp_path, f"stores: {{team: {store}}}\nbackend: {{store: team, config: null}}\n")
-    text = rendered(None, tmp_path, airflow_cfg.airflow_backend(load(file)))
+    text = rendered(None, tmp_path, settings(load(file)))
     kwargs = json.loads(text.split("backend_kwargs = ")[1])
     assert kwargs["token_path"] == str(tmp_path / "token")
     assert (kwargs["connections_path"], kwargs["config_path"]) == ("connections", None)
@@ -431,4 +665,4 @@ def test_the_credential_is_not_in_the_file(tmp_path: Path) -> None:
 
 def test_a_manifest_without_a_backend(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"bootstrap\.yaml: there is no `backend:`"):
-        airflow_cfg.airflow_backend(load(manifest(tmp_path, "connections: {}\n")))
+        settings(load(manifest(tmp_path, "connections: {}\n")))

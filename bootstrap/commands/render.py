@@ -2,43 +2,124 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bootstrap.app import App
-from bootstrap.errors import Exit
+from bootstrap.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from bootstrap.airflow_cfg import Rendering
+    from bootstrap.airflow_settings import Settings
+
+FORMATS = ("cfg", "env", "helm", "compose", "composer", "mwaa")
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is asked for."""
+
+    check: bool
+    diff: bool
+    backup: bool
+    verify: bool
+    remove: bool
+    format: str
+    output: str | None
 
 
 @click.command("render")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if the file differs.")
 @click.option("--diff", is_flag=True, help="Write nothing; print what would change, masked.")
+@click.option("--backup", is_flag=True, help="Keep a copy of the file beside it.")
+@click.option("--verify", is_flag=True, help="Have Airflow read the file; undo what it reads otherwise.")
+@click.option("--remove", is_flag=True, help="Give the file back as it was before.")
+@click.option("--format", type=click.Choice(FORMATS), default="cfg", show_default=True, help="For whom it is.")
 @click.option(
     "-o", "--output", type=click.Path(), help="Write to this file instead of the home's airflow.cfg; - is stdout."
 )
 @click.pass_obj
-def command(app: App, *, check: bool, diff: bool, output: str | None) -> int:
-    """Write the secrets backend into airflow.cfg and leave every other line as it is."""
-    from bootstrap import airflow_cfg
-    from bootstrap.files import shown
+def command(app: App, /, **wishes: object) -> int:
+    """Write the secrets backend into airflow.cfg and leave every other line as it is.
 
-    backend = airflow_cfg.airflow_backend(app.manifest)
-    file = app.environment.config if output in (None, "-") else Path(str(output))
-    rendering = airflow_cfg.render(backend, file)
-    for advice in backend.advice:
+    Another format than cfg is printed: settings for an Airflow that runs elsewhere.
+    """
+    from bootstrap.airflow_settings import settings
+
+    wanted = Wishes(**wishes)  # type: ignore[arg-type]  # click made them from the options above
+    found = settings(app.manifest)
+    for advice in found.advice:
         app.console.note(advice)
-    if output == "-":
-        app.console.data(rendering.after)
+    if wanted.format != "cfg":
+        return _print_for_elsewhere(app, found, wanted)
+    return _edit(app, found, wanted)
+
+
+def _print_for_elsewhere(app: App, settings: Settings, wishes: Wishes) -> int:
+    from bootstrap import airflow_cfg, cfg_formats
+    from bootstrap.files import shown, write_atomic
+
+    if wishes.check or wishes.diff or wishes.backup or wishes.verify or wishes.remove:
+        raise UsageError(f"--format {wishes.format} only prints", "leave out the other options, but -o")
+    absent = [(section, option) for section, options in settings.absent.items() for option in options]
+    text = cfg_formats.text(wishes.format, airflow_cfg.values(settings), absent)
+    if wishes.output in (None, "-"):
+        app.console.data(text)
+    else:
+        file = Path(str(wishes.output))
+        write_atomic(file, text)
+        app.console.note(f"{shown(file)}: written")
+    return Exit.OK
+
+
+def _edit(app: App, settings: Settings, wishes: Wishes) -> int:
+    from bootstrap import airflow_cfg
+
+    file = app.environment.config if wishes.output in (None, "-") else Path(str(wishes.output))
+    if wishes.remove:
+        rendering = airflow_cfg.remove(settings, file, app.environment.records)
+    else:
+        rendering = airflow_cfg.render(settings, file)
+    if wishes.output == "-":
+        app.console.data(rendering.after or "")
         return Exit.OK
-    if diff:
+    if wishes.diff:
         rendering.remember_inline_secrets()
         app.console.data(rendering.diff())
-    if check:
-        app.console.note(f"{shown(file)}: {'differs from the manifest' if rendering.changed else 'nothing to change'}")
-        return Exit.FAILED if rendering.changed else Exit.OK
-    if rendering.changed and not diff:
-        with app.alone():
-            airflow_cfg.write(rendering)
-    if not diff:
-        app.console.note(f"{shown(file)}: {'written' if rendering.changed else 'nothing to change'}")
+    if wishes.check:
+        return _compare(app, rendering, wishes)
+    if not wishes.diff:
+        _write(app, settings, rendering, wishes)
     return Exit.OK
+
+
+def _compare(app: App, rendering: Rendering, wishes: Wishes) -> int:
+    from bootstrap.files import shown
+
+    differs = "is rendered" if wishes.remove else "differs from the manifest"
+    app.console.note(f"{shown(rendering.file)}: {differs if rendering.changed else 'nothing to change'}")
+    return Exit.FAILED if rendering.changed else Exit.OK
+
+
+def _write(app: App, settings: Settings, rendering: Rendering, wishes: Wishes) -> None:
+    from bootstrap import airflow_cfg, read_back
+    from bootstrap.files import shown
+
+    environment = replace(app.environment, config=rendering.file.absolute())
+    verify = wishes.verify and not wishes.remove
+    kept = None
+    if rendering.changed:
+        with app.alone():
+            if verify:
+                kept = read_back.write_verified(rendering, settings, environment, backup=wishes.backup)
+            else:
+                kept = airflow_cfg.write(rendering, environment.records, backup=wishes.backup)
+    elif verify:
+        read_back.verify(settings, environment)
+    if kept is not None:
+        app.console.note(f"{shown(kept)}: the file as it was")
+    done = ("removed" if rendering.after is None else "written") if rendering.changed else "nothing to change"
+    app.console.note(f"{shown(rendering.file)}: {done}{', read back by Airflow' if verify else ''}")

@@ -29,7 +29,7 @@ def build() -> Any:
     file = Path(os.environ["AIRFLOW_BOOTSTRAP_FILE"])
     manifest = load(file, profile=os.environ.get("AIRFLOW_BOOTSTRAP_PROFILE") or None, allow_plaintext=True)
     wanted = json.loads(os.environ.get("AIRFLOW_BOOTSTRAP_CHECKS") or "null")
-    label = f"{manifest.backend.store} ({manifest.stores[manifest.backend.store].kind})" if manifest.backend else ""
+    label = manifest.backend_label
     dag = DAG(dag_id=DAG_ID, schedule=None, start_date=datetime(2020, 1, 1, tzinfo=timezone.utc), catchup=False)
     for conn_id, specs in manifest.checks.items():
         for spec in specs:

@@ -14,8 +14,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bootstrap import airflow_cfg, airflow_env, checks
+from bootstrap import airflow_env, checks
 from bootstrap.airflow_env import Environment
+from bootstrap.airflow_settings import credentials
 from bootstrap.drift import Drift
 from bootstrap.errors import AirflowError, UsageError
 from bootstrap.manifest import CheckSpec, Manifest
@@ -101,7 +102,7 @@ def _results(
             yield missing_provider(spec, missing)
     if not specs:
         return
-    ready = environment.with_secrets(airflow_cfg.credentials(manifest))
+    ready = environment.with_secrets(credentials(manifest))
     with scratch(environment) as place:
         session = _Session(manifest, ready, place.folder, settings, _until(settings))
         session.clean(place.abandoned)

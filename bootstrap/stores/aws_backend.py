@@ -69,11 +69,10 @@ def _backend(
     auth = options.auth.source if isinstance(options.auth, AssumeRoleAuth) else options.auth
     environment = _environment(auth) if isinstance(auth, KeysAuth) else {}
     if environment:
-        needs = f"Airflow's processes need {', '.join(environment)} in their environment, not written to airflow.cfg"
-        advice = (f"{needs}; an aws connection without a key of its own uses them, too", *advice)
+        advice = (f"an aws connection without a key of its own uses {', '.join(environment)}, too", *advice)
     elif isinstance(auth, DefaultAuth):
         advice = ("Airflow's processes need AWS credentials of their own", *advice)
-    return AirflowBackend(backend_class, kwargs, environment, advice)
+    return AirflowBackend(backend_class, kwargs, environment=environment, advice=advice)
 
 
 def _environment(auth: KeysAuth) -> dict[str, Any]:

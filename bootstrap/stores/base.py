@@ -137,12 +137,15 @@ class BackendPaths:
 class AirflowBackend:
     """How Airflow reads a store: the class and the keyword arguments of its secrets backend.
 
-    `environment` are variables that Airflow's processes must have besides, since a credential doesn't belong in
-    airflow.cfg; `advice` says so to the user.
+    A credential doesn't belong in airflow.cfg: `secret_kwargs` are the keyword arguments that are one, of which `variables`
+    says from where the class takes it by itself (token: VAULT_TOKEN). `environment` are variables that its libraries want.
+    `advice` is what the user should know besides.
     """
 
     backend_class: str
     kwargs: Mapping[str, Any]
+    secret_kwargs: Mapping[str, Credential] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, Credential] = field(default_factory=dict)
     advice: tuple[str, ...] = ()
 

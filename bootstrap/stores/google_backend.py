@@ -13,7 +13,7 @@ from bootstrap.stores.google_credentials import path_of
 from bootstrap.stores.google_options import Auth, FederationAuth, KeyAuth, KeyFileAuth, Options
 
 BACKEND_CLASS = "airflow.providers.google.cloud.secrets.secret_manager.CloudSecretManagerBackend"
-_KEY_VARIABLE = "AIRFLOW__SECRETS__BACKEND_KWARG__GCP_CREDENTIAL_CONFIG_FILE"  # takes the JSON itself, too
+_KEY = "gcp_credential_config_file"  # takes the JSON itself, too
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,250}")
 
 
@@ -40,33 +40,30 @@ def airflow_backend(options: Options, paths: BackendPaths, context: Context) -> 
         kwargs["impersonation_chain"] = options.auth.impersonate
     if options.auth.scopes:
         kwargs["gcp_scopes"] = options.auth.scopes  # a list: the class would take a text apart, letter by letter
-    credential, environment = _credential(options.auth, context)
-    return AirflowBackend(BACKEND_CLASS, {**kwargs, **credential}, environment, _advice(options, environment))
+    credential, secret_kwargs = _credential(options.auth, context)
+    return AirflowBackend(BACKEND_CLASS, {**kwargs, **credential}, secret_kwargs, advice=_advice(options))
 
 
 def _credential(auth: Auth, context: Context) -> tuple[Mapping[str, str], Mapping[str, Credential]]:
-    """The arguments that lead to a credential, and the variable that holds one."""
+    """The arguments that lead to a credential, and the one that is one."""
     if isinstance(auth, FederationAuth):
-        return {"gcp_credential_config_file": path_of(auth.file, context.folder)}, {}
+        return {_KEY: path_of(auth.file, context.folder)}, {}
     if isinstance(auth, KeyFileAuth):
         return _key_file(path_of(auth.file, context.folder)), {}
     if isinstance(auth, KeyAuth):
         if auth.key.file is not None:
             return _key_file(path_of(auth.key.file, context.folder)), {}
-        return {}, {_KEY_VARIABLE: auth.key}
+        return {}, {_KEY: auth.key}
     return {}, {}
 
 
 def _key_file(path: str) -> Mapping[str, str]:
     """As gcp_key_path, the class takes no file whose name ends otherwise than in .json."""
-    return {"gcp_key_path" if path.endswith(".json") else "gcp_credential_config_file": path}
+    return {"gcp_key_path" if path.endswith(".json") else _KEY: path}
 
 
-def _advice(options: Options, environment: Mapping[str, Credential]) -> tuple[str, ...]:
-    said = [
-        f"Airflow's processes need {variable} in their environment; it is not written to airflow.cfg"
-        for variable in environment
-    ]
+def _advice(options: Options) -> tuple[str, ...]:
+    said = []
     if options.auth.method == "default":
         said.append("Airflow's processes need Application Default Credentials of their own")
     if options.endpoint is not None:

@@ -30,15 +30,14 @@ from bootstrap.stores.vault_client import is_here
 from bootstrap.stores.vault_options import Options, file_in
 
 BACKEND_CLASS = "airflow.providers.hashicorp.secrets.vault.VaultBackend"
-_VARIABLE = "AIRFLOW__SECRETS__BACKEND_KWARG__{}"  # what it holds is text to the class: no number, and no mapping
 
 
 @dataclass(frozen=True)
 class _Way:
-    """A method's part of the keyword arguments, and the variables that hold what may not stand there."""
+    """A method's part of the keyword arguments: those that may be seen, and credentials."""
 
     kwargs: Mapping[str, Any]
-    environment: Mapping[str, Credential] = field(default_factory=dict)
+    secret_kwargs: Mapping[str, Credential] = field(default_factory=dict)
     advice: tuple[str, ...] = ()
 
 
@@ -60,11 +59,8 @@ def airflow_backend(options: Options, paths: BackendPaths, context: Context) -> 
         **_transport(options, context),
         "auth_type": options.auth.method,
     }
-    needs = (
-        f"Airflow's processes need {variable} in their environment; it is not written to airflow.cfg"
-        for variable in way.environment
-    )
-    return AirflowBackend(BACKEND_CLASS, {**kwargs, **way.kwargs}, way.environment, (*needs, *way.advice))
+    variables = {"token": "VAULT_TOKEN"} if isinstance(options.auth, TokenAuth) else {}
+    return AirflowBackend(BACKEND_CLASS, {**kwargs, **way.kwargs}, way.secret_kwargs, variables, advice=way.advice)
 
 
 def _list(paths: Paths) -> Any:
@@ -110,12 +106,10 @@ def _by_token(auth: TokenAuth | JwtAuth | KubernetesAuth, context: Context) -> _
     path = _path(auth.token, context) if auth.token.file is not None else None
     match auth:
         case TokenAuth():
-            return _Way({"token_path": path}) if path else _Way({}, {"VAULT_TOKEN": auth.token})
+            return _Way({"token_path": path}) if path else _Way({}, {"token": auth.token})
         case JwtAuth():
             kwargs = {"jwt_role": auth.role, **_mounted(auth)}
-            return (
-                _Way({**kwargs, "jwt_token_path": path}) if path else _Way(kwargs, _variable("jwt_token", auth.token))
-            )
+            return _Way({**kwargs, "jwt_token_path": path}) if path else _Way(kwargs, {"jwt_token": auth.token})
         case KubernetesAuth():
             path = _file_only(auth.token, "token", context)
             return _Way({"kubernetes_role": auth.role, "kubernetes_jwt_path": path, **_mounted(auth)})
@@ -124,11 +118,11 @@ def _by_token(auth: TokenAuth | JwtAuth | KubernetesAuth, context: Context) -> _
 def _by_secret(auth: AppRoleAuth | UserpassAuth | LdapAuth | GithubAuth) -> _Way:
     match auth:
         case AppRoleAuth():
-            return _Way({"role_id": auth.role_id, **_mounted(auth)}, _variable("secret_id", auth.secret_id))
+            return _Way({"role_id": auth.role_id, **_mounted(auth)}, {"secret_id": auth.secret_id})
         case UserpassAuth() | LdapAuth():
-            return _Way({"username": auth.username, **_mounted(auth)}, _variable("password", auth.password))
+            return _Way({"username": auth.username, **_mounted(auth)}, {"password": auth.password})
         case GithubAuth():  # the class takes token_path, too, and logs in without it
-            return _Way(_mounted(auth), _variable("token", auth.token))
+            return _Way(_mounted(auth), {"token": auth.token})
 
 
 def _aws(auth: AwsIamAuth) -> _Way:
@@ -138,7 +132,7 @@ def _aws(auth: AwsIamAuth) -> _Way:
     if auth.role is not None:
         kwargs["role_id"] = auth.role
     if auth.access_key_id is not None and auth.secret_access_key is not None:
-        return _Way({**kwargs, "key_id": auth.access_key_id}, _variable("secret_id", auth.secret_access_key))
+        return _Way({**kwargs, "key_id": auth.access_key_id}, {"secret_id": auth.secret_access_key})
     if auth.assume_role is not None:
         kwargs["assume_role_kwargs"] = assume_role_arguments(auth.assume_role)
     return _Way(kwargs, advice=("Airflow's processes need credentials of AWS of their own, as boto3 finds them",))
@@ -159,10 +153,6 @@ def _gcp(auth: GcpAuth, context: Context) -> _Way:
 
 def _mounted(auth: Any) -> Mapping[str, str]:
     return {"auth_mount_point": auth.mount}
-
-
-def _variable(kwarg: str, credential: Credential) -> Mapping[str, Credential]:
-    return {_VARIABLE.format(kwarg.upper()): credential}
 
 
 def _path(credential: Credential, context: Context) -> str:

@@ -68,7 +68,7 @@ class BackendTarget:
 def open_target(manifest: Manifest, secrets: Secrets) -> BackendTarget:
     """The target; reads nothing yet. Raises ManifestError where Airflow doesn't look for connections."""
     backend = manifest.backend
-    if backend is None or backend.connections is None:
+    if backend is None or backend.store is None or backend.connections is None:
         raise ManifestError(
             f"{manifest.file}: `backend.connections` is off, so nothing can be registered there", "set a path"
         )

@@ -1,0 +1,248 @@
+"""What airflow.cfg must say, and what Airflow's processes need in their environment besides: all from the manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bootstrap import airflow_env, backend_check, stores
+from bootstrap.airflow_versions import Release, release
+from bootstrap.errors import ManifestError
+from bootstrap.manifest_models import Backend, Manifest, Source
+from bootstrap.secret import Secret
+from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
+from bootstrap.stores.credential import Credential, PlainCredential
+
+_NOT_IN_THE_FILE = "it is not written to airflow.cfg"
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A secrets backend as airflow.cfg names it: its class, and keyword arguments as plain JSON data."""
+
+    backend_class: str
+    kwargs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options that the manifest decides.
+
+    `workers` None: [secrets] serves them, too. `config` is section → option → value; `absent` are options that must not
+    be there, since Airflow would read them instead. `variables` read the credentials that are not in the file, each when
+    it is called; `inline`: there are credentials in the file. `advice` is what the user should know.
+    """
+
+    secrets: Serving | None
+    workers: Serving | None
+    use_cache: bool | None
+    cache_ttl_seconds: int | None
+    config: Mapping[str, Mapping[str, str]]
+    absent: Mapping[str, tuple[str, ...]]
+    variables: Mapping[str, Callable[[], Secret]]
+    release: Release
+    inline: bool
+    advice: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where airflow.cfg names a backend."""
+
+    section: str
+    option: str
+
+    def variable(self, kwarg: str | None = None) -> str:
+        """The variable that Airflow takes one keyword argument from, or all of them."""
+        name = f"AIRFLOW__{self.section}__{self.option}".upper()
+        return f"{name}S" if kwarg is None else f"{name}__{kwarg.upper()}"
+
+
+_SECRETS = _Place("secrets", "backend_kwarg")
+_WORKERS = _Place("workers", "secrets_backend_kwarg")
+
+
+def settings(manifest: Manifest) -> Settings:
+    """Raises ManifestError for what Airflow would not understand or could not do; StoreError."""
+    backend = manifest.backend
+    if not manifest.decides_airflow_cfg:
+        raise ManifestError(
+            f"{manifest.file}: there is no `backend:`, so there is nothing to render", "add one; see the README"
+        )
+    known = release(manifest.airflow.version or airflow_env.installed_version())
+    config = _config(manifest, known)
+    absent = {section: tuple(_others(options)) for section, options in config.items()}
+    if backend is None:
+        return Settings(None, None, None, None, config, absent, {}, known, inline=False, advice=())
+    _possible(manifest, backend, known)
+    server = _served(manifest, backend, _SECRETS, known)
+    workers = _served(manifest, backend.workers, _WORKERS, known) if backend.workers else None
+    every = [part for part in (server, workers) if part is not None]
+    if backend.multi_team is not None:
+        config = {**config, "core": {"multi_team": str(backend.multi_team), **config.get("core", {})}}
+    return Settings(
+        secrets=server.serving,
+        workers=workers.serving if workers else None,
+        use_cache=backend.use_cache,
+        cache_ttl_seconds=backend.cache_ttl_seconds,
+        config=config,
+        absent=absent,
+        variables=_joined(manifest, every),
+        release=known,
+        inline=any(part.inline for part in every),
+        advice=tuple(dict.fromkeys(line for part in every for line in part.advice)),
+    )
+
+
+def credentials(manifest: Manifest) -> dict[str, Secret]:
+    """The variables that Airflow's secrets backends need in their environment. Raises Denied, where one can't be had."""
+    if manifest.backend is None:
+        return {}
+    return {name: read() for name, read in settings(manifest).variables.items()}
+
+
+# The backends
+
+
+@dataclass(frozen=True)
+class _Served:
+    serving: Serving
+    variables: Mapping[str, Callable[[], Secret]]
+    inline: bool
+    advice: tuple[str, ...]
+
+
+def _possible(manifest: Manifest, backend: Backend, known: Release) -> None:
+    version = manifest.airflow.version or airflow_env.installed_version()
+    if backend.workers is not None and not known.workers:
+        raise ManifestError(
+            f"{manifest.file}: Airflow {version} has no secrets backend for its workers alone",
+            "leave out backend.workers: [secrets] serves them, too",
+        )
+    if backend.multi_team is not None and not known.teams:
+        raise ManifestError(f"{manifest.file}: Airflow {version} knows no teams", "leave out backend.multi_team")
+
+
+def _served(manifest: Manifest, source: Source, place: _Place, known: Release) -> _Served:
+    found = _backend(manifest, source)
+    advice = (*found.advice, *_checked(manifest, found, place))
+    credentials = found.secret_kwargs
+    context = _context(manifest, source)
+    own = {name: _reader(source, context) for name, source in found.environment.items()}
+    if manifest.backend is not None and manifest.backend.credential == "inline":
+        inline = {name: _reader(credential, context)().as_public() for name, credential in credentials.items()}
+        serving = Serving(found.backend_class, {**found.kwargs, **inline})
+        return _Served(serving, own, bool(inline), (*_needs(own), *advice))
+    variables = {**own, **_variables(found, place, known, context)}
+    return _Served(Serving(found.backend_class, found.kwargs), variables, False, (*_needs(variables), *advice))
+
+
+def _backend(manifest: Manifest, source: Source) -> AirflowBackend:
+    """The class and its arguments, as the store or the manifest has them."""
+    more = {name: value for name, value in source.kwargs.items() if not _is_credential(value)}
+    credentials = {name: value for name, value in source.kwargs.items() if _is_credential(value)}
+    if source.store is None:
+        return AirflowBackend(str(source.class_), more, credentials)
+    module: Any = stores.KINDS.find(manifest.stores[source.store].kind)
+    options = manifest.stores[source.store].options
+    found: AirflowBackend = module.airflow_backend(options, BackendPaths(*source.paths), _context(manifest, source))
+    both = sorted(source.kwargs.keys() & {*found.kwargs, *found.secret_kwargs})
+    if both:
+        raise ManifestError(
+            f"{manifest.file}: backend.kwargs has {', '.join(both)}, which the store {source.store} brings itself",
+            "say it there, or leave it out",
+        )
+    return AirflowBackend(
+        found.backend_class,
+        {**found.kwargs, **more},
+        {**found.secret_kwargs, **credentials},
+        found.variables,
+        found.environment,
+        found.advice,
+    )
+
+
+def _is_credential(value: Any) -> bool:
+    return isinstance(value, Credential | PlainCredential)
+
+
+def _context(manifest: Manifest, source: Source) -> Context:
+    return Context(source.store or str(source.class_).rpartition(".")[2], manifest.folder)
+
+
+def _reader(credential: Any, context: Context) -> Callable[[], Secret]:
+    def read() -> Secret:
+        found: Secret = credential.read(context.name, context.folder)
+        return found
+
+    return read
+
+
+def _checked(manifest: Manifest, found: AirflowBackend, place: _Place) -> Iterator[str]:
+    """What to be told of the class and its arguments. Raises ManifestError for what it would not understand."""
+    checked = backend_check.check(found.backend_class, found.kwargs, found.secret_kwargs)
+    name = found.backend_class.rpartition(".")[2]
+    if checked.problems:
+        lines = [
+            f"{name}: {problem.message}" + (f" ({problem.hint})" if problem.hint else "")
+            for problem in checked.problems
+        ]
+        raise ManifestError(
+            "\n".join([f"{manifest.file}: [{place.section}] would not work:", *lines]),
+            f"checked against {checked.source}",
+        )
+    if checked.source and not checked.source.endswith("(installed)"):
+        yield f"{name} was checked against {checked.source}"
+    yield from (f"{name}: {warning.message}" for warning in checked.warnings)
+
+
+def _needs(variables: Mapping[str, Any]) -> Iterator[str]:
+    return (f"Airflow's processes need {name} in their environment; {_NOT_IN_THE_FILE}" for name in variables)
+
+
+def _variables(
+    found: AirflowBackend, place: _Place, known: Release, context: Context
+) -> dict[str, Callable[[], Secret]]:
+    """A variable for each credential; where Airflow knows no such variables, one for all of the arguments."""
+    readers = {name: _reader(credential, context) for name, credential in found.secret_kwargs.items()}
+    own = {found.variables[name]: read for name, read in readers.items() if name in found.variables}
+    rest = {name: read for name, read in readers.items() if name not in found.variables}
+    if known.kwarg_variables:
+        return own | {place.variable(name): read for name, read in rest.items()}
+
+    def together() -> Secret:
+        return Secret(json.dumps({**found.kwargs, **{name: read().as_public() for name, read in rest.items()}}))
+
+    return own | ({place.variable(): together} if rest else {})
+
+
+def _joined(manifest: Manifest, parts: list[_Served]) -> dict[str, Callable[[], Secret]]:
+    joined: dict[str, Callable[[], Secret]] = {}
+    for part in parts:
+        for name, read in part.variables.items():
+            if name in joined and joined[name]() != read():
+                raise ManifestError(
+                    f"{manifest.file}: the server and the workers would need two values of {name}",
+                    "give one of them another auth method",
+                )
+            joined[name] = read
+    return joined
+
+
+# Options that Airflow reads from the backend, or from a command
+
+
+def _config(manifest: Manifest, known: Release) -> dict[str, dict[str, str]]:
+    from bootstrap.config_options import options
+
+    return options(manifest, known)
+
+
+def _others(options: Mapping[str, str]) -> Iterator[str]:
+    """Those that Airflow would read before the ones given: OPTION itself, and OPTION_cmd."""
+    for name in options:
+        option, _, kind = name.rpartition("_")
+        yield option
+        yield f"{option}_{'cmd' if kind == 'secret' else 'secret'}"

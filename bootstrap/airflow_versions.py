@@ -1,0 +1,78 @@
+"""What the releases of Airflow know of secrets backends, in one table.
+
+Read in their sources: airflow/config_templates/config.yml (the options) and airflow/configuration.py (how they are used).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from bootstrap.errors import AirflowError
+
+Version: TypeAlias = tuple[int, int]
+
+_ALWAYS_SENSITIVE = frozenset(
+    {
+        "core.fernet_key",
+        "database.sql_alchemy_conn",
+        "database.sql_alchemy_engine_args",
+        "logging.remote_task_handler_kwargs",
+        "sentry.sentry_dsn",
+    }
+)
+_IN_3 = _ALWAYS_SENSITIVE | {"api.secret_key", "api_auth.jwt_secret", "core.asset_manager_kwargs"}
+
+
+@dataclass(frozen=True)
+class Release:
+    """`workers`: [workers] has a secrets backend of its own. `kwarg_variables`: each keyword argument of a backend may come
+    from a variable, AIRFLOW__SECRETS__BACKEND_KWARG__NAME. `teams`: [core] multi_team.
+
+    `sensitive`: the options, besides the backends' own, that Airflow looks up as OPTION_cmd and OPTION_secret, too.
+    """
+
+    workers: bool
+    kwarg_variables: bool
+    teams: bool
+    sensitive: frozenset[str]
+
+
+RELEASES: dict[Version, Release] = {
+    (2, 11): Release(
+        workers=False,
+        kwarg_variables=False,
+        teams=False,
+        sensitive=_ALWAYS_SENSITIVE
+        | {
+            "core.dataset_manager_kwargs",
+            "core.internal_api_secret_key",
+            "smtp.smtp_password",
+            "webserver.secret_key",
+        },
+    ),
+    (3, 0): Release(
+        workers=True, kwarg_variables=False, teams=False, sensitive=_IN_3 | {"core.internal_api_secret_key"}
+    ),
+    (3, 1): Release(
+        workers=True, kwarg_variables=False, teams=False, sensitive=_IN_3 | {"database.sql_alchemy_conn_async"}
+    ),
+    (3, 2): Release(
+        workers=True, kwarg_variables=True, teams=True, sensitive=_IN_3 | {"database.sql_alchemy_conn_async"}
+    ),
+    (3, 3): Release(
+        workers=True, kwarg_variables=True, teams=True, sensitive=_IN_3 | {"database.sql_alchemy_conn_async"}
+    ),
+}
+OLDEST, NEWEST = min(RELEASES), max(RELEASES)
+
+
+def release(version: str | None) -> Release:
+    """What a version ("3.3.2") can do; None, and what is newer than the table: as the newest. Raises AirflowError."""
+    if version is None:
+        return RELEASES[NEWEST]
+    found = tuple(int(part) for part in version.split(".")[:2])
+    if found < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise AirflowError(f"Airflow {version} is too old", f"pip install 'apache-airflow>={oldest}'")
+    return RELEASES[max(known for known in RELEASES if known <= found)]

@@ -1,0 +1,226 @@
+"""Edits single options of an ini file that Airflow reads, and leaves every other byte of it as it is."""
+
+from __future__ import annotations
+
+import configparser
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from bootstrap.errors import AirflowError
+
+if TYPE_CHECKING:
+    from configupdater import ConfigUpdater
+
+BOM = "\ufeff"
+Values: TypeAlias = Mapping[str, Mapping[str, str]]  # section → option → value as it stands in the file
+Wanted: TypeAlias = Mapping[str, Mapping[str, "str | None"]]  # None: the option must not be there
+
+
+@dataclass(frozen=True)
+class Edit:
+    """An edited text, and what was put before each section that was appended to it."""
+
+    text: str
+    gaps: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A section as it stands in a text: from its header to the next one's."""
+
+    start: int
+    end: int
+
+
+def values(text: str, file: object) -> dict[str, dict[str, str]]:
+    """Every value as Airflow's own parser reads it: a strict ConfigParser that keeps the case of options.
+
+    Raises AirflowError, which names the line of `file`, and nothing that stands there.
+    """
+    parser = configparser.RawConfigParser()
+    parser.optionxform = str  # type: ignore[method-assign,assignment]  # as configparser's manual says
+    try:
+        parser.read_file(io.StringIO(text.removeprefix(BOM), newline=None), source=str(file))
+    except (configparser.DuplicateSectionError, configparser.DuplicateOptionError) as err:
+        option = getattr(err, "option", None)
+        what = f"the key {option!r}" if option else "the section"
+        raise AirflowError(
+            f"{file}:{err.lineno}: {what} of [{err.section}] is here twice; Airflow refuses that", "keep one of them"
+        ) from err
+    except configparser.Error as err:
+        line = getattr(err, "lineno", None) or next((number for number, _ in getattr(err, "errors", [])), 1)
+        raise AirflowError(
+            f"{file}:{line}: not a valid ini file", "mend that line; Airflow can't read it either"
+        ) from err
+    return {name: dict(options) for name, options in parser.items()}
+
+
+def find(text: str, section: str) -> Span | None:
+    """Where the section stands, if its header begins a line."""
+    header = re.search(rf"^{BOM}?(\[{re.escape(section)}\])[^\n]*(?:\n|\Z)", text, re.MULTILINE)
+    if header is None:
+        return None
+    following = re.compile(r"^\[", re.MULTILINE).search(text, header.end())
+    return Span(header.start(1), following.start() if following else len(text))
+
+
+def section_text(text: str, section: str) -> str | None:
+    """The section as it stands there; None: it doesn't."""
+    span = find(text, section)
+    return None if span is None else text[span.start : span.end]
+
+
+def section_values(text: str, section: str, file: object) -> Mapping[str, str]:
+    """The values of one section; reads nothing else: the rest of the file may be long. {} where it can't be read."""
+    found = section_text(text, section)
+    if found is None:
+        return {}
+    try:
+        return values(found, file)[section]
+    except AirflowError:  # the look at the whole file will name the line
+        return {}
+
+
+def holds(text: str, wanted: Wanted, file: object) -> bool:
+    """Whether each option has its value already, and those that must not be there are not."""
+    found = {name: section_values(text, name, file) for name in wanted}
+    return all(
+        found[name].get(option) == value for name, options in wanted.items() for option, value in options.items()
+    )
+
+
+def edited(text: str, wanted: Wanted, new: Mapping[str, str], file: object) -> Edit:
+    """`text` with the wanted options; a section that it lacks is appended as `new` has it.
+
+    Raises AirflowError where that would change another value.
+    """
+    before = values(text, file)
+    result, gaps = text, {}
+    for name, options in wanted.items():
+        span = find(result, name)
+        if span is not None:
+            inside = _edited_section(result[span.start : span.end], name, options, file)
+            result = result[: span.start] + inside + result[span.end :]
+        elif any(value is not None for value in options.values()):
+            gaps[name] = _gap(result)
+            result += gaps[name] + new[name].replace("\n", newline(result))
+    if values(result, file) != _overlaid(before, wanted):
+        raise _uneditable(file)
+    return Edit(result, gaps)
+
+
+def cut(text: str, section: str, block: str) -> str | None:
+    """`text` without `block`, which ends with that section; None: it isn't there as a whole."""
+    span = find(text, section)
+    if span is None or not text[: span.end].endswith(block):
+        return None
+    return joined(text[: span.end - len(block)], text[span.end :], newline(block))
+
+
+def joined(head: str, tail: str, ending: str) -> str:
+    """The two with a line's end between them, where the first had none because it was the last."""
+    return head + (ending if tail and head.removeprefix(BOM) and not head.endswith("\n") else "") + tail
+
+
+def without(text: str, managed: str, file: object) -> str:
+    """`text` without the options of another text, as far as they have its values; a section that has no other goes."""
+    for name, options in values(managed, file).items():
+        span = find(text, name)
+        if name == "DEFAULT" or span is None:
+            continue
+        now = section_values(text, name, file)
+        if now.keys() <= options.keys() and now.items() <= options.items():
+            start = len(text[: span.start].rstrip("\r\n"))
+            gap = text[start : span.start]
+            text = (
+                text[:start]
+                + (gap if start and span.end < len(text) else newline(text) * bool(start))
+                + text[span.end :]
+            )
+        else:
+            wanted = {option: None for option, value in options.items() if now.get(option) == value}
+            text = edited(text, {name: wanted}, {}, file).text
+    return text
+
+
+def reverted(text: str, section: str, after: str, before: str, file: object) -> str:
+    """`text` with those options of a section that still are as in `after` as they are in `before`."""
+    now, new, old = (section_values(part, section, file) for part in (text, after, before))
+    ours = [option for option in {**new, **old} if new.get(option) != old.get(option)]
+    wanted = {option: old.get(option) for option in ours if now.get(option) == new.get(option)}
+    return edited(text, {section: wanted}, {}, file).text
+
+
+def _gap(text: str) -> str:
+    """The end of the last line, where it has none, and an empty line between what is there and a new section."""
+    content = text.removeprefix(BOM)
+    ended = not content or content.endswith("\n")
+    return newline(text) * ((not ended) + bool(content.strip()))
+
+
+def newline(text: str) -> str:
+    """How its lines end."""
+    return "\r\n" if "\r\n" in text else "\n"
+
+
+def _overlaid(before: Values, wanted: Wanted) -> dict[str, dict[str, str]]:
+    result = {name: dict(options) for name, options in before.items()}
+    for name, options in wanted.items():
+        if name in before or any(value is not None for value in options.values()):
+            merged: Mapping[str, str | None] = {**before.get(name, before["DEFAULT"]), **options}
+            result[name] = {option: value for option, value in merged.items() if value is not None}
+    return result
+
+
+def _edited_section(text: str, name: str, options: Mapping[str, str | None], file: object) -> str:
+    ending = newline(text)
+    plain = text.replace("\r\n", "\n")
+    if ending == "\r\n" and plain.replace("\n", "\r\n") != text:
+        raise AirflowError(f"{file}: [{name}] mixes two kinds of line endings", "convert it to one of them first")
+    updater = _parsed(plain, file)
+    if not updater[name].options():
+        return _with_first_options(plain, options).replace("\n", ending)
+    for option, value in options.items():
+        if value is not None:
+            _set(updater, name, option, value)
+        elif updater.has_option(name, option):
+            updater.remove_option(name, option)
+    return str(updater).replace("\n", ending)
+
+
+def _with_first_options(text: str, options: Mapping[str, str | None]) -> str:
+    header, _, rest = text.partition("\n")
+    return "".join(
+        [header, "\n", *(f"{name} = {value}\n" for name, value in options.items() if value is not None), rest]
+    )
+
+
+def _set(updater: ConfigUpdater, section: str, option: str, value: str) -> None:
+    if not updater.has_option(section, option):
+        updater[section][updater[section].options()[-1]].add_after.option(option, "")
+    if updater[section][option].value == value:
+        return
+    if "\n" in value:
+        updater[section][option].set_values(value.split("\n"), indent="    ", prepend_newline=False)
+    else:
+        updater[section][option].value = value
+
+
+def _parsed(text: str, file: object) -> ConfigUpdater:
+    from configupdater import ConfigUpdater
+
+    updater = ConfigUpdater()
+    try:
+        updater.read_string(text, source=str(file))
+    except configparser.Error as err:
+        raise _uneditable(file) from err
+    if str(updater) != text:
+        raise _uneditable(file)
+    return updater
+
+
+def _uneditable(file: object) -> AirflowError:
+    return AirflowError(f"{file}: can't be edited without changing other values", "write it anew with `render -o FILE`")
