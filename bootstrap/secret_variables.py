@@ -16,8 +16,9 @@ from bootstrap.stores.credential import Credential
 
 
 def secret_variables(manifest: Manifest) -> dict[str, Secret]:
-    """Those that are set: credentials of stores, and what references to `env` stores name."""
+    """Those that are set: credentials of stores and of Airflow's own backend, and what references to `env` stores name."""
     names = {name for spec in manifest.stores.values() for name in _credentials(spec.options)}
+    names |= {name for source in manifest.sources for value in source.kwargs.values() for name in _credentials(value)}
     for _, reference in find_references(manifest.connections):
         spec = manifest.stores[reference.store]
         module: Any = stores.KINDS.find(spec.kind)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap import airflow_env
-from bootstrap.airflow_env import Environment, locate, prepare_home, read_back, run_airflow
+from bootstrap.airflow_env import Environment, locate, prepare_home, run_airflow
 from bootstrap.errors import AirflowError
 from bootstrap.manifest import Manifest, load
 from bootstrap.secret import redact
@@ -66,14 +66,6 @@ def test_a_new_home_keeps_a_database_that_is_there_and_airflow_reads_the_file(tm
     assert (home / "airflow.cfg").stat().st_mode & 0o777 == 0o600
     assert sorted(file.name for file in home.iterdir() if file.is_file()) == ["airflow.cfg", "airflow.db"]
     assert f"sql_alchemy_conn = sqlite:///{home}/airflow.db" in (home / "airflow.cfg").read_text()
-
-
-def test_variables_that_override_the_file_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "x.Y")
-    environment = Environment(tmp_path, tmp_path / "airflow.cfg", {}, tmp_path)
-    with pytest.raises(AirflowError, match="AIRFLOW__SECRETS__BACKEND in the environment overrides") as caught:
-        read_back(environment)
-    assert caught.value.hint == "unset AIRFLOW__SECRETS__BACKEND"
 
 
 def test_a_failing_airflow_command_shows_its_last_line_and_exit_4(tmp_path: Path) -> None:

@@ -312,7 +312,7 @@ def test_a_mistake_in_what_a_connection_is_has_its_place(tmp_path: Path, connect
         ),
         ("backend: {store: ci, conections: c}", "3:22: unknown key 'conections' (did you mean 'connections'?)"),
         ("register: [bakend]", "3:12: unknown target 'bakend' (did you mean 'backend'?)"),
-        ("register: [backend]", "3:1: `backend` is a target, and the manifest has no `backend:`"),
+        ("register: [backend]", "3:1: `backend` is a target, and the manifest has no `backend:` with a store"),
         ("register: backend", "3:1: expected a valid list"),
     ],
 )

@@ -18,7 +18,8 @@ import pytest
 
 from bootstrap.errors import Conflict, Denied, Empty, Exit, IllegalName, Malformed, NotFound, StoreError
 from bootstrap.secret import Secret
-from bootstrap.stores.base import Store, pick_field
+from bootstrap.stores.base import AirflowBackend, Store, pick_field
+from bootstrap.stores.credential import Credential
 
 Put: TypeAlias = Callable[[str, str | Mapping[str, Any]], None]
 Delete: TypeAlias = Callable[[str, str], None]  # one version of a path
@@ -370,3 +371,12 @@ class DeniedContract:
             assert caught.value.exit_code == Exit.STORE
             assert "team" in caught.value.message
         assert store.read(self.PATH).version == version
+
+
+def variables_of(found: AirflowBackend) -> dict[str, Credential]:
+    """The variables from which Airflow 3.2 and later take what may not stand in airflow.cfg."""
+    named = {
+        found.variables.get(name, f"AIRFLOW__SECRETS__BACKEND_KWARG__{name.upper()}"): credential
+        for name, credential in found.secret_kwargs.items()
+    }
+    return {**found.environment, **named}

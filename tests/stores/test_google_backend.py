@@ -16,7 +16,7 @@ from bootstrap.errors import ManifestError
 from bootstrap.secret import Secret
 from bootstrap.stores import google_secret_manager as gsm
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
-from tests.stores.contract import whole
+from tests.stores.contract import variables_of, whole
 from tests.stores.google_bench import Opened, opened, server
 from tests.systems.google_federation import SUBJECT_TOKEN
 from tests.systems.secret_manager import REGION, SecretManager
@@ -56,15 +56,14 @@ def backend(folder: Path, paths: BackendPaths = PATHS, **options: Any) -> Airflo
 def test_a_credential_is_named_and_not_written(auth: dict[str, Any], kwargs: dict[str, Any]) -> None:
     found = backend(Path("/project"), auth=auth)
     assert found.kwargs == COMMON | kwargs
-    assert found.environment == {}
+    assert variables_of(found) == {}
     assert bool(found.advice) == (auth["method"] == "default")
 
 
 def test_a_key_in_the_environment_stays_there() -> None:
     found = backend(Path("/project"), auth={"method": "key", "key": {"env": "TEAM_KEY"}})
     assert found.kwargs == COMMON
-    assert {name: source.env for name, source in found.environment.items()} == {KEY_VARIABLE: "TEAM_KEY"}
-    assert KEY_VARIABLE in found.advice[0]
+    assert {name: source.env for name, source in variables_of(found).items()} == {KEY_VARIABLE: "TEAM_KEY"}
 
 
 def test_what_airflow_can_not_read_is_refused() -> None:

@@ -10,6 +10,7 @@ import pytest
 from bootstrap.errors import ManifestError
 from bootstrap.stores import vault
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
+from tests.stores.contract import variables_of
 
 PATHS = BackendPaths(connections="connections", variables=None, config="config")
 COMMON = {
@@ -43,7 +44,7 @@ def test_a_token_file_is_named(written: str, absolute: str, monkeypatch: pytest.
     monkeypatch.setenv("HOME", "/home/etl")
     found = backend({"method": "token", "token": {"file": written}})
     assert found.kwargs == COMMON | {"auth_type": "token", "token_path": absolute}
-    assert found.environment == {}
+    assert variables_of(found) == {}
     assert found.advice == ()
 
 
@@ -128,9 +129,7 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = {
 def test_a_method(auth: dict[str, Any], kwargs: dict[str, Any], environment: dict[str, str]) -> None:
     found = backend(auth)
     assert found.kwargs == COMMON | {"auth_type": auth["method"]} | kwargs
-    assert {name: source.env or source.file for name, source in found.environment.items()} == environment
-    for variable in environment:
-        assert any(variable in sentence for sentence in found.advice)
+    assert {name: source.env or source.file for name, source in variables_of(found).items()} == environment
 
 
 @pytest.mark.parametrize(

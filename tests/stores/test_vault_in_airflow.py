@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from bootstrap.connection import Connection
 from bootstrap.stores import vault
 from bootstrap.stores.base import BackendPaths, Context
+from tests.stores.contract import variables_of
 from tests.stores.test_vault_backend import METHODS, backend
 from tests.systems import openbao, require
 from tests.systems.certificates import Certificates, make
@@ -65,7 +66,7 @@ def told(
 ) -> dict[str, Any]:
     """What airflow.cfg would say, as JSON, and the variables that were asked for, by the value that each should have."""
     made = backend(auth, folder, **{"paths": PATHS, "mount": "kv", **options})
-    assert set(made.environment) == set(environment or {})
+    assert set(variables_of(made)) == set(environment or {})
     kwargs = json.loads(json.dumps(made.kwargs))
     return {"class": made.backend_class, "kwargs": kwargs, "environment": environment or {}, "reads": True}
 
