@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bootstrap import cfg_formats
+from bootstrap.commands.render import FORMATS
 from bootstrap.errors import UsageError
 from tests.systems import require
 
@@ -224,6 +225,7 @@ def takes(name: str) -> Values:
 
 def test_every_format_is_tried() -> None:
     assert set(APPLIED) == set(cfg_formats.NAMES)
+    assert FORMATS == ("cfg", *cfg_formats.NAMES)
 
 
 @pytest.mark.airflow
