@@ -225,7 +225,7 @@ def takes(name: str) -> Values:
 
 def test_every_format_is_tried() -> None:
     assert set(APPLIED) == set(cfg_formats.NAMES)
-    assert FORMATS == ("cfg", *cfg_formats.NAMES)
+    assert list(FORMATS) == ["cfg", *cfg_formats.NAMES]
 
 
 @pytest.mark.airflow
