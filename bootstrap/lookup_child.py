@@ -109,7 +109,7 @@ def _setup_failure(error: BaseException) -> dict[str, Any]:
     from bootstrap.checks._errors import store_cause  # no Airflow in it: that may not have started
 
     state = "denied" if store_cause(error, "").name == "store_denied" else "broken"
-    return {"state": state, "detail": f"it can't be set up ({type(error).__name__})"}
+    return {"state": state, "detail": f"it can't be set up: {type(error).__name__}"}
 
 
 def _in_setup(error: BaseException) -> bool:

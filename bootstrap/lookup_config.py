@@ -16,7 +16,7 @@ from typing import Any
 from bootstrap import lookup_backends
 from bootstrap.lookup_backends import Query
 from bootstrap.lookup_sources import ask, source_name
-from bootstrap.secret import is_sensitive
+from bootstrap.secret import fingerprint, is_sensitive
 
 _HOW = {"": "value", "_cmd": "command", "_secret": "secret"}
 
@@ -47,11 +47,13 @@ def explain(option_id: str, server: Sequence[Any], worker: Sequence[Any] | None,
     section, _, key = option_id.lower().rpartition(".")
     option = _option(conf, section, key)
     places = list(_places(conf, option))
-    found = {"kind": "config", "id": option_id, "sensitive": option.sensitive, "differs": []}
-    on_server = _chain(option, places, _configured(server))
-    broken = bool(unusable)
-    on_worker = on_server if worker is None else _chain(option, places, _configured(worker), broken=broken)
-    return {**found, "server": on_server, "worker": on_worker}
+    found = {"kind": "config", "id": option_id, "sensitive": option.sensitive}
+    on_server, one = _chain(option, places, _configured(server))
+    if worker is None and not unusable:
+        return {**found, "server": on_server, "worker": on_server, "differs": []}
+    on_worker, other = _chain(option, places, _configured(worker), broken=bool(unusable))
+    differs = ["value"] if fingerprint(one) != fingerprint(other) else []
+    return {**found, "server": on_server, "worker": on_worker, "differs": differs}
 
 
 def _option(conf: Any, section: str, key: str) -> _Option:
@@ -87,17 +89,21 @@ def _configured(chain: Sequence[Any] | None) -> Any:
     return next((source.backend for source in chain or () if source_name(source.backend) == "backend"), None)
 
 
-def _chain(option: _Option, places: Sequence[_Place], backend: Any, *, broken: bool = False) -> dict[str, Any]:
+def _chain(
+    option: _Option, places: Sequence[_Place], backend: Any, *, broken: bool = False
+) -> tuple[dict[str, Any], Any]:
+    """The rows, and what Airflow gets: a value, or the place that it would run a command of, or fail at."""
     rows: list[dict[str, Any]] = []
     winner: str | None = None
+    got: Any = None
     for place in places:
         if place.suffix and not option.sensitive and place.text is None:
             continue
-        row = _row(option, place, backend, broken=broken, decided=winner is not None)
+        row, value = _row(option, place, backend, broken=broken, decided=winner is not None)
         rows.append(row)
         if winner is None and _takes(row, place):
-            winner = place.name
-    return {"sources": rows, "winner": winner}
+            winner, got = place.name, [place.name] if value is None else value
+    return {"sources": rows, "winner": winner}, got
 
 
 def _takes(row: Mapping[str, Any], place: _Place) -> bool:
@@ -107,29 +113,34 @@ def _takes(row: Mapping[str, Any], place: _Place) -> bool:
     return row["state"] == "command" or (row["state"] == "hit" and not (place.source == "file" and row.get("empty")))
 
 
-def _row(option: _Option, place: _Place, backend: Any, *, broken: bool, decided: bool) -> dict[str, Any]:
+def _row(
+    option: _Option, place: _Place, backend: Any, *, broken: bool, decided: bool
+) -> tuple[dict[str, Any], str | None]:
+    """The row, and the value where it has one."""
     row: dict[str, Any] = {"source": place.source, "asks": [place.name], "how": _HOW[place.suffix]}
     if place.text is None:
-        return {**row, "state": "miss"}
+        return {**row, "state": "miss"}, None
     if place.suffix and not option.sensitive:
-        return {**row, "state": "ignored"}
+        return {**row, "state": "ignored"}, None
     if decided:
-        return {**row, "state": "shadowed"}
+        return {**row, "state": "shadowed"}, None
     if place.suffix == "_cmd":
-        return {**row, "state": "command"}
+        return {**row, "state": "command"}, None
     if place.suffix == "_secret":
-        return {**row, **_secret(backend, place.text, broken=broken)}
-    return {**row, "state": "hit", **({"value": place.text} if option.shown and "@" not in place.text else {})}
+        found, value = _secret(backend, place.text, broken=broken)
+        return {**row, **found}, value
+    shown = option.shown and "@" not in place.text
+    return {**row, "state": "hit", **({"value": place.text} if shown else {})}, place.text
 
 
-def _secret(backend: Any, name: str, *, broken: bool) -> dict[str, Any]:
+def _secret(backend: Any, name: str, *, broken: bool) -> tuple[dict[str, Any], str | None]:
     if broken:
-        return {"state": "broken", "detail": "the secrets backend can't be set up", "raises": True}
+        return {"state": "broken", "detail": "the secrets backend can't be set up", "raises": True}, None
     if backend is None:
-        return {"state": "miss", "detail": "there is no secrets backend to ask"}
+        return {"state": "miss", "detail": "there is no secrets backend to ask"}, None
     query = Query("config", name)
     answer = ask(backend, query)
     found: dict[str, Any] = {"state": answer.state, "secret": lookup_backends.names(backend, query)}
     found |= {"detail": answer.detail} if answer.detail else {}
     found |= {"raises": True} if answer.raised else {}
-    return {**found, **({"empty": True} if answer.state == "hit" and not answer.value else {})}
+    return {**found, **({"empty": True} if answer.state == "hit" and not answer.value else {})}, answer.value

@@ -68,16 +68,18 @@ def ask(backend: Any, query: Query) -> Answer:
 def failure(error: BaseException) -> Answer:
     """What a source's error means. Names of types are hvac's, google's, botocore's, and Airflow's own."""
     if airflow_api.is_final(error):
-        return Answer("denied", detail=f"refused ({type(error).__name__})", error=error, stops=True)
+        return Answer(
+            "denied", detail=f"Airflow asks nobody else after it: {type(error).__name__}", error=error, stops=True
+        )
     kinds = [type(link).__name__ for link in chain(error)]
     if isinstance(error, lookup_backends.NoFile):
         return Answer("broken", detail="its file is not there", error=error)
     if type(error) is json.JSONDecodeError or "FailedPrecondition" in kinds or isinstance(error, UnicodeDecodeError):
         return Answer("malformed", detail=_unreadable(error), error=error)
     if store_cause(error, "").name == "store_denied":
-        return Answer("denied", detail=f"the store refuses Airflow's credential ({kinds[0]})", error=error)
+        return Answer("denied", detail=f"not allowed, or the credential is wrong: {kinds[0]}", error=error)
     if isinstance(error, _WRONG_ARGUMENT):
-        return Answer("broken", detail=f"its keyword arguments don't fit ({kinds[0]})", error=error)
+        return Answer("broken", detail=f"its keyword arguments don't fit: {kinds[0]}", error=error)
     return Answer("unreachable", detail=_why_unreachable(error, kinds), error=error)
 
 
@@ -105,7 +107,7 @@ def _why_unreachable(error: BaseException, kinds: list[str]) -> str:
             return "the store refuses connections"
     if any(map(_timed_out, chain(error))):
         return "the store does not answer in time"
-    return f"the store can't be asked ({kinds[0]})"
+    return f"the store can't be asked: {kinds[0]}"
 
 
 def _connection(backend: Any, query: Query) -> Answer:
@@ -229,8 +231,8 @@ def _database_failure(error: BaseException) -> Answer:
     if any(word in text for word in ("no such table", "no such column", "does not exist", "doesn't exist")):
         return Answer("unreachable", detail="it is not migrated: run `airflow db migrate`", error=error)
     if any(word in text for word in ("authentication failed", "access denied", "permission denied")):
-        return Answer("denied", detail=f"the database refuses Airflow's credential ({kind})", error=error)
-    return Answer("unreachable", detail=f"the database can't be asked ({kind})", error=error)
+        return Answer("denied", detail=f"the database refuses Airflow's credential: {kind}", error=error)
+    return Answer("unreachable", detail=f"the database can't be asked: {kind}", error=error)
 
 
 def _call(method: Callable[..., Any], query: Query) -> Any:

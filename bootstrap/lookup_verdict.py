@@ -72,7 +72,7 @@ def why(chain: Chain) -> str:
     """Why the winner wins."""
     wrong = faults(chain)
     if wrong:
-        return f"Airflow hides the error of {_list(label(row) for row in wrong)}, and goes on"
+        return f"Airflow keeps the error of {_list(label(row) for row in wrong)} to its log, and goes on"
     return "nothing before it has one" if before(chain) else "it is asked first"
 
 
@@ -112,7 +112,9 @@ def _hidden(lookup: Row) -> Iterator[Warned]:
             end = f"gets the copy in {_origin(taken)}" if taken is not None else "is told that there is none"
             told.setdefault((_sentence(row), row["state"], end), []).append(side)
     for (text, state, end), sides in told.items():
-        yield Warned(f"hidden_{state}", f"{text}; Airflow hides that, and {_who(sides)} {end}", FAULTS[state])
+        yield Warned(
+            f"hidden_{state}", f"{text}; Airflow keeps that to its log, and {_who(sides)} {end}", FAULTS[state]
+        )
 
 
 def _sentence(row: Row) -> str:
@@ -179,6 +181,8 @@ def _kwargs(lookup: Row, ignored: Sequence[str]) -> Iterator[Warned]:
 
 
 def _config_warnings(lookup: Row) -> Iterator[Warned]:
+    if lookup["differs"]:
+        yield Warned("server_and_worker_differ", "the server and a worker get different values")
     for side in _SIDES:
         for row in lookup[side]["sources"]:
             name = row["asks"][0]

@@ -69,12 +69,30 @@ def variable(key):
     value = Variable.get_variable_from_secrets(key, **more)
     return {"host": value} if value is not None else {"error": f"KeyError: Variable {key} does not exist"}
 
+def with_token():
+    # A worker shows the API server a token that says which task asks; the API that `tasks test` has in its process sees
+    # none, and so no team.
+    from airflow.api_fastapi.execution_api.datamodels.token import TIClaims, TIToken
+    from airflow.api_fastapi.execution_api.security import _jwt_bearer
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.sdk.execution_time.supervisor import in_process_api_server
+    from airflow.utils.session import create_session
+
+    async def token():
+        with create_session() as session:
+            [task] = session.query(TaskInstance.id).all()
+        return TIToken(id=task.id, claims=TIClaims(scope="execution"))
+
+    in_process_api_server().app.dependency_overrides[_jwt_bearer] = token
+
 wanted = json.loads(os.environ["PROBE"])
 found = {key: got(lambda key: {"host": Connection.get_connection_from_secrets(key, **more).host}, key) for key in wanted["connections"]}
 found |= {f"variable {key}": got(variable, key) for key in wanted["variables"]}
 with open(os.environ["PROBE_FILE"] + ".server", "w") as file:
     json.dump(found, file)
 airflow_api.warm_up()
+if team:
+    with_token()
 sys.argv = ["airflow", "tasks", "test", "probe", "probe", "2024-01-01T00:00:00+00:00"]
 airflow_api.command_line()
 """
@@ -132,6 +150,10 @@ class Site:
             for key in keys:
                 row = (key, value, encrypted)
                 connection.execute("INSERT INTO variable (key, val, is_encrypted) VALUES (?, ?, ?)", row)
+
+    def in_team(self, *names: str) -> None:
+        with closing(sqlite3.connect(self.database)) as connection, connection:
+            connection.executemany("INSERT INTO team (name) VALUES (?)", [(name,) for name in names])
 
     def in_environment(self, *conn_ids: str, text: str | None = None) -> None:
         for conn_id in conn_ids:
@@ -192,14 +214,16 @@ class Site:
 
 
 def hosts_of(side: Mapping[str, Any], hosts: Mapping[str, str]) -> dict[str, str | None]:
-    """What a chain of `explain` predicts, as a look-up would show it. `hosts` is by source, or by section for a backend."""
+    """What a chain of `explain` predicts, as a look-up would show it. `hosts` is by source; for a
+    backend, by where it found the secret, or by section."""
     if side["winner"] is None:
         return {"error": side["says"]}
     row = next(row for row in side["sources"] if row["source"] == side["winner"])
     if not {"host", "value"} & set(row["fields"]):
         return {"host": None}
     origin = row.get("origin", row)
-    return {"host": {**HOSTS, **hosts}[origin.get("section") or origin["source"]]}
+    known = {**HOSTS, **hosts}
+    return {"host": known.get(origin.get("found_at", "")) or known[origin.get("section") or origin["source"]]}
 
 
 def agree(site: Site, hosts: Mapping[str, str], connections: Sequence[str], variables: Sequence[str] = ()) -> Any:

@@ -161,7 +161,7 @@ def test_a_store_that_is_down_sealed_or_refuses(
     down = f"http://127.0.0.1:{free_port()}"
     cases = {
         "down": (vault(site, down, "x"), "unreachable", "refuses connections"),
-        "wrong token": (vault(site, bao.url, "wrong"), "denied", "refuses Airflow's credential"),
+        "wrong token": (vault(site, bao.url, "wrong"), "denied", "the credential is wrong"),
         "sealed": (vault(site, bao.url, bao.root_token), "unreachable", "sealed"),
         "wrong argument": (vault(site, bao.url, "x", conections_path="c"), "broken", "don't fit"),
     }
@@ -227,6 +227,43 @@ def test_different_backends_for_server_and_workers(bao: openbao.OpenBao, site: S
     assert site.explain("same").code == 0  # two places, one connection
 
 
+def test_a_team_has_connections_of_its_own(bao: openbao.OpenBao, site: Site, template: Path) -> None:
+    """Only the API server knows a task's team: what a worker asks by itself is everybody's."""
+    bundle = {
+        "name": "etl",
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": str(site.home / "dags")},
+        "team_name": "etl",
+    }
+    config: dict[str, dict[str, Any]] = {
+        "core": {"multi_team": "True"},
+        "dag_processor": {"dag_bundle_config_list": [bundle]},
+        "secrets": vault(site, bao.url, bao.token(POLICY)),
+    }
+    site.write(config, template=template)
+    site.team = "etl"
+    site.in_team("etl", "other")
+    hosts = {"etl": "team.example", "other": "another.example"}
+    for conn_id in ("scoped", "two"):
+        put(bao, f"connections/etl/{conn_id}", **connection(site, hosts["etl"]))
+    put(bao, "connections/two", **connection(site))
+    put(bao, "connections/other/foreign", **connection(site, hosts["other"]))
+    site.in_database("in_database", host=hosts["etl"], team_name="etl")
+    site.in_database("foreign_row", host=hosts["other"], team_name="other")
+    for name in ("AIRFLOW_CONN__ETL___BY_ENV", "AIRFLOW_CONN__OTHER___FOREIGN_ENV"):
+        site.environment[name] = json.dumps({"conn_type": "http", "host": hosts["etl"]})
+    places = {f"airflow/data/connections/etl/{conn_id}": hosts["etl"] for conn_id in ("scoped", "two")}
+    ids = ["scoped", "two", "foreign", "in_database", "foreign_row", "by_env", "foreign_env", "etl___by_env"]
+    found = agree(site, {**STORE, **places, "database": hosts["etl"], "environment": hosts["etl"]}, ids)
+    assert found["scoped"]["server"]["sources"][0]["asks"] == ["airflow/data/connections/etl/scoped"]
+    assert found["scoped"]["worker"]["sources"][0]["asks"] == ["airflow/data/connections/scoped"]
+    assert found["scoped"]["worker"]["winner"] == "execution_api"
+    assert codes(found["two"]) == ["server_and_worker_differ"]
+    assert found["by_env"]["server"]["sources"][1]["asks"] == ["AIRFLOW_CONN__ETL___BY_ENV", "AIRFLOW_CONN_BY_ENV"]
+    for foreign in ("foreign", "foreign_row", "foreign_env", "etl___by_env"):
+        assert found[foreign]["worker"]["winner"] is None, foreign
+
+
 def test_a_backend_that_cannot_be_made(bao: openbao.OpenBao, site: Site, template: Path, tmp_path: Path) -> None:
     site.write({"workers": for_workers(vault(site, bao.url, "x", auth_type="nonsense"))}, template=template)
     site.in_database("both")
@@ -272,6 +309,13 @@ def test_a_database_that_is_not_there_or_not_migrated(site: Site) -> None:
     assert (result.code, site.database.read_bytes()) == (3, b"")
     assert "it is not migrated: run `airflow db migrate`" in result.out
     assert site.explain("only_env").code == 0
+
+
+def test_a_team_without_teams_is_a_mistake(site: Site, template: Path) -> None:
+    site.write({}, template=template)
+    result = site.project.run("explain", "x", "--team", "etl")
+    assert (result.code, result.out) == (2, "")
+    assert "multi_team is not switched on" in result.err
 
 
 def test_nothing_leaks(bao: openbao.OpenBao, site: Site, template: Path) -> None:
