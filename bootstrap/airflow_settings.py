@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +93,7 @@ def settings(manifest: Manifest) -> Settings:
         variables=_joined(manifest, every),
         release=known,
         inline=any(part.inline for part in every),
-        advice=tuple(dict.fromkeys(line for part in every for line in part.advice)),
+        advice=(*dict.fromkeys(line for part in every for line in part.advice), *_at_start(config)),
     )
 
 
@@ -132,7 +133,7 @@ def _served(manifest: Manifest, source: Source, place: _Place, known: Release) -
     context = _context(manifest, source)
     own = {name: _reader(source, context) for name, source in found.environment.items()}
     if manifest.backend is not None and manifest.backend.credential == "inline":
-        inline = {name: _reader(credential, context)().as_public() for name, credential in credentials.items()}
+        inline = {name: _reader(credential, context)().reveal() for name, credential in credentials.items()}
         serving = Serving(found.backend_class, {**found.kwargs, **inline})
         return _Served(serving, own, bool(inline), (*_needs(own), *advice))
     variables = {**own, **_variables(found, place, known, context)}
@@ -182,7 +183,8 @@ def _reader(credential: Any, context: Context) -> Callable[[], Secret]:
 
 def _checked(manifest: Manifest, found: AirflowBackend, place: _Place) -> Iterator[str]:
     """What to be told of the class and its arguments. Raises ManifestError for what it would not understand."""
-    checked = backend_check.check(found.backend_class, found.kwargs, found.secret_kwargs)
+    given = {*found.secret_kwargs, *(["token"] if "VAULT_TOKEN" in os.environ else [])}
+    checked = backend_check.check(found.backend_class, found.kwargs, given)
     name = found.backend_class.rpartition(".")[2]
     if checked.problems:
         lines = [
@@ -238,6 +240,17 @@ def _config(manifest: Manifest, known: Release) -> dict[str, dict[str, str]]:
     from bootstrap.config_options import options
 
     return options(manifest, known)
+
+
+def _at_start(config: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    names = [
+        f"[{section}] {name.removesuffix('_secret')}"
+        for section, options in config.items()
+        for name in options
+        if name.endswith("_secret")
+    ]
+    if names:
+        yield f"Airflow asks its secrets backend for {', '.join(names)} when it starts: without the store, nothing of it runs"
 
 
 def _others(options: Mapping[str, str]) -> Iterator[str]:

@@ -50,6 +50,8 @@ def write_verified(
         verify(settings, environment)
     except BaseException:
         airflow_cfg.restore(rendering, environment.records)
+        if kept is not None:
+            kept.unlink(missing_ok=True)
         raise
     return kept
 

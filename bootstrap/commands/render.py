@@ -64,6 +64,7 @@ def _print_for_elsewhere(app: App, settings: Settings, wishes: Wishes) -> int:
 
     if wishes.check or wishes.diff or wishes.backup or wishes.verify or wishes.remove:
         raise UsageError(f"--format {wishes.format} only prints", "leave out the other options, but -o")
+    _refuse_to_print_credentials(settings, wishes)
     absent = [(section, option) for section, options in settings.absent.items() for option in options]
     text = cfg_formats.text(wishes.format, airflow_cfg.values(settings), absent)
     if wishes.output in (None, "-"):
@@ -75,6 +76,11 @@ def _print_for_elsewhere(app: App, settings: Settings, wishes: Wishes) -> int:
     return Exit.OK
 
 
+def _refuse_to_print_credentials(settings: Settings, wishes: Wishes) -> None:
+    if settings.inline and wishes.output in (None, "-"):
+        raise UsageError("a credential would be inline, and is not printed", "write it to a file with -o FILE")
+
+
 def _edit(app: App, settings: Settings, wishes: Wishes) -> int:
     from bootstrap import airflow_cfg
 
@@ -84,6 +90,7 @@ def _edit(app: App, settings: Settings, wishes: Wishes) -> int:
     else:
         rendering = airflow_cfg.render(settings, file)
     if wishes.output == "-":
+        _refuse_to_print_credentials(settings, wishes)
         app.console.data(rendering.after or "")
         return Exit.OK
     if wishes.diff:
@@ -121,5 +128,12 @@ def _write(app: App, settings: Settings, rendering: Rendering, wishes: Wishes) -
         read_back.verify(settings, environment)
     if kept is not None:
         app.console.note(f"{shown(kept)}: the file as it was")
-    done = ("removed" if rendering.after is None else "written") if rendering.changed else "nothing to change"
-    app.console.note(f"{shown(rendering.file)}: {done}{', read back by Airflow' if verify else ''}")
+    app.console.note(f"{shown(rendering.file)}: {_done(rendering, wishes)}{', read back by Airflow' if verify else ''}")
+
+
+def _done(rendering: Rendering, wishes: Wishes) -> str:
+    if not rendering.changed:
+        return "nothing to change"
+    if rendering.after is None:
+        return "removed"
+    return "as it was before" if wishes.remove else "written"
