@@ -188,7 +188,7 @@ class Site:
             "PROBE_FILE": str(file),
             "PROBE_TEAM": self.team,
             "AIRFLOW_HOME": str(self.home),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": self.environment.get("PYTHONPATH", str(ROOT)),
             "PYTHONWARNINGS": "ignore",
         }
         done = subprocess.run(

