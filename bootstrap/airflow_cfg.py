@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -45,6 +44,8 @@ class Rendering:
 
     def diff(self) -> str:
         """A unified diff without context; '' when nothing changes. A credential that stands inline is masked."""
+        import difflib
+
         return "".join(
             difflib.unified_diff(
                 (self.before or "").splitlines(keepends=True),

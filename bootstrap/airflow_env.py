@@ -6,19 +6,17 @@ the entry point would import Airflow (1.5 s).
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bootstrap import distributions
 from bootstrap.errors import AirflowError
 from bootstrap.files import PRIVATE_FILE, private_folder, state_folder, write_atomic
 from bootstrap.manifest import Manifest
@@ -131,12 +129,7 @@ def locate(manifest: Manifest) -> Environment:
 @cache
 def installed_version() -> str | None:
     """Airflow's version, or None where it isn't installed beside this tool."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    for name in ("apache-airflow-core", "apache-airflow"):
-        with contextlib.suppress(PackageNotFoundError):
-            return version(name)
-    return None
+    return distributions.version("apache-airflow-core") or distributions.version("apache-airflow")
 
 
 @cache
@@ -185,6 +178,8 @@ def _provider_info(entry: Any) -> Mapping[str, Any]:
 
 def run_airflow(environment: Environment, *arguments: str, **more: str) -> str:
     """Run a Python module with arguments in Airflow's environment and return what it printed. Raises AirflowError."""
+    import subprocess  # not at the top: most commands start no process
+
     try:
         done = subprocess.run(
             [*CHILD, *arguments],
@@ -230,6 +225,8 @@ def prepare_home(environment: Environment) -> bool:
 
 def database_template(environment: Environment) -> Path:
     """A migrated, empty SQLite database, made once for each set of installed Airflow packages. Raises AirflowError."""
+    import tempfile
+
     template = _template_file(environment)
     if not template.exists():
         with tempfile.TemporaryDirectory(dir=template.parent) as folder:

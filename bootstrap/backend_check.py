@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +17,9 @@ from bootstrap.backend_apply import Finding, Given, findings
 from bootstrap.backend_rules import RULES
 from bootstrap.backend_source import Module, Sources, UnreadableModule
 from bootstrap.backend_table import Backend, installed, shipped, short
+from bootstrap.backend_verdict import Checked, Problem
 
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong with an argument ('' for the class itself), and the next step. No value of a secret stands in it."""
-
-    kwarg: str
-    message: str
-    hint: str
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What was found: problems, which Airflow fails on or takes no notice of, and warnings.
-
-    `source` says which signature the arguments were compared with; '' where the class is unknown, and nothing was.
-    """
-
-    problems: tuple[Problem, ...]
-    warnings: tuple[Problem, ...]
-    source: str
+__all__ = ["Checked", "Problem", "check"]
 
 
 def check(
@@ -62,7 +44,8 @@ def check(
         definition = sources.find(found, name)
         if definition is None:
             return _without_class(found, name)
-        return _compared(installed(definition, sources), kwargs, elsewhere, here=True)
+        compared = _compared(installed(definition, sources), kwargs, elsewhere, here=True)
+        return replace(compared, files=tuple(str(file) for file in sources.files))
     except UnreadableModule as err:
         return _unchecked(str(err), "mend the module")
 

@@ -121,6 +121,11 @@ class Sources:
             self._modules[name] = self._read(name)
         return self._modules[name]
 
+    @property
+    def files(self) -> list[Path]:
+        """Those that were read."""
+        return [module.file for module in self._modules.values() if module is not None]
+
     def submodules(self, package: str) -> list[str]:
         """The names of what lies in a package's folder; none where there is no such package."""
         found = (folder.joinpath(*package.split(".")).glob("*") for folder in self.folders)

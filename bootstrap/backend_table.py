@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bootstrap import distributions
 from bootstrap.backend_class import Reader, Signature
 from bootstrap.backend_rules import RULES
 from bootstrap.backend_source import Definition, Module, Sources
@@ -93,11 +94,10 @@ def _secrets_backends(file: Path) -> list[str]:
 
 def _package(module: Module) -> tuple[str, str]:
     """The distribution of a module of Airflow's and its version; '' and '' for others."""
-    from importlib.metadata import distributions
-
     for name in _candidates(module):
-        for found in distributions(name=name, path=[str(module.folder)]):
-            return name, found.version
+        found = distributions.version(name, [module.folder])
+        if found is not None:
+            return name, found
     return "", ""
 
 

@@ -90,6 +90,11 @@ def state_folder(base: Path) -> Path:
     return folder
 
 
+def cache_folder(base: Path) -> Path:
+    """Where what can be made again is kept."""
+    return private_folder(state_folder(base.absolute()) / "cache")
+
+
 @contextlib.contextmanager
 def folder_locked(folder: Path, *, busy: str, timeout: float = 5.0) -> Iterator[None]:
     """Keep every other process that asks for it out of `folder`, and leave no file there.

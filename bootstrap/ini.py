@@ -84,6 +84,12 @@ def section_values(text: str, section: str, file: object) -> Mapping[str, str]:
         return {}
 
 
+def differing(before: str, after: str, file: object) -> list[str]:
+    """The sections of `after` that have other values than in `before`, or weren't there, in order."""
+    was = values(before, file)
+    return [name for name, found in values(after, file).items() if name != "DEFAULT" and was.get(name) != found]
+
+
 def holds(text: str, wanted: Wanted, file: object) -> bool:
     """Whether each option has its value already, and those that must not be there are not."""
     found = {name: section_values(text, name, file) for name in wanted}

@@ -86,7 +86,7 @@ def _place(folder: Path, file: Path) -> Path:
 
 def _changed(original: str, text: str, gaps: Mapping[str, str], file: Path) -> list[Section]:
     """The sections of `text` that differ from those of the original: the ones that were edited, then the appended ones."""
-    names = [name for name in ini.values(text, file) if name != "DEFAULT"]
+    names = ini.differing(original, text, file)
     appended: list[Section] = []
     for name in reversed([name for name in names if ini.find(original, name) is None]):
         section = Section(name, None, ini.section_text(text, name) or "", gaps.get(name, ""))

@@ -13,6 +13,7 @@ from bootstrap.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from bootstrap.airflow_cfg import Rendering
+    from bootstrap.airflow_env import Environment
     from bootstrap.airflow_settings import Settings
 
 FORMATS = ("cfg", "env", "helm", "compose", "composer", "mwaa")
@@ -112,23 +113,29 @@ def _compare(app: App, rendering: Rendering, wishes: Wishes) -> int:
 
 
 def _write(app: App, settings: Settings, rendering: Rendering, wishes: Wishes) -> None:
-    from bootstrap import airflow_cfg, read_back
+    from bootstrap import airflow_cfg
     from bootstrap.files import shown
 
     environment = replace(app.environment, config=rendering.file.absolute())
     verify = wishes.verify and not wishes.remove
-    kept = None
-    if rendering.changed:
-        with app.alone():
-            if verify:
-                kept = read_back.write_verified(rendering, settings, environment, backup=wishes.backup)
-            else:
-                kept = airflow_cfg.write(rendering, environment.records, backup=wishes.backup)
-    elif verify:
-        read_back.verify(settings, environment)
+    if verify:
+        kept = _write_verified(settings, rendering, environment, backup=wishes.backup)
+    elif rendering.changed:
+        kept = airflow_cfg.write(rendering, environment.records, backup=wishes.backup)
+    else:
+        kept = None
     if kept is not None:
         app.console.note(f"{shown(kept)}: the file as it was")
     app.console.note(f"{shown(rendering.file)}: {_done(rendering, wishes)}{', read back by Airflow' if verify else ''}")
+
+
+def _write_verified(settings: Settings, rendering: Rendering, environment: Environment, *, backup: bool) -> Path | None:
+    from bootstrap import read_back
+
+    if not rendering.changed:
+        read_back.verify(settings, environment)
+        return None
+    return read_back.write_verified(rendering, settings, environment, backup=backup)
 
 
 def _done(rendering: Rendering, wishes: Wishes) -> str:

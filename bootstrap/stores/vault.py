@@ -11,15 +11,14 @@ from bootstrap.errors import Denied, Unavailable
 from bootstrap.stores.base import Context
 from bootstrap.stores.vault_backend import airflow_backend
 from bootstrap.stores.vault_client import Transport, connect
-from bootstrap.stores.vault_kv1 import Kv1
-from bootstrap.stores.vault_kv2 import Kv2
-from bootstrap.stores.vault_login import login
 from bootstrap.stores.vault_options import Options, file_in
 from bootstrap.stores.vault_policy import policy
-from bootstrap.stores.vault_session import Session
 
 if TYPE_CHECKING:
     import hvac
+
+    from bootstrap.stores.vault_kv1 import Kv1
+    from bootstrap.stores.vault_kv2 import Kv2
 
 __all__ = ["PROVIDER", "Options", "airflow_backend", "open_store", "policy"]
 
@@ -28,6 +27,11 @@ PROVIDER = "apache-airflow-providers-hashicorp"
 
 def open_store(options: Options, context: Context) -> Kv1 | Kv2:
     """The store; logs in at the first request."""
+    from bootstrap.stores.vault_kv1 import Kv1
+    from bootstrap.stores.vault_kv2 import Kv2
+    from bootstrap.stores.vault_login import login
+    from bootstrap.stores.vault_session import Session
+
     session = Session(context.name, _connect(options, context), lambda client: login(options.auth, client, context))
     return (
         Kv1(context.name, session, options.mount)
