@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from datetime import timezone
 from typing import Any
 
-from bootstrap import airflow_api, connection, lookup_backends
+from bootstrap import airflow_api, airflow_env, connection, lookup_backends
 from bootstrap.lookup_backends import Query
-from bootstrap.lookup_sources import ENVIRONMENT, Answer, ask, is_timeout, source_name
+from bootstrap.lookup_sources import ENVIRONMENT, Answer, ask, is_store_wide, source_name
 from bootstrap.secret import fingerprint
 
+_BLANK = ("", None)
 _FIELDS = ("host", "login", "password", "schema", "port")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 _IDENTITY = ("url", "mount_point", "namespace", "project_id", "region_name", "endpoint_url")  # of a store
@@ -29,12 +30,12 @@ class Source:
     backend: Any
     section: str = ""
     store: str = ""
-    silent: Answer | None = None  # what came of waiting for it in vain
+    silent: Answer | None = None  # what came of it when its store was out of reach
 
     def ask(self, query: Query) -> Answer:
-        """Ask it; not again where it has let us wait for nothing."""
+        """Ask it; not again once its store was out of reach: each try may take a minute."""
         answer = self.silent or ask(self.backend, query)
-        if answer.state == "unreachable" and is_timeout(answer):
+        if is_store_wide(answer):
             self.silent = answer
         return answer
 
@@ -85,6 +86,7 @@ class Walk:
         shadowed = answer.state == "hit" and index != self.winner
         row = {**self.sources[index], "state": "shadowed" if shadowed else answer.state}
         row |= {"detail": answer.detail} if answer.detail else {}
+        row |= {"stops": True} if answer.stops else {}
         if answer.state == "hit":
             row |= _contents(answer.value, kind)
             row |= (
@@ -162,23 +164,33 @@ def _fingerprints(conn: Any) -> dict[str, str]:
     made = connection.Connection(
         conn_type=conn.conn_type or "",
         port=conn.port or None,
-        extra={name: _loaded(value) for name, value in extra.items()} or None,
+        extra={**{name: _loaded(value) for name, value in extra.items() if value not in _BLANK}, **_nameless(extra)}
+        or None,
         **{name: getattr(conn, name) or None for name in ("host", "login", "password", "schema")},
     )
     return made.fingerprints()
+
+
+def _nameless(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys without a value, under none of their names: `http://host/?TOKEN` makes one of a secret."""
+    keys = sorted(name for name, value in extra.items() if value in _BLANK)
+    return {"": keys} if keys else {}
 
 
 def _contents(value: Any, kind: str) -> dict[str, Any]:
     """Which fields are set, and the conn_type. No text of the secret's own: a key of `extra` only where it is a name."""
     if kind != "connection":
         return {"fields": ["value"] if value else []}
-    keys = sorted(
-        f"extra.{key}" for key, item in _extra(value).items() if _PLAIN.fullmatch(key) and item not in ("", None)
-    )
+    extra = _extra(value)
+    keys = sorted(f"extra.{key}" for key, item in extra.items() if _PLAIN.fullmatch(key) and item not in _BLANK)
     fields = [name for name in _FIELDS if getattr(value, name)]
-    if value.extra and not keys:
-        keys = ["extra"]
-    return {"conn_type": value.conn_type or "", "fields": [*fields, *keys]}
+    return {"conn_type": _conn_type(value), "fields": [*fields, *(keys or (["extra"] if extra else []))]}
+
+
+def _conn_type(conn: Any) -> str:
+    """'' for one that nobody knows, of a connection with nothing else: Airflow reads one out of any text with a colon."""
+    known = conn.conn_type in airflow_env.providers() or conn.conn_type in airflow_env.PACKAGES
+    return str(conn.conn_type) if conn.conn_type and (known or conn.host or _extra(conn)) else ""
 
 
 def _extra(conn: Any) -> dict[str, Any]:

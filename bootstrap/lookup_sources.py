@@ -26,6 +26,7 @@ _FIXED: dict[str, SourceName] = {
     "MetastoreBackend": "database",
     "ExecutionAPISecretsBackend": "execution_api",
 }
+_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError)
 _WRONG_ARGUMENT = (TypeError, AttributeError, ImportError)
 _KNOWN_KEYS = {*FIELDS, "uri"}  # of a connection's JSON
 _NOT_DECRYPTED = "can't be decrypted with this [core] fernet_key"
@@ -83,9 +84,15 @@ def failure(error: BaseException) -> Answer:
     return Answer("unreachable", detail=_why_unreachable(error, kinds), error=error)
 
 
-def is_timeout(answer: Answer) -> bool:
-    """Whether the source was waited for in vain: asking it again costs as long."""
-    return answer.error is not None and any(_timed_out(link) for link in chain(answer.error))
+def is_store_wide(answer: Answer) -> bool:
+    """Whether the whole store is out of reach, not one secret of it: the next question would take as long, and be no wiser."""
+    if answer.state != "unreachable" or answer.error is None:
+        return False
+    return any(isinstance(link, OSError) or _timed_out(link) or _is_sealed(link) for link in chain(answer.error))
+
+
+def _is_sealed(error: BaseException) -> bool:
+    return "sealed" in str(error).lower()
 
 
 def _timed_out(error: BaseException) -> bool:
@@ -101,7 +108,7 @@ def _unreadable(error: BaseException) -> str:
 
 def _why_unreachable(error: BaseException, kinds: list[str]) -> str:
     for link in chain(error):
-        if "sealed" in str(link).lower():
+        if _is_sealed(link):
             return "the store is sealed"
         if isinstance(link, ConnectionRefusedError):
             return "the store refuses connections"
@@ -111,33 +118,46 @@ def _why_unreachable(error: BaseException, kinds: list[str]) -> str:
 
 
 def _connection(backend: Any, query: Query) -> Answer:
-    try:
-        value = _call(backend.get_conn_value, query)
-    except NotImplementedError:  # a backend that has whole connections, such as LocalFilesystemBackend
-        lookup_backends.look(backend, query)
-        return _whole(lambda: _call(backend.get_connection, query))
+    if _makes_connections(backend):
+        return _made(backend, query)
+    value = _call(backend.get_conn_value, query)
     if value is None:
         return _nothing(backend, query)
     if not value:
         return Answer("malformed", detail="is empty, which Airflow takes for missing")
-    answer = _whole(lambda: backend.deserialize_connection(conn_id=query.key, value=value))
-    if answer.state != "hit":
-        return Answer("malformed", detail=f"{answer.detail}{_stray_keys(value)}", error=answer.error)
-    return Answer("hit", answer.value, look=_looked(backend, query))
-
-
-def _whole(read: Callable[[], Any]) -> Answer:
-    """A connection that a source makes. Airflow asks it for its URI at once, so that one without can't be used."""
     try:
-        conn = read()
+        conn = _usable(backend.deserialize_connection(conn_id=query.key, value=value))
+    except Exception as err:
+        return Answer("malformed", detail=_not_a_connection(err) + _stray_keys(value), error=err)
+    return Answer("hit", conn, look=_looked(backend, query))
+
+
+def _makes_connections(backend: Any) -> bool:
+    """Whether the class has a get_connection of its own, instead of a get_conn_value: LocalFilesystemBackend, old ones."""
+    owner = next(kind for kind in type(backend).__mro__ if "get_connection" in vars(kind))
+    return owner.__name__ != "BaseSecretsBackend"
+
+
+def _made(backend: Any, query: Query) -> Answer:
+    """Such a class reads and parses in one: first, without Airflow's part, whether its store answers at all."""
+    lookup_backends.look(backend, query)
+    try:
+        conn = _call(backend.get_connection, query)
         if conn is None:
             return Answer("miss")
-        conn.get_uri()
+        return Answer("hit", _usable(conn), look=_looked(backend, query))
     except Exception as err:
-        if isinstance(err, OSError):
-            raise
-        return Answer("malformed", detail=_not_a_connection(err), error=err)
-    return Answer("hit", conn)
+        if source_name(backend) == "execution_api" and "not" in str(err).lower() and "found" in str(err).lower():
+            return Answer("miss")  # what others say by None, some releases say by an error
+        if isinstance(err, _UNREADABLE) or type(err).__name__.startswith("AirflowFile"):
+            return Answer("malformed", detail=_not_a_connection(err), error=err)
+        raise
+
+
+def _usable(conn: Any) -> Any:
+    """Airflow asks a connection for its URI at once: one that has none can't be used."""
+    conn.get_uri()
+    return conn
 
 
 def _not_a_connection(error: BaseException) -> str:
@@ -151,7 +171,7 @@ def _stray_keys(text: str) -> str:
     except ValueError:
         return ": not valid JSON" if text.lstrip().startswith("{") else ""
     keys = [key for key in document if key not in _KNOWN_KEYS] if isinstance(document, dict) else []
-    named = ", ".join(key if _PLAIN.fullmatch(key) else "another one" for key in sorted(keys))
+    named = ", ".join(key if document[key] and _PLAIN.fullmatch(key) else "another one" for key in sorted(keys))
     return f": Airflow knows no key {named}" if named else ""
 
 

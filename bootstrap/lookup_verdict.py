@@ -81,6 +81,8 @@ def says(lookup: Row, side: str, airflow: str) -> str:
     chain = lookup[side]
     if any(row.get("state") == "broken" and row.get("asks") is None for row in chain["sources"]):
         return "no Airflow process starts" if chain["sources"][0]["section"] == "secrets" else "every look-up fails"
+    if any(row.get("stops") for row in chain["sources"]):
+        return "AirflowSecretsBackendAccessDenied"
     key = lookup["id"]
     if lookup["kind"] == "connection":
         return f"The conn_id `{key}` isn't defined"
@@ -105,16 +107,20 @@ def exit_code(lookup: Row, warned: Sequence[Warned]) -> Exit:
 
 def _hidden(lookup: Row) -> Iterator[Warned]:
     """Errors that Airflow doesn't show, and what they lead to."""
-    told: dict[tuple[str, str, str], list[str]] = {}
+    told: dict[tuple[str, str, str, str], list[str]] = {}
     for side in _SIDES:
         chain, taken = lookup[side], winning(lookup[side])
         for row in faults(chain):
-            end = f"gets the copy in {_origin(taken)}" if taken is not None else "is told that there is none"
-            told.setdefault((_sentence(row), row["state"], end), []).append(side)
-    for (text, state, end), sides in told.items():
-        yield Warned(
-            f"hidden_{state}", f"{text}; Airflow keeps that to its log, and {_who(sides)} {end}", FAULTS[state]
-        )
+            told.setdefault((_sentence(row), row["state"], *_consequence(row, taken)), []).append(side)
+    for (text, state, airflow, gets), sides in told.items():
+        yield Warned(f"hidden_{state}", f"{text}; {airflow}, and {_who(sides)} {gets}", FAULTS[state])
+
+
+def _consequence(row: Row, taken: Row | None) -> tuple[str, str]:
+    if row.get("stops"):
+        return "Airflow stops there", "gets an error, whatever the other places have"
+    gets = f"gets the copy in {_origin(taken)}" if taken is not None else "is told that there is none"
+    return "Airflow keeps that to its log", gets
 
 
 def _sentence(row: Row) -> str:
@@ -169,7 +175,7 @@ def _contents(lookup: Row) -> Iterator[Warned]:
                 "empty", f"the secret in {label(taken)} is empty: Airflow takes it for a connection without fields"
             )
         elif not taken["conn_type"]:
-            yield Warned("no_conn_type", f"the connection in {label(taken)} has no conn_type")
+            yield Warned("no_conn_type", f"the connection in {label(taken)} has no conn_type that is known")
 
 
 def _kwargs(lookup: Row, ignored: Sequence[str]) -> Iterator[Warned]:

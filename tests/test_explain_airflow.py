@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -300,6 +301,27 @@ def test_without_a_backend(site: Site, template: Path) -> None:
     assert site.explain("only_db").code == 0
 
 
+STOPS = """
+from airflow.sdk.exceptions import AirflowSecretsBackendAccessDenied
+from airflow.secrets import BaseSecretsBackend
+
+class OwnBackend(BaseSecretsBackend):
+    def get_conn_value(self, conn_id, **_):
+        raise AirflowSecretsBackendAccessDenied(conn_id)
+"""
+
+
+def test_a_refusal_that_airflow_takes_for_final(site: Site, template: Path) -> None:
+    (site.project.folder / "own_backend.py").write_text(STOPS)
+    site.environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(site.project.folder)])
+    site.write({"secrets": {"backend": "own_backend.OwnBackend"}}, template=template)
+    site.in_database("both")
+    found = agree(site, {}, ["both"])
+    assert states(found["both"])[0] == "denied"
+    assert "gets an error, whatever the other places have" in said(found["both"])
+    assert site.project.transcript[-1].code == 3
+
+
 def test_a_database_that_is_not_there_or_not_migrated(site: Site) -> None:
     site.write({}, template=None)
     site.in_environment("only_env")
@@ -378,11 +400,16 @@ def test_nothing_leaks(bao: openbao.OpenBao, site: Site, template: Path) -> None
     put(bao, "connections/both", **connection(site, extra={"private_key": site.canary.value}))
     put(bao, "connections/broken", conn_uri=f"http://u:{site.canary.value}@h://x://y")
     put(bao, "connections/stray", **connection(site), **{site.canary.value: "x"})
+    put(bao, "connections/key_of_extra", conn_uri=f"http://h/?a{site.canary.core}")
+    put(bao, "connections/conn_type", conn_uri=f"a{site.canary.core}:x")
+    put(bao, "connections/key", **{**connection(site), f"a{site.canary.core}": ""})
     put(bao, "variables/key", value=site.canary.value)
     site.write({"secrets": vault(site, bao.url, bao.token(POLICY))}, template=template)
+    site.in_environment("key_of_extra")
+    ids = ("both", "broken", "stray", "key_of_extra", "conn_type", "key")
     with watched_processes(site.canary) as seen:
         for how in ((), ("--json",)):
-            result = site.explain("both", "broken", "stray", "--variable", "key", *how)
+            result = site.explain(*ids, "--variable", "key", *how)
             assert result.code == 1
             assert "another one" in result.out
     assert seen == []
