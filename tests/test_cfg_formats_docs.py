@@ -13,7 +13,7 @@ import pytest
 from bootstrap import cfg_formats
 from tests.project import ROOT, Project
 
-DOCS = (ROOT / "docs" / "render.md").read_text()
+HERE, _, DOCS = (ROOT / "docs" / "render.md").read_text().partition("# Elsewhere\n")
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +25,23 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     script.write_text(f'#!/bin/sh\nexec {sys.executable} -m bootstrap "$@"\n')
     script.chmod(0o700)
     return made
+
+
+@pytest.mark.parametrize("manifest", re.findall(r"```yaml\n(.*?)```", HERE, re.DOTALL))
+def test_the_manifests_are_rendered(manifest: str, tmp_path: Path) -> None:
+    made = Project(tmp_path)
+    made.write(manifest)
+    done = made.run("render", "-o", "-", VAULT_SECRET_ID="x", VAULT_TOKEN="x", AZURE_CLIENT_SECRET="x")
+    assert done.code == 0, done.text
+    for option in re.findall(r"^ *(?:backend|workers|core|database|use_cache|multi_team):", manifest, re.MULTILINE):
+        assert option.strip(" :") in done.out
+
+
+def test_every_option_is_told() -> None:
+    from bootstrap.commands.render import command
+
+    told = re.findall(r"^\| `(-[\w-]+)", HERE, re.MULTILINE)
+    assert sorted([*told, "--format"]) == sorted(option.opts[0] for option in command.params)
 
 
 def test_every_format_is_told() -> None:
