@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootstrap.errors import Denied, Unavailable
 from bootstrap.stores.base import Context
 from bootstrap.stores.vault_backend import airflow_backend
-from bootstrap.stores.vault_client import Transport, connect
 from bootstrap.stores.vault_options import Options, file_in
-from bootstrap.stores.vault_policy import policy
 
 if TYPE_CHECKING:
     import hvac
 
+    from bootstrap.stores.needs import Needs
     from bootstrap.stores.vault_kv1 import Kv1
     from bootstrap.stores.vault_kv2 import Kv2
 
@@ -40,6 +39,13 @@ def open_store(options: Options, context: Context) -> Kv1 | Kv2:
     )
 
 
+def policy(options: Options, needs: Needs, context: Context) -> Mapping[str, str]:
+    """See vault_policy."""
+    from bootstrap.stores import vault_policy
+
+    return vault_policy.policy(options, needs, context)
+
+
 def _connect(options: Options, context: Context) -> Callable[[], hvac.Client]:
     def file(key: str) -> str | None:
         written = getattr(options, key)
@@ -53,6 +59,8 @@ def _connect(options: Options, context: Context) -> Callable[[], hvac.Client]:
         return path
 
     def connected() -> hvac.Client:
+        from bootstrap.stores.vault_client import Transport, connect
+
         certificate, key = file("client_cert"), file("client_key")
         transport = Transport(
             ca_cert=file("ca_cert"),

@@ -26,7 +26,6 @@ from bootstrap.stores.vault_auth import (
     TokenAuth,
     UserpassAuth,
 )
-from bootstrap.stores.vault_client import is_here
 from bootstrap.stores.vault_options import Options, file_in
 
 BACKEND_CLASS = "airflow.providers.hashicorp.secrets.vault.VaultBackend"
@@ -75,12 +74,21 @@ def _transport(options: Options, context: Context) -> Mapping[str, Any]:
             "put both into the file of client_cert, and leave out client_key",
         )
     files = {"verify": options.ca_cert, "cert": options.client_cert}
-    proxy = options.proxy if not is_here(options.url) else None
+    proxy = _proxy(options)
     return {
         **({"namespace": options.namespace} if options.namespace is not None else {}),
         **{name: file_in(context.folder, file) for name, file in files.items() if file is not None},
         **({"proxies": {"http": proxy, "https": proxy}} if proxy is not None else {}),
     }
+
+
+def _proxy(options: Options) -> str | None:
+    """What is on this machine is never behind one."""
+    if options.proxy is None:
+        return None
+    from bootstrap.stores.vault_client import is_here
+
+    return None if is_here(options.url) else options.proxy
 
 
 def _way(auth: Auth, context: Context) -> _Way:
