@@ -211,7 +211,13 @@ def test_a_backend_for_workers_alone(bao: openbao.OpenBao, site: Site, template:
 
 def test_different_backends_for_server_and_workers(bao: openbao.OpenBao, site: Site, template: Path) -> None:
     own = vault(site, bao.url, bao.root_token, mount_point="other")
-    site.write({"secrets": vault(site, bao.url, bao.token(POLICY)), "workers": for_workers(own)}, template=template)
+    stores = {
+        name: {"kind": "vault", "url": bao.url, "mount": mount, "auth": {"method": "token", "token": {"file": "x"}}}
+        for name, mount in (("team", "airflow"), ("elsewhere", "not-in-airflow-cfg"))
+    }
+    manifest = {"stores": stores, "backend": {"store": "team", "workers": {"store": "elsewhere"}}}
+    config = {"secrets": vault(site, bao.url, bao.token(POLICY)), "workers": for_workers(own)}
+    site.write(config, template=template, manifest=manifest)
     for conn_id in ("differ", "only_server", "untyped"):
         put(bao, f"connections/{conn_id}", **connection(site))
     put(bao, "connections/untyped", host=STORE["secrets"])
@@ -222,6 +228,8 @@ def test_different_backends_for_server_and_workers(bao: openbao.OpenBao, site: S
     found = agree(site, STORE, ["differ", "only_server", "untyped"])
     assert codes(found["differ"]) == ["copies_differ", "server_and_worker_differ"]
     assert found["differ"]["worker"]["sources"][0]["asks"] == ["other/data/connections/differ"]
+    named = [found["differ"][side]["sources"][0].get("store") for side in ("server", "worker")]
+    assert named == ["team", None]  # what airflow.cfg says, not what the manifest would
     assert found["only_server"]["worker"]["winner"] == "execution_api"
     assert found["only_server"]["worker"]["sources"][2]["origin"]["section"] == "secrets"
     assert (states(found["untyped"]), states(found["untyped"], "worker")) == (
