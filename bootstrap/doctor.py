@@ -41,7 +41,7 @@ class Finding:
 
 def examine(manifest: Manifest, environment: Environment, secrets: Secrets) -> Iterator[Finding]:
     """Each finding as it is made."""
-    yield _airflow()
+    yield _airflow(manifest)
     if airflow_env.installed_version() is not None:
         yield from _providers(manifest)
         yield _home(environment)
@@ -66,7 +66,7 @@ def worst(findings: list[Finding]) -> Exit:
     return max((finding.exit_code for finding in findings), default=Exit.OK)
 
 
-def _airflow() -> Finding:
+def _airflow(manifest: Manifest) -> Finding:
     found = airflow_env.installed_version()
     if found is None:
         return Finding("airflow", "not installed", "pip install 'airflow-bootstrap[airflow]'", Exit.AIRFLOW)
@@ -74,6 +74,10 @@ def _airflow() -> Finding:
         release(found)
     except AirflowError as err:
         return _failed("airflow", err)
+    wanted = manifest.airflow.version
+    if wanted is not None and not f"{found}.".startswith(f"{wanted}."):
+        fix = "leave out airflow.version, if it is for this one"
+        return Finding("airflow", f"{found}; the manifest's airflow.cfg is for {wanted}", fix, warning=True)
     return Finding("airflow", found)
 
 

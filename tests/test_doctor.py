@@ -52,6 +52,13 @@ def test_each_thing_that_is_missing_comes_with_the_command_that_mends_it(tmp_pat
     assert "secrets" not in found  # a store is down: every secret in it would be told of again
 
 
+@pytest.mark.parametrize(("version", "warns"), [("3.3", False), ("2.11", True), ("3.30", True)])
+def test_a_file_for_another_release_is_a_warning(version: str, *, warns: bool, tmp_path: Path) -> None:
+    finding = findings(tmp_path, f'version: 1\nairflow: {{home: airflow, version: "{version}"}}\n')["airflow"]
+    assert (finding.ok, finding.warning) == (True, warns)
+    assert (f"is for {version}" in finding.message) == warns
+
+
 def test_a_store_without_credential_is_refused_not_missing(tmp_path: Path) -> None:
     finding = findings(tmp_path)["store team"]
     assert (finding.exit_code, finding.fix) == (Exit.STORE, "export VAULT_TOKEN=…")
