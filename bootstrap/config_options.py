@@ -9,7 +9,8 @@ from typing import Any
 from bootstrap import airflow_env, stores
 from bootstrap.airflow_versions import Release
 from bootstrap.errors import ManifestError
-from bootstrap.manifest_models import Command, Manifest
+from bootstrap.manifest_models import Manifest
+from bootstrap.manifest_types import Command
 from bootstrap.reference import Reference
 from bootstrap.stores.base import BackendPaths, Context
 

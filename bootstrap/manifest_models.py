@@ -7,134 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, BaseModel, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 from typing_extensions import Self
 
 from bootstrap.connection import FIELDS
 from bootstrap.document import Path_
-from bootstrap.errors import UsageError
+from bootstrap.manifest_types import NAME, Command, ConfigOption, Extra, Kwarg, Port, SecretRef, Text
 from bootstrap.model import Model
-from bootstrap.reference import SHAPE_HELP, Reference, parse_reference
+from bootstrap.reference import Reference
 from bootstrap.stores.base import Paths
-from bootstrap.stores.credential import Credential
-
-_NAME = r"^[A-Za-z0-9_.-]+$"  # legal in a store's path, a task id and an environment variable of Airflow's alike
-_REFERENCE_SCHEMA = {
-    "type": "object",
-    "properties": {"secret": {"type": "string", "description": SHAPE_HELP}},
-    "required": ["secret"],
-    "additionalProperties": False,
-}
-
-
-def _reference(data: Any) -> Reference:
-    if isinstance(data, Reference):
-        return data
-    if not (isinstance(data, dict) and set(data) == {"secret"} and isinstance(data["secret"], str)):
-        msg = f'expected {{secret: "{SHAPE_HELP}"}}'
-        raise ValueError(msg)
-    try:
-        return parse_reference(data["secret"])
-    except UsageError as err:  # its message quotes the text, which may be a secret that was put here by mistake
-        msg = f"not a reference to a secret, which is {SHAPE_HELP}"
-        raise ValueError(msg) from err
-
-
-def _text_or_reference(data: Any) -> str | Reference:
-    if isinstance(data, str):
-        return data
-    if isinstance(data, dict | Reference):
-        return _reference(data)
-    msg = f'expected text in quotes, or {{secret: "{SHAPE_HELP}"}}'
-    raise ValueError(msg)
-
-
-def _port_or_reference(data: Any) -> int | Reference:
-    if isinstance(data, dict | Reference):
-        return _reference(data)
-    if isinstance(data, int) and not isinstance(data, bool) and 0 < data < 65536:  # noqa: PLR2004
-        return data
-    msg = f'expected a number from 1 to 65535, or {{secret: "{SHAPE_HELP}"}}'
-    raise ValueError(msg)
-
-
-def _with_references(data: Any) -> Any:
-    """Plain data in which each {secret: …} has become a Reference."""
-    if isinstance(data, dict):
-        return (
-            _reference(data) if set(data) == {"secret"} else {key: _with_references(item) for key, item in data.items()}
-        )
-    if isinstance(data, list):
-        return [_with_references(item) for item in data]
-    return data
-
-
-def _extra(data: Any) -> dict[str, Any]:
-    if not isinstance(data, dict):
-        msg = "expected a mapping"
-        raise ValueError(msg)  # noqa: TRY004  pydantic gathers ValueErrors
-    return cast("dict[str, Any]", _with_references(data)) if set(data) != {"secret"} else {"secret": _reference(data)}
-
-
-@dataclass(frozen=True)
-class Command:
-    """What prints a value; Airflow runs it, without a shell."""
-
-    text: str
-
-
-def _secret_or_command(data: Any) -> Reference | Command:
-    if isinstance(data, Command):
-        return data
-    if isinstance(data, dict) and set(data) == {"cmd"} and isinstance(data["cmd"], str) and data["cmd"].strip():
-        return Command(data["cmd"])
-    if isinstance(data, Reference) or (isinstance(data, dict) and "secret" in data):
-        return _reference(data)
-    msg = f'expected {{secret: "{SHAPE_HELP}"}} or {{cmd: COMMAND}}'
-    raise ValueError(msg)
-
-
-def _keyword_argument(data: Any) -> Any:
-    """A credential among the keyword arguments is {env: NAME} or {file: PATH}."""
-    if isinstance(data, dict) and len(data) == 1 and set(data) <= {"env", "file"}:
-        return Credential.model_validate(data)
-    return data
-
-
-_SecretRef = Annotated[Reference, PlainValidator(_reference), WithJsonSchema(_REFERENCE_SCHEMA)]
-_Text = Annotated[
-    str | Reference,
-    PlainValidator(_text_or_reference),
-    WithJsonSchema({"anyOf": [{"type": "string"}, _REFERENCE_SCHEMA]}),
-]
-_Port = Annotated[
-    int | Reference,
-    PlainValidator(_port_or_reference),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, _REFERENCE_SCHEMA]}),
-]
-_ConfigOption = Annotated[
-    Reference | Command,
-    PlainValidator(_secret_or_command),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                _REFERENCE_SCHEMA,
-                {
-                    "type": "object",
-                    "properties": {"cmd": {"type": "string"}},
-                    "required": ["cmd"],
-                    "additionalProperties": False,
-                },
-            ]
-        }
-    ),
-]
-_Kwarg = Annotated[
-    Any,
-    PlainValidator(_keyword_argument),
-    WithJsonSchema({"description": "any value; {env: NAME} or {file: PATH} for a credential"}),
-]
-_Extra = Annotated[Mapping[str, Any], PlainValidator(_extra), WithJsonSchema({"type": "object"})]
 
 
 class Airflow(Model):
@@ -163,7 +44,7 @@ class Source(Model):
     class_: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")] | None = Field(
         default=None, alias="class"
     )
-    kwargs: Mapping[str, _Kwarg] = {}
+    kwargs: Mapping[str, Kwarg] = {}
     connections: _Paths = "connections"
     variables: _Paths = "variables"
     config: _Paths = "config"
@@ -211,15 +92,15 @@ class CheckSpec:
 class ConnectionSpec(Model):
     """One connection: its fields, or `from`, a secret that holds all of it."""
 
-    from_: _SecretRef | None = Field(default=None, alias="from")
+    from_: SecretRef | None = Field(default=None, alias="from")
     conn_type: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] | None = None
-    description: _Text | None = None
-    host: _Text | None = None
-    login: _Text | None = None
-    password: _Text | None = None
-    schema_: _Text | None = Field(default=None, alias="schema")
-    port: _Port | None = None
-    extra: _Extra | None = None
+    description: Text | None = None
+    host: Text | None = None
+    login: Text | None = None
+    password: Text | None = None
+    schema_: Text | None = Field(default=None, alias="schema")
+    port: Port | None = None
+    extra: Extra | None = None
     checks: list[Any] | None = None
 
     @model_validator(mode="after")
@@ -243,11 +124,11 @@ class Top(Model):
 
     version: Literal[1]
     airflow: Airflow = Field(default_factory=Airflow)
-    stores: dict[Annotated[str, Field(pattern=_NAME)], Any] = {}
+    stores: dict[Annotated[str, Field(pattern=NAME)], Any] = {}
     backend: Backend | None = None
-    config: dict[str, dict[str, _ConfigOption]] = {}
+    config: dict[str, dict[str, ConfigOption]] = {}
     register_: list[str] = Field(default=["backend"], alias="register")
-    connections: dict[Annotated[str, Field(pattern=_NAME)], Any] = {}
+    connections: dict[Annotated[str, Field(pattern=NAME)], Any] = {}
     profiles: dict[str, dict[str, Any]] = {}
 
 
