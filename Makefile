@@ -60,7 +60,7 @@ schema: $(INSTALLED_DEV)  ## generate the JSON Schemas, docs/checks.md and the t
 	@mv $(REPORT_SCHEMA).new $(REPORT_SCHEMA)
 	@$(BIN)/python -c 'from bootstrap.checks_reference import generated; print(generated(), end="")' > docs/checks.md.new
 	@mv docs/checks.md.new docs/checks.md
-	@$(BIN)/python -c 'import sys; from bootstrap.backend_table import generated; print(generated(sys.argv[1:]), end="")' $(BACKENDS_FROM) > $(BACKENDS).new
+	@$(BIN)/python -c 'import sys; from bootstrap.backends.table import generated; print(generated(sys.argv[1:]), end="")' $(BACKENDS_FROM) > $(BACKENDS).new
 	@mv $(BACKENDS).new $(BACKENDS)
 
 bench-render: $(INSTALLED_DEV)  ## measure `render` against `airflow config get-value` (two minutes)

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bootstrap import airflow_env, backend_verdict, stores
+from bootstrap import airflow_env, stores
 from bootstrap.airflow_versions import Release, release
+from bootstrap.backends import verdict
 from bootstrap.errors import ManifestError
 from bootstrap.files import cache_folder
 from bootstrap.manifest_models import Backend, Manifest, Source
@@ -185,7 +186,7 @@ def _reader(credential: Any, context: Context) -> Callable[[], Secret]:
 def _checked(manifest: Manifest, found: AirflowBackend, place: _Place) -> Iterator[str]:
     """What to be told of the class and its arguments. Raises ManifestError for what it would not understand."""
     given = {*found.secret_kwargs, *(["token"] if "VAULT_TOKEN" in os.environ else [])}
-    checked = backend_verdict.check(found.backend_class, found.kwargs, given, cache_folder(manifest.folder))
+    checked = verdict.check(found.backend_class, found.kwargs, given, cache_folder(manifest.folder))
     name = found.backend_class.rpartition(".")[2]
     if checked.problems:
         lines = [

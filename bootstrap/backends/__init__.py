@@ -1,0 +1,1 @@
+"""Airflow's secrets backends: whether a class can do anything with the arguments that it is given."""

@@ -1,0 +1,119 @@
+"""Whether Airflow can do anything with a secrets backend's class and keyword arguments.
+
+Airflow takes a misspelt argument without a word, and fails at the first look-up, which it doesn't tell of either. So they
+are compared here with the signature of the class that is installed, and with what is known of it besides. Nothing of
+Airflow's is imported.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bootstrap.backends.apply import Finding, Given, findings
+from bootstrap.backends.rules import RULES
+from bootstrap.backends.source import Module, Sources, UnreadableModule
+from bootstrap.backends.table import Backend, installed, shipped, short
+from bootstrap.backends.verdict import Checked, Problem
+
+__all__ = ["Checked", "Problem", "check"]
+
+
+def check(
+    backend_class: str,
+    kwargs: Mapping[str, Any],
+    elsewhere: Collection[str] = (),
+    folders: Sequence[str | Path] | None = None,
+) -> Checked:
+    """Compare the arguments with the class.
+
+    `elsewhere` are the names of arguments that Airflow's processes get by the environment, as text; `folders` is where
+    Python looks for modules, by default where this Python does. Raises nothing.
+    """
+    module, _, name = backend_class.rpartition(".")
+    if not module or not all(part.isidentifier() for part in backend_class.split(".")):
+        return _refused("this is not the dotted path of a class: MODULE.CLASS", _did_you_mean(backend_class))
+    sources = Sources(folders)
+    try:
+        found = sources.module(module)
+        if found is None:
+            return _without_module(backend_class, kwargs, elsewhere, sources)
+        definition = sources.find(found, name)
+        if definition is None:
+            return _without_class(found, name)
+        compared = _compared(installed(definition, sources), kwargs, elsewhere, here=True)
+        return replace(compared, files=tuple(str(file) for file in sources.files))
+    except UnreadableModule as err:
+        return _unchecked(str(err), "mend the module")
+
+
+def _compared(backend: Backend, kwargs: Mapping[str, Any], elsewhere: Collection[str], *, here: bool) -> Checked:
+    given = Given(kwargs, frozenset(elsewhere), backend.signature.parameters)
+    found = findings(backend, given)
+    named = f"{backend.package} {backend.version}" if backend.package else backend.name.rpartition(".")[0]
+    source = f"{named} (installed)"
+    if not here:
+        version = f"{short(backend.package)} {backend.version}"
+        source = f"the table shipped with airflow-bootstrap ({version}): it isn't installed here"
+    return Checked(_problems(found, fails=True), _problems(found, fails=False), source)
+
+
+def _problems(found: Iterable[Finding], *, fails: bool) -> tuple[Problem, ...]:
+    return tuple(Problem(item.kwarg, item.message, item.hint) for item in found if item.fails == fails)
+
+
+def _without_module(
+    backend_class: str, kwargs: Mapping[str, Any], elsewhere: Collection[str], sources: Sources
+) -> Checked:
+    """The module isn't here: the class may be in the table, or its package is here without such a module."""
+    if backend_class in shipped():
+        return _compared(shipped()[backend_class], kwargs, elsewhere, here=False)
+    module = backend_class.rpartition(".")[0]
+    package, _, name = module.rpartition(".")
+    if package and (there := sources.submodules(package)) and not _may_be_made(sources, package, name, there):
+        near = difflib.get_close_matches(name, there, n=1)
+        hint = (
+            f"did you mean {package}.{near[0]}.{backend_class.rpartition('.')[2]}?"
+            if near
+            else _did_you_mean(backend_class)
+        )
+        return _refused(f"there is no module {name} in {package}", hint)
+    return _unchecked(
+        f"{module} isn't installed here: nobody could check the class and its arguments", _did_you_mean(backend_class)
+    )
+
+
+def _may_be_made(sources: Sources, package: str, name: str, there: Collection[str]) -> bool:
+    """Whether such a module may exist without a file of Python's: compiled, or one that the package itself names."""
+    module = sources.module(package)
+    return name in there or (module is not None and module.mentions(name))
+
+
+def _without_class(module: Module, name: str) -> Checked:
+    if name in module.names or not module.closed:
+        return _unchecked(f"{module.name}.{name} is made while {module.name} is imported: it can't be read", "")
+    near = difflib.get_close_matches(name, module.classes, n=1)
+    hint = f"did you mean {module.name}.{near[0]}?" if near else f"it has: {', '.join(module.classes) or 'no class'}"
+    return _refused(f"there is no class {name} in {module.name}", hint)
+
+
+def _did_you_mean(backend_class: str) -> str:
+    """The class of the same or nearly the same name that Airflow's providers have, or the nearest path."""
+    titles = {name.rpartition(".")[2]: name for name in RULES}
+    near = difflib.get_close_matches(backend_class.rpartition(".")[2], titles, n=1)
+    return (
+        f"did you mean {titles[near[0]]}?"
+        if near
+        else "check its name, or install its package beside airflow-bootstrap"
+    )
+
+
+def _refused(message: str, hint: str) -> Checked:
+    return Checked((Problem("", message, hint),), (), "")
+
+
+def _unchecked(message: str, hint: str) -> Checked:
+    return Checked((), (Problem("", message, hint),), "")
