@@ -282,6 +282,7 @@ def test_a_backend_that_cannot_be_made(bao: openbao.OpenBao, site: Site, templat
     result = site.explain("both", "--json")
     [lookup] = result.json()["lookups"]
     assert (result.code, lookup["server"]["winner"], lookup["worker"]["winner"]) == (4, "database", None)
+    assert lookup["worker"]["says"] == "every look-up fails"
     happened = site.happens(["both"])
     assert happened["server"]["both"] == {"host": "database.example"}
     assert "error" in happened["worker"]["both"]
