@@ -80,7 +80,7 @@ def test_the_place_that_wins_is_the_one_that_airflow_reads(bao: openbao.OpenBao,
         "api": {"secret_key_secret": "key", "base_url": "http://file"},
         "api_auth": {"jwt_secret_secret": "only_server"},
         "sentry": {"sentry_dsn_secret": "denied"},
-        "dag_processor": {"refresh_interval": "88", "file_parsing_sort_mode": "alphabetical"},
+        "dag_processor": {"refresh_interval": "88"},
         "mine": {"api_token": "of the file"},
     }
     site.write(config, template=None)
@@ -89,13 +89,13 @@ def test_the_place_that_wins_is_the_one_that_airflow_reads(bao: openbao.OpenBao,
         "AIRFLOW__CORE__EXECUTOR_CMD": "no such command",
         "AIRFLOW__API__BASE_URL": "http://variable",
         "AIRFLOW__SCHEDULER__DAG_DIR_LIST_INTERVAL": "77",  # by its old name, and before airflow.cfg
-        "AIRFLOW__DAG_PROCESSOR__FILE_PARSING_SORT_MODE": "random_seeded_by_host",
-        "AIRFLOW__SCHEDULER__FILE_PARSING_SORT_MODE": "modified_time",
+        "AIRFLOW__SCHEDULER__TI_METRICS_INTERVAL": "11",
+        "AIRFLOW__SCHEDULER__RUNNING_METRICS_INTERVAL": "12",  # its old name
         "AIRFLOW__API_AUTH__JWT_SECRET_SECRET": "nowhere",
     }
     options = ["core.fernet_key", "core.asset_manager_kwargs", "core.executor", "core.parallelism", "api.secret_key"]
     options += ["api.base_url", "api_auth.jwt_secret", "sentry.sentry_dsn", "mine.api_token", "mine.nothing"]
-    options += ["dag_processor.refresh_interval", "dag_processor.file_parsing_sort_mode"]
+    options += ["dag_processor.refresh_interval", "scheduler.ti_metrics_interval"]
     real = reads(site, *options)
     once = len(runs.read_text().splitlines())
     result = site.explain(*(part for option in options for part in ("--config", option)), "--json")
@@ -110,7 +110,7 @@ def test_the_place_that_wins_is_the_one_that_airflow_reads(bao: openbao.OpenBao,
         "api.secret_key": "[api] secret_key_secret",
         "api.base_url": "AIRFLOW__API__BASE_URL",
         "dag_processor.refresh_interval": "AIRFLOW__SCHEDULER__DAG_DIR_LIST_INTERVAL",
-        "dag_processor.file_parsing_sort_mode": "AIRFLOW__DAG_PROCESSOR__FILE_PARSING_SORT_MODE",
+        "scheduler.ti_metrics_interval": "AIRFLOW__SCHEDULER__TI_METRICS_INTERVAL",
         "mine.api_token": "[mine] api_token",
         "mine.nothing": None,
     }
@@ -126,7 +126,7 @@ def test_the_place_that_wins_is_the_one_that_airflow_reads(bao: openbao.OpenBao,
     assert real["sentry.sentry_dsn"][0] == "error AirflowConfigException" != real["sentry.sentry_dsn"][1]
     assert real["mine.nothing"] == ["error AirflowConfigException"] * 2
     assert real["dag_processor.refresh_interval"] == ["77", "77"]
-    assert real["dag_processor.file_parsing_sort_mode"] == ["random_seeded_by_host"] * 2
+    assert real["scheduler.ti_metrics_interval"] == ["11", "11"]
     for option in ("core.executor", "core.parallelism", "api.base_url"):
         [value] = [
             row["value"] for row in found[option]["server"]["sources"] if "value" in row and row["state"] == "hit"
