@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -98,10 +98,11 @@ def render(settings: Settings, file: Path) -> Rendering:
     return Rendering(file, before, edit.text, settings.inline, edit.gaps)
 
 
-def remove(settings: Settings, file: Path, records: Path) -> Rendering:
+def remove(settings: Callable[[], Settings], file: Path, records: Path) -> Rendering:
     """What `file` would be without the managed options: as it was before the first `render`, as far as that is known.
 
-    An option that somebody changed since stays as it is. Raises AirflowError.
+    An option that somebody changed since stays as it is. `settings` are only asked for where nothing is known: then
+    what has their values goes. Raises AirflowError.
     """
     before = _read(file)
     if before is None:
@@ -109,7 +110,7 @@ def remove(settings: Settings, file: Path, records: Path) -> Rendering:
     record = Record.load(records, file)
     if record is not None:
         return Rendering(file, before, record.undone(before, file))
-    return Rendering(file, before, ini.without(before, text(settings), file))
+    return Rendering(file, before, ini.without(before, text(settings()), file))
 
 
 def write(rendering: Rendering, records: Path, *, backup: bool = False) -> Path | None:

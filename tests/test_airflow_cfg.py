@@ -81,7 +81,7 @@ def write(rendering: airflow_cfg.Rendering, *, backup: bool = False) -> Path | N
 def removed(tmp_path: Path, wanted: Settings = BACKEND) -> str | None:
     """What becomes of the file without the managed options; None: it is gone."""
     file = tmp_path / "airflow.cfg"
-    write(airflow_cfg.remove(wanted, file, tmp_path / "records"))
+    write(airflow_cfg.remove(lambda: wanted, file, tmp_path / "records"))
     return file.read_bytes().decode() if file.exists() else None
 
 

@@ -148,6 +148,23 @@ def test_what_is_removed_is_as_it_was(site: Site) -> None:
     assert site.project.run("render").code == 0
 
 
+def test_it_is_removed_also_when_the_manifest_says_nothing_of_it_any_more(site: Site) -> None:
+    manifest, before = site.project.manifest.read_text(), site.cfg.read_bytes()
+    site.project.write("version: 1\nairflow: {home: airflow}\n")
+    try:
+        assert site.project.run("render").code == 2
+        done = site.project.run("render", "--remove")
+        assert (done.code, b"VaultBackend" in site.cfg.read_bytes()) == (0, False)
+    finally:
+        site.project.write(manifest)
+    assert site.project.run("render").code == 0
+    assert site.cfg.read_bytes() == before
+
+
+def test_what_is_removed_is_not_verified(site: Site) -> None:
+    assert site.project.run("render", "--remove", "--verify").code == 2
+
+
 @pytest.mark.parametrize("option", ["--check", "--diff", "--verify", "--remove", "--backup"])
 def test_another_format_only_prints(option: str, site: Site) -> None:
     done = site.project.run("render", "--format", "env", option)

@@ -48,23 +48,37 @@ def command(app: App, /, **wishes: object) -> int:
 
     Another format than cfg is printed: settings for an Airflow that runs elsewhere.
     """
-    from bootstrap.airflow_settings import settings
+    from bootstrap import airflow_cfg
 
     wanted = Wishes(**wishes)  # type: ignore[arg-type]  # click made them from the options above
+    if wanted.format != "cfg":
+        return _print_for_elsewhere(app, wanted)
+    if wanted.remove:
+        return _remove(app, wanted)
+    settings = _settings(app)
+    return _finish(app, airflow_cfg.render(settings, _file(app, wanted)), wanted, settings)
+
+
+def _settings(app: App) -> Settings:
+    from bootstrap.airflow_settings import settings
+
     found = settings(app.manifest)
     for advice in found.advice:
         app.console.note(advice)
-    if wanted.format != "cfg":
-        return _print_for_elsewhere(app, found, wanted)
-    return _edit(app, found, wanted)
+    return found
 
 
-def _print_for_elsewhere(app: App, settings: Settings, wishes: Wishes) -> int:
+def _file(app: App, wishes: Wishes) -> Path:
+    return app.environment.config if wishes.output in (None, "-") else Path(str(wishes.output))
+
+
+def _print_for_elsewhere(app: App, wishes: Wishes) -> int:
     from bootstrap import airflow_cfg, cfg_formats
     from bootstrap.files import shown, write_atomic
 
     if wishes.check or wishes.diff or wishes.backup or wishes.verify or wishes.remove:
         raise UsageError(f"--format {wishes.format} only prints", "leave out the other options, but -o")
+    settings = _settings(app)
     _refuse_to_print_credentials(settings, wishes)
     absent = [(section, option) for section, options in settings.absent.items() for option in options]
     text = cfg_formats.text(wishes.format, airflow_cfg.values(settings), absent)
@@ -77,19 +91,21 @@ def _print_for_elsewhere(app: App, settings: Settings, wishes: Wishes) -> int:
     return Exit.OK
 
 
-def _refuse_to_print_credentials(settings: Settings, wishes: Wishes) -> None:
-    if settings.inline and wishes.output in (None, "-"):
+def _refuse_to_print_credentials(settings: Settings | None, wishes: Wishes) -> None:
+    if settings is not None and settings.inline and wishes.output in (None, "-"):
         raise UsageError("a credential would be inline, and is not printed", "write it to a file with -o FILE")
 
 
-def _edit(app: App, settings: Settings, wishes: Wishes) -> int:
+def _remove(app: App, wishes: Wishes) -> int:
     from bootstrap import airflow_cfg
 
-    file = app.environment.config if wishes.output in (None, "-") else Path(str(wishes.output))
-    if wishes.remove:
-        rendering = airflow_cfg.remove(settings, file, app.environment.records)
-    else:
-        rendering = airflow_cfg.render(settings, file)
+    if wishes.verify:
+        raise UsageError("--verify is for what is written, not for --remove", "leave out one of them")
+    rendering = airflow_cfg.remove(lambda: _settings(app), _file(app, wishes), app.environment.records)
+    return _finish(app, rendering, wishes, None)
+
+
+def _finish(app: App, rendering: Rendering, wishes: Wishes, settings: Settings | None) -> int:
     if wishes.output == "-":
         _refuse_to_print_credentials(settings, wishes)
         app.console.data(rendering.after or "")
@@ -112,13 +128,12 @@ def _compare(app: App, rendering: Rendering, wishes: Wishes) -> int:
     return Exit.FAILED if rendering.changed else Exit.OK
 
 
-def _write(app: App, settings: Settings, rendering: Rendering, wishes: Wishes) -> None:
+def _write(app: App, settings: Settings | None, rendering: Rendering, wishes: Wishes) -> None:
     from bootstrap import airflow_cfg
     from bootstrap.files import shown
 
     environment = replace(app.environment, config=rendering.file.absolute())
-    verify = wishes.verify and not wishes.remove
-    if verify:
+    if wishes.verify and settings is not None:
         kept = _write_verified(settings, rendering, environment, backup=wishes.backup)
     elif rendering.changed:
         kept = airflow_cfg.write(rendering, environment.records, backup=wishes.backup)
@@ -126,7 +141,9 @@ def _write(app: App, settings: Settings, rendering: Rendering, wishes: Wishes) -
         kept = None
     if kept is not None:
         app.console.note(f"{shown(kept)}: the file as it was")
-    app.console.note(f"{shown(rendering.file)}: {_done(rendering, wishes)}{', read back by Airflow' if verify else ''}")
+    app.console.note(
+        f"{shown(rendering.file)}: {_done(rendering, wishes)}{', read back by Airflow' if wishes.verify else ''}"
+    )
 
 
 def _write_verified(settings: Settings, rendering: Rendering, environment: Environment, *, backup: bool) -> Path | None:
