@@ -107,6 +107,7 @@ def _undone(text: str, section: Section, file: Path) -> str:
     span = ini.find(text, section.name)
     if span is None:
         return text
-    if text[span.start : span.end] != section.after:
+    tail, ending = text[span.end :], ini.newline(section.after)
+    if text[span.start :] != ini.joined(section.after, tail, ending):
         return ini.reverted(text, section.name, section.after, section.before, file)
-    return text[: span.start] + ini.joined(section.before, text[span.end :], ini.newline(section.after))
+    return text[: span.start] + ini.joined(section.before, tail, ending)
