@@ -33,8 +33,9 @@ def command(  # noqa: PLR0913  one parameter for each option
     """
     from datetime import datetime, timezone
 
-    from bootstrap import lookup, lookup_text
     from bootstrap.errors import UsageError
+    from bootstrap.lookup import report as lookup
+    from bootstrap.lookup import text as lookup_text
     from bootstrap.smoke.run import require_airflow
 
     connections = [*conn_ids, *(app.manifest.connections if every else ())]

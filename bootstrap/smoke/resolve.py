@@ -7,8 +7,8 @@ from typing import Any
 from bootstrap.airflow_api import secrets_backends
 from bootstrap.checks._errors import Diagnosed, store_cause, summary
 from bootstrap.checks.base import Cause
-from bootstrap.lookup_backends import Query
-from bootstrap.lookup_sources import Answer, ask, source_name
+from bootstrap.lookup.backends import Query
+from bootstrap.lookup.sources import Answer, ask, source_name
 
 _NAMES = {"environment": "environment", "database": "metadata database", "execution_api": "execution API"}
 

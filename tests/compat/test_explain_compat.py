@@ -10,7 +10,7 @@ import pytest
 
 from bootstrap.airflow_env import database_template, installed_version, locate
 from bootstrap.manifest import load
-from tests.lookup_bench import Site, agree
+from tests.lookup.bench import Site, agree
 from tests.project import ROOT, Project
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bootstrap import lookup_backends
-from bootstrap.lookup_backends import Query
-from bootstrap.lookup_sources import ask, source_name
+from bootstrap.lookup import backends
+from bootstrap.lookup.backends import Query
+from bootstrap.lookup.sources import ask, source_name
 from bootstrap.secret import fingerprint, is_sensitive
 
 _HOW = {"": "value", "_cmd": "command", "_secret": "secret"}
@@ -140,7 +140,7 @@ def _secret(backend: Any, name: str, *, broken: bool) -> tuple[dict[str, Any], s
         return {"state": "miss", "detail": "there is no secrets backend to ask"}, None
     query = Query("config", name)
     answer = ask(backend, query)
-    found: dict[str, Any] = {"state": answer.state, "secret": lookup_backends.names(backend, query)}
+    found: dict[str, Any] = {"state": answer.state, "secret": backends.names(backend, query)}
     found |= {"detail": answer.detail} if answer.detail else {}
     found |= {"raises": True} if answer.raised else {}
     return {**found, **({"empty": True} if answer.state == "hit" and not answer.value else {})}, answer.value

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bootstrap import airflow_settings, airflow_versions, lookup_verdict
+from bootstrap import airflow_settings, airflow_versions
 from bootstrap.airflow_env import Environment, installed_version, run_airflow
 from bootstrap.errors import AirflowError, Exit, UsageError
-from bootstrap.lookup_verdict import Warned
+from bootstrap.lookup import verdict
+from bootstrap.lookup.verdict import Warned
 from bootstrap.manifest import Manifest
 from bootstrap.secret import redact_value
 
@@ -49,7 +50,7 @@ class Lookup:
     @property
     def exit_code(self) -> Exit:
         """0: found, and nothing to be said."""
-        return lookup_verdict.exit_code(self.data, self.warnings)
+        return verdict.exit_code(self.data, self.warnings)
 
     def as_json(self) -> dict[str, Any]:
         """As in the report."""
@@ -60,7 +61,7 @@ class Lookup:
         chain = self.data[side]
         if chain["winner"] is not None or self.data["kind"] == "config":
             return dict(chain)
-        return {**chain, "says": lookup_verdict.says(self.data, side, self.airflow)}
+        return {**chain, "says": verdict.says(self.data, side, self.airflow)}
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def explain(manifest: Manifest, environment: Environment, wanted: Wanted) -> Rep
     _check(wanted)
     ready = environment.with_secrets(airflow_settings.credentials(manifest))
     request = {"queries": wanted.queries, "team": wanted.team or None, "stores": _stores(manifest)}
-    answer = json.loads(run_airflow(ready, "bootstrap.lookup_child", json.dumps(request)).splitlines()[-1])
+    answer = json.loads(run_airflow(ready, "bootstrap.lookup.child", json.dumps(request)).splitlines()[-1])
     if "failed" in answer:
         raise AirflowError(
             f"Airflow does not start ({answer['failed']})", f"see why: AIRFLOW_HOME={environment.home} airflow version"
@@ -113,7 +114,7 @@ def _check(wanted: Wanted) -> None:
 
 
 def _lookup(data: Mapping[str, Any], answer: Mapping[str, Any]) -> Lookup:
-    warned = lookup_verdict.warnings(data, answer.get("ignored_kwargs", ()))
+    warned = verdict.warnings(data, answer.get("ignored_kwargs", ()))
     return Lookup(data, tuple(warned), answer["airflow"])
 
 

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from bootstrap import airflow_api, lookup_backends
+from bootstrap import airflow_api
 from bootstrap.checks._errors import chain, store_cause
 from bootstrap.connection import FIELDS
-from bootstrap.lookup_backends import Look, Query
+from bootstrap.lookup import backends
+from bootstrap.lookup.backends import Look, Query
 
 State = Literal["hit", "miss", "denied", "unreachable", "malformed", "broken"]
 SourceName = Literal["backend", "environment", "database", "execution_api"]
@@ -73,7 +74,7 @@ def failure(error: BaseException) -> Answer:
             "denied", detail=f"Airflow asks nobody else after it: {type(error).__name__}", error=error, stops=True
         )
     kinds = [type(link).__name__ for link in chain(error)]
-    if isinstance(error, lookup_backends.NoFile):
+    if isinstance(error, backends.NoFile):
         return Answer("broken", detail="its file is not there", error=error)
     if type(error) is json.JSONDecodeError or "FailedPrecondition" in kinds or isinstance(error, UnicodeDecodeError):
         return Answer("malformed", detail=_unreadable(error), error=error)
@@ -140,7 +141,7 @@ def _makes_connections(backend: Any) -> bool:
 
 def _made(backend: Any, query: Query) -> Answer:
     """Such a class reads and parses in one: first, without Airflow's part, whether its store answers at all."""
-    lookup_backends.look(backend, query)
+    backends.look(backend, query)
     try:
         conn = _call(backend.get_connection, query)
         if conn is None:
@@ -185,7 +186,7 @@ def _variable(backend: Any, query: Query) -> Answer:
 def _nothing(backend: Any, query: Query) -> Answer:
     """A backend says that there is no such secret: some say so of a refusal, or of a secret that they can't read, too."""
     try:
-        found = lookup_backends.look(backend, query) if source_name(backend) == "backend" else None
+        found = backends.look(backend, query) if source_name(backend) == "backend" else None
     except Exception as err:
         return failure(err)
     if found is not None and found.problem:
@@ -200,7 +201,7 @@ def _looked(backend: Any, query: Query) -> Look | None:
     if source_name(backend) != "backend":
         return None
     try:
-        return lookup_backends.look(backend, query)
+        return backends.look(backend, query)
     except Exception:
         return None
 

@@ -1,6 +1,6 @@
 """What a look-up comes to: which source wins and why, what Airflow would say, and what the user should know.
 
-Pure: it works on the plain data of `lookup_child`. A row is one source of a chain; a chain is {"sources": rows, "winner": …}.
+Pure: it works on the plain data of `child`. A row is one source of a chain; a chain is {"sources": rows, "winner": …}.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from bootstrap.lookup import Lookup, Report
-from bootstrap.lookup_verdict import label, says, why, winning
+from bootstrap.lookup.report import Lookup, Report
+from bootstrap.lookup.verdict import label, says, why, winning
 from bootstrap.store_list import age, visible
 
 _SIDES = {"server": "the server", "worker": "a worker"}

@@ -1,6 +1,6 @@
 """Looks up connections, variables and options inside an Airflow process, on the user's own airflow.cfg and database.
 
-`python -m bootstrap.lookup_child REQUEST` takes JSON (`queries`, `team`, `stores`) and prints JSON as the last line of
+`python -m bootstrap.lookup.child REQUEST` takes JSON (`queries`, `team`, `stores`) and prints JSON as the last line of
 stdout. Nothing that it prints holds a value, but those of options that are no secrets.
 """
 
@@ -52,7 +52,7 @@ def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _lookups(request: Mapping[str, Any]) -> list[dict[str, Any]]:
     from bootstrap import airflow_api
-    from bootstrap.lookup_chain import Source
+    from bootstrap.lookup.chain import Source
 
     server = _sources(airflow_api.server_backends(), "secrets", request)
     unusable: dict[str, Any] = {}
@@ -69,12 +69,12 @@ def _lookups(request: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _lookup(
     wanted: Mapping[str, str], team: str | None, server: list[Any], worker: list[Any] | None, unusable: dict[str, Any]
 ) -> dict[str, Any]:
-    from bootstrap import lookup_config
-    from bootstrap.lookup_backends import Query
-    from bootstrap.lookup_chain import differing, walk, walk_worker
+    from bootstrap.lookup import config
+    from bootstrap.lookup.backends import Query
+    from bootstrap.lookup.chain import differing, walk, walk_worker
 
     if wanted["kind"] == "config":
-        return lookup_config.explain(wanted["id"], server, worker, unusable)
+        return config.explain(wanted["id"], server, worker, unusable)
     query = Query("connection" if wanted["kind"] == "connection" else "variable", wanted["id"], team)
     on_server = walk(server, query)
     found = {**wanted, "server": on_server.as_json(query.kind)}
@@ -94,8 +94,8 @@ def unusable_row(unusable: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sources(backends: list[Any], section: str, request: Mapping[str, Any]) -> list[Any]:
-    from bootstrap.lookup_chain import Source, named
-    from bootstrap.lookup_sources import source_name
+    from bootstrap.lookup.chain import Source, named
+    from bootstrap.lookup.sources import source_name
 
     wanted = request["stores"].get(section)
     return [

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bootstrap.errors import Exit
-from bootstrap.lookup import Lookup, Report, Wanted
-from bootstrap.lookup_text import text
-from bootstrap.lookup_verdict import warnings, why
+from bootstrap.lookup.report import Lookup, Report, Wanted
+from bootstrap.lookup.text import text
+from bootstrap.lookup.verdict import warnings, why
 
 NOW = datetime(2026, 5, 3, 12, tzinfo=timezone.utc)
 CLASS = "airflow.providers.hashicorp.secrets.vault.VaultBackend"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.lookup_bench import VAULT, Site
+from tests.lookup.bench import VAULT, Site
 from tests.project import ROOT, Project
 from tests.systems import openbao, require
 from tests.systems.server import write_private

@@ -12,9 +12,9 @@ from typing import Any, get_args
 import pytest
 
 from bootstrap.airflow_env import database_template, locate
-from bootstrap.lookup_sources import State
+from bootstrap.lookup.sources import State
 from bootstrap.manifest import load
-from tests.lookup_bench import VAULT, Site
+from tests.lookup.bench import VAULT, Site
 from tests.project import ROOT, Project
 from tests.systems import openbao, require
 from tests.systems.server import write_private

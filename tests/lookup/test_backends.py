@@ -23,8 +23,8 @@ pytestmark = pytest.mark.airflow
 
 ASKS = """
 import contextlib, importlib, json, os, sys
-from bootstrap import lookup_backends, lookup_sources
-from bootstrap.lookup_backends import Query
+from bootstrap.lookup import backends, sources
+from bootstrap.lookup.backends import Query
 
 def plain(look):
     return None if look is None else [look.name, look.version, look.created and look.created.isoformat(), look.problem]
@@ -36,9 +36,9 @@ def asked(each):
     from airflow.models import Connection
     backend._set_connection_class(Connection)
     query = Query(*each["query"])
-    found = {"names": lookup_backends.names(backend, query)}
+    found = {"names": backends.names(backend, query)}
     if each.get("looks"):
-        answer = lookup_sources.ask(backend, query)
+        answer = sources.ask(backend, query)
         found |= {"state": answer.state, "detail": answer.detail, "look": plain(answer.look)}
     return found
 

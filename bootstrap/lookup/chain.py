@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import timezone
 from typing import Any
 
-from bootstrap import airflow_api, airflow_env, connection, lookup_backends
-from bootstrap.lookup_backends import Query
-from bootstrap.lookup_sources import ENVIRONMENT, Answer, ask, is_store_wide, source_name
+from bootstrap import airflow_api, airflow_env, connection
+from bootstrap.lookup import backends
+from bootstrap.lookup.backends import Query
+from bootstrap.lookup.sources import ENVIRONMENT, Answer, ask, is_store_wide, source_name
 from bootstrap.secret import fingerprint
 
 _BLANK = ("", None)
@@ -54,7 +55,7 @@ class Source:
             return [f"{prefix}{query.key.upper()}" for prefix in _prefixes(query)]
         if name == "database":
             return [f"table {query.kind}"]
-        return lookup_backends.names(self.backend, query) if name == "backend" else []
+        return backends.names(self.backend, query) if name == "backend" else []
 
 
 def _prefixes(query: Query) -> list[str]:

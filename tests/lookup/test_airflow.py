@@ -15,7 +15,7 @@ import pytest
 
 from bootstrap.airflow_env import database_template, locate
 from bootstrap.manifest import load
-from tests.lookup_bench import VAULT, Site, agree
+from tests.lookup.bench import VAULT, Site, agree
 from tests.project import ROOT, Project, leaks, watched_processes
 from tests.systems import openbao, postgres, require
 from tests.systems.process import free_port
