@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from bootstrap import ini
 from bootstrap.airflow_settings import Settings
 from bootstrap.connection import sensitive_texts
 from bootstrap.errors import AirflowError
 from bootstrap.files import PRIVATE_FILE, file_mode, folder_locked, write_atomic
+from bootstrap.memo import remembered
 from bootstrap.render_record import Record
 from bootstrap.secret import remember
+from bootstrap.templates import folder_of
 from bootstrap.templates import render as render_template
 
 TEMPLATE = "airflow.cfg.j2"
@@ -72,7 +75,21 @@ class Rendering:
 
 def text(settings: Settings) -> str:
     """The managed options as a file of their own."""
+    if settings.cache is None or settings.inline:
+        return _rendered(settings)
+    files = [str(folder_of(TEMPLATE) / TEMPLATE)]
+    found: str = remembered(settings.cache, "airflow-cfg", _decided(settings), lambda: (_rendered(settings), files))
+    return found
+
+
+def _rendered(settings: Settings) -> str:
     return render_template(TEMPLATE, settings=settings).lstrip("\n")
+
+
+def _decided(settings: Settings) -> list[Any]:
+    """What the template sees of the settings."""
+    backends = [served and [served.backend_class, served.kwargs] for served in (settings.secrets, settings.workers)]
+    return [*backends, settings.use_cache, settings.cache_ttl_seconds, settings.config]
 
 
 def values(settings: Settings) -> dict[str, dict[str, str]]:

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bootstrap import airflow_env, stores
@@ -35,7 +36,8 @@ class Settings:
 
     `workers` None: [secrets] serves them, too. `config` is section → option → value; `absent` are options that must not
     be there, since Airflow would read them instead. `variables` read the credentials that are not in the file, each when
-    it is called; `inline`: there are credentials in the file. `advice` is what the user should know.
+    it is called; `inline`: there are credentials in the file. `advice` is what the user should know; `cache` a folder for
+    what can be found out again.
     """
 
     secrets: Serving | None
@@ -48,6 +50,7 @@ class Settings:
     release: Release
     inline: bool
     advice: tuple[str, ...]
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ def settings(manifest: Manifest) -> Settings:
         variables=_joined(manifest, every),
         release=known,
         inline=any(part.inline for part in every),
+        cache=cache_folder(manifest.folder),
         advice=(*dict.fromkeys(line for part in every for line in part.advice), *_at_start(config)),
     )
 

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from bootstrap.errors import AirflowError
@@ -35,10 +36,11 @@ class Span:
     end: int
 
 
-def values(text: str, file: object) -> dict[str, dict[str, str]]:
+@lru_cache(maxsize=8)
+def values(text: str, file: object) -> Values:
     """Every value as Airflow's own parser reads it: a strict ConfigParser that keeps the case of options.
 
-    Raises AirflowError, which names the line of `file`, and nothing that stands there.
+    Of a text that was read before, the same again. Raises AirflowError, which names the line of `file`, and nothing that stands there.
     """
     parser = configparser.RawConfigParser()
     parser.optionxform = str  # type: ignore[method-assign,assignment]  # as configparser's manual says
@@ -108,7 +110,8 @@ def edited(text: str, wanted: Wanted, new: Mapping[str, str], file: object) -> E
     for name, options in wanted.items():
         span = find(result, name)
         if span is not None:
-            inside = _edited_section(result[span.start : span.end], name, options, file)
+            inside = result[span.start : span.end]
+            inside = _edited_section(inside, newline(inside if "\n" in inside else result), name, options, file)
             result = result[: span.start] + inside + result[span.end :]
         elif any(value is not None for value in options.values()):
             gaps[name] = _gap(result)
@@ -181,8 +184,7 @@ def _overlaid(before: Values, wanted: Wanted) -> dict[str, dict[str, str]]:
     return result
 
 
-def _edited_section(text: str, name: str, options: Mapping[str, str | None], file: object) -> str:
-    ending = newline(text)
+def _edited_section(text: str, ending: str, name: str, options: Mapping[str, str | None], file: object) -> str:
     plain = text.replace("\r\n", "\n")
     if ending == "\r\n" and plain.replace("\n", "\r\n") != text:
         raise AirflowError(f"{file}: [{name}] mixes two kinds of line endings", "convert it to one of them first")

@@ -235,6 +235,21 @@ def test_inline_without_the_credential(tmp_path: Path, monkeypatch: pytest.Monke
         of(tmp_path, "{store: team, credential: inline}")
 
 
+def test_what_is_rendered_is_kept_until_something_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = airflow_cfg.text(of(tmp_path, "{store: team}"))
+    monkeypatch.setattr(airflow_cfg, "render_template", lambda *_, **__: "rendered again")
+    assert airflow_cfg.text(of(tmp_path, "{store: team}")) == first
+    for changed in ("{store: other}", "{store: team, use_cache: true}", "{store: team, workers: {store: other}}"):
+        assert airflow_cfg.text(of(tmp_path, changed)) == "rendered again"
+    more = "config: {core: {fernet_key: {cmd: x}}}"
+    assert airflow_cfg.text(of(tmp_path, "{store: team}", more)) == "rendered again"
+
+
+def test_no_credential_is_kept(tmp_path: Path) -> None:
+    assert CANARY in airflow_cfg.text(of(tmp_path, "{store: team, credential: inline}"))
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and CANARY in file.read_text()]
+
+
 # Releases
 
 

@@ -1,23 +1,17 @@
 """What was found of a secrets backend's class and arguments, and once more without reading the class again.
 
-Reading it costs a fifth of a `render`. As Python's own bytecode, what was found holds for as long as no file that was read
-has changed; only what is in order is kept.
+Reading it costs a fifth of a `render`. Only what is in order is kept.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bootstrap import __version__
-from bootstrap.files import write_atomic
-
-_NAME = "backend-arguments.json"
+from bootstrap.memo import remembered
 
 
 @dataclass(frozen=True)
@@ -45,42 +39,20 @@ class Checked:
 
 def check(backend_class: str, kwargs: Mapping[str, Any], elsewhere: Collection[str], cache: Path) -> Checked:
     """As check.check; what was found is kept in the folder `cache`, which exists."""
-    asked = [__version__, sys.version, sys.path, backend_class, kwargs, sorted(elsewhere)]
-    key = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
-    known = _known(cache)
-    entry = known.get(key)
-    if entry is not None and entry["files"] == _stamps(entry["files"]):
-        return Checked((), tuple(Problem(*warning) for warning in entry["warnings"]), entry["source"])
+    asked = [sys.path, backend_class, kwargs, sorted(elsewhere)]
+    problems, warnings, source = remembered(
+        cache, "backend-arguments", asked, lambda: _read(backend_class, kwargs, elsewhere)
+    )
+    return Checked(_problems(problems), _problems(warnings), source)
+
+
+def _read(backend_class: str, kwargs: Mapping[str, Any], elsewhere: Collection[str]) -> tuple[Any, Collection[str]]:
     from bootstrap.backends import check as reading
 
     found = reading.check(backend_class, kwargs, elsewhere)
-    if found.files and not found.problems:
-        warnings = [[item.kwarg, item.message, item.hint] for item in found.warnings]
-        new = {"files": _stamps(dict.fromkeys(found.files)), "warnings": warnings, "source": found.source}
-        write_atomic(cache / _NAME, json.dumps({**_current(known), key: new}))
-    return found
+    problems, warnings = ([[p.kwarg, p.message, p.hint] for p in items] for items in (found.problems, found.warnings))
+    return [problems, warnings, found.source], () if found.problems else found.files
 
 
-def _known(cache: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((cache / _NAME).read_bytes())
-        return found if isinstance(found, dict) else {}
-    except (OSError, ValueError):
-        return {}
-
-
-def _current(known: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: entry for key, entry in known.items() if entry["files"] == _stamps(entry["files"])}
-
-
-def _stamps(files: Collection[str]) -> dict[str, Any]:
-    """By when a file was changed, and its size; None where it is gone."""
-    return {file: _stamp(file) for file in files}
-
-
-def _stamp(file: str) -> list[int] | None:
-    try:
-        found = Path(file).stat()
-    except OSError:
-        return None
-    return [found.st_mtime_ns, found.st_size]
+def _problems(rows: Collection[Collection[str]]) -> tuple[Problem, ...]:
+    return tuple(Problem(*row) for row in rows)

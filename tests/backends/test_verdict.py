@@ -42,8 +42,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_it_is_read_once(module: Path, reads: list[str], tmp_path: Path) -> None:
+    assert module.exists()
     first = verdict.check("mine.Backend", {"path": "x"}, (), tmp_path)
-    assert first.files == (str(module),)
+    assert "mine" in first.source
     again = verdict.check("mine.Backend", {"path": "x"}, (), tmp_path)
     assert (again.problems, again.warnings, again.source) == ((), first.warnings, first.source)
     assert reads == ["mine.Backend"]
