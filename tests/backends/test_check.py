@@ -35,7 +35,6 @@ PLACES = {
     "secret": "k",
     "folder": "/project",
 }
-OLD = ROOT / ".venv-2.11" / "lib"
 
 
 def checked(case: Case) -> Checked:
@@ -237,18 +236,6 @@ def test_every_kind_of_store_that_airflow_reads_is_among_them() -> None:
     kinds: dict[str, Any] = {kind: KINDS.find(kind) for kind in KINDS.names()}
     readable = {kind for kind, module in kinds.items() if hasattr(module, "airflow_backend")}
     assert readable == {"vault", "embedded", "google_secret_manager", *BOTH}
-
-
-@pytest.mark.skipif(not OLD.exists(), reason="`make test` doesn't install Airflow 2.11: `make compat` does")
-def test_it_reads_the_oldest_airflow_that_is_supported() -> None:
-    folders = list(OLD.glob("python3.*/site-packages"))
-    google = next(name for name in RULES if name.endswith("CloudSecretManagerBackend"))
-    answer = check(google, {"conections_prefix": "x"}, folders=folders)
-    assert [problem.hint for problem in answer.problems] == ["did you mean connections_prefix?"]
-    assert re.fullmatch(r"apache-airflow-providers-google [\d.]+ \(installed\)", answer.source)
-    files = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
-    answer = check(files, {"connections_file_path": "c.yaml"}, folders=folders)
-    assert (answer.problems, answer.source[:17]) == ((), "apache-airflow 2.")
 
 
 def test_nothing_of_airflows_is_imported() -> None:

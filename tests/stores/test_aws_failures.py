@@ -53,6 +53,13 @@ def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aws_client, "GIVE_UP", 1.0)
 
 
+@pytest.fixture
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what passes in the end, however slow this machine is."""
+    monkeypatch.setattr(aws_client, "BLIP", 60)
+    monkeypatch.setattr(aws_client, "GIVE_UP", 60)
+
+
 def always(code: str, message: str = "", status: int = 400) -> Callable[[str], Answer]:
     return lambda _operation: refusal(code, message, status)
 
@@ -274,6 +281,7 @@ def test_a_key_that_is_disabled_is_not_a_missing_secret(code: str, kind: str, op
     [("ThrottlingException", 400), ("InternalServiceError", 500), ("InternalServerError", 500), ("503", 503)],
 )
 @asked
+@pytest.mark.usefixtures("_patient")
 def test_a_blip_is_asked_through(
     ask: Callable[[Store], object], code: str, status: int, kind: str, opened: Opened, front: Front
 ) -> None:
@@ -301,6 +309,7 @@ def test_a_server_that_fails_all_the_time(code: str, says: str, opened: Opened, 
 
 
 @both
+@pytest.mark.usefixtures("_patient")
 def test_a_connection_that_breaks_is_made_again(kind: str, opened: Opened, front: Front) -> None:
     opened(kind).write(PATH, Secret("x"), expect=None)
     front.lost = ["GetSecretValue", "GetParameter", "ListSecrets", "DescribeParameters"]

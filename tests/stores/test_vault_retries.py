@@ -124,7 +124,7 @@ def fault(bao: openbao.OpenBao) -> Iterator[tuple[Fault, str]]:
 @pytest.fixture
 def store(bao: openbao.OpenBao, fault: tuple[Fault, str], monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("VAULT_TOKEN", bao.root_token)
-    monkeypatch.setattr(vault_http, "BLIP", 1.0)
+    monkeypatch.setattr(vault_http, "BLIP", 60)  # what passes in the end does, however slow this machine is
     return opened(fault[1])
 
 
@@ -161,7 +161,10 @@ def test_a_list_is_tried_again(store: Any, fault: tuple[Fault, str]) -> None:
 
 
 @pytest.mark.parametrize("happens", [CUT_AFTER, CUT_BEFORE, STANDBY], ids=str)
-def test_a_fault_that_stays_is_told(happens: Any, store: Any, fault: tuple[Fault, str]) -> None:
+def test_a_fault_that_stays_is_told(
+    happens: Any, store: Any, fault: tuple[Fault, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vault_http, "BLIP", 1.0)
     fault[0].next = [happens] * 1000
     started = time.monotonic()
     with pytest.raises(Unavailable, match=f"team:{PATH}: ") as caught:
