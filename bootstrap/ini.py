@@ -160,7 +160,7 @@ def reverted(text: str, section: str, after: str, before: str, file: object) -> 
     now, new, old = (section_values(part, section, file) for part in (text, after, before))
     ours = [option for option in {**new, **old} if new.get(option) != old.get(option)]
     wanted = {option: old.get(option) for option in ours if now.get(option) == new.get(option)}
-    return edited(text, {section: wanted}, {}, file).text
+    return edited(text, {section: wanted}, {}, file).text if wanted else text
 
 
 def _gap(text: str) -> str:
