@@ -12,7 +12,7 @@ from typing import Any
 from bootstrap import airflow_env, stores
 from bootstrap.airflow_versions import Release, release
 from bootstrap.backends import verdict
-from bootstrap.errors import ManifestError
+from bootstrap.errors import AirflowError, ManifestError
 from bootstrap.files import cache_folder
 from bootstrap.manifest_models import Backend, Manifest, Source
 from bootstrap.secret import Secret
@@ -77,7 +77,7 @@ def settings(manifest: Manifest) -> Settings:
         raise ManifestError(
             f"{manifest.file}: there is no `backend:`, so there is nothing to render", "add one; see the README"
         )
-    known = release(manifest.airflow.version or airflow_env.installed_version())
+    known = _release(manifest)
     config = _config(manifest, known)
     absent = {section: tuple(_others(options)) for section, options in config.items()}
     if backend is None:
@@ -119,6 +119,16 @@ class _Served:
     variables: Mapping[str, Callable[[], Secret]]
     inline: bool
     advice: tuple[str, ...]
+
+
+def _release(manifest: Manifest) -> Release:
+    wanted = manifest.airflow.version
+    try:
+        return release(wanted or airflow_env.installed_version())
+    except AirflowError as err:
+        if wanted is None:
+            raise
+        raise ManifestError(f"{manifest.file}: airflow.version: {err.message}", "2.11 is the oldest") from err
 
 
 def _possible(manifest: Manifest, backend: Backend, known: Release) -> None:
@@ -193,17 +203,19 @@ def _checked(manifest: Manifest, found: AirflowBackend, place: _Place) -> Iterat
     checked = verdict.check(found.backend_class, found.kwargs, given, cache_folder(manifest.folder))
     name = found.backend_class.rpartition(".")[2]
     if checked.problems:
-        lines = [
-            f"{name}: {problem.message}" + (f" ({problem.hint})" if problem.hint else "")
-            for problem in checked.problems
-        ]
+        against = f", as {checked.source} has it" if checked.source else ""
+        lines = [_about(name, problem) + (f" ({problem.hint})" if problem.hint else "") for problem in checked.problems]
         raise ManifestError(
-            "\n".join([f"{manifest.file}: [{place.section}] would not work:", *lines]),
-            f"checked against {checked.source}",
+            "\n".join([f"{manifest.file}: [{place.section}] would not work{against}:", *lines]),
+            "correct `backend:`; nothing was written",
         )
     if checked.source and not checked.source.endswith("(installed)"):
         yield f"{name} was checked against {checked.source}"
-    yield from (f"{name}: {warning.message}" for warning in checked.warnings)
+    yield from (_about(name, warning) for warning in checked.warnings)
+
+
+def _about(name: str, problem: verdict.Problem) -> str:
+    return problem.message if name in problem.message else f"{name}: {problem.message}"
 
 
 def _needs(variables: Mapping[str, Any]) -> Iterator[str]:

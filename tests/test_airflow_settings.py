@@ -267,6 +267,11 @@ def test_what_a_release_can_not_do(backend: str, version: str, said: str, tmp_pa
     assert f"Airflow {version}" in caught.value.message
 
 
+def test_a_manifest_for_a_release_that_is_too_old(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"airflow\.version: Airflow 2\.10 is too old"):
+        of(tmp_path, "{store: team}", for_release("2.10"))
+
+
 def test_a_release_that_is_too_old() -> None:
     with pytest.raises(AirflowError, match=r"Airflow 2\.10\.4 is too old"):
         airflow_versions.release("2.10.4")
