@@ -258,7 +258,7 @@ backend: {store: team, workers: {store: near}}
     assert (refused.code, "workers" in refused.err) == (2, True), refused.text
 
 
-# 6. The backend comes first. That `smoke` and `up` refuse a backend that the environment overrides: test_airflow_env.
+# 6. The backend comes first. That `smoke` and `up` refuse a backend that the environment overrides: test_render_command.
 
 
 @pytest.mark.parametrize("side", SIDES)
