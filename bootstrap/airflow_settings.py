@@ -164,7 +164,10 @@ def _backend(manifest: Manifest, source: Source) -> AirflowBackend:
         return AirflowBackend(str(source.class_), more, credentials)
     module: Any = stores.KINDS.find(manifest.stores[source.store].kind)
     options = manifest.stores[source.store].options
-    found: AirflowBackend = module.airflow_backend(options, BackendPaths(*source.paths), _context(manifest, source))
+    others = (other for other in manifest.sources if other is not source and other.store == source.store)
+    elsewhere = tuple(path for other in others for path in BackendPaths(*other.paths).all)
+    paths = BackendPaths(*source.paths, elsewhere)
+    found: AirflowBackend = module.airflow_backend(options, paths, _context(manifest, source))
     both = sorted(source.kwargs.keys() & {*found.kwargs, *found.secret_kwargs})
     if both:
         raise ManifestError(

@@ -25,7 +25,8 @@ def needs(manifest: Manifest, secrets: Secrets, name: str, purpose: Purpose) -> 
     if purpose == "airflow":
         return Needs(below=_unique(_looked_below(manifest, name)))
     write = _unique(_registered(manifest, secrets, name)) if purpose == "register" else ()
-    read = _unique(reference.path for _, reference in find_references(manifest.connections) if reference.store == name)
+    wanted = find_references([manifest.connections, manifest.config])
+    read = _unique(reference.path for _, reference in wanted if reference.store == name)
     return Needs(read=tuple(path for path in read if path not in write), write=write)
 
 
@@ -34,8 +35,9 @@ def _unique(paths: Iterator[str]) -> tuple[str, ...]:
 
 
 def _looked_below(manifest: Manifest, name: str) -> Iterator[str]:
-    if manifest.backend is not None and manifest.backend.store == name:
-        yield from BackendPaths(*manifest.backend.paths).all
+    for source in manifest.sources:
+        if source.store == name:
+            yield from BackendPaths(*source.paths).all
 
 
 def _registered(manifest: Manifest, secrets: Secrets, name: str) -> Iterator[str]:

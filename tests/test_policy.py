@@ -317,3 +317,13 @@ def test_in_version_1_of_kv_and_without_a_mount(bao: openbao.OpenBao) -> None:
 def test_a_token_that_may_not_ask_is_not_accused(bao: openbao.OpenBao) -> None:
     token = Token(bao, hcl({"kv2/*": ["read", "delete"]}))
     assert list(vault_policy.excess(bao.client(token.value), "kv2", 2, NEEDED)) == []
+
+
+def test_workers_and_options_of_airflow_are_in_it(tmp_path: Path) -> None:
+    backend = "backend: {store: team, connections: airflow/connections, variables: null, config: airflow/config"
+    text = TEXT.partition("backend:")[0] + backend + ", workers: {store: source, config: null}}\n"
+    text += 'config: {core: {fernet_key: {secret: "team:airflow/config/fernet"}}}\n'
+    manifest = a_manifest(tmp_path, text=text)
+    assert needs(manifest, Secrets(manifest), "team", "read").read == ("airflow/config/fernet",)
+    assert needs(manifest, Secrets(manifest), "team", "airflow").below == ("airflow/config", "airflow/connections")
+    assert needs(manifest, Secrets(manifest), "source", "airflow").below == ("connections", "variables")

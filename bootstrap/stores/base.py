@@ -112,11 +112,15 @@ class Context:
 
 @dataclass(frozen=True)
 class BackendPaths:
-    """Below which paths Airflow looks for connections, variables and configuration; None: not at all."""
+    """Below which paths Airflow looks for connections, variables and configuration; None: not at all.
+
+    `elsewhere` are those below which its server looks, where these are its workers', or the other way round.
+    """
 
     connections: Paths
     variables: Paths
     config: Paths
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def all(self) -> tuple[str, ...]:

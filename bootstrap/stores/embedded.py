@@ -46,8 +46,7 @@ def policy(_options: Options, needs: Needs, context: Context) -> Mapping[str, st
 def airflow_backend(_options: Options, paths: BackendPaths, context: Context) -> AirflowBackend:
     """Airflow's VaultBackend with a token of its own, in a file, that may read `paths` and nothing else."""
     own = server(context)
-    folders = paths.all
-    token_file = own.grant_airflow(folders)
+    token_file = own.grant_airflow(tuple(dict.fromkeys(sorted((*paths.all, *paths.elsewhere)))))
     auth = TokenAuth(method="token", token=Credential(file=str(token_file)))
     options = VaultOptions(kind="vault", url=own.url, mount=MOUNT, auth=auth)
     return vault_backend(options, paths, context)
