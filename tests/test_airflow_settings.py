@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +74,11 @@ def test_the_embedded_store_lets_both_read(tmp_path: Path) -> None:
         client: Any = hvac.Client(found.secrets.kwargs["url"], token)
         for path in ("connections", "for-workers", "elsewhere"):
             Secrets(given).store("local").write(f"{path}/x", {"value": "y"}, expect=None)
+        read = partial(client.secrets.kv.v2.read_secret, mount_point="airflow", raise_on_deleted_version=True)
         for path in ("connections", "for-workers"):
-            assert client.secrets.kv.v2.read_secret(f"{path}/x", mount_point="airflow")["data"]["data"] == {
-                "value": "y"
-            }
+            assert read(f"{path}/x")["data"]["data"] == {"value": "y"}
         with pytest.raises(hvac.exceptions.Forbidden):
-            client.secrets.kv.v2.read_secret("elsewhere/x", mount_point="airflow")
+            read("elsewhere/x")
     finally:
         embedded.server(Context("local", tmp_path)).stop()
 
