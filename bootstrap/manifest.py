@@ -94,7 +94,7 @@ class _Builder:
             stores=store_specs,
             backend=top.backend,
             config=top.config,
-            register=tuple(top.register_) if top.backend and top.backend.store else (),
+            register=tuple(top.register_) if "register" in self.document.data or _has_store(top.backend) else (),
             connections=specs,
             checks=all_checks,
         )
@@ -217,6 +217,10 @@ class _Builder:
         lines = [f"{place}: {message}" + (f" ({hint})" if hint else "") for place, message, hint in placed]
         count = f"{len(lines)} mistakes in the manifest" if len(lines) > 1 else "a mistake in the manifest"
         return ManifestError("\n".join([f"{count}:", *lines]), "airflow-bootstrap schema prints what is allowed")
+
+
+def _has_store(backend: Backend | None) -> bool:
+    return backend is not None and backend.store is not None
 
 
 def _problems(err: ValidationError, model: type[BaseModel], path: Path_) -> Iterator[_Problem]:
