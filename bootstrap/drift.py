@@ -49,9 +49,9 @@ def find(manifest: Manifest, environment: Environment, secrets: Secrets) -> Drif
             differing += ["airflow.cfg"] if rendering.changed else []
         except StoreError as err:
             errors.append(err)
-    for target_name in manifest.register:
+    for target in manifest.register:
         try:
-            found = plan(manifest, secrets, target_name)
+            found = plan(manifest, secrets, target)
         except StoreError as err:
             errors.append(err)
             continue

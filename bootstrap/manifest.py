@@ -20,13 +20,14 @@ from bootstrap.manifest_models import (
     Manifest,
     Source,
     StoreSpec,
+    TargetSpec,
     Top,
     find_references,
 )
 from bootstrap.reference import SHAPE_HELP
 from bootstrap.secret import is_sensitive
 
-__all__ = ["CheckSpec", "ConnectionSpec", "Manifest", "StoreSpec", "Top", "load"]
+__all__ = ["CheckSpec", "ConnectionSpec", "Manifest", "StoreSpec", "TargetSpec", "Top", "load"]
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class _Builder:
             fields = {"password": spec.password, "extra": spec.extra}
             self._plain_secrets(("connections", conn_id), fields, f'{{secret: "{SHAPE_HELP}"}}')
         self._backend(top.backend, store_specs)
-        self._targets(top)
+        register = tuple(self._targets(top))
         self._references(("config",), top.config)
         if self.problems:
             raise self._error()
@@ -94,7 +95,7 @@ class _Builder:
             stores=store_specs,
             backend=top.backend,
             config=top.config,
-            register=tuple(top.register_) if "register" in self.document.data or _has_store(top.backend) else (),
+            register=register,
             connections=specs,
             checks=all_checks,
         )
@@ -156,14 +157,23 @@ class _Builder:
             message = f"Airflow has no secrets backend for a store of kind {kind!r}"
             self.problems.append(_Problem((*path, "store"), message, "name a store of another kind"))
 
-    def _targets(self, top: Top) -> None:
-        for index, name in enumerate(top.register_):
-            if not targets.KINDS.has(name):
-                self._unknown(("register", index), "target", name, targets.KINDS.names())
-        asked, backend = self.document.data.get("register"), self.document.data.get("backend")
-        if isinstance(asked, list) and "backend" in asked and not (isinstance(backend, dict) and "store" in backend):
-            message = "`backend` is a target, and the manifest has no `backend:` with a store"
-            self.problems.append(_Problem(("register",), message))
+    def _targets(self, top: Top) -> Iterator[TargetSpec]:
+        """Those that are asked for; without a word of the manifest, its backend's store."""
+        if "register" not in self.document.data and (top.backend is None or top.backend.store is None):
+            return
+        for index, item in enumerate(top.register_):
+            path: Path_ = ("register", index)
+            name, options = next(iter(item.items())) if isinstance(item, dict) and len(item) == 1 else (item, {})
+            module = targets.KINDS.find(name) if isinstance(name, str) else None
+            if module is None:
+                self._unknown(path, "target", name, targets.KINDS.names())
+                continue
+            if name == "backend" and (top.backend is None or top.backend.store is None):
+                message = "`backend` is a target, and the manifest has no `backend:` with a store"
+                self.problems.append(_Problem(("register",), message))
+            parsed = self._model(module.Options, {} if options is None else options, (*path, name))
+            if parsed is not None:
+                yield TargetSpec(name, parsed)
 
     def _checks(self, conn_id: str, spec: ConnectionSpec) -> Iterator[CheckSpec]:
         wanted = spec.checks if spec.checks is not None else list(checks.defaults(spec.conn_type))
@@ -217,10 +227,6 @@ class _Builder:
         lines = [f"{place}: {message}" + (f" ({hint})" if hint else "") for place, message, hint in placed]
         count = f"{len(lines)} mistakes in the manifest" if len(lines) > 1 else "a mistake in the manifest"
         return ManifestError("\n".join([f"{count}:", *lines]), "airflow-bootstrap schema prints what is allowed")
-
-
-def _has_store(backend: Backend | None) -> bool:
-    return backend is not None and backend.store is not None
 
 
 def _problems(err: ValidationError, model: type[BaseModel], path: Path_) -> Iterator[_Problem]:

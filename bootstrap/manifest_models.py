@@ -127,7 +127,7 @@ class Top(Model):
     stores: dict[Annotated[str, Field(pattern=NAME)], Any] = {}
     backend: Backend | None = None
     config: dict[str, dict[str, ConfigOption]] = {}
-    register_: list[str] = Field(default=["backend"], alias="register")
+    register_: list[Any] = Field(default=["backend"], alias="register")
     connections: dict[Annotated[str, Field(pattern=NAME)], Any] = {}
     profiles: dict[str, dict[str, Any]] = {}
 
@@ -137,6 +137,14 @@ class StoreSpec:
     """A store of the manifest: its kind and the options that its kind's module understands."""
 
     kind: str
+    options: Any
+
+
+@dataclass(frozen=True)
+class TargetSpec:
+    """A target of the manifest: its name and the options that its module understands."""
+
+    name: str
     options: Any
 
 
@@ -153,7 +161,7 @@ class Manifest:
     stores: Mapping[str, StoreSpec]
     backend: Backend | None
     config: Mapping[str, Mapping[str, Reference | Command]]
-    register: tuple[str, ...]
+    register: tuple[TargetSpec, ...]
     connections: Mapping[str, ConnectionSpec]
     checks: Mapping[str, tuple[CheckSpec, ...]]
 

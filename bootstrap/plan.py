@@ -10,7 +10,7 @@ from bootstrap import targets
 from bootstrap.connection import Connection
 from bootstrap.desired import Secrets, resolve_all
 from bootstrap.errors import BootstrapError, Exit, StoreError
-from bootstrap.manifest import ConnectionSpec, Manifest
+from bootstrap.manifest import ConnectionSpec, Manifest, TargetSpec
 from bootstrap.reference import Reference
 from bootstrap.secret import MASK, is_sensitive
 from bootstrap.targets.base import Applied, Change, Registered, Target
@@ -53,15 +53,15 @@ def worst(errors: Any) -> Exit:
     return max((err.exit_code for err in errors), default=Exit.OK)
 
 
-def plan(manifest: Manifest, secrets: Secrets, target_name: str) -> Plan:
+def plan(manifest: Manifest, secrets: Secrets, spec: TargetSpec) -> Plan:
     """Compare. Reads the stores and the target, writes nothing. Raises StoreError if the target can't be read."""
-    module: Any = targets.KINDS.find(target_name)
-    target: Target = module.open_target(manifest, secrets)
+    module: Any = targets.KINDS.find(spec.name)
+    target: Target = module.open_target(spec.options, manifest, secrets)
     resolved = resolve_all(manifest, secrets, manifest.connections)
     wanted = {conn_id: item for conn_id, item in resolved.items() if isinstance(item, Connection)}
     registered = target.registered(wanted)
     return Plan(
-        target_name=target_name,
+        target_name=spec.name,
         target=target,
         changes=tuple(_change(conn_id, item, registered.get(conn_id)) for conn_id, item in wanted.items()),
         errors={conn_id: item for conn_id, item in resolved.items() if isinstance(item, StoreError)},

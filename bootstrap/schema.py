@@ -17,7 +17,8 @@ def schema() -> dict[str, Any]:
     """JSON Schema, draft 2020-12."""
     kinds = {kind: _module(stores.KINDS, kind).Options for kind in stores.KINDS.names()}
     params = {name: _module(checks.KINDS, name).Params for name in checks.KINDS.names()}
-    models = [Top, ConnectionSpec, *kinds.values(), *params.values()]
+    options = {name: _module(targets.KINDS, name).Options for name in targets.KINDS.names()}
+    models = [Top, ConnectionSpec, *kinds.values(), *params.values(), *options.values()]
     refs, document = models_json_schema([(model, "validation") for model in models], ref_template=_TEMPLATE)
     names = {model: refs[model, "validation"] for model in models}
     result: dict[str, Any] = document["$defs"].pop(names[Top]["$ref"].rpartition("/")[2])
@@ -27,9 +28,9 @@ def schema() -> dict[str, Any]:
     fields = result["properties"]
     fields["stores"] = _mapping({"oneOf": [names[kinds[kind]] for kind in kinds]})
     fields["connections"] = _mapping(names[ConnectionSpec])
-    fields["register"]["items"] = {"enum": targets.KINDS.names()}
+    fields["register"]["items"] = _named({name: names[options[name]] for name in targets.KINDS.names()})
     spec = result["$defs"][names[ConnectionSpec]["$ref"].rpartition("/")[2]]
-    spec["properties"]["checks"] = {"type": "array", "items": _check({name: names[params[name]] for name in params})}
+    spec["properties"]["checks"] = {"type": "array", "items": _named({name: names[params[name]] for name in params})}
     return result
 
 
@@ -46,7 +47,7 @@ def _mapping(values: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": values}
 
 
-def _check(params: dict[str, Any]) -> dict[str, Any]:
+def _named(params: dict[str, Any]) -> dict[str, Any]:
     named = [
         {"type": "object", "properties": {name: ref}, "required": [name], "additionalProperties": False}
         for name, ref in params.items()

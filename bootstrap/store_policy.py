@@ -43,11 +43,15 @@ def _looked_below(manifest: Manifest, name: str) -> Iterator[str]:
 def _registered(manifest: Manifest, secrets: Secrets, name: str) -> Iterator[str]:
     from bootstrap.targets import backend
 
-    if manifest.backend is None or manifest.backend.store != name or "backend" not in manifest.register:
+    if (
+        manifest.backend is None
+        or manifest.backend.store != name
+        or not any(target.name == "backend" for target in manifest.register)
+    ):
         return
     if manifest.backend.connections is None:
         return
-    target = backend.open_target(manifest, secrets)
+    target = backend.open_target(backend.Options(), manifest, secrets)
     for conn_id in manifest.connections:
         yield target.where(conn_id).removeprefix(f"{name}:")
 

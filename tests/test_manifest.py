@@ -95,7 +95,7 @@ def test_the_manifest_of_the_design_is_taken_whole(tmp_path: Path) -> None:
     }
     assert manifest.backend is not None
     assert manifest.backend.store == "team"
-    assert manifest.register == ("backend",)
+    assert [target.name for target in manifest.register] == ["backend"]
     assert list(manifest.connections) == ["warehouse", "google_cloud_default", "orders_api"]
 
 
@@ -473,7 +473,7 @@ def test_a_profile_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> N
 def test_a_profile_adds_what_was_not_there(tmp_path: Path) -> None:
     manifest = with_profile(tmp_path, "{connections: {other: {conn_type: http}}, backend: {store: team}}")
     assert list(manifest.connections) == ["api", "other"]
-    assert manifest.register == ("backend",)
+    assert [target.name for target in manifest.register] == ["backend"]
 
 
 def test_another_method_of_a_profile_replaces_the_methods_options(tmp_path: Path) -> None:

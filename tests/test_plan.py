@@ -99,7 +99,7 @@ def planned(folder: Path, team: MemoryStore, connections: str) -> tuple[Plan, Ma
     manifest = load(folder / "bootstrap.yaml")
     secrets = Secrets(manifest)
     secrets._stores.update(team=team, down=DownStore())
-    return plan(manifest, secrets, "backend"), manifest
+    return plan(manifest, secrets, manifest.register[0]), manifest
 
 
 def shown(folder: Path, team: MemoryStore, connections: str) -> list[str]:
@@ -241,7 +241,7 @@ def test_a_password_that_is_allowed_in_the_manifest_is_not_shown_either(tmp_path
     manifest = load(tmp_path / "bootstrap.yaml", allow_plaintext=True)
     secrets = Secrets(manifest)
     secrets._stores["team"] = team
-    assert CANARY not in "\n".join(lines(plan(manifest, secrets, "backend"), manifest))
+    assert CANARY not in "\n".join(lines(plan(manifest, secrets, manifest.register[0]), manifest))
 
 
 def test_planning_masks_the_secrets_it_read(tmp_path: Path, team: MemoryStore) -> None:
@@ -310,7 +310,7 @@ def test_a_backend_that_looks_nowhere_can_not_be_a_target(tmp_path: Path, team: 
     secrets = Secrets(manifest)
     secrets._stores["team"] = team
     with pytest.raises(ManifestError, match=r"`backend\.connections` is off"):
-        plan(manifest, secrets, "backend")
+        plan(manifest, secrets, manifest.register[0])
 
 
 # Other writers

@@ -213,7 +213,7 @@ def _register(manifest: Manifest) -> None:
     """What `up` asks of the store: reach it, and register."""
     secrets = Secrets(manifest)
     secrets.store("team").ping()
-    for applied in plan(manifest, secrets, "backend").apply():
+    for applied in plan(manifest, secrets, manifest.register[0]).apply():
         if applied.error is not None:
             raise applied.error
 

@@ -8,6 +8,7 @@ from bootstrap import connection
 from bootstrap.desired import Secrets
 from bootstrap.errors import IllegalName, Malformed, ManifestError, NotFound, StoreError
 from bootstrap.manifest import Manifest
+from bootstrap.model import Model
 from bootstrap.stores.base import CONCURRENCY, Store, Stored
 from bootstrap.stores.reading import PathAt, read_many
 from bootstrap.targets.base import Applied, Change, Registered
@@ -65,7 +66,11 @@ class BackendTarget:
         return Registered(fields=read.fingerprints(), version=stored.version)
 
 
-def open_target(manifest: Manifest, secrets: Secrets) -> BackendTarget:
+class Options(Model):
+    """Nothing: `backend:` says where it is."""
+
+
+def open_target(_options: Options, manifest: Manifest, secrets: Secrets) -> BackendTarget:
     """The target; reads nothing yet. Raises ManifestError where Airflow doesn't look for connections."""
     backend = manifest.backend
     if backend is None or backend.store is None or backend.connections is None:
