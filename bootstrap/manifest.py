@@ -159,7 +159,8 @@ class _Builder:
 
     def _targets(self, top: Top) -> Iterator[TargetSpec]:
         """Those that are asked for; without a word of the manifest, its backend's store."""
-        if "register" not in self.document.data and (top.backend is None or top.backend.store is None):
+        asked = self.document.data.get("register")
+        if not isinstance(asked, list) and (top.backend is None or top.backend.store is None):
             return
         for index, item in enumerate(top.register_):
             path: Path_ = ("register", index)

@@ -13,11 +13,12 @@ import pytest
 from bootstrap import secret
 from bootstrap.desired import Secrets
 from bootstrap.errors import Conflict, Denied, Exit, ManifestError, NotFound, StoreError, Unavailable
-from bootstrap.manifest import Manifest, load
+from bootstrap.manifest import Manifest, TargetSpec, load
 from bootstrap.plan import Plan, Unsafe, lines, plan, worst
 from bootstrap.secret import Secret, redact
 from bootstrap.stores.base import Fields, Stored, Version
 from bootstrap.stores.structured import as_stored
+from bootstrap.targets.backend import Options
 
 CANARY = "canary-7f3a"
 MANIFEST = """version: 1
@@ -310,7 +311,7 @@ def test_a_backend_that_looks_nowhere_can_not_be_a_target(tmp_path: Path, team: 
     secrets = Secrets(manifest)
     secrets._stores["team"] = team
     with pytest.raises(ManifestError, match=r"`backend\.connections` is off"):
-        plan(manifest, secrets, manifest.register[0])
+        plan(manifest, secrets, TargetSpec("backend", Options()))
 
 
 # Other writers
