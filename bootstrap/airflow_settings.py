@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bootstrap import airflow_env, stores
+from bootstrap import airflow_env, stores, targets
 from bootstrap.airflow_versions import Release, release
 from bootstrap.backends import verdict
 from bootstrap.errors import AirflowError, ManifestError
@@ -104,10 +104,18 @@ def settings(manifest: Manifest) -> Settings:
 
 
 def credentials(manifest: Manifest) -> dict[str, Secret]:
-    """The variables that Airflow's secrets backends need in their environment. Raises Denied, where one can't be had."""
+    """The variables that Airflow's processes need: for its secrets backends, and those in which connections are registered.
+
+    Raises Denied, where a credential can't be had.
+    """
+    found: dict[str, Secret] = {}
+    for target in manifest.register:
+        module: Any = targets.KINDS.find(target.name)
+        if hasattr(module, "variables"):
+            found |= module.variables(target.options, manifest)
     if manifest.backend is None:
-        return {}
-    return {name: read() for name, read in settings(manifest).variables.items()}
+        return found
+    return {**found, **{name: read() for name, read in settings(manifest).variables.items()}}
 
 
 # The backends

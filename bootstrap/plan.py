@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bootstrap import targets
 from bootstrap.connection import Connection
 from bootstrap.desired import Secrets, resolve_all
-from bootstrap.errors import BootstrapError, Exit, StoreError
+from bootstrap.errors import BootstrapError, Exit, StoreError, UsageError
 from bootstrap.manifest import ConnectionSpec, Manifest, TargetSpec
 from bootstrap.reference import Reference
 from bootstrap.secret import MASK, is_sensitive
@@ -51,6 +51,24 @@ class Plan:
 def worst(errors: Any) -> Exit:
     """The exit code that speaks for several errors: an unreachable store before a missing secret."""
     return max((err.exit_code for err in errors), default=Exit.OK)
+
+
+def wanted(manifest: Manifest, names: Sequence[str]) -> tuple[TargetSpec, ...]:
+    """The targets of these names, with the options that the manifest has for them; without names, the manifest's.
+
+    Raises UsageError for an unknown one.
+    """
+    if not names:
+        return manifest.register
+    given = {target.name: target for target in manifest.register}
+    return tuple(given.get(name) or _without_options(name) for name in dict.fromkeys(names))
+
+
+def _without_options(name: str) -> TargetSpec:
+    module: Any = targets.KINDS.find(name)
+    if module is None:
+        raise UsageError(f"there is no target {name!r}", f"there are: {', '.join(targets.KINDS.names())}")
+    return TargetSpec(name, module.Options())
 
 
 def plan(manifest: Manifest, secrets: Secrets, spec: TargetSpec) -> Plan:

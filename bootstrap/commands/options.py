@@ -76,3 +76,10 @@ def run_options(function: Callable[..., int]) -> Callable[..., int]:
     for option in reversed(_RUN):
         collected = option(collected)
     return collected
+
+
+def into_option(command: Any) -> Any:
+    """`--into TARGET`, as often as wanted."""
+    return click.option(
+        "--into", multiple=True, metavar="TARGET", help="This target instead of those of the manifest; may be repeated."
+    )(command)

@@ -4,4 +4,11 @@ from __future__ import annotations
 
 from bootstrap.registry import Registry
 
-KINDS = Registry(group="airflow_bootstrap.targets", builtin={"backend": "bootstrap.targets.backend"})
+KINDS = Registry(
+    group="airflow_bootstrap.targets",
+    builtin={
+        "backend": "bootstrap.targets.backend",
+        "env": "bootstrap.targets.env",
+        "file": "bootstrap.targets.file",
+    },
+)
