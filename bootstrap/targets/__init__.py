@@ -10,5 +10,6 @@ KINDS = Registry(
         "backend": "bootstrap.targets.backend",
         "env": "bootstrap.targets.env",
         "file": "bootstrap.targets.file",
+        "metadata": "bootstrap.targets.metadata",
     },
 )

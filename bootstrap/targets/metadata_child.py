@@ -1,0 +1,81 @@
+"""Reads and writes connections inside an Airflow process, in the user's own metadata database.
+
+`python -m bootstrap.targets.metadata_child` says `{"ready": VERSION}`, then answers each line of stdin with one of
+stdout, all JSON, until stdin ends:
+
+- `{"read": [CONN_ID, …]}`: `{"rows": {CONN_ID: {"version": …, "fields": {…}} or {"version": …, "malformed": …}}}`
+- `{"write": [{"conn_id": …, "expect": VERSION or null, "fields": {…}}, …], "allow_unencrypted": …}`: `{"conflicts":
+  [CONN_ID, …]}`. Everything is written if there are none; else nothing.
+- what fails: `{"error": a class of bootstrap.errors, "message": …, "hint": …}`
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import IO, Any
+
+from bootstrap.errors import AirflowError, BootstrapError
+
+
+def main() -> None:
+    """Until stdin ends."""
+    requests, answers = _own_streams()
+    for answer in _answers(requests):
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _own_streams() -> tuple[IO[str], IO[str]]:
+    """Ours alone: Airflow prints to stdout, and commands that it runs for options could read stdin."""
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    with open(os.devnull) as nothing:  # noqa: PTH123  a descriptor is wanted
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    return requests, answers
+
+
+def _answers(requests: Iterable[str]) -> Iterator[dict[str, Any]]:
+    yield _told(_start)
+    for line in requests:
+        yield _told(partial(_asked, json.loads(line)))
+
+
+def _told(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return work()
+    except BootstrapError as err:
+        error = err
+    except Exception as err:
+        from bootstrap.targets.metadata_rows import translated
+
+        error = translated(err)
+    return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+
+
+def _start() -> dict[str, Any]:
+    try:
+        import airflow
+        from airflow.models.connection import Connection  # noqa: F401  as long as nobody waits for a lock
+    except (Exception, SystemExit) as err:
+        hint = f"see why: AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow version"
+        raise AirflowError(f"Airflow does not start ({type(err).__name__})", hint) from err
+    from bootstrap.targets.metadata_rows import require_database
+
+    require_database()
+    return {"ready": airflow.__version__}
+
+
+def _asked(request: Mapping[str, Any]) -> dict[str, Any]:
+    from bootstrap.targets import metadata_rows
+
+    if "read" in request:
+        return {"rows": metadata_rows.read(request["read"])}
+    return {"conflicts": metadata_rows.write(request["write"], allow_unencrypted=request["allow_unencrypted"])}
+
+
+if __name__ == "__main__":
+    main()
