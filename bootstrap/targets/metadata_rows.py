@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from airflow import settings
+from airflow.exceptions import AirflowException
 from airflow.models.connection import Connection, sanitize_conn_id
 from airflow.models.crypto import get_fernet
 from cryptography.fernet import InvalidToken
@@ -31,6 +33,7 @@ _BEGIN = {  # from here on nobody else writes these rows, and nobody is waited f
     "postgresql": (f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'",),
     "mysql": (f"SET SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}",),
 }
+_NO_KEY = "Airflow has no Fernet key"
 _NEW_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 _TABLE = Connection.__table__
 
@@ -40,10 +43,10 @@ Row = Mapping[str, Any]
 def require_database() -> None:
     """Raises AirflowError if it isn't there or has no table of connections. Creates nothing."""
     if missing := airflow_api.missing_database():
-        raise AirflowError(f"metadata database: {missing.partition(':')[0]}", "airflow db migrate")
+        raise AirflowError(f"metadata database: {missing.partition(':')[0]}", _migrate())
     with settings.engine.connect() as connection:
         if not inspect(connection).has_table(_TABLE.name):
-            raise AirflowError("metadata database: it has no table of connections", "airflow db migrate")
+            raise AirflowError("metadata database: it has no table of connections", _migrate())
 
 
 def read(conn_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -58,9 +61,9 @@ def read(conn_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 def write(changes: Sequence[Mapping[str, Any]], *, allow_unencrypted: bool) -> list[str]:
     """Write all, in one transaction, or none: then the conn_ids that are not as expected. Raises AirflowError."""
-    if not allow_unencrypted and not get_fernet().is_encrypted:
+    if not allow_unencrypted and not _fernet().is_encrypted:
         raise AirflowError(
-            "metadata database: Airflow has no Fernet key, so passwords would be written in plain text",
+            f"metadata database: {_NO_KEY}, so passwords would be written in plain text",
             f"set [core] fernet_key in airflow.cfg to what this prints: {_NEW_KEY}",
         )
     rows = {change["conn_id"]: _row(change) for change in changes}
@@ -86,6 +89,20 @@ def translated(err: Exception) -> BootstrapError:
     if isinstance(err, OperationalError) and settings.engine.dialect.name != "sqlite":
         return Unavailable(f"metadata database: {said}", "airflow db check")
     return AirflowError(f"metadata database: {said}", "airflow db check")
+
+
+def _migrate() -> str:
+    return f"AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow db migrate"
+
+
+def _fernet() -> Any:
+    """Airflow's own, which it makes once. Raises AirflowError for a key that is none."""
+    try:
+        return get_fernet()
+    except AirflowException as err:
+        raise AirflowError(
+            "metadata database: [core] fernet_key is no Fernet key", f"set it to what this prints: {_NEW_KEY}"
+        ) from err
 
 
 def _write(rows: Mapping[str, Row], expected: Mapping[str, str | None]) -> list[str]:
@@ -149,14 +166,15 @@ def _read(row: Row) -> dict[str, Any]:
 def _decrypted(value: str | None, *, encrypted: bool) -> str | None:
     if not value or not encrypted:
         return value
-    if not get_fernet().is_encrypted:
-        raise ValueError(value)
-    return str(get_fernet().decrypt(value.encode()), "utf-8")
+    fernet = _fernet()
+    if not fernet.is_encrypted:
+        raise ValueError(_NO_KEY)
+    return str(fernet.decrypt(value.encode()), "utf-8")
 
 
 def _row(change: Mapping[str, Any]) -> Row:
     """All columns. What is empty is stored as it is: so Airflow reads '' as '', and None as None."""
-    fields, fernet = change["fields"], get_fernet()
+    fields, fernet = change["fields"], _fernet()
     row = {"conn_id": change["conn_id"], **{name: fields.get(name) for name in _PLAIN}}
     for name, flag in _ENCRYPTED.items():
         value = fields.get(name)
