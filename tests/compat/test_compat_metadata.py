@@ -1,0 +1,95 @@
+"""Connections in the metadata database of every Airflow that is supported: what Airflow reads is what was written."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cryptography.fernet import Fernet
+
+from bootstrap.airflow_env import database_template, locate
+from bootstrap.manifest import load
+from tests.project import Canary, Project, leaks
+from tests.systems.server import write_private
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+
+READ = """
+import json, os, sys
+answer = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)  # Airflow logs to stdout
+from airflow.models.connection import Connection
+
+def fields(conn_id):
+    read = Connection.get_connection_from_secrets(conn_id)
+    return [read.conn_type, read.description, read.host, read.login, read.password, read.schema, read.port, json.loads(read.extra or "null"), read.is_encrypted, read.is_extra_encrypted]
+
+json.dump({conn_id: fields(conn_id) for conn_id in sys.argv[1:]}, answer)
+"""
+
+
+def airflow_reads(project: Project, *conn_ids: str) -> dict[str, list[Any]]:
+    env = {
+        **project.environment(),
+        "AIRFLOW_HOME": str(project.manifest.parent / "airflow"),
+        "PYTHONWARNINGS": "ignore",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", READ, *conn_ids], env=env, check=True, capture_output=True, text=True, timeout=240
+    )
+    found: dict[str, list[Any]] = json.loads(done.stdout)
+    return found
+
+
+def make(project: Project, canary: Canary) -> None:
+    """A project with a home, a migrated database, and a store with the canary."""
+    text, secret = "a line\nanother, ü€", {"secret": "files:db#password"}
+    connections = {
+        "full": {"conn_type": "postgres", "description": text, "host": text, "login": text, "schema": "s", "port": 1},
+        "empty": {"conn_type": "http", "host": "", "checks": []},
+        "bare": {"conn_type": "http", "checks": []},
+    }
+    connections["full"] |= {"password": secret, "extra": {"a": [{"b": secret, "c": None}], "d": 1.5}, "checks": []}
+    document = {
+        "version": 1,
+        "airflow": {"home": "airflow"},
+        "stores": {"files": {"kind": "file", "path": "store/secrets.yaml"}},
+        "register": ["metadata"],
+        "connections": connections,
+    }
+    project.write(yaml.safe_dump(document))
+    (project.manifest.parent / "store").mkdir()
+    write_private(
+        project.manifest.parent / "store" / "secrets.yaml", yaml.safe_dump({"db": {"password": canary.value}})
+    )
+    home = project.manifest.parent / "airflow"
+    home.mkdir()
+    (home / "airflow.cfg").write_text(f"[core]\nfernet_key = {Fernet.generate_key().decode()}\nload_examples = False\n")
+    template = database_template(locate(load(project.manifest)))
+    (home / "airflow.db").write_bytes(template.read_bytes())
+
+
+def test_airflow_reads_what_register_wrote(tmp_path: Path) -> None:
+    project, canary = Project(tmp_path), Canary()
+    make(project, canary)
+    result = project.run("register")
+    assert (result.code, result.out.count("created at metadata database")) == (0, 3), result.text
+    text = "a line\nanother, ü€"
+    extra = {"a": [{"b": canary.value, "c": None}], "d": 1.5}
+    assert airflow_reads(project, "full", "empty", "bare") == {
+        "full": ["postgres", text, text, text, canary.value, "s", 1, extra, True, True],
+        "empty": ["http", None, "", None, None, None, None, None, False, False],
+        "bare": ["http", None, None, None, None, None, None, None, False, False],
+    }
+    result = project.run("register")
+    assert (result.code, "nothing to change" in result.text) == (0, True), result.text
+    project.write(project.manifest.read_text().replace("port: 1", "port: 2"))
+    result = project.run("register")
+    assert "full: updated" in result.out, result.text
+    assert airflow_reads(project, "full")["full"][6] == 2
+    assert leaks(tmp_path, canary, leave_out=project.manifest.parent / "store") == []
