@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -33,7 +32,7 @@ SENSITIVE_KEYS = (  # names of fields that hold secrets; the same words as Airfl
 _ABOUT_A_SECRET = ("_file", "_path", "_url", "_uri", "_name")  # private_key_file: /etc/key.pem
 _FINGERPRINT_KEY = os.urandom(32)
 _known: set[str] = set()
-_pattern: re.Pattern[str] | None = None
+_index: Mapping[str, Sequence[str]] | None = None
 _lock = threading.Lock()
 
 
@@ -77,25 +76,57 @@ def is_sensitive(key: str) -> bool:
 
 def remember(value: str) -> None:
     """Mask this value, its lines and its usual encodings from now on."""
-    global _pattern  # noqa: PLW0603  one cache for the process, rebuilt when it is next needed
+    global _index  # noqa: PLW0603  one cache for the process, rebuilt when it is next needed
     if value and value not in _known:
         forms = set(_forms(value))
         with _lock:
             _known.update(forms)
-            _pattern = None
+            _index = None
 
 
 def redact(text: str) -> str:
     """`text` with every remembered secret replaced by ``***``; longest first, so that none shines through."""
-    global _pattern  # noqa: PLW0603
-    with _lock:  # else one thread's pattern, made without it, could hide that another has just remembered a secret
-        if not _known:
-            return text
-        if _pattern is None:
-            ordered = sorted(_known, key=len, reverse=True)
-            _pattern = re.compile("|".join(_alternative(form) for form in ordered))
-        pattern = _pattern
-    return pattern.sub(MASK, text)
+    index = _indexed()
+    parts: list[str] = []
+    done = at = 0
+    while index and at < len(text):
+        form = _form_at(text, at, index)
+        if form:
+            parts += (text[done:at], MASK)
+            done = at = at + len(form)
+        else:
+            at += 1
+    return "".join((*parts, text[done:]))
+
+
+def _indexed() -> Mapping[str, Sequence[str]]:
+    """What is remembered, by its first characters, longest first. A regex of thousands takes minutes for a long text."""
+    global _index  # noqa: PLW0603
+    with _lock:  # else one thread's index, made without it, could hide that another has just remembered a secret
+        if _index is None:
+            found: dict[str, list[str]] = {}
+            for form in sorted(_known, key=len, reverse=True):
+                found.setdefault(form[:SHORT], []).append(form)
+            _index = found
+        return _index
+
+
+def _form_at(text: str, at: int, index: Mapping[str, Sequence[str]]) -> str | None:
+    start = text[at : at + SHORT]
+    if len(start) == SHORT:
+        for form in index.get(start, ()):
+            if text.startswith(form, at):
+                return form
+    for length in range(SHORT - 1, 0, -1):
+        form = start[:length]
+        if form in index and len(form) == length and not _joined(text, at, at + length):
+            return form
+    return None
+
+
+def _joined(text: str, at: int, end: int) -> bool:
+    """Whether what is there is only a part of a word."""
+    return any(char.isalnum() or char == "_" for char in (text[at - 1 : at], text[end : end + 1]))
 
 
 def redact_value(value: object) -> object:
@@ -107,11 +138,6 @@ def redact_value(value: object) -> object:
     if isinstance(value, list | tuple):
         return [redact_value(item) for item in value]
     return value
-
-
-def _alternative(form: str) -> str:
-    escaped = re.escape(form)
-    return escaped if len(form) >= SHORT else rf"(?<!\w){escaped}(?!\w)"
 
 
 def _forms(value: str) -> Iterator[str]:

@@ -25,4 +25,4 @@ def _forget_secrets() -> Iterator[None]:
     yield
     secret._known.clear()
     secret._known.update(known)
-    secret._pattern = None
+    secret._index = None

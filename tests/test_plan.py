@@ -90,7 +90,7 @@ def team() -> MemoryStore:
 @pytest.fixture(autouse=True)
 def _sources(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secret, "_known", set())
-    monkeypatch.setattr(secret, "_pattern", None)
+    monkeypatch.setattr(secret, "_index", None)
     monkeypatch.setenv("TEST_DB", json.dumps({"login": f"login-{CANARY}", "password": CANARY}))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -29,7 +30,7 @@ PEM = "\n".join(["-----BEGIN PRIVATE KEY-----", *KEY_LINES, "-----END PRIVATE KE
 @pytest.fixture(autouse=True)
 def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secret, "_known", set())
-    monkeypatch.setattr(secret, "_pattern", None)
+    monkeypatch.setattr(secret, "_index", None)
 
 
 # Secret
@@ -188,6 +189,18 @@ def test_no_secret_is_left_in_redacted_text(value: str, before: str, after: str)
     secret._known.clear()  # the fixture runs once for all examples
     remember(value)
     assert value not in redact(f"{before}{value}{after}")
+
+
+# Short letters and neighbours of every kind, so that secrets overlap, and stand at both ends and in words
+_FEW = st.text("ab_ .é", min_size=1, max_size=7)
+
+
+@given(st.sets(_FEW, min_size=1, max_size=6), st.lists(_FEW, max_size=6).map("".join))
+def test_masking_is_what_the_pattern_of_all_forms_would_do(values: set[str], text: str) -> None:
+    secret._known, secret._index = set(values), None
+    longest_first = sorted(values, key=len, reverse=True)
+    forms = [re.escape(form) if len(form) >= 4 else rf"(?<!\w){re.escape(form)}(?!\w)" for form in longest_first]
+    assert redact(text) == re.sub("|".join(forms), "***", text)
 
 
 # fingerprint
