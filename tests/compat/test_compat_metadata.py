@@ -49,7 +49,7 @@ def airflow_reads(project: Project, *conn_ids: str) -> dict[str, list[Any]]:
 def make(project: Project, canary: Canary) -> None:
     """A project with a home, a migrated database, and a store with the canary."""
     text, secret = "a line\nanother, ü€", {"secret": "files:db#password"}
-    connections = {
+    connections: dict[str, dict[str, Any]] = {
         "full": {"conn_type": "postgres", "description": text, "host": text, "login": text, "schema": "s", "port": 1},
         "empty": {"conn_type": "http", "host": "", "checks": []},
         "bare": {"conn_type": "http", "checks": []},
