@@ -33,6 +33,7 @@ _BEGIN = {  # from here on nobody else writes these rows, and nobody is waited f
     "postgresql": (f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'",),
     "mysql": (f"SET SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}",),
 }
+_LOCKED = ("is locked", "lock timeout", "lock wait timeout")  # in SQLite's, Postgres' and MySQL's words
 _NO_KEY = "Airflow has no Fernet key"
 _NEW_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 _TABLE = Connection.__table__
@@ -81,7 +82,7 @@ def write(changes: Sequence[Mapping[str, Any]], *, allow_unencrypted: bool) -> l
 def translated(err: Exception) -> BootstrapError:
     """What went wrong, without a value."""
     said = str(err.orig).partition("\n")[0] if isinstance(err, DBAPIError) else type(err).__name__
-    if isinstance(err, OperationalError) and "locked" in said:
+    if isinstance(err, OperationalError) and any(words in said.lower() for words in _LOCKED):
         return Unavailable(
             f"metadata database: another process has kept it locked for {LOCK_TIMEOUT} s",
             "try again when that is done",
