@@ -8,7 +8,7 @@ from bootstrap import airflow_cfg
 from bootstrap.airflow_env import Environment
 from bootstrap.airflow_settings import settings
 from bootstrap.desired import Secrets
-from bootstrap.errors import Denied, Exit, StoreError
+from bootstrap.errors import AirflowError, BootstrapError, Denied, Exit, StoreError
 from bootstrap.manifest import Manifest
 from bootstrap.plan import plan, worst
 
@@ -18,7 +18,7 @@ class Drift:
     """What differs (connections, or "airflow.cfg"), and what could not be compared and why."""
 
     differing: tuple[str, ...] = ()
-    errors: tuple[StoreError, ...] = ()
+    errors: tuple[BootstrapError, ...] = ()
 
     @property
     def exit_code(self) -> Exit:
@@ -42,7 +42,7 @@ class Drift:
 def find(manifest: Manifest, environment: Environment, secrets: Secrets) -> Drift:
     """Compare everything that can be compared; a store that fails is noted, not raised."""
     differing: list[str] = []
-    errors: list[StoreError] = []
+    errors: list[BootstrapError] = []
     if manifest.decides_airflow_cfg:
         try:
             rendering = airflow_cfg.render(settings(manifest), environment.config)
@@ -52,7 +52,7 @@ def find(manifest: Manifest, environment: Environment, secrets: Secrets) -> Drif
     for target in manifest.register:
         try:
             found = plan(manifest, secrets, target)
-        except StoreError as err:
+        except (StoreError, AirflowError) as err:
             errors.append(err)
             continue
         differing += [change.conn_id for change in found.pending]

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from bootstrap.drift import Drift
-from bootstrap.errors import Exit, StoreError
+from bootstrap.errors import BootstrapError, Exit
 from bootstrap.secret import redact, redact_value
 from bootstrap.smoke.verdict import CheckResult
 
@@ -92,7 +92,7 @@ def _public(text: str) -> str:
     return redact(text).encode(errors="replace").decode()
 
 
-def _public_error(error: StoreError) -> StoreError:
+def _public_error(error: BootstrapError) -> BootstrapError:
     public = copy(error)
     public.message = _public(error.message)
     public.args = (public.message,)

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[impor
 
 from bootstrap.checks.base import CauseName
 from bootstrap.drift import Drift
-from bootstrap.errors import Denied, NotFound, Unavailable
+from bootstrap.errors import AirflowError, Denied, NotFound, Unavailable
 from bootstrap.reports.schema import generated, schema
 from bootstrap.secret import Secret
 from bootstrap.smoke.report import Report
@@ -44,6 +44,7 @@ def report(*checks: CheckResult, **more: Any) -> Report:
         (report(check(), drift=Drift(("a",))), 1),
         (report(check(), drift=Drift((), (Unavailable("down"),))), 3),
         (report(check(), drift=Drift((), (NotFound("gone"),))), 1),
+        (report(check(), drift=Drift((), (AirflowError("there is no metadata database"),))), 4),
         (report(check(), drift=Drift((), (Denied("who only smokes may not read the sources"),))), 0),
         (report(check(), interrupted=True), 130),
     ],
