@@ -207,6 +207,7 @@ def test_what_airflow_wrote_itself_is_read(shared: metadata.MetadataTarget, fold
 @pytest.mark.parametrize(
     ("column", "value"),
     [("password", "gAAAA"), ("extra", "gAAAA"), ("password", Fernet(Fernet.generate_key()).encrypt(b"x").decode())],
+    ids=["a password that is cut off", "an extra that is cut off", "a password by another key"],
 )
 def test_another_fernet_key_makes_it_malformed(
     shared: metadata.MetadataTarget, folder: Path, airflow_reads: Reads, column: str, value: str
