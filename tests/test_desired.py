@@ -24,7 +24,7 @@ STORES = (
 @pytest.fixture(autouse=True)
 def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secret, "_known", set())
-    monkeypatch.setattr(secret, "_pattern", None)
+    monkeypatch.setattr(secret, "_index", None)
 
 
 def resolved(folder: Path, **connections: str) -> dict[str, Connection | StoreError]:

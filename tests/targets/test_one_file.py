@@ -286,7 +286,7 @@ def test_every_target_is_told() -> None:
 
 
 def test_the_manifest_registers_into_both(tmp_path: Path) -> None:
-    [manifest] = re.findall(r"```yaml\n(.*?)```", DOCS, re.DOTALL)
+    manifest = re.findall(r"```yaml\n(.*?)```", DOCS, re.DOTALL)[0]
     project = Project(tmp_path)
     project.write(manifest)
     done = project.run("register")
