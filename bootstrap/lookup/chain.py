@@ -21,7 +21,6 @@ from bootstrap.secret import fingerprint
 _BLANK = ("", None)
 _FIELDS = ("host", "login", "password", "schema", "port")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
-_IDENTITY = ("url", "mount_point", "namespace", "project_id", "region_name", "endpoint_url")  # of a store
 
 
 @dataclass
@@ -227,8 +226,8 @@ def named(backend: Any, wanted: Mapping[str, Any] | None) -> str:
     if wanted is None or wanted["class"] != f"{kind.__module__}.{kind.__qualname__}":
         return ""
     places = (getattr(backend, "kwargs", {}), vars(getattr(backend, "vault_client", backend)), vars(backend))
-    for key in _IDENTITY:
+    for key, value in wanted["kwargs"].items():
         found = next((place[key] for place in places if key in place), None)
-        if wanted["kwargs"].get(key) is not None and found is not None and found != wanted["kwargs"][key]:
+        if value is not None and found is not None and found != value:
             return ""
     return str(wanted["name"])

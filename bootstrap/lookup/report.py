@@ -20,7 +20,7 @@ from bootstrap.manifest import Manifest
 from bootstrap.secret import redact_value
 
 VERSION = 1  # of the JSON report
-_IDENTITY = ("url", "mount_point", "namespace", "project_id", "region_name", "endpoint_url")
+_IDENTITY = ("url", "mount_point", "namespace", "project_id", "region_name", "endpoint_url")  # of a store
 
 
 @dataclass(frozen=True)
