@@ -20,7 +20,9 @@ from bootstrap.model import Model
 
 ROUTE = "through the worker"
 SMALL = 64 * 1024  # bytes moved first: what the first transfer of a process loads is not counted to the one measured
-BUFFER = 100 * 1024 * 1024  # what google-cloud-storage reads at a time of a file that it uploads, where it isn't told
+# What a library holds at a time, in bytes, however much there is
+GCS_UPLOAD = 100 * 1024 * 1024  # google-cloud-storage, of a file: its chunk where it isn't told
+S3_DOWNLOAD = 100 * 256 * 1024  # boto3, into a file: its TransferConfig's max_io_queue times io_chunksize
 _ENOUGH = 16_000_000  # bytes: a transfer of fewer tells nothing of growth, which its batches and buffers hide
 _MAXIMUM = 1_000_000_000
 _UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -159,16 +161,16 @@ def names(params: TransferParams, run: Run) -> Mapping[str, int]:
 
 
 def operator(
-    kind: Any, run: Run, size: int, attributes: Callable[[], Attributes], *, buffer: int = 0, **given: Any
+    kind: Any, run: Run, size: int, attributes: Callable[[], Attributes], *, buffers: Sequence[int] = (), **given: Any
 ) -> Any:
     """The provider's operator, which moves something small first and is measured then.
 
-    `attributes` gives what differs between these transfers; for `buffer` see `measured`, the rest is the operator's own.
+    `attributes` gives what differs between these transfers; for `buffers` see `measured`, the rest is the operator's own.
     """
 
     class Measured(kind):  # type: ignore[misc]
         def execute(self, context: Any) -> Any:
-            return measured(run, size, [partial(self._move, context, each) for each in attributes()], buffer=buffer)
+            return measured(run, size, [partial(self._move, context, each) for each in attributes()], buffers=buffers)
 
         def _move(self, context: Any, values: Mapping[str, Any]) -> Any:
             for name, value in values.items():
@@ -178,11 +180,11 @@ def operator(
     return Measured(**given, **run.arguments)
 
 
-def measured(run: Run, size: int, transfers: Sequence[Callable[[], Any]], *, buffer: int = 0) -> Any:
+def measured(run: Run, size: int, transfers: Sequence[Callable[[], Any]], *, buffers: Sequence[int] = ()) -> Any:
     """Do three transfers, and tell what the last cost; warn where the worker's memory grows with the size.
 
-    The first loads what any transfer needs, the second shows what one costs that moves next to nothing. `buffer` is
-    what the client's library holds at a time, however much there is.
+    The first loads what any transfer needs, the second shows what one costs that moves next to nothing. `buffers` are
+    what each library on the way holds at a time, however much there is.
     """
     first, small, full = transfers
     first()
@@ -193,7 +195,7 @@ def measured(run: Run, size: int, transfers: Sequence[Callable[[], Any]], *, buf
     run.tell(measured={"route": ROUTE, "bytes": size, **usage.figures(size)})
     if usage.peak_memory is not None and least.peak_memory is not None and size >= _ENOUGH:
         grown = usage.peak_memory - least.peak_memory
-        if grown - min(buffer, size) > (size - SMALL) / 2:
+        if grown - sum(min(buffer, size) for buffer in buffers) > (size - SMALL) / 2:
             run.tell(warning=f"the worker's memory grows with the size: {grown / size:.1f} bytes per byte moved")
     return result
 

@@ -45,7 +45,7 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
         run,
         params.total,
         partial(_files, params, run),
-        buffer=_transfer.BUFFER,
+        buffers=(_transfer.GCS_UPLOAD,),
         src="made when it runs",
         dst=params.prefix,
         bucket=params.bucket,

@@ -66,7 +66,7 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
         run,
         params.total,
         partial(_sources, params, run),
-        buffer=_transfer.BUFFER,
+        buffers=(_transfer.S3_DOWNLOAD, _transfer.GCS_UPLOAD),
         bucket=params.bucket,
         aws_conn_id=conn_id,
         gcp_conn_id=params.to.connection,

@@ -100,7 +100,7 @@ def _export(conn_id: str, params: Params, run: Run) -> Any:
     operators = [_operator(conn_id, params, run, name, size) for name, size in _transfer.names(params, run).items()]
     # Airflow logs that an operator runs inside another one's task, which is meant.
     transfers = [partial(each.execute, {}) for each in operators]
-    return _transfer.measured(run, params.total, transfers, buffer=_transfer.BUFFER)
+    return _transfer.measured(run, params.total, transfers, buffers=(_transfer.GCS_UPLOAD,))
 
 
 def _operator(conn_id: str, params: Params, run: Run, name: str, size: int) -> Any:

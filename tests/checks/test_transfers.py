@@ -424,9 +424,9 @@ def test_a_transfer_needs_its_other_connection() -> None:
     assert sql_to_gcs.Params(to=DESTINATION).connections == ("google",)
 
 
-def told_by(transfer: Any, size: int, buffer: int = 0) -> dict[str, Any]:
+def told_by(transfer: Any, size: int, *buffers: int) -> dict[str, Any]:
     told: dict[str, Any] = {}
-    _transfer.measured(Run("x", tell=told.update), size, [lambda: None, lambda: None, transfer], buffer=buffer)
+    _transfer.measured(Run("x", tell=told.update), size, [lambda: None, lambda: None, transfer], buffers=buffers)
     return told
 
 
@@ -439,8 +439,9 @@ def test_only_a_transfer_whose_memory_grows_is_warned_of() -> None:
     size = 40_000_000
     assert "1.0 bytes per byte moved" in told_by(lambda: hold(size), size)["warning"]
     assert "warning" not in told_by(lambda: hold(4_000_000), size)  # a buffer
-    assert "warning" not in told_by(lambda: hold(size), size, buffer=_transfer.BUFFER)  # one that is known
-    assert "2.0 bytes" in told_by(lambda: hold(2 * size), size, buffer=_transfer.BUFFER)["warning"]
+    assert "warning" not in told_by(lambda: hold(size), size, _transfer.GCS_UPLOAD)  # one that is known
+    assert "warning" not in told_by(lambda: hold(60_000_000), size, _transfer.S3_DOWNLOAD, _transfer.GCS_UPLOAD)
+    assert "2.0 bytes" in told_by(lambda: hold(2 * size), size, _transfer.GCS_UPLOAD)["warning"]
     assert "warning" not in told_by(lambda: hold(1_000_000), 1_000_000)  # too little to tell
 
 
