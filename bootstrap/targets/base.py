@@ -2,45 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from bootstrap.connection import Connection
 from bootstrap.errors import StoreError
 from bootstrap.stores.base import Version
+from bootstrap.variable import Variable
 
-Action = Literal["create", "update", "unchanged"]
+Kind: TypeAlias = Literal["connection", "variable"]
+Content: TypeAlias = Connection | Variable
+Action = Literal["create", "update", "delete", "unchanged"]
+_DONE = {"create": "created", "update": "updated", "delete": "deleted", "unchanged": "unchanged"}
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """What is registered: a connection by its conn_id, or a variable by its key."""
+
+    kind: Kind
+    name: str
+
+    def __str__(self) -> str:
+        """For people: conn_ids as they are, since most is about them."""
+        return self.name if self.kind == "connection" else f"variable {self.name}"
 
 
 @dataclass(frozen=True)
 class Registered:
-    """A connection as a target holds it: never a value, only fingerprints of its fields.
+    """A connection or variable as a target holds it: never a value, only fingerprints of its fields.
 
-    `malformed` says why Airflow could not read it; its fields are then unknown.
+    `malformed` says why Airflow could not read it; its fields are then unknown. `owner` is whose manifest registered it,
+    as far as is known; `changed`: somebody else has written it since.
     """
 
     fields: Mapping[str, str]
     version: Version
     malformed: str = ""
+    owner: str | None = None
+    changed: bool = False
 
 
 @dataclass(frozen=True)
 class Change:
-    """What has to happen to one connection. `expect` is the version it was compared with; None: it wasn't there."""
+    """What has to happen to one of them. `expect` is the version it was compared with; None: it wasn't there.
 
-    conn_id: str
+    `content` is None for what is deleted. `adopt`: it is as it should be, and is marked as ours from now on.
+    """
+
+    key: Key
     action: Action
     fields: tuple[str, ...]
-    connection: Connection
+    content: Content | None
     expect: Version | None
+    adopt: bool = False
 
 
 @dataclass(frozen=True)
 class Applied:
-    """What happened to one connection; `error` where it didn't."""
+    """What happened to one of them; `error` where it didn't."""
 
-    conn_id: str
+    key: Key
     action: Action
     where: str
     error: StoreError | None = None
@@ -48,22 +71,23 @@ class Applied:
     @property
     def done(self) -> str:
         """What happened, for people."""
-        if self.error is not None:
-            return "failed"
-        return {"create": "created", "update": "updated", "unchanged": "unchanged"}[self.action]
+        return "failed" if self.error is not None else _DONE[self.action]
 
 
 class Target(Protocol):
-    """A place where Airflow finds connections."""
+    """A place where Airflow finds connections and variables. It knows whose manifest it works for, the owner."""
 
-    def where(self, conn_id: str) -> str:
-        """The place of one connection, for people."""
+    def where(self, key: Key) -> str:
+        """The place of one of them, for people."""
         ...
 
-    def registered(self, conn_ids: Iterable[str]) -> Mapping[str, Registered]:
-        """Those of the connections that are there. Raises StoreError if the target can't be read."""
+    def registered(self, wanted: Mapping[Key, Content]) -> Mapping[Key, Registered]:
+        """Those of the wanted ones that are there, and whatever else the owner has registered there and still is.
+
+        `wanted` tells what to compare with where a target doesn't show all. Raises StoreError if it can't be read.
+        """
         ...
 
     def apply(self, changes: Sequence[Change]) -> Iterator[Applied]:
-        """Make the changes, each with check-and-set against what it was compared with."""
+        """Make the changes, each with check-and-set against what it was compared with, and mark them as the owner's."""
         ...

@@ -1,0 +1,100 @@
+"""What of a target is ours: a list that is kept in the target itself, beside what it lists.
+
+For each connection and variable that a manifest registered it holds the manifest's owner, and a mark by which the
+target knows whether somebody else has written it since. It holds nothing of a value: a mark is a version, or a digest
+under a salt that lies where the values lie.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from bootstrap.connection import Connection
+from bootstrap.errors import Malformed
+from bootstrap.targets.base import Change, Content, Key, Registered
+
+NAME = "airflow_bootstrap_index"  # in targets whose lists have names
+_SECTIONS: Any = {"connection": "connections", "variable": "variables"}
+
+
+class Entry(NamedTuple):
+    """`mark` None: a run was about to write it, and may have."""
+
+    owner: str
+    mark: str | None
+
+
+@dataclass(frozen=True)
+class Index:
+    """The list as a value."""
+
+    salt: str
+    entries: Mapping[Key, Entry]
+
+    @classmethod
+    def read(cls, text: str | None, where: str) -> Index:
+        """From its text; an empty one where there is none. Raises Malformed."""
+        if not text:
+            return cls(secrets.token_hex(16), {})
+        try:
+            document = json.loads(text)
+            entries = {
+                Key(kind, name): Entry(str(owner), mark)
+                for kind, section in _SECTIONS.items()
+                for name, (owner, mark) in document[section].items()
+            }
+            return cls(str(document["salt"]), entries)
+        except (ValueError, TypeError, KeyError, AttributeError) as err:
+            raise Malformed(
+                f"{where}: the list of what airflow-bootstrap registered there is damaged",
+                "delete it and run airflow-bootstrap register: what is as it should be is listed anew",
+            ) from err
+
+    def text(self) -> str:
+        """As JSON, in one line."""
+        sections: dict[str, dict[str, Entry]] = {section: {} for section in _SECTIONS.values()}
+        for key, entry in sorted(self.entries.items()):
+            sections[_SECTIONS[key.kind]][key.name] = entry
+        return json.dumps({"version": 1, "salt": self.salt, **sections}, separators=(",", ":"))
+
+    def digest(self, content: Content) -> str:
+        """A mark for targets that know no versions."""
+        return hmac.new(self.salt.encode(), canonical(content).encode(), "sha256").hexdigest()
+
+    def owned(self, owner: str) -> Iterable[Key]:
+        """What this owner has registered."""
+        return (key for key, entry in self.entries.items() if entry.owner == owner)
+
+    def marked(self, key: Key, found: Registered, mark: str) -> Registered:
+        """What a target found, with its owner, and whether its mark is another than then."""
+        entry = self.entries.get(key)
+        if entry is None:
+            return found
+        return replace(found, owner=entry.owner, changed=entry.mark not in {None, mark})
+
+    def begun(self, changes: Iterable[Change], owner: str) -> Index:
+        """Before these are written: so that a run that is killed leaves nothing which nobody knows of."""
+        begun = {change.key: Entry(owner, None) for change in changes if change.action in {"create", "update"}}
+        return replace(self, entries={**self.entries, **begun})
+
+    def done(self, marks: Mapping[Key, str | None], owner: str) -> Index:
+        """After these are written; a mark of None: it was deleted."""
+        entries = {key: entry for key, entry in self.entries.items() if key not in marks}
+        return replace(self, entries=entries | {key: Entry(owner, mark) for key, mark in marks.items() if mark})
+
+
+def canonical(content: Content) -> str:
+    """A text that is the same for equal contents. It holds their secrets."""
+    plain = content.as_fields() if isinstance(content, Connection) else content.value
+    return json.dumps(plain, sort_keys=True, ensure_ascii=True)
+
+
+def content_hash(text: str) -> str:
+    """The version of a text that has none of its own."""
+    return hashlib.sha256(text.encode()).hexdigest()
