@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,9 +13,10 @@ from bootstrap.errors import IllegalName, Malformed, NotFound, StoreError
 from bootstrap.manifest import ConnectionSpec, Manifest
 from bootstrap.manifest_models import find_references
 from bootstrap.reference import Reference
-from bootstrap.secret import Secret
+from bootstrap.secret import Secret, is_sensitive
 from bootstrap.stores.base import CONCURRENCY, Context, Store, Stored, pick_field
 from bootstrap.stores.reading import PathAt, read_many
+from bootstrap.variable import Variable
 
 
 class Secrets:
@@ -76,13 +78,29 @@ def resolve_all(manifest: Manifest, secrets: Secrets, conn_ids: Iterable[str]) -
         try:
             found[conn_id] = resolve(manifest.connections[conn_id], secrets)
         except StoreError as err:
-            found[conn_id] = _about(conn_id, err)
+            found[conn_id] = _about(f"connection {conn_id}", err)
     return found
 
 
-def _about(conn_id: str, err: StoreError) -> StoreError:
-    """The error, said of one connection; the error itself may be told to several that share a secret."""
-    named = type(err)(f"connection {conn_id}: {err.message}", err.hint)
+def resolve_variables(manifest: Manifest, secrets: Secrets) -> dict[str, Variable | StoreError]:
+    """Each variable, or what stands in its way."""
+    secrets.fetch(item for _, item in find_references(manifest.variables))
+    found: dict[str, Variable | StoreError] = {}
+    for key, said in manifest.variables.items():
+        try:
+            value = _filled(said, secrets, f"variables.{key}")
+        except StoreError as err:
+            found[key] = _about(f"variable {key}", err)
+            continue
+        secret = is_sensitive(key) or any(True for _ in find_references(said))
+        variable = found[key] = Variable(value if isinstance(value, str) else json.dumps(value), secret)
+        variable.remember()
+    return found
+
+
+def _about(what: str, err: StoreError) -> StoreError:
+    """The error, said of one connection or variable; the error itself may be told to several that share a secret."""
+    named = type(err)(f"{what}: {err.message}", err.hint)
     named.__cause__ = err
     return named
 

@@ -55,6 +55,6 @@ def find(manifest: Manifest, environment: Environment, secrets: Secrets) -> Drif
         except (StoreError, AirflowError) as err:
             errors.append(err)
             continue
-        differing += [change.conn_id for change in found.pending]
+        differing += [str(key) for key in (*(change.key for change in found.pending), *found.conflicts)]
         errors += found.errors.values()
     return Drift(tuple(differing), tuple(errors))

@@ -86,6 +86,8 @@ class _Builder:
         self._backend(top.backend, store_specs)
         register = tuple(self._targets(top))
         self._references(("config",), top.config)
+        self._references(("variables",), top.variables)
+        self._plain_secrets(("variables",), top.variables, f'{{secret: "{SHAPE_HELP}"}}')
         if self.problems:
             raise self._error()
         return Manifest(
@@ -96,7 +98,9 @@ class _Builder:
             backend=top.backend,
             config=top.config,
             register=register,
+            owner=top.owner,
             connections=specs,
+            variables=top.variables,
             checks=all_checks,
         )
 

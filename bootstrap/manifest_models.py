@@ -12,10 +12,12 @@ from typing_extensions import Self
 
 from bootstrap.connection import FIELDS
 from bootstrap.document import Path_
-from bootstrap.manifest_types import NAME, Command, ConfigOption, Extra, Kwarg, Port, SecretRef, Text
+from bootstrap.manifest_types import NAME, Command, ConfigOption, Extra, Kwarg, Port, SecretRef, Text, VariableValue
 from bootstrap.model import Model
 from bootstrap.reference import Reference
 from bootstrap.stores.base import Paths
+
+OWNER = "default"
 
 
 class Airflow(Model):
@@ -120,7 +122,10 @@ class ConnectionSpec(Model):
 
 
 class Top(Model):
-    """The first look at the file; each store and connection is looked at on its own."""
+    """The first look at the file; each store and connection is looked at on its own.
+
+    `owner` tells what this manifest registered from what others did, where several register in the same place.
+    """
 
     version: Literal[1]
     airflow: Airflow = Field(default_factory=Airflow)
@@ -128,7 +133,9 @@ class Top(Model):
     backend: Backend | None = None
     config: dict[str, dict[str, ConfigOption]] = {}
     register_: list[Any] = Field(default=["backend"], alias="register")
+    owner: Annotated[str, Field(pattern=NAME)] = OWNER
     connections: dict[Annotated[str, Field(pattern=NAME)], Any] = {}
+    variables: dict[Annotated[str, Field(pattern=NAME)], VariableValue] = {}
     profiles: dict[str, dict[str, Any]] = {}
 
 
@@ -153,6 +160,7 @@ class Manifest:
     """The whole manifest, valid and complete.
 
     `checks` holds the checks of each connection, in order; where the file names none, those that its conn_type suggests.
+    A variable is a text, a Reference, or a mapping or list with References in it.
     """
 
     file: Path
@@ -162,7 +170,9 @@ class Manifest:
     backend: Backend | None
     config: Mapping[str, Mapping[str, Reference | Command]]
     register: tuple[TargetSpec, ...]
+    owner: str
     connections: Mapping[str, ConnectionSpec]
+    variables: Mapping[str, Any]
     checks: Mapping[str, tuple[CheckSpec, ...]]
 
     @property

@@ -63,6 +63,15 @@ def _with_references(data: Any) -> Any:
     return data
 
 
+def _variable(data: Any) -> str | Reference | Mapping[str, Any] | list[Any]:
+    if isinstance(data, str | Reference):
+        return data
+    if isinstance(data, dict | list):
+        return cast("Mapping[str, Any] | list[Any] | Reference", _with_references(data))
+    msg = f'expected text in quotes, {{secret: "{SHAPE_HELP}"}}, or a mapping or list that becomes JSON'
+    raise ValueError(msg)
+
+
 def _extra(data: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
         msg = "expected a mapping"
@@ -127,5 +136,10 @@ Kwarg = Annotated[
     Any,
     PlainValidator(_keyword_argument),
     WithJsonSchema({"description": "any value; {env: NAME} or {file: PATH} for a credential"}),
+]
+VariableValue = Annotated[
+    str | Reference | Mapping[str, Any] | list[Any],
+    PlainValidator(_variable),
+    WithJsonSchema({"anyOf": [{"type": "string"}, _REFERENCE_SCHEMA, {"type": "object"}, {"type": "array"}]}),
 ]
 Extra = Annotated[Mapping[str, Any], PlainValidator(_extra), WithJsonSchema({"type": "object"})]

@@ -8,12 +8,13 @@ from typing import Any
 
 from bootstrap import targets
 from bootstrap.connection import Connection
-from bootstrap.desired import Secrets, resolve_all
-from bootstrap.errors import BootstrapError, Exit, StoreError, UsageError
-from bootstrap.manifest import ConnectionSpec, Manifest, TargetSpec
-from bootstrap.reference import Reference
-from bootstrap.secret import MASK, is_sensitive
-from bootstrap.targets.base import Applied, Change, Registered, Target
+from bootstrap.desired import Secrets, resolve_all, resolve_variables
+from bootstrap.errors import BootstrapError, Conflict, Exit, StoreError, UsageError
+from bootstrap.manifest import Manifest, TargetSpec
+from bootstrap.targets.base import Applied, Change, Content, Key, Registered, Target
+from bootstrap.variable import Variable
+
+MANY = 3  # to delete more than one in so many takes --force
 
 
 class Unsafe(BootstrapError):
@@ -22,29 +23,46 @@ class Unsafe(BootstrapError):
 
 @dataclass(frozen=True)
 class Plan:
-    """The changes for one target, in the manifest's order; `errors` are connections that could not be resolved."""
+    """The changes for one target, in the manifest's order; deletions come last.
+
+    `errors` are those that could not be resolved, `conflicts` those that somebody else wrote since they were registered.
+    """
 
     target_name: str
     target: Target
     changes: tuple[Change, ...]
-    errors: Mapping[str, StoreError]
+    errors: Mapping[Key, StoreError]
+    conflicts: Mapping[Key, Conflict]
+    owned: tuple[Key, ...] = ()
 
     @property
     def pending(self) -> tuple[Change, ...]:
         """What would be written."""
         return tuple(change for change in self.changes if change.action != "unchanged")
 
-    def raise_if_unsafe(self) -> None:
-        """Raises Unsafe if anything is missing: then nothing is written, rather than half."""
-        if not self.errors:
-            return
-        err = Unsafe("\n".join(item.message for item in self.errors.values()), next(iter(self.errors.values())).hint)
-        err.exit_code = worst(self.errors.values())
-        raise err
+    @property
+    def problems(self) -> tuple[StoreError, ...]:
+        """Why nothing may be written."""
+        return (*self.errors.values(), *self.conflicts.values())
 
-    def apply(self) -> Iterator[Applied]:
-        """Write the changes. Raises Unsafe before the first one."""
-        self.raise_if_unsafe()
+    def raise_if_unsafe(self, *, force: bool = False) -> None:
+        """Raises Unsafe if anything is missing: then nothing is written, rather than half."""
+        if self.problems:
+            err = Unsafe("\n".join(item.message for item in self.problems), self.problems[0].hint)
+            err.exit_code = worst(self.problems)
+            raise err
+        for kind in ("connection", "variable"):
+            owned = sum(key.kind == kind for key in self.owned)
+            gone = sum(change.action == "delete" and change.key.kind == kind for change in self.changes)
+            if gone * MANY > owned and not force:
+                raise Unsafe(
+                    f"{self.target_name}: {gone} of the {owned} {kind}s that were registered would be deleted",
+                    "if that is right: airflow-bootstrap register --prune --force",
+                )
+
+    def apply(self, *, force: bool = False) -> Iterator[Applied]:
+        """Write the changes. Raises Unsafe before the first one; `force`: also if many are deleted."""
+        self.raise_if_unsafe(force=force)
         yield from self.target.apply(self.changes)
 
 
@@ -71,58 +89,62 @@ def _without_options(name: str) -> TargetSpec:
     return TargetSpec(name, module.Options())
 
 
-def plan(manifest: Manifest, secrets: Secrets, spec: TargetSpec) -> Plan:
-    """Compare. Reads the stores and the target, writes nothing. Raises StoreError if the target can't be read."""
+def plan(
+    manifest: Manifest, secrets: Secrets, spec: TargetSpec, *, prune: bool = False, overwrite: bool = False
+) -> Plan:
+    """Compare. Reads the stores and the target, writes nothing. Raises StoreError if the target can't be read.
+
+    `prune`: what this manifest registered and no longer has is to be deleted. `overwrite`: so is what somebody else
+    wrote since, or another manifest registered.
+    """
     module: Any = targets.KINDS.find(spec.name)
     target: Target = module.open_target(spec.options, manifest, secrets)
-    resolved = resolve_all(manifest, secrets, manifest.connections)
-    wanted = {conn_id: item for conn_id, item in resolved.items() if isinstance(item, Connection)}
-    registered = target.registered(wanted)
-    return Plan(
-        target_name=spec.name,
-        target=target,
-        changes=tuple(_change(conn_id, item, registered.get(conn_id)) for conn_id, item in wanted.items()),
-        errors={conn_id: item for conn_id, item in resolved.items() if isinstance(item, StoreError)},
-    )
+    resolved = desired(manifest, secrets)
+    there = target.registered({key: item for key, item in resolved.items() if isinstance(item, Connection | Variable)})
+    changes, errors, conflicts = [], {}, {}
+    for key, item in resolved.items():
+        if isinstance(item, StoreError):
+            errors[key] = item
+            continue
+        change = _change(key, item, there.get(key), manifest.owner)
+        if change.action == "update" and not overwrite and (said := _conflict(key, there[key], manifest.owner, target)):
+            conflicts[key] = said
+        else:
+            changes.append(change)
+    owned = tuple(key for key, found in there.items() if found.owner == manifest.owner)
+    for key in owned if prune else ():
+        if key not in resolved and not overwrite and (said := _conflict(key, there[key], manifest.owner, target)):
+            conflicts[key] = said
+        elif key not in resolved:
+            changes.append(Change(key, "delete", (), None, there[key].version))
+    return Plan(spec.name, target, tuple(changes), errors, conflicts, owned)
 
 
-def _change(conn_id: str, wanted: Connection, there: Registered | None) -> Change:
+def desired(manifest: Manifest, secrets: Secrets) -> dict[Key, Content | StoreError]:
+    """All that the manifest registers, or what stands in the way of it."""
+    connections = resolve_all(manifest, secrets, manifest.connections)
+    variables = resolve_variables(manifest, secrets)
+    return {
+        **{Key("connection", name): item for name, item in connections.items()},
+        **{Key("variable", name): item for name, item in variables.items()},
+    }
+
+
+def _change(key: Key, wanted: Content, there: Registered | None, owner: str) -> Change:
     if there is None:
-        return Change(conn_id, "create", tuple(wanted.fingerprints()), wanted, None)
+        return Change(key, "create", tuple(wanted.fingerprints()), wanted, None)
     new = wanted.fingerprints()
     differing = tuple(name for name in {**there.fields, **new} if there.fields.get(name) != new.get(name))
     if there.malformed or differing:
-        return Change(conn_id, "update", differing, wanted, there.version)
-    return Change(conn_id, "unchanged", (), wanted, there.version)
+        return Change(key, "update", differing, wanted, there.version)
+    mark = there.owner == owner and (there.changed or there.pending)  # what was there before us never becomes ours
+    return Change(key, "unchanged", (), wanted, there.version, mark=mark)
 
 
-def describe(change: Change, spec: ConnectionSpec) -> str:
-    """The fields of a change, for people. A value is shown only if it stands in the manifest as it is."""
-    return ", ".join(_describe_field(name, change, spec) for name in change.fields)
-
-
-def _describe_field(name: str, change: Change, spec: ConnectionSpec) -> str:
-    top, _, key = name.partition(".")
-    wanted = getattr(change.connection, top)
-    value = (wanted or {}).get(key) if key else wanted
-    if value is None:
-        return f"{name} removed"
-    said = spec.field(top) if spec.from_ is None else None
-    if key:
-        said = said.get(key) if isinstance(said, Mapping) else None
-    hidden = said is None or isinstance(said, Reference | Mapping | list) or is_sensitive(name)
-    return f"{name} = {MASK if hidden else value}"
-
-
-_SIGNS = {"create": "+", "update": "~", "unchanged": "="}
-
-
-def lines(found: Plan, manifest: Manifest) -> Iterator[str]:
-    """The plan for people: a line for each connection, and the count."""
-    for change in found.changes:
-        fields = describe(change, manifest.connections[change.conn_id])
-        what = f"  {change.action}: {fields}" if fields else f"  {change.action}"
-        yield f"{_SIGNS[change.action]} {change.conn_id}{what}"
-    counts = {action: sum(change.action == action for change in found.changes) for action in _SIGNS}
-    summary = ", ".join(f"{count} to {action}" for action, count in counts.items() if count and action != "unchanged")
-    yield f"{found.target_name}: {summary or 'nothing to change'}"
+def _conflict(key: Key, there: Registered, owner: str, target: Target) -> Conflict | None:
+    hint = "keep theirs: take it into the stores; replace it: --overwrite"
+    if there.owner not in {None, owner}:
+        return Conflict(f"{target.where(key)}: {key} was registered by {there.owner!r} and differs", hint)
+    if there.changed:
+        return Conflict(f"{target.where(key)}: somebody else changed {key} since it was registered", hint)
+    return None

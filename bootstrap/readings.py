@@ -41,7 +41,7 @@ def whole(stored: Stored, reference: Reference, conn_type: str | None) -> Connec
 
 
 def raw(stored: Stored, reference: Reference, name: str) -> Secret:
-    """The value of the connection's field `name` ("password", "extra.token"). Raises Malformed where it may be a connection."""
+    """The value of the connection's field `name` ("password", "extra.token"), or of a variable. Raises Malformed where it may be a connection."""
     where = str(reference)
     value = pick_field(stored, where, reference.field)
     if reference.field is not None:
@@ -49,7 +49,7 @@ def raw(stored: Stored, reference: Reference, name: str) -> Secret:
     fields = stored.fields if stored.fields is not None and set(stored.fields) != {"value"} else None
     if fields is not None and (set(_URIS) & set(fields) or "conn_type" in fields):
         raise _ambiguous(where, name, f"fields: {_names(fields)}")
-    if name.startswith("extra"):
+    if name.startswith(("extra", "variables.")):
         return value  # a JSON document or a URL may well be what belongs there
     if fields is not None:
         hint = f"name the field: {where}#{'password' if 'password' in fields else next(iter(fields), 'FIELD')}"

@@ -42,6 +42,7 @@ def _looked_below(manifest: Manifest, name: str) -> Iterator[str]:
 
 def _registered(manifest: Manifest, secrets: Secrets, name: str) -> Iterator[str]:
     from bootstrap.targets import backend
+    from bootstrap.targets.base import Key
 
     if (
         manifest.backend is None
@@ -53,7 +54,7 @@ def _registered(manifest: Manifest, secrets: Secrets, name: str) -> Iterator[str
         return
     target = backend.open_target(backend.Options(), manifest, secrets)
     for conn_id in manifest.connections:
-        yield target.where(conn_id).removeprefix(f"{name}:")
+        yield target.where(Key("connection", conn_id)).removeprefix(f"{name}:")
 
 
 def policy(manifest: Manifest, secrets: Secrets, name: str | None, purpose: Purpose, wanted: str | None) -> str:

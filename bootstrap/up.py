@@ -120,15 +120,18 @@ def _looked_up(job: Job) -> Iterator[Row]:
 
 def _register(job: Job, progress: Progress) -> Iterator[Row]:
     for target in job.manifest.register:
-        began = time.monotonic()
+        began, errors = time.monotonic(), []
         for applied in plan(job.manifest, job.secrets, target).apply():
             seconds, began = time.monotonic() - began, time.monotonic()
             if applied.error is not None:
-                raise applied.error
+                errors.append(applied.error)
+                continue
             unchanged = applied.action == "unchanged"
             progress.changed |= not unchanged
             detail = f"{applied.done} at {applied.where}"
-            yield Row("register", applied.conn_id, "", detail, "ok" if unchanged else "changed", seconds)
+            yield Row("register", str(applied.key), "", detail, "ok" if unchanged else "changed", seconds)
+        if errors:
+            raise errors[0]
 
 
 def _smoke(job: Job, progress: Progress) -> Iterator[Row]:

@@ -14,13 +14,15 @@ from bootstrap import secret
 from bootstrap.desired import Secrets
 from bootstrap.errors import Conflict, Denied, Exit, ManifestError, NotFound, StoreError, Unavailable
 from bootstrap.manifest import Manifest, TargetSpec, load
-from bootstrap.plan import Plan, Unsafe, lines, plan, worst
+from bootstrap.plan import Plan, Unsafe, plan, worst
+from bootstrap.plan_text import lines
 from bootstrap.secret import Secret, redact
 from bootstrap.stores.base import Fields, Stored, Version
 from bootstrap.stores.structured import as_stored
 from bootstrap.targets.backend import Options
 
 CANARY = "canary-7f3a"
+INDEX = "airflow/connections/airflow_bootstrap_index"
 MANIFEST = """version: 1
 stores:
   ci: {kind: env, prefix: TEST_}
@@ -109,7 +111,7 @@ def shown(folder: Path, team: MemoryStore, connections: str) -> list[str]:
 
 def apply(folder: Path, team: MemoryStore, connections: str) -> dict[str, tuple[str, StoreError | None]]:
     found, _ = planned(folder, team, connections)
-    return {item.conn_id: (item.action, item.error) for item in found.apply()}
+    return {item.key.name: (item.action, item.error) for item in found.apply()}
 
 
 # What would change
@@ -136,11 +138,15 @@ def test_what_was_applied_is_unchanged(tmp_path: Path, team: MemoryStore) -> Non
 def test_applying_again_writes_nothing(tmp_path: Path, team: MemoryStore) -> None:
     apply(tmp_path, team, WAREHOUSE)
     assert apply(tmp_path, team, WAREHOUSE) == {"warehouse": ("unchanged", None)}
-    assert [len(versions) for versions in team.versions.values()] == [1]
+    assert {path: len(versions) for path, versions in team.versions.items()} == {
+        "airflow/connections/warehouse": 1,
+        INDEX: 2,  # before, and after
+    }
 
 
 def test_what_is_written_are_the_fields_that_airflow_knows(tmp_path: Path, team: MemoryStore) -> None:
     apply(tmp_path, team, WAREHOUSE)
+    del team.versions[INDEX]
     assert team.versions == {
         "airflow/connections/warehouse": [
             {
@@ -278,7 +284,7 @@ def test_nothing_is_written_if_anything_is_missing(
 
 def test_what_could_not_be_resolved_leaves_the_rest_of_the_plan(tmp_path: Path, team: MemoryStore) -> None:
     found, manifest = planned(tmp_path, team, NO_SUCH_SECRET + API)
-    assert list(found.errors) == ["lost"]
+    assert [key.name for key in found.errors] == ["lost"]
     assert list(lines(found, manifest)) == [
         "+ api  create: conn_type = http, host = api.internal",
         "backend: 1 to create",
@@ -320,7 +326,7 @@ def test_a_backend_that_looks_nowhere_can_not_be_a_target(tmp_path: Path, team: 
 def test_a_conflict_is_told_of_its_connection_and_the_others_are_written(tmp_path: Path, team: MemoryStore) -> None:
     found, _ = planned(tmp_path, team, WAREHOUSE + API)
     team.versions["airflow/connections/warehouse"] = [{"conn_type": "theirs"}]
-    applied = {item.conn_id: item.error for item in found.apply()}
+    applied = {item.key.name: item.error for item in found.apply()}
     assert isinstance(applied["warehouse"], Conflict)
     assert applied["api"] is None
     assert team.versions["airflow/connections/warehouse"] == [{"conn_type": "theirs"}]

@@ -78,8 +78,31 @@ def run_options(function: Callable[..., int]) -> Callable[..., int]:
     return collected
 
 
-def into_option(command: Any) -> Any:
-    """`--into TARGET`, as often as wanted."""
-    return click.option(
+@dataclass(frozen=True)
+class Asking:
+    """Which changes are asked for: into which targets, those of the manifest if there are none named."""
+
+    into: tuple[str, ...] = ()
+    prune: bool = False
+    overwrite: bool = False
+
+
+_CHANGES = (
+    click.option(
         "--into", multiple=True, metavar="TARGET", help="This target instead of those of the manifest; may be repeated."
-    )(command)
+    ),
+    click.option("--prune", is_flag=True, help="Delete what this manifest registered there and no longer has."),
+    click.option("--overwrite", is_flag=True, help="Also what somebody else wrote since it was registered."),
+)
+
+
+def changes_options(function: Callable[..., int]) -> Callable[..., int]:
+    """The options of what changes; the command gets them as one `asking`."""
+
+    @functools.wraps(function)
+    def collected(*arguments: Any, into: tuple[str, ...], prune: bool, overwrite: bool, **given: Any) -> int:
+        return function(*arguments, asking=Asking(into, prune, overwrite), **given)
+
+    for option in reversed(_CHANGES):
+        collected = option(collected)
+    return collected

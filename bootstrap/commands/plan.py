@@ -2,32 +2,81 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from bootstrap.app import App
-from bootstrap.commands.options import into_option
+from bootstrap.commands.options import Asking, changes_options
 from bootstrap.errors import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bootstrap.plan import Plan
+    from bootstrap.plan_file import Asked
 
 
 @click.command("plan")
 @click.option("--check", is_flag=True, help="Exit 1 if anything would change.")
-@into_option
+@changes_options
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the plan, for `register FILE`.")
+@click.option("--json", "json_file", metavar="FILE", help="Write the plan here for programs; - is stdout.")
 @click.pass_obj
-def command(app: App, *, check: bool, into: tuple[str, ...]) -> int:
+def command(app: App, *, check: bool, asking: Asking, out: Path | None, json_file: str | None) -> int:
     """Show what register would change, with every secret masked."""
-    return show(app, into, check=check)
+    from bootstrap.plan_file import Asked
+
+    plans = made(app, asking)
+    code = told(app, plans, check=check, quiet=json_file == "-")
+    asked = Asked(app.manifest.owner, asking.prune, asking.overwrite)
+    if json_file is not None:
+        _write(app, plans, asked, json_file)
+    if out is not None:
+        _save(app, plans, asked, out)
+    return code
 
 
-def show(app: App, into: tuple[str, ...], *, check: bool) -> int:
-    """Print the plans; the exit code is that of their errors, or 1 for a change if `check`."""
-    from bootstrap.plan import lines, plan, wanted, worst
+def made(app: App, asking: Asking) -> list[Plan]:
+    """The plans of the targets that are asked for."""
+    from bootstrap.plan import plan, wanted
 
-    plans = [plan(app.manifest, app.secrets, target) for target in wanted(app.manifest, into)]
-    for each in plans:
-        app.console.data("".join(f"{line}\n" for line in lines(each, app.manifest)))
-        for err in each.errors.values():
-            app.console.error(err)
-    if not plans:
+    specs = wanted(app.manifest, asking.into)
+    if not specs:
         app.console.note("no target: the manifest has neither `backend:` nor `register:`")
+    options = {"prune": asking.prune, "overwrite": asking.overwrite}
+    return [plan(app.manifest, app.secrets, each, **options) for each in specs]
+
+
+def told(app: App, plans: Sequence[Plan], *, check: bool, quiet: bool = False) -> int:
+    """Print the plans; the exit code is that of their problems, or 1 for a change if `check`."""
+    from bootstrap.plan import worst
+    from bootstrap.plan_text import lines
+
+    for each in plans:
+        if not quiet:
+            app.console.data("".join(f"{line}\n" for line in lines(each, app.manifest)))
+        for err in each.problems:
+            app.console.error(err)
     drift = Exit.FAILED if check and any(each.pending for each in plans) else Exit.OK
-    return max(drift, *(worst(each.errors.values()) for each in plans), Exit.OK)
+    return max(drift, *(worst(each.problems) for each in plans), Exit.OK)
+
+
+def _write(app: App, plans: Sequence[Plan], asked: Asked, file: str) -> None:
+    from bootstrap.files import write_atomic
+    from bootstrap.plan_file import document, text
+
+    found = text(document(plans, asked))
+    if file == "-":
+        app.console.data(found)
+    else:
+        write_atomic(Path(file), found)
+
+
+def _save(app: App, plans: Sequence[Plan], asked: Asked, out: Path) -> None:
+    if any(each.problems for each in plans):
+        app.console.warn(f"{out} is not written: the plan can't be applied as it is")
+        return
+    _write(app, plans, asked, str(out))
+    app.console.note(f"apply it: airflow-bootstrap register {out}")

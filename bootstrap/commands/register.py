@@ -2,35 +2,62 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from bootstrap.app import App
-from bootstrap.commands.options import into_option
-from bootstrap.commands.plan import show
-from bootstrap.errors import Exit
+from bootstrap.commands.options import Asking, changes_options
+from bootstrap.commands.plan import made, told
+from bootstrap.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from bootstrap.plan import Plan
 
 
 @click.command("register")
+@click.argument("saved", required=False, type=click.Path(path_type=Path), metavar="[PLAN]")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if anything would change.")
-@into_option
+@changes_options
+@click.option("--force", is_flag=True, help="Also delete more than a third of what was registered.")
 @click.pass_obj
-def command(app: App, *, check: bool, into: tuple[str, ...]) -> int:
-    """Write the connections to where Airflow finds them; nothing is written if a secret is missing."""
-    from bootstrap.plan import plan, wanted, worst
+def command(app: App, *, saved: Path | None, check: bool, asking: Asking, force: bool) -> int:
+    """Write connections and variables to where Airflow finds them; nothing is written if a secret is missing.
 
+    With a PLAN that `plan --out` saved: just what was planned, or nothing if anything is different since.
+    """
+    if saved is not None and (check or asking != Asking()):
+        raise UsageError("a saved plan says itself what to do", "leave out the other options")
     if check:
-        return show(app, into, check=True)
-    code = Exit.OK
+        return told(app, made(app, asking), check=True)
     with app.alone():
-        for target in wanted(app.manifest, into):
-            applied = list(plan(app.manifest, app.secrets, target).apply())
-            for item in applied:
-                app.console.data(f"{item.conn_id}: {item.done} at {item.where}\n")
-                if item.error:
-                    app.console.error(item.error)
-            if all(item.action == "unchanged" for item in applied):
-                app.console.note("nothing to change")
-            code = max(code, worst(item.error for item in applied if item.error))
-    if not into and not app.manifest.register:
-        app.console.note("no target: the manifest has neither `backend:` nor `register:`")
-    return code
+        plans = made(app, asking) if saved is None else _as_saved(app, saved)
+        for each in plans:
+            each.raise_if_unsafe(force=force)
+        return max((_apply(app, each, force=force) for each in plans), default=Exit.OK)
+
+
+def _as_saved(app: App, file: Path) -> list[Plan]:
+    """The plans of the file, made again. Raises Unsafe where they would be others."""
+    from bootstrap import plan_file
+
+    saved = plan_file.load(file)
+    asking = Asking(tuple(each.target for each in saved.targets), saved.prune, saved.overwrite)
+    plans = made(app, asking)
+    plan_file.raise_if_moved(saved, plans, plan_file.Asked(app.manifest.owner, saved.prune, saved.overwrite), file)
+    return plans
+
+
+def _apply(app: App, found: Plan, *, force: bool) -> int:
+    from bootstrap.plan import worst
+
+    errors = []
+    for item in found.apply(force=force):
+        app.console.data(f"{item.key}: {item.done} at {item.where}\n")
+        if item.error:
+            app.console.error(item.error)
+            errors.append(item.error)
+    if not found.pending:
+        app.console.note("nothing to change")
+    return worst(errors)

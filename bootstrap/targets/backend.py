@@ -1,69 +1,202 @@
-"""The path in the backend's store where Airflow's secrets backend looks for connections."""
+"""The paths in the backend's store where Airflow's secrets backend looks for connections and variables.
+
+A store writes one secret at a time. So that a run which is killed leaves nothing that nobody knows of, the list of what
+is ours is written before the first secret, and again after the last.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from bootstrap import connection
+from bootstrap.connection import Connection
 from bootstrap.desired import Secrets
-from bootstrap.errors import IllegalName, Malformed, ManifestError, NotFound, StoreError
+from bootstrap.errors import Conflict, Denied, IllegalName, Malformed, ManifestError, NotFound, StoreError, Unavailable
 from bootstrap.manifest import Manifest
 from bootstrap.model import Model
-from bootstrap.stores.base import CONCURRENCY, Store, Stored
+from bootstrap.secret import Secret
+from bootstrap.stores.base import Fields, Store, Stored, Version, pick_field
 from bootstrap.stores.reading import PathAt, read_many
-from bootstrap.targets.base import Applied, Change, Registered
+from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
+from bootstrap.targets.index import NAME, Index
+from bootstrap.variable import Variable
+
+_ATTEMPTS = 5  # to bring the list up to date while others do the same
 
 
 class BackendTarget:
-    """Connections below `prefix` of a store, as fields of a secret each; read so many at a time."""
+    """A secret for each connection and variable, below `prefixes` of a store; so many at a time."""
 
-    def __init__(self, name: str, store: Store, prefix: str, concurrency: int = CONCURRENCY) -> None:
+    def __init__(self, name: str, store: Store, prefixes: Mapping[Kind, str], owner: str, concurrency: int) -> None:
         self.name = name
         self.store = store
-        self.prefix = prefix
-        self.concurrency = concurrency
+        self._prefixes = prefixes
+        self._owner = owner
+        self._concurrency = concurrency
+        self._index = Index.read(None, "")
+        self._index_version: Version | None = None
 
-    def where(self, conn_id: str) -> str:
-        """STORE:PATH of the connection."""
-        return f"{self.name}:{self._path(conn_id)}"
+    def where(self, key: Key) -> str:
+        """STORE:PATH."""
+        return f"{self.name}:{self._path(key)}"
 
-    def registered(self, conn_ids: Iterable[str]) -> Mapping[str, Registered]:
-        """Reads each connection's secret. Raises Denied, Unavailable, or IllegalName for a conn_id that can't be there."""
-        places: dict[str, PathAt] = {conn_id: (self._path(conn_id), None) for conn_id in conn_ids}
-        read = read_many(self.name, self.store, places.values(), self.concurrency)
-        found: dict[str, Registered] = {}
-        for conn_id, place in places.items():
+    def registered(self, wanted: Mapping[Key, Content]) -> Mapping[Key, Registered]:
+        """Reads each one's secret. Raises Denied, Unavailable, or IllegalName for a name that can't be there."""
+        self._index, self._index_version = self._read_index()
+        known = [key for key in self._index.owned(self._owner) if key.kind in self._prefixes]
+        places: dict[Key, PathAt] = {key: (self._path(key), None) for key in dict.fromkeys((*wanted, *known))}
+        read = read_many(self.name, self.store, places.values(), self._concurrency)
+        keeps_fields = bool(getattr(self.store, "keeps_fields", False))
+        found: dict[Key, Registered] = {}
+        for key, place in places.items():
             stored = read[place]
             if isinstance(stored, Stored):
-                found[conn_id] = self._compared(stored, self.where(conn_id))
+                compared = _compared(key, stored, self.where(key), keeps_fields=keeps_fields)
+                found[key] = self._index.marked(key, compared, stored.version)
             elif isinstance(stored, IllegalName) or not isinstance(stored, NotFound):
                 raise stored
         return found
 
     def apply(self, changes: Sequence[Change]) -> Iterator[Applied]:
-        """Writes what differs, one secret after the other; a conflict or a refusal stops none of the others."""
-        for change in changes:
-            error: StoreError | None = None
-            if change.action != "unchanged":
-                try:
-                    self.store.write(self._path(change.conn_id), change.connection.as_fields(), expect=change.expect)
-                except StoreError as err:
-                    error = err
-            yield Applied(change.conn_id, change.action, self.where(change.conn_id), error)
-
-    def _path(self, conn_id: str) -> str:
-        return f"{self.prefix}{self.store.separator}{conn_id}"
-
-    @staticmethod
-    def _compared(stored: Stored, where: str) -> Registered:
+        """Writes what differs; a conflict or a refusal stops none of the others. Raises StoreError before the first."""
+        pending = [change for change in changes if change.action != "unchanged"]
+        if pending:
+            self._begin(pending)
+        marks: dict[Key, str | None] = {change.key: change.expect for change in changes if change.mark}
         try:
-            if stored.fields is None:
-                read = connection.from_text(stored.value.as_public(), where)
+            yield from self._applied(changes, marks)
+        finally:
+            if marks:
+                self._finish(marks)
+
+    def _applied(self, changes: Sequence[Change], marks: dict[Key, str | None]) -> Iterator[Applied]:
+        writing = _Writing(self)
+        with ThreadPoolExecutor(self._concurrency, thread_name_prefix=f"write-{self.name}") as pool:
+            try:
+                for change, outcome in zip(changes, pool.map(writing.write, changes), strict=True):
+                    error = outcome if isinstance(outcome, StoreError) else None
+                    if error is None and change.action != "unchanged":
+                        marks[change.key] = outcome  # type: ignore[assignment]  # a version, or None: it is no error
+                    yield Applied(change.key, change.action, self.where(change.key), error)
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _path(self, key: Key) -> str:
+        if key.kind not in self._prefixes:
+            raise ManifestError(
+                f"`backend.{key.kind}s` is off, so no {key.kind} can be registered there: {key.name}", "set a path"
+            )
+        return f"{self._prefixes[key.kind]}{self.store.separator}{key.name}"
+
+    # The list of what is ours
+
+    @property
+    def _index_path(self) -> str:
+        prefix = self._prefixes.get("connection") or self._prefixes["variable"]
+        return f"{prefix}{self.store.separator}{NAME}"
+
+    def _read_index(self) -> tuple[Index, Version | None]:
+        where = f"{self.name}:{self._index_path}"
+        try:
+            stored = self.store.read(self._index_path)
+        except NotFound:
+            return Index.read(None, where), None
+        return Index.read(pick_field(stored, where, None).as_public(), where), stored.version
+
+    def _begin(self, pending: Sequence[Change]) -> None:
+        """Raises Conflict where another run has begun since this one looked."""
+        begun = self._index.begun(pending, self._owner)
+        if begun.entries == self._index.entries:
+            return
+        try:
+            self._index_version = self._write_index(begun, self._index_version)
+        except Conflict as err:
+            where = f"{self.name}:{self._index_path}"
+            raise Conflict(
+                f"{where}: another run registers there; nothing was written", "run this again when it is done"
+            ) from err
+        self._index = begun
+
+    def _finish(self, marks: Mapping[Key, str | None]) -> None:
+        index, version = self._index, self._index_version
+        for attempt in range(_ATTEMPTS):
+            done = index.done(marks, self._owner)
+            if done == index:
+                return
+            try:
+                self._write_index(done, version)
+            except Conflict:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                index, version = self._read_index()
             else:
-                read = connection.from_fields({name: it.as_public() for name, it in stored.fields.items()}, where)
-        except Malformed as err:
-            return Registered(fields={}, version=stored.version, malformed=err.message)
-        return Registered(fields=read.fingerprints(), version=stored.version)
+                return
+
+    def _write_index(self, index: Index, expect: Version | None) -> Version:
+        return self.store.write(self._index_path, Secret(index.text()), expect=expect)
+
+
+class _Writing:
+    """One run's writes; once the store fails to answer, it is not asked any more."""
+
+    def __init__(self, target: BackendTarget) -> None:
+        self._target = target
+        self._failure: Unavailable | None = None
+
+    def write(self, change: Change) -> Version | StoreError | None:
+        """The new version; None where nothing is there any more, or nothing is to be done."""
+        if change.action == "unchanged":
+            return None
+        where = self._target.where(change.key)
+        if self._failure is not None:
+            return Unavailable(f"{where}: not written: {self._failure.message}", self._failure.hint)
+        path = where.partition(":")[2]
+        store = self._target.store
+        try:
+            if change.content is not None:
+                return store.write(path, _payload(change.content), expect=change.expect)
+            _delete(store, path, where, str(change.expect))
+        except Unavailable as err:
+            self._failure = err
+            return err
+        except StoreError as err:
+            return err
+        return None
+
+
+def _payload(content: Content) -> Secret | Fields:
+    return content.as_fields() if isinstance(content, Connection) else Secret(content.value)
+
+
+def _delete(store: Store, path: str, where: str, expect: Version) -> None:
+    delete = getattr(store, "delete", None)
+    if delete is None:
+        raise Denied(f"{where}: this kind of store deletes nothing", "delete it there yourself")
+    delete(path, expect=expect)
+
+
+def _compared(key: Key, stored: Stored, where: str, *, keeps_fields: bool) -> Registered:
+    try:
+        read = _variable(stored, where, keeps_fields) if key.kind == "variable" else _connection(stored, where)
+    except Malformed as err:
+        return Registered(fields={}, version=stored.version, malformed=err.message)
+    return Registered(fields=read.fingerprints(), version=stored.version)
+
+
+def _connection(stored: Stored, where: str) -> Connection:
+    if stored.fields is None:
+        return connection.from_text(stored.value.as_public(), where)
+    return connection.from_fields({name: it.as_public() for name, it in stored.fields.items()}, where)
+
+
+def _variable(stored: Stored, where: str, keeps_fields: bool) -> Variable:  # noqa: FBT001
+    """Airflow's VaultBackend takes the field `value`, others the whole text."""
+    if not keeps_fields or stored.fields is None:
+        return Variable(stored.value.as_public())
+    if "value" not in stored.fields:
+        raise Malformed(f"{where}: it has no field 'value', which Airflow takes a variable from", f"store put {where}")
+    return Variable(stored.fields["value"].as_public())
 
 
 class Options(Model):
@@ -71,12 +204,19 @@ class Options(Model):
 
 
 def open_target(_options: Options, manifest: Manifest, secrets: Secrets) -> BackendTarget:
-    """The target; reads nothing yet. Raises ManifestError where Airflow doesn't look for connections."""
+    """The target; reads nothing yet. Raises ManifestError where Airflow looks for neither connections nor variables."""
     backend = manifest.backend
-    if backend is None or backend.store is None or backend.connections is None:
+    prefixes: dict[Kind, str] = {}
+    if backend is not None:
+        given: dict[Kind, str | Sequence[str] | None] = {
+            "connection": backend.connections,
+            "variable": backend.variables,
+        }
+        for kind, paths in given.items():
+            if paths is not None:
+                prefixes[kind] = paths if isinstance(paths, str) else paths[0]  # Airflow asks them in order
+    if backend is None or backend.store is None or not prefixes:
         raise ManifestError(
             f"{manifest.file}: `backend.connections` is off, so nothing can be registered there", "set a path"
         )
-    paths = backend.connections
-    first = paths if isinstance(paths, str) else paths[0]  # Airflow asks them in order
-    return BackendTarget(backend.store, secrets.store(backend.store), first, secrets.concurrency)
+    return BackendTarget(backend.store, secrets.store(backend.store), prefixes, manifest.owner, secrets.concurrency)

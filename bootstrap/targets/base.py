@@ -34,7 +34,7 @@ class Registered:
     """A connection or variable as a target holds it: never a value, only fingerprints of its fields.
 
     `malformed` says why Airflow could not read it; its fields are then unknown. `owner` is whose manifest registered it,
-    as far as is known; `changed`: somebody else has written it since.
+    as far as is known; `changed`: somebody else has written it since; `pending`: a run ended before it could tell.
     """
 
     fields: Mapping[str, str]
@@ -42,13 +42,14 @@ class Registered:
     malformed: str = ""
     owner: str | None = None
     changed: bool = False
+    pending: bool = False
 
 
 @dataclass(frozen=True)
 class Change:
     """What has to happen to one of them. `expect` is the version it was compared with; None: it wasn't there.
 
-    `content` is None for what is deleted. `adopt`: it is as it should be, and is marked as ours from now on.
+    `content` is None for what is deleted. `mark`: it is ours and as it should be, and only its mark is not.
     """
 
     key: Key
@@ -56,7 +57,7 @@ class Change:
     fields: tuple[str, ...]
     content: Content | None
     expect: Version | None
-    adopt: bool = False
+    mark: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
-"""A file of AIRFLOW_CONN_ variables, for a shell (`set -a; . FILE`), Docker Compose's env_file, or python-dotenv."""
+"""A file of AIRFLOW_CONN_ and AIRFLOW_VAR_ variables, for a shell (`set -a; . FILE`), Docker Compose's env_file, or python-dotenv."""
 
 from __future__ import annotations
 
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,9 +18,12 @@ from bootstrap.errors import IllegalName, Malformed
 from bootstrap.manifest import Manifest
 from bootstrap.model import Model
 from bootstrap.secret import Secret
+from bootstrap.targets.base import Content, Key, Kind
 from bootstrap.targets.one_file import FileTarget
+from bootstrap.variable import Variable
 
-PREFIX = "AIRFLOW_CONN_"
+PREFIXES: Mapping[Kind, str] = {"connection": "AIRFLOW_CONN_", "variable": "AIRFLOW_VAR_"}
+_INDEX = "# airflow-bootstrap: "
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ESCAPES = re.compile(r"\\.|['$]")  # in JSON, a backslash always begins an escape of two signs
 _SPELT = {"\\\\": r"\u005c", "'": r"\u0027", "$": r"\u0024"}
@@ -37,25 +40,49 @@ class _Lines:
     def __init__(self, *, export: bool) -> None:
         self._export = "export " if export else ""
 
-    def connections(self, text: str, conn_ids: Iterable[str], where: str) -> Mapping[str, Connection | Malformed]:
+    def read(self, text: str, keys: Sequence[Key], where: str) -> Mapping[Key, Content | Malformed]:
         """Each by its variable."""
-        named = _named(conn_ids)
+        named = _named(keys)
         values = {item.key: item.value for item in _bindings(text, where)}
-        return {conn_id: _read(values[name], name, where) for name, conn_id in named.items() if name in values}
+        return {key: _read(key, values[name], f"{name} in {where}") for name, key in named.items() if name in values}
 
-    def merged(self, text: str, connections: Mapping[str, Connection], where: str) -> str:
-        """A line that is there is replaced in its place, others come last."""
-        lines = {name: self._line(name, connections[conn_id]) for name, conn_id in _named(connections).items()}
+    def index(self, text: str, where: str) -> str | None:  # noqa: ARG002  a comment can always be read
+        """A comment; the last one, if somebody joined files."""
+        found = [line.removeprefix(_INDEX) for line in text.splitlines() if line.startswith(_INDEX)]
+        return found[-1] if found else None
+
+    def merged(self, text: str, contents: Mapping[Key, Content | None], index: str, where: str) -> str:
+        """A line that is there is replaced in its place, others come last, before the list."""
+        lines = {name: self._line(name, contents[key], key) for name, key in _named(list(contents)).items()}
         parts = []
         for item in _bindings(text, where):
             original = item.original.string
-            parts.append(lines.pop(item.key) if item.key in lines else original)
+            if item.key in lines:
+                parts.append(lines.pop(item.key))
+            else:
+                parts.append(original.partition(_INDEX)[0] if item.key is None else original)
         before = "".join(parts)
         ended = before + "\n" if before and not before.endswith("\n") else before
-        return ended + "".join(lines.values())
+        return f"{ended}{''.join(lines.values())}{_INDEX}{index}\n"
 
-    def _line(self, name: str, item: Connection) -> str:
-        return f"{self._export}{name}='{quotable(item)}'\n"
+    def _line(self, name: str, item: Content | None, key: Key) -> str:
+        if item is None:
+            return ""
+        value = f"'{quotable(item)}'" if isinstance(item, Connection) else quoted(item.value, key)
+        return f"{self._export}{name}={value}\n"
+
+
+def quoted(value: str, key: Key) -> str:
+    """A text between the quotes in which a shell, Compose and python-dotenv read the same. Raises IllegalName where none do."""
+    if not set(value) & set("'\\\r\0") and "${" not in value:
+        return f"'{value}'"
+    if not set(value) & set("$`\r\0"):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    raise IllegalName(
+        f"{key}: its value has signs (both ' or \\, and $ or `; or a carriage return) that a shell, Compose and python-dotenv"
+        " don't read alike",
+        "register it into another target",
+    )
 
 
 def quotable(item: Connection) -> str:
@@ -64,18 +91,20 @@ def quotable(item: Connection) -> str:
     return _ESCAPES.sub(lambda match: _SPELT.get(match[0], match[0]), text)
 
 
-def _named(conn_ids: Iterable[str]) -> dict[str, str]:
-    """The conn_id of each variable. Raises IllegalName where there can be no such variable, or one for two."""
-    found: dict[str, str] = {}
-    for conn_id in conn_ids:
-        name = f"{PREFIX}{conn_id.upper()}"
+def _named(keys: Sequence[Key]) -> dict[str, Key]:
+    """Whose each variable is. Raises IllegalName where there can be no such variable, or one for two."""
+    found: dict[str, Key] = {}
+    for key in keys:
+        name = f"{PREFIXES[key.kind]}{key.name.upper()}"
         if not _NAME.fullmatch(name):
             raise IllegalName(
-                f"connection {conn_id}: no shell takes a variable {name}", "rename it: letters, digits and _"
+                f"{key.kind} {key.name}: no shell takes a variable {name}", "rename it: letters, digits and _"
             )
         if name in found:
-            raise IllegalName(f"connections {found[name]} and {conn_id} would both be {name}", "rename one of them")
-        found[name] = conn_id
+            raise IllegalName(
+                f"{key.kind}s {found[name].name} and {key.name} would both be {name}", "rename one of them"
+            )
+        found[name] = key
     return found
 
 
@@ -89,16 +118,18 @@ def _bindings(text: str, where: str) -> list[Any]:
     return found
 
 
-def _read(value: str | None, name: str, where: str) -> Connection | Malformed:
+def _read(key: Key, value: str | None, where: str) -> Content | Malformed:
+    if key.kind == "variable":
+        return Variable(value or "")
     try:
-        return connection.from_text(value or "", f"{name} in {where}")
+        return connection.from_text(value or "", where)
     except Malformed as err:
         return err
 
 
 def open_target(options: Options, manifest: Manifest, _secrets: Secrets) -> FileTarget:
     """The target; reads nothing yet."""
-    return FileTarget(_file(options, manifest), _Lines(export=options.export))
+    return FileTarget(_file(options, manifest), _Lines(export=options.export), manifest.owner)
 
 
 def variables(options: Options, manifest: Manifest) -> dict[str, Secret]:
@@ -108,7 +139,8 @@ def variables(options: Options, manifest: Manifest) -> dict[str, Secret]:
     except OSError:
         return {}
     found = _bindings(text, str(options.path))
-    return {item.key: Secret(item.value) for item in found if item.key and item.value and item.key.startswith(PREFIX)}
+    ours = tuple(PREFIXES.values())
+    return {item.key: Secret(item.value or "") for item in found if item.key and item.key.startswith(ours)}
 
 
 def _file(options: Options, manifest: Manifest) -> Path:

@@ -1,9 +1,9 @@
-"""A JSON file of connections, as Airflow's LocalFilesystemBackend reads it."""
+"""JSON files of connections and of variables, as Airflow's LocalFilesystemBackend reads them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,25 +15,74 @@ from bootstrap.desired import Secrets
 from bootstrap.errors import Malformed
 from bootstrap.manifest import Manifest
 from bootstrap.model import Model
+from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
+from bootstrap.targets.index import NAME
 from bootstrap.targets.one_file import FileTarget
+from bootstrap.variable import Variable
 
 
 class Options(Model):
-    """`path`: relative to the manifest's folder."""
+    """`path` and `variables`: for connections and for variables; relative to the manifest's folder."""
 
     path: Annotated[str, Field(pattern=r"[^/]\.json$")] = "connections.json"
+    variables: Annotated[str, Field(pattern=r"[^/]\.json$")] = "variables.json"
 
 
-class _Document:
-    def connections(self, text: str, conn_ids: Iterable[str], where: str) -> Mapping[str, Connection | Malformed]:
+class _Connections:
+    def read(self, text: str, keys: Sequence[Key], where: str) -> Mapping[Key, Content | Malformed]:
         """Each by its key."""
         found = _loaded(text, where)
-        return {conn_id: _read(found[conn_id], f"{conn_id} in {where}") for conn_id in conn_ids if conn_id in found}
+        return {key: _connection(found[key.name], f"{key} in {where}") for key in keys if key.name in found}
 
-    def merged(self, text: str, connections: Mapping[str, Connection], where: str) -> str:
+    def index(self, text: str, where: str) -> str | None:
+        """It looks like a connection, or the backend could not read the file."""
+        entry = _loaded(text, where).get(NAME)
+        return str(entry.get("extra", "")) if isinstance(entry, dict) else None
+
+    def merged(self, text: str, contents: Mapping[Key, Content | None], index: str, where: str) -> str:
         """What is there stays, in its order."""
-        entries = {conn_id: _entry(item) for conn_id, item in connections.items()}
-        return json.dumps({**_loaded(text, where), **entries}, indent=2) + "\n"
+        entries = {key.name: _entry(item) if isinstance(item, Connection) else None for key, item in contents.items()}
+        return _written(text, {**entries, NAME: {"conn_type": "generic", "extra": index}}, where)
+
+
+class _Variables:
+    def read(self, text: str, keys: Sequence[Key], where: str) -> Mapping[Key, Content | Malformed]:
+        """Each by its key. The backend takes what is no text as JSON."""
+        found = _loaded(text, where)
+        return {key: Variable(_as_text(found[key.name])) for key in keys if key.name in found}
+
+    def index(self, text: str, where: str) -> str | None:
+        """A variable like others."""
+        entry = _loaded(text, where).get(NAME)
+        return entry if isinstance(entry, str) else None
+
+    def merged(self, text: str, contents: Mapping[Key, Content | None], index: str, where: str) -> str:
+        """What is there stays, in its order."""
+        entries = {key.name: item.value if isinstance(item, Variable) else None for key, item in contents.items()}
+        return _written(text, {**entries, NAME: index}, where)
+
+
+class TwoFiles:
+    """Connections in one file, variables in another: all changes of a file are made, or none."""
+
+    def __init__(self, connections: FileTarget, variables: FileTarget) -> None:
+        self._files: Mapping[Kind, FileTarget] = {"connection": connections, "variable": variables}
+
+    def where(self, key: Key) -> str:
+        """The file."""
+        return self._files[key.kind].where(key)
+
+    def registered(self, wanted: Mapping[Key, Content]) -> Mapping[Key, Registered]:
+        """Reads both. Raises as FileTarget does."""
+        found: dict[Key, Registered] = {}
+        for kind, file in self._files.items():
+            found |= file.registered({key: item for key, item in wanted.items() if key.kind == kind})
+        return found
+
+    def apply(self, changes: Sequence[Change]) -> Iterator[Applied]:
+        """One file after the other."""
+        for kind, file in self._files.items():
+            yield from file.apply([change for change in changes if change.key.kind == kind])
 
 
 def _entry(item: Connection) -> dict[str, Any]:
@@ -52,7 +101,7 @@ def _loaded(text: str, where: str) -> dict[str, Any]:
     return found
 
 
-def _read(entry: object, where: str) -> Connection | Malformed:
+def _connection(entry: object, where: str) -> Connection | Malformed:
     try:
         if isinstance(entry, str):
             return connection.from_text(entry, where)
@@ -63,6 +112,20 @@ def _read(entry: object, where: str) -> Connection | Malformed:
     return Malformed(f"{where} is neither a URI nor an object", "correct it")
 
 
-def open_target(options: Options, manifest: Manifest, _secrets: Secrets) -> FileTarget:
+def _as_text(entry: object) -> str:
+    return entry if isinstance(entry, str) else json.dumps(entry)
+
+
+def _written(text: str, entries: Mapping[str, Any], where: str) -> str:
+    document = {**_loaded(text, where), **entries}
+    return json.dumps({name: entry for name, entry in document.items() if entry is not None}, indent=2) + "\n"
+
+
+def open_target(options: Options, manifest: Manifest, _secrets: Secrets) -> TwoFiles:
     """The target; reads nothing yet."""
-    return FileTarget((manifest.folder / Path(options.path).expanduser()).absolute(), _Document())
+    connections, variables = (
+        (manifest.folder / Path(path).expanduser()).absolute() for path in (options.path, options.variables)
+    )
+    return TwoFiles(
+        FileTarget(connections, _Connections(), manifest.owner), FileTarget(variables, _Variables(), manifest.owner)
+    )

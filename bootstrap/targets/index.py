@@ -76,7 +76,8 @@ class Index:
         entry = self.entries.get(key)
         if entry is None:
             return found
-        return replace(found, owner=entry.owner, changed=entry.mark not in {None, mark})
+        pending = entry.mark is None
+        return replace(found, owner=entry.owner, pending=pending, changed=not pending and entry.mark != mark)
 
     def begun(self, changes: Iterable[Change], owner: str) -> Index:
         """Before these are written: so that a run that is killed leaves nothing which nobody knows of."""

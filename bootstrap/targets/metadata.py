@@ -1,4 +1,4 @@
-"""Airflow's metadata database, where Airflow looks last: connections are written with its own table and encryption.
+"""Airflow's metadata database, where Airflow looks last: connections and variables are written with its own tables and encryption.
 
 One child process with Airflow reads and writes for the life of the target; starting Airflow takes longer than writing
 thousands of connections. What is registered is written in one transaction: everything, or nothing.
@@ -7,7 +7,7 @@ thousands of connections. What is registered is written in one transaction: ever
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -18,36 +18,45 @@ from bootstrap.errors import Conflict, Malformed
 from bootstrap.manifest import Manifest
 from bootstrap.model import Model
 from bootstrap.smoke.run import require_airflow
-from bootstrap.targets.base import Applied, Change, Registered
+from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
+from bootstrap.targets.index import Index
 from bootstrap.targets.metadata_process import MetadataProcess
+from bootstrap.variable import Variable
 
 PLACE = "metadata database"
+KINDS: tuple[Kind, ...] = ("connection", "variable")
 
 
 class MetadataTarget:
-    """Connections as rows of the database that airflow.cfg names."""
+    """Connections and variables as rows of the database that airflow.cfg names."""
 
     def __init__(self, manifest: Manifest, *, allow_unencrypted: bool) -> None:
         self._manifest = manifest
         self._allow_unencrypted = allow_unencrypted
 
-    def where(self, conn_id: str) -> str:  # noqa: ARG002  one place for all
-        """There is one table."""
+    def where(self, key: Key) -> str:  # noqa: ARG002  one place for all
+        """There is one database."""
         return PLACE
 
-    def registered(self, conn_ids: Iterable[str]) -> Mapping[str, Registered]:
+    def registered(self, wanted: Mapping[Key, Content]) -> Mapping[Key, Registered]:
         """Reads the rows, in one query for many. Raises AirflowError, StoreError."""
-        rows = self._process.ask({"read": list(conn_ids)})["rows"]
-        return {conn_id: _compared(row, f"{PLACE}: {conn_id}") for conn_id, row in rows.items()}
+        names = {kind: [key.name for key in wanted if key.kind == kind] for kind in KINDS}
+        answer = self._process.ask({"read": names, "owner": self._manifest.owner})
+        index = Index.read(answer["index"], PLACE)
+        found: dict[Key, Registered] = {}
+        for kind in KINDS:
+            for name, row in answer[kind].items():
+                key = Key(kind, name)
+                found[key] = index.marked(key, _compared(kind, row, f"{PLACE}: {key}"), row["version"])
+        return found
 
     def apply(self, changes: Sequence[Change]) -> Iterator[Applied]:
         """Write what differs, all or nothing: a row that somebody else changed stops all. Raises AirflowError, StoreError."""
-        pending = [change for change in changes if change.action != "unchanged"]
-        conflicts = self._write(pending) if pending else []
+        conflicts = self._write(changes) if any(it.action != "unchanged" or it.mark for it in changes) else []
         for change in changes:
             stopped = conflicts and change.action != "unchanged"
-            error = _conflict(change.conn_id, conflicts) if stopped else None
-            yield Applied(change.conn_id, change.action, PLACE, error)
+            error = _conflict(change.key, conflicts) if stopped else None
+            yield Applied(change.key, change.action, PLACE, error)
 
     def close(self) -> None:
         """End the process. It ends by itself with the target, or with this process."""
@@ -55,13 +64,20 @@ class MetadataTarget:
             self._process.close()
             del self._process
 
-    def _write(self, pending: Sequence[Change]) -> list[str]:
-        changes = [
-            {"conn_id": change.conn_id, "expect": change.expect, "fields": _stored(change.connection)}
-            for change in pending
-        ]
-        answer = self._process.ask({"write": changes, "allow_unencrypted": self._allow_unencrypted})
-        return list(answer["conflicts"])
+    def _write(self, changes: Sequence[Change]) -> list[Key]:
+        def named(change: Change) -> dict[str, Any]:
+            return {"kind": change.key.kind, "name": change.key.name, "expect": change.expect}
+
+        pending = [it for it in changes if it.action != "unchanged"]
+        answer = self._process.ask(
+            {
+                "write": [{**named(it), "fields": _stored(it.content)} for it in pending],
+                "marks": [named(it) for it in changes if it.mark],
+                "owner": self._manifest.owner,
+                "allow_unencrypted": self._allow_unencrypted,
+            }
+        )
+        return [Key(kind, name) for kind, name in answer["conflicts"]]
 
     @cached_property
     def _process(self) -> MetadataProcess:
@@ -70,29 +86,36 @@ class MetadataTarget:
         return MetadataProcess(environment.with_secrets(airflow_settings.credentials(self._manifest)))
 
 
-def _compared(row: Mapping[str, Any], where: str) -> Registered:
+def _compared(kind: Kind, row: Mapping[str, Any], where: str) -> Registered:
     if "malformed" in row:
         return Registered(fields={}, version=row["version"], malformed=f"{where}: {row['malformed']}")
+    fields = row["fields"]
+    if kind == "variable":
+        return Registered(fields=Variable(fields["val"] or "").fingerprints(), version=row["version"])
     try:
-        read = Connection(**{**row["fields"], "extra": extra_object(row["fields"].get("extra"), where)})
+        read = Connection(**{**fields, "extra": extra_object(fields.get("extra"), where)})
     except Malformed as err:
         return Registered(fields={}, version=row["version"], malformed=err.message)
     return Registered(fields=read.fingerprints(), version=row["version"])
 
 
-def _stored(connection: Connection) -> dict[str, Any]:
+def _stored(content: Content | None) -> dict[str, Any] | None:
     """The columns' values, `extra` as JSON text."""
-    fields = connection.as_fields()
-    if connection.extra is not None:
-        fields["extra"] = json.dumps(connection.extra)
+    if content is None:
+        return None
+    if isinstance(content, Variable):
+        return {"val": content.value}
+    fields = content.as_fields()
+    if content.extra is not None:
+        fields["extra"] = json.dumps(content.extra)
     return fields
 
 
-def _conflict(conn_id: str, conflicts: Sequence[str]) -> Conflict:
+def _conflict(key: Key, conflicts: Sequence[Key]) -> Conflict:
     hint = "airflow-bootstrap register"
-    if conn_id in conflicts:
-        return Conflict(f"{PLACE}: {conn_id} was changed by somebody else since it was read; nothing is written", hint)
-    return Conflict(f"{PLACE}: {conn_id} is not written, because {conflicts[0]} was changed by somebody else", hint)
+    if key in conflicts:
+        return Conflict(f"{PLACE}: {key} was changed by somebody else since it was read; nothing is written", hint)
+    return Conflict(f"{PLACE}: {key} is not written, because {conflicts[0]} was changed by somebody else", hint)
 
 
 class Options(Model):

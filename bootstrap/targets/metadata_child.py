@@ -1,11 +1,13 @@
-"""Reads and writes connections inside an Airflow process, in the user's own metadata database.
+"""Reads and writes connections and variables inside an Airflow process, in the user's own metadata database.
 
 `python -m bootstrap.targets.metadata_child` says `{"ready": VERSION}`, then answers each line of stdin with one of
-stdout, all JSON, until stdin ends:
+stdout, all JSON, until stdin ends; a KIND is "connection" or "variable":
 
-- `{"read": [CONN_ID, …]}`: `{"rows": {CONN_ID: {"version": …, "fields": {…}} or {"version": …, "malformed": …}}}`
-- `{"write": [{"conn_id": …, "expect": VERSION or null, "fields": {…}}, …], "allow_unencrypted": …}`: `{"conflicts":
-  [CONN_ID, …]}`. Everything is written if there are none; else nothing.
+- `{"read": {KIND: [NAME, …]}, "owner": …}`: `{KIND: {NAME: {"version": …, "fields": {…}} or {"version": …, "malformed":
+  …}}, "index": TEXT or null}`, with those that the owner has registered besides
+- `{"write": [{"kind": …, "name": …, "expect": VERSION or null, "fields": {…} or null to delete}, …], "marks": [the same
+  without fields, …], "owner": …, "allow_unencrypted": …}`: `{"conflicts": [[KIND, NAME], …]}`. Everything is written if
+  there are none; else nothing.
 - what fails: `{"error": a class of bootstrap.errors, "message": …, "hint": …}`
 """
 
@@ -73,8 +75,11 @@ def _asked(request: Mapping[str, Any]) -> dict[str, Any]:
     from bootstrap.targets import metadata_rows
 
     if "read" in request:
-        return {"rows": metadata_rows.read(request["read"])}
-    return {"conflicts": metadata_rows.write(request["write"], allow_unencrypted=request["allow_unencrypted"])}
+        return metadata_rows.read(request["read"], request["owner"])
+    conflicts = metadata_rows.write(
+        request["write"], request["marks"], request["owner"], allow_unencrypted=request["allow_unencrypted"]
+    )
+    return {"conflicts": conflicts}
 
 
 if __name__ == "__main__":

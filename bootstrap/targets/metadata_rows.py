@@ -1,79 +1,84 @@
-"""Connections as rows of Airflow's table. Imported only inside Airflow's own processes.
-
-Airflow's `Connection` is not made for any of them: it would hand each value to Airflow's secrets masker, which compiles
-all of them anew for each, so that a thousand take a minute.
-"""
+"""Connections and variables as rows of Airflow's tables. Imported only inside Airflow's own processes."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from airflow import settings
-from airflow.exceptions import AirflowException
-from airflow.models.connection import Connection, sanitize_conn_id
-from airflow.models.crypto import get_fernet
-from cryptography.fernet import InvalidToken
-from sqlalchemy import bindparam, insert, inspect, select, update
+from airflow.models.connection import sanitize_conn_id
+from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from bootstrap import airflow_api
 from bootstrap.errors import AirflowError, BootstrapError, IllegalName, Unavailable
+from bootstrap.targets.base import Key, Kind
+from bootstrap.targets.index import NAME, Index
+from bootstrap.targets.metadata_tables import BY_KIND, CONNECTIONS, NEW_KEY, NO_KEY, VARIABLES, Row, fernet, version
 
 LOCK_TIMEOUT = 10  # seconds
-_AT_ONCE = 500  # conn_ids in one query: SQLite takes 999 in some versions
-_PLAIN = ("conn_type", "description", "host", "login", "schema", "port")
-_ENCRYPTED = {"password": "is_encrypted", "extra": "is_extra_encrypted"}  # and the column that says so
 _BEGIN = {  # from here on nobody else writes these rows, and nobody is waited for longer than that
     "sqlite": (f"PRAGMA busy_timeout = {LOCK_TIMEOUT * 1000}", "BEGIN IMMEDIATE"),
     "postgresql": (f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'",),
     "mysql": (f"SET SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}",),
 }
 _LOCKED = ("is locked", "lock timeout", "lock wait timeout")  # in SQLite's, Postgres' and MySQL's words
-_NO_KEY = "Airflow has no Fernet key"
-_NEW_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
-_TABLE = Connection.__table__
+_PLACE = "metadata database"
 
-Row = Mapping[str, Any]
+Rows = Mapping[str, Mapping[str, Row]]  # by kind, then by name
 
 
 def require_database() -> None:
     """Raises AirflowError if it isn't there or has no table of connections. Creates nothing."""
     if missing := airflow_api.missing_database():
-        raise AirflowError(f"metadata database: {missing.partition(':')[0]}", _migrate())
+        raise AirflowError(f"{_PLACE}: {missing.partition(':')[0]}", _migrate())
     with settings.engine.connect() as connection:
-        if not inspect(connection).has_table(_TABLE.name):
-            raise AirflowError("metadata database: it has no table of connections", _migrate())
+        if not inspect(connection).has_table(CONNECTIONS.table.name):
+            raise AirflowError(f"{_PLACE}: it has no table of connections", _migrate())
 
 
-def read(conn_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Those that are there. Raises IllegalName, AirflowError for a connection of a team."""
-    wanted = list(conn_ids)
-    for conn_id in wanted:
+def read(names: Mapping[str, Sequence[str]], owner: str) -> dict[str, Any]:
+    """Those that are there, and what the owner has there besides: by kind; and the list of what is ours.
+
+    Raises IllegalName, AirflowError for a connection of a team.
+    """
+    for conn_id in names["connection"]:
         if sanitize_conn_id(conn_id) != conn_id:
-            raise IllegalName(f"metadata database: Airflow takes no connection named {conn_id!r}", "rename it")
+            raise IllegalName(f"{_PLACE}: Airflow takes no connection named {conn_id!r}", "rename it")
     with settings.engine.connect() as connection:
-        return {conn_id: _read(row) for conn_id, row in _stored(connection, wanted).items()}
+        text = _index_text(connection)
+        owned = list(Index.read(text, _PLACE).owned(owner))
+        found: dict[str, Any] = {"index": text}
+        for kind, table in BY_KIND.items():
+            wanted = dict.fromkeys((*names[kind], *(key.name for key in owned if key.kind == kind)))
+            found[kind] = {name: table.shown(row) for name, row in table.stored(connection, wanted).items()}
+    return found
 
 
-def write(changes: Sequence[Mapping[str, Any]], *, allow_unencrypted: bool) -> list[str]:
-    """Write all, in one transaction, or none: then the conn_ids that are not as expected. Raises AirflowError."""
-    if not allow_unencrypted and not _fernet().is_encrypted:
+def write(
+    changes: Sequence[Mapping[str, Any]], marks: Sequence[Mapping[str, Any]], owner: str, *, allow_unencrypted: bool
+) -> list[list[str]]:
+    """Write all, in one transaction, or none: then kind and name of those that are not as expected. Raises AirflowError.
+
+    `marks` are those that are as they should be, and only listed anew.
+    """
+    if not allow_unencrypted and not fernet().is_encrypted:
         raise AirflowError(
-            f"metadata database: {_NO_KEY}, so passwords would be written in plain text",
-            f"set [core] fernet_key in airflow.cfg to what this prints: {_NEW_KEY}",
+            f"{_PLACE}: {NO_KEY}, so passwords would be written in plain text",
+            f"set [core] fernet_key in airflow.cfg to what this prints: {NEW_KEY}",
         )
-    rows = {change["conn_id"]: _row(change) for change in changes}
-    expected = {change["conn_id"]: change["expect"] for change in changes}
+    rows: dict[str, dict[str, Row | None]] = {kind: {} for kind in BY_KIND}
+    for change in changes:
+        kind, name, fields = change["kind"], change["name"], change["fields"]
+        rows[kind][name] = BY_KIND[kind].row(name, fields) if fields is not None else None
+    expected = {(it["kind"], it["name"]): it["expect"] for it in (*changes, *marks)}
     try:
-        return _write(rows, expected)
+        return _write(rows, expected, owner)
     except IntegrityError:  # somebody else may have been quicker to create one
         with settings.engine.connect() as connection:
-            conflicts = _differing(_stored(connection, rows), expected)
+            conflicts = _differing(_stored(connection, expected), expected)
         if not conflicts:
             raise
         return conflicts
@@ -84,41 +89,51 @@ def translated(err: Exception) -> BootstrapError:
     said = str(err.orig).partition("\n")[0] if isinstance(err, DBAPIError) else type(err).__name__
     if isinstance(err, OperationalError) and any(words in said.lower() for words in _LOCKED):
         return Unavailable(
-            f"metadata database: another process has kept it locked for {LOCK_TIMEOUT} s",
+            f"{_PLACE}: another process has kept it locked for {LOCK_TIMEOUT} s",
             "try again when that is done",
         )
     if isinstance(err, OperationalError) and settings.engine.dialect.name != "sqlite":
-        return Unavailable(f"metadata database: {said}", "airflow db check")
-    return AirflowError(f"metadata database: {said}", "airflow db check")
+        return Unavailable(f"{_PLACE}: {said}", "airflow db check")
+    return AirflowError(f"{_PLACE}: {said}", "airflow db check")
 
 
 def _migrate() -> str:
     return f"AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow db migrate"
 
 
-def _fernet() -> Any:
-    """Airflow's own, which it makes once. Raises AirflowError for a key that is none."""
-    try:
-        return get_fernet()
-    except AirflowException as err:
-        raise AirflowError(
-            "metadata database: [core] fernet_key is no Fernet key", f"set it to what this prints: {_NEW_KEY}"
-        ) from err
+Expected = Mapping[tuple[Kind, str], str | None]
 
 
-def _write(rows: Mapping[str, Row], expected: Mapping[str, str | None]) -> list[str]:
+def _write(rows: Mapping[str, Mapping[str, Row | None]], expected: Expected, owner: str) -> list[list[str]]:
     with _transaction() as connection:
-        stored = _stored(connection, rows, lock=True)
+        stored = _stored(connection, expected, lock=True)
         conflicts = _differing(stored, expected)
         if conflicts:
             return conflicts
-        new = [row for conn_id, row in rows.items() if conn_id not in stored]
-        old = [{"of": stored[conn_id]["id"], **row} for conn_id, row in rows.items() if conn_id in stored]
-        if new:
-            connection.execute(insert(_TABLE), new)
-        if old:
-            connection.execute(update(_TABLE).where(_TABLE.c.id == bindparam("of")), old)
+        for kind, table in BY_KIND.items():
+            table.write(connection, rows[kind], stored[kind])
+        now = _stored(connection, expected)
+        marks = {Key(kind, name): _mark(now[kind].get(name)) for kind, name in expected}
+        _write_index(connection, marks, owner)
     return []
+
+
+def _mark(row: Row | None) -> str | None:
+    return version(row) if row is not None else None
+
+
+def _index_text(connection: Any, *, lock: bool = False) -> str | None:
+    row = VARIABLES.stored(connection, [NAME], lock=lock).get(NAME)
+    if row is None:
+        return None
+    shown = VARIABLES.shown(row)
+    return str(shown["fields"]["val"]) if "fields" in shown else "it can't be decrypted"
+
+
+def _write_index(connection: Any, marks: Mapping[Key, str | None], owner: str) -> None:
+    index = Index.read(_index_text(connection, lock=True), _PLACE).done(marks, owner)
+    row = VARIABLES.row(NAME, {"val": index.text()})
+    VARIABLES.write(connection, {NAME: row}, VARIABLES.stored(connection, [NAME]))
 
 
 @contextmanager
@@ -129,56 +144,12 @@ def _transaction() -> Iterator[Any]:
         yield connection
 
 
-def _stored(connection: Any, conn_ids: Iterable[str], *, lock: bool = False) -> dict[str, Row]:
-    wanted = list(conn_ids)
-    found: dict[str, Row] = {}
-    for start in range(0, len(wanted), _AT_ONCE):
-        query = select(_TABLE).where(_TABLE.c.conn_id.in_(wanted[start : start + _AT_ONCE]))
-        rows = connection.execute(query.with_for_update() if lock else query)
-        found |= {row.conn_id: dict(row._mapping) for row in rows}  # noqa: SLF001  its public name since SQLAlchemy 1.4
-    return found
+def _stored(connection: Any, expected: Expected, *, lock: bool = False) -> Rows:
+    return {
+        kind: table.stored(connection, [name for of, name in expected if of == kind], lock=lock)
+        for kind, table in BY_KIND.items()
+    }
 
 
-def _differing(stored: Mapping[str, Row], expected: Mapping[str, str | None]) -> list[str]:
-    versions = {conn_id: _version(row) for conn_id, row in stored.items()}
-    return [conn_id for conn_id, version in expected.items() if versions.get(conn_id) != version]
-
-
-def _version(row: Row) -> str:
-    """All that is stored, as it is stored: an encrypted value is another each time that it is written."""
-    return hashlib.sha256(json.dumps(row, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _read(row: Row) -> dict[str, Any]:
-    if row.get("team_name") is not None:
-        raise AirflowError(
-            f"metadata database: {row['conn_id']} belongs to the team {row['team_name']}, whose tasks alone see it",
-            "take it from the team, or name the connection differently",
-        )
-    fields = {name: row[name] for name in _PLAIN}
-    for name, flag in _ENCRYPTED.items():
-        try:
-            fields[name] = _decrypted(row[name], encrypted=row[flag])
-        except (InvalidToken, ValueError):
-            return {"version": _version(row), "malformed": f"its {name} can't be decrypted with Airflow's Fernet key"}
-    return {"version": _version(row), "fields": fields}
-
-
-def _decrypted(value: str | None, *, encrypted: bool) -> str | None:
-    if not value or not encrypted:
-        return value
-    fernet = _fernet()
-    if not fernet.is_encrypted:
-        raise ValueError(_NO_KEY)
-    return str(fernet.decrypt(value.encode()), "utf-8")
-
-
-def _row(change: Mapping[str, Any]) -> Row:
-    """All columns. What is empty is stored as it is: so Airflow reads '' as '', and None as None."""
-    fields, fernet = change["fields"], _fernet()
-    row = {"conn_id": change["conn_id"], **{name: fields.get(name) for name in _PLAIN}}
-    for name, flag in _ENCRYPTED.items():
-        value = fields.get(name)
-        row[name] = fernet.encrypt(value.encode()).decode() if value else value
-        row[flag] = bool(value and fernet.is_encrypted)
-    return row
+def _differing(stored: Rows, expected: Expected) -> list[list[str]]:
+    return [[kind, name] for (kind, name), wanted in expected.items() if _mark(stored[kind].get(name)) != wanted]

@@ -1,79 +1,92 @@
-"""A target that is one file: read whole, written whole, in one step."""
+"""A target that is a file: read whole, written whole, in one step, with the list of what is ours inside of it."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from bootstrap.connection import Connection
 from bootstrap.errors import Conflict, Denied, Malformed, StoreError
 from bootstrap.files import folder_locked, shown, write_atomic
-from bootstrap.targets.base import Applied, Change, Registered
+from bootstrap.targets.base import Applied, Change, Content, Key, Registered
+from bootstrap.targets.index import Index, content_hash
 
 
 class Format(Protocol):
-    """How connections stand in the file's text."""
+    """How connections and variables stand in the file's text."""
 
-    def connections(self, text: str, conn_ids: Iterable[str], where: str) -> Mapping[str, Connection | Malformed]:
-        """Those of the connections that are there. Raises Malformed for a text that can't be read."""
+    def read(self, text: str, keys: Sequence[Key], where: str) -> Mapping[Key, Content | Malformed]:
+        """Those that are there. Raises Malformed for a text that can't be read, IllegalName for what can't be in it."""
         ...
 
-    def merged(self, text: str, connections: Mapping[str, Connection], where: str) -> str:
-        """The text with these connections in it; what else stands there stays."""
+    def index(self, text: str, where: str) -> str | None:
+        """The list of what is ours. Raises Malformed for a text that can't be read."""
+        ...
+
+    def merged(self, text: str, contents: Mapping[Key, Content | None], index: str, where: str) -> str:
+        """The text with these in it, those that are None taken out, and the list; what else stands there stays."""
         ...
 
 
 class FileTarget:
-    """Connections in a file that nobody else may read: all changes are made, or none."""
+    """Connections and variables in a file that nobody else may read: all changes are made, or none."""
 
-    def __init__(self, file: Path, form: Format) -> None:
+    def __init__(self, file: Path, form: Format, owner: str) -> None:
         self.file = file
         self._format = form
+        self._owner = owner
         self._seen: str | None = None
 
-    def where(self, _conn_id: str) -> str:
+    def where(self, _key: Key) -> str:
         """The file."""
         return shown(self.file)
 
-    def registered(self, conn_ids: Iterable[str]) -> Mapping[str, Registered]:
-        """Reads the file. Raises Malformed, Denied; IllegalName for a conn_id that can't be there."""
+    def registered(self, wanted: Mapping[Key, Content]) -> Mapping[Key, Registered]:
+        """Reads the file. Raises Malformed, Denied; IllegalName for a name that can't be there."""
         text = self._seen = self._read()
-        version = hashlib.sha256((text or "").encode()).hexdigest()
-        found: dict[str, Registered] = {}
-        for conn_id, item in self._format.connections(text or "", conn_ids, self.where("")).items():
-            fields = item.fingerprints() if isinstance(item, Connection) else {}
-            malformed = item.message if isinstance(item, Malformed) else ""
-            found[conn_id] = Registered(fields, version, malformed)
+        where, version = shown(self.file), content_hash(text or "")
+        index = Index.read(self._format.index(text or "", where), where)
+        keys = list(dict.fromkeys((*wanted, *index.owned(self._owner))))
+        found: dict[Key, Registered] = {}
+        for key, item in self._format.read(text or "", keys, where).items():
+            if isinstance(item, Malformed):
+                found[key] = index.marked(key, Registered({}, version, item.message), "")
+            else:
+                found[key] = index.marked(key, Registered(item.fingerprints(), version), index.digest(item))
         return found
 
     def apply(self, changes: Sequence[Change]) -> Iterator[Applied]:
         """Writes the file once, if it still is what the changes were compared with."""
         error: StoreError | None = None
-        wanted = {change.conn_id: change.connection for change in changes if change.action != "unchanged"}
-        if wanted:
+        if any(change.action != "unchanged" or change.mark for change in changes):
             try:
-                self._write(wanted)
+                self._write(changes)
             except (Conflict, Denied, Malformed) as err:
                 error = err
         for change in changes:
             failed = error if change.action != "unchanged" else None
-            yield Applied(change.conn_id, change.action, self.where(change.conn_id), failed)
+            yield Applied(change.key, change.action, self.where(change.key), failed)
 
-    def _write(self, wanted: Mapping[str, Connection]) -> None:
-        where = self.where("")
+    def _write(self, changes: Sequence[Change]) -> None:
+        where = shown(self.file)
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with folder_locked(self.file.resolve().parent, busy=f"another run writes {where}"):
                 text = self._read()
                 if text != self._seen:
                     raise Conflict(f"{where} was changed meanwhile; nothing was written", "run this again")
-                write_atomic(self.file, self._format.merged(text or "", wanted, where))
+                write_atomic(self.file, self._changed(text or "", changes, where))
         except OSError as err:
             raise Denied(
                 f"can't write {where}: {err.strerror}", "check the permissions of the file and its folder"
             ) from err
+
+    def _changed(self, text: str, changes: Sequence[Change], where: str) -> str:
+        index = Index.read(self._format.index(text, where), where)
+        written = {change.key: change.content for change in changes if change.action != "unchanged"}
+        marked = written | {change.key: change.content for change in changes if change.mark}
+        marks = {key: index.digest(content) if content is not None else None for key, content in marked.items()}
+        return self._format.merged(text, written, index.done(marks, self._owner).text(), where)
 
     def _read(self) -> str | None:
         try:
@@ -81,6 +94,6 @@ class FileTarget:
         except FileNotFoundError:
             return None
         except OSError as err:
-            raise Denied(f"can't read {self.where('')}: {err.strerror}", "check its permissions") from err
+            raise Denied(f"can't read {shown(self.file)}: {err.strerror}", "check its permissions") from err
         except UnicodeDecodeError:  # it quotes the content
-            raise Malformed(f"{self.where('')} is not text in UTF-8", "correct it, or name another file") from None
+            raise Malformed(f"{shown(self.file)} is not text in UTF-8", "correct it, or name another file") from None

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -28,9 +28,9 @@ from bootstrap.desired import Secrets
 from bootstrap.errors import AirflowError, Conflict, Exit, IllegalName, Unavailable
 from bootstrap.manifest import load
 from bootstrap.targets import metadata
-from bootstrap.targets.base import Change, Registered
 from tests.project import ROOT, Canary, Project, leaks, watched_processes
 from tests.systems.server import write_private
+from tests.targets.applying import by_name, changes, put, registered
 from tests.test_connection import CONNECTIONS
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
@@ -78,24 +78,6 @@ def rows(folder: Path, what: str = "*") -> list[dict[str, Any]]:
 def execute(folder: Path, statement: str, *values: Any) -> None:
     with closing(sqlite3.connect(database_of(folder))) as connection, connection:
         connection.execute(statement, values)
-
-
-def changes(there: Mapping[str, Registered], wanted: Mapping[str, Connection]) -> list[Change]:
-    return [
-        Change(conn_id, "update", (), item, there[conn_id].version)
-        if conn_id in there
-        else Change(conn_id, "create", (), item, None)
-        for conn_id, item in wanted.items()
-    ]
-
-
-def put(into: metadata.MetadataTarget, wanted: Mapping[str, Connection]) -> list[str]:
-    """What was done to each. Raises the first one's error."""
-    applied = list(into.apply(changes(into.registered(wanted), wanted)))
-    for item in applied:
-        if item.error is not None:
-            raise item.error
-    return [item.done for item in applied]
 
 
 def pid_of(opened: metadata.MetadataTarget) -> int:
@@ -175,7 +157,7 @@ def test_airflow_reads_what_was_written(
 ) -> None:
     named = {f"property-{index}": item for index, item in enumerate(wanted)}
     put(shared, named)
-    there = shared.registered(named)
+    there = registered(shared, named)
     for conn_id, item in named.items():
         read = airflow_reads(conn_id)
         assert read.pop("flags") == [bool(item.password), item.extra is not None]
@@ -199,7 +181,7 @@ def test_what_airflow_wrote_itself_is_read(shared: metadata.MetadataTarget, fold
         " VALUES ('theirs', 'http', ?, 1, '{\"b\": 1, \"a\": 2}', 0)",
         password,
     )
-    found = shared.registered(["theirs", "nobody"])
+    found = registered(shared, ["theirs", "nobody"])
     wanted = Connection("http", password="of Airflow", extra={"a": 2, "b": 1})
     assert {conn_id: item.fields for conn_id, item in found.items()} == {"theirs": wanted.fingerprints()}
 
@@ -214,7 +196,7 @@ def test_another_fernet_key_makes_it_malformed(
 ) -> None:
     put(shared, {"other_key": PLAIN})
     execute(folder, f"UPDATE connection SET {column} = ? WHERE conn_id = 'other_key'", value)  # noqa: S608
-    there = shared.registered(["other_key"])["other_key"]
+    there = registered(shared, ["other_key"])["other_key"]
     assert there.malformed == f"metadata database: other_key: its {column} can't be decrypted with Airflow's Fernet key"
     assert put(shared, {"other_key": PLAIN}) == ["updated"]
     assert airflow_reads("other_key")["password"] == PLAIN.password
@@ -225,13 +207,13 @@ def test_an_extra_that_is_no_object_is_malformed(shared: metadata.MetadataTarget
     put(shared, {"bad_extra": PLAIN})
     statement = "UPDATE connection SET extra = ?, is_extra_encrypted = 0 WHERE conn_id = 'bad_extra'"
     execute(folder, statement, text)
-    assert "extra is not" in shared.registered(["bad_extra"])["bad_extra"].malformed
+    assert "extra is not" in registered(shared, ["bad_extra"])["bad_extra"].malformed
 
 
 def test_a_name_that_airflow_refuses(shared: metadata.MetadataTarget) -> None:
     for conn_id in ("a b", "", "x" * 251, "naïve%"):
         with pytest.raises(IllegalName, match="takes no connection named"):
-            shared.registered([conn_id])
+            registered(shared, [conn_id])
 
 
 @pytest.mark.skipif((installed_version() or "").startswith("2."), reason="Airflow 2 has no teams")
@@ -240,7 +222,7 @@ def test_a_connection_of_a_team_is_not_taken_from_it(shared: metadata.MetadataTa
     statement = "INSERT INTO connection (conn_id, conn_type, is_encrypted, is_extra_encrypted, team_name) VALUES ('of_team', 'http', 0, 0, 'etl')"
     execute(folder, statement)
     with pytest.raises(AirflowError, match="of_team belongs to the team etl"):
-        shared.registered(["of_team"])
+        registered(shared, ["of_team"])
 
 
 # All or nothing
@@ -249,10 +231,10 @@ def test_a_connection_of_a_team_is_not_taken_from_it(shared: metadata.MetadataTa
 def test_what_somebody_else_changed_stops_everything(shared: metadata.MetadataTarget, folder: Path) -> None:
     put(shared, {"cas_1": PLAIN, "cas_2": PLAIN})
     wanted = {name: replace(PLAIN, host="new") for name in ("cas_1", "cas_2", "cas_3")}
-    planned = changes(shared.registered(wanted), wanted)
+    planned = changes(registered(shared, wanted), wanted)
     execute(folder, "UPDATE connection SET login = 'somebody' WHERE conn_id = 'cas_2'")
     before = rows(folder)
-    applied = {item.conn_id: item for item in shared.apply(planned)}
+    applied = by_name(shared.apply(planned))
     assert rows(folder) == before
     assert all(isinstance(item.error, Conflict) for item in applied.values())
     assert "cas_2 was changed by somebody else" in str(applied["cas_2"].error)
@@ -260,10 +242,10 @@ def test_what_somebody_else_changed_stops_everything(shared: metadata.MetadataTa
 
 
 def test_what_somebody_else_created_or_removed_is_a_conflict(shared: metadata.MetadataTarget, folder: Path) -> None:
-    planned = changes(shared.registered(["quick"]), {"quick": PLAIN})
+    planned = changes(registered(shared, ["quick"]), {"quick": PLAIN})
     put(shared, {"quick": replace(PLAIN, host="quicker")})
     assert [item.done for item in shared.apply(planned)] == ["failed"]
-    planned = changes(shared.registered(["quick"]), {"quick": PLAIN})
+    planned = changes(registered(shared, ["quick"]), {"quick": PLAIN})
     execute(folder, "DELETE FROM connection WHERE conn_id = 'quick'")
     assert [item.done for item in shared.apply(planned)] == ["failed"]
     assert "quick" not in {row["conn_id"] for row in rows(folder)}
@@ -285,10 +267,10 @@ def test_a_row_that_the_database_refuses_takes_all_with_it(shared: metadata.Meta
 
 
 def test_a_lock_is_waited_for_and_told_of(shared: metadata.MetadataTarget, folder: Path) -> None:
-    planned = changes(shared.registered(["locked"]), {"locked": PLAIN})
+    planned = changes(registered(shared, ["locked"]), {"locked": PLAIN})
     with closing(sqlite3.connect(database_of(folder), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert shared.registered(["locked"]) == {}  # who reads waits for nobody
+        assert registered(shared, ["locked"]) == {}  # who reads waits for nobody
         with pytest.raises(Unavailable, match="another process has kept it locked for 10 s"):
             list(shared.apply(planned))
         other.execute("ROLLBACK")
@@ -325,7 +307,7 @@ def test_killed_at_any_moment_it_wrote_all_or_nothing(template: Path, tmp_path: 
 
 def test_it_ends_with_the_target(folder: Path) -> None:
     opened = target(folder)
-    opened.registered(["x"])
+    registered(opened, ["x"])
     pid = pid_of(opened)
     assert is_alive(pid)
     del opened
@@ -336,7 +318,7 @@ def test_it_ends_with_who_started_it(template: Path, tmp_path: Path) -> None:
     make(tmp_path, template)
     script = (
         "import time; from tests.targets.test_metadata import *; from pathlib import Path\n"
-        f"opened = target(Path({str(tmp_path)!r})); opened.registered(['x']); print(pid_of(opened), flush=True); time.sleep(600)"
+        f"opened = target(Path({str(tmp_path)!r})); registered(opened, ['x']); print(pid_of(opened), flush=True); time.sleep(600)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True
@@ -353,7 +335,7 @@ def test_it_ends_with_who_started_it(template: Path, tmp_path: Path) -> None:
 
 def test_a_process_that_is_gone_is_said(folder: Path) -> None:
     opened = target(folder)
-    planned = changes(opened.registered(["gone"]), {"gone": PLAIN})
+    planned = changes(registered(opened, ["gone"]), {"gone": PLAIN})
     os.kill(pid_of(opened), signal.SIGKILL)
     with pytest.raises(AirflowError, match="the process with Airflow ended with -9") as caught:
         list(opened.apply(planned))
@@ -378,20 +360,20 @@ def test_a_command_of_the_configuration_does_not_eat_the_questions(template: Pat
 def test_no_airflow_cfg(tmp_path: Path) -> None:
     (tmp_path / "bootstrap.yaml").write_text("version: 1\nairflow: {home: airflow}\n")
     with pytest.raises(AirflowError, match=r"there is no .*airflow\.cfg"):
-        target(tmp_path).registered(["x"])
+        registered(target(tmp_path), ["x"])
     assert not (tmp_path / "airflow").exists()
 
 
 def test_no_database_and_one_that_is_empty(tmp_path: Path) -> None:
     make(tmp_path, None)
     with pytest.raises(AirflowError, match=r"there is no .*airflow\.db") as caught:
-        target(tmp_path).registered(["x"])
+        registered(target(tmp_path), ["x"])
     assert caught.value.hint.endswith("airflow db migrate")
     assert caught.value.exit_code == Exit.AIRFLOW
     assert not database_of(tmp_path).exists()
     database_of(tmp_path).touch()
     with pytest.raises(AirflowError, match="it has no table of connections"):
-        target(tmp_path).registered(["x"])
+        registered(target(tmp_path), ["x"])
 
 
 def test_without_a_fernet_key_nothing_is_written(template: Path, tmp_path: Path) -> None:
@@ -404,7 +386,7 @@ def test_without_a_fernet_key_nothing_is_written(template: Path, tmp_path: Path)
     opened.close()
     opened = target(tmp_path, allow_unencrypted=True)
     assert put(opened, {"x": PLAIN}) == ["created"]
-    assert opened.registered(["x"])["x"].fields == PLAIN.fingerprints()
+    assert registered(opened, ["x"])["x"].fields == PLAIN.fingerprints()
     opened.close()
     [row] = rows(tmp_path)
     assert (row["password"], row["is_encrypted"], row["is_extra_encrypted"]) == (PLAIN.password, 0, 0)
@@ -422,7 +404,7 @@ def test_an_airflow_that_does_not_start(template: Path, tmp_path: Path) -> None:
     make(tmp_path, template, key="")
     (tmp_path / "airflow" / "airflow.cfg").write_text("[secrets]\nbackend = no_module_of_this_name.Backend\n")
     with pytest.raises(AirflowError, match="Airflow does not start") as caught:
-        target(tmp_path).registered(["x"])
+        registered(target(tmp_path), ["x"])
     assert "airflow version" in caught.value.hint
 
 

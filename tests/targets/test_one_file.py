@@ -21,9 +21,9 @@ from bootstrap.desired import Secrets
 from bootstrap.errors import Conflict, Denied, IllegalName, Malformed, ManifestError
 from bootstrap.manifest import load
 from bootstrap.targets import KINDS, env
-from bootstrap.targets.base import Change
-from bootstrap.targets.one_file import FileTarget
+from bootstrap.targets.base import Change, Key, Target
 from tests.project import ROOT, Canary, Project, leaks, watched_processes, without_roots_rights
+from tests.targets.applying import put, registered
 from tests.test_connection import CONNECTIONS
 
 Reads: TypeAlias = Callable[..., Any]
@@ -34,34 +34,13 @@ SLOW = settings(
 )
 
 
-def target(folder: Path, kind: str, **options: Any) -> FileTarget:
+def target(folder: Path, kind: str, **options: Any) -> Target:
     manifest = folder / "bootstrap.yaml"
     manifest.write_text("version: 1\n")
     module: Any = KINDS.find(kind)
     loaded = load(manifest)
-    found: FileTarget = module.open_target(module.Options(**options), loaded, Secrets(loaded))
+    found: Target = module.open_target(module.Options(**options), loaded, Secrets(loaded))
     return found
-
-
-def put(into: FileTarget, connections: Mapping[str, Connection]) -> list[str]:
-    """What was done to each."""
-    there = into.registered(connections)
-    changes = [
-        Change(
-            conn_id,
-            "update" if conn_id in there else "create",
-            (),
-            item,
-            there[conn_id].version if conn_id in there else None,
-        )
-        for conn_id, item in connections.items()
-    ]
-    done = []
-    for applied in into.apply(changes):
-        if applied.error is not None:
-            raise applied.error
-        done.append(applied.done)
-    return done
 
 
 # What Airflow reads, in one child for all tests
@@ -168,7 +147,7 @@ def test_what_was_written_is_registered(
     folder = tmp_path_factory.mktemp("again")
     for each in (others, connections):
         put(target(folder, kind), each)
-    found = target(folder, kind).registered({**others, **connections})
+    found = registered(target(folder, kind), {**others, **connections})
     for conn_id, item in {**others, **connections}.items():
         assert (found[conn_id].fields, found[conn_id].malformed) == (item.fingerprints(), "")
 
@@ -193,18 +172,20 @@ def test_other_lines_of_a_file_of_variables_stay(tmp_path: Path, *, export: bool
     start = "export " if export else ""
     line = f"{start}AIRFLOW_CONN_WAREHOUSE='{env.quotable(ONE['warehouse'])}'"
     expected = before.replace("export AIRFLOW_CONN_WAREHOUSE=http://old", line)
-    assert file.read_text() == f"{expected}\n{start}AIRFLOW_CONN_NEW='" + '{"conn_type": "http"}' + "'\n"
+    *written, ours = file.read_text().splitlines(keepends=True)
+    assert "".join(written) == f"{expected}\n{start}AIRFLOW_CONN_NEW='" + '{"conn_type": "http"}' + "'\n"
+    assert ours.startswith("# airflow-bootstrap: {")
 
 
 def test_other_connections_of_a_json_file_stay(tmp_path: Path) -> None:
     file = tmp_path / "connections.json"
     file.write_text(json.dumps({"other": "http://x", "warehouse": "http://old", "list": ["http://a"]}))
-    found = target(tmp_path, "file").registered(["other", "warehouse", "list"])
+    found = registered(target(tmp_path, "file"), ["other", "warehouse", "list"])
     assert found["list"].malformed
     assert not found["other"].malformed
     put(target(tmp_path, "file"), ONE)
     read = json.loads(file.read_text())
-    assert [*read] == ["other", "warehouse", "list"]
+    assert [*read] == ["other", "warehouse", "list", "airflow_bootstrap_index"]
     assert (read["other"], read["list"]) == ("http://x", ["http://a"])
     assert from_fields(read["warehouse"], "") == ONE["warehouse"]
 
@@ -212,10 +193,10 @@ def test_other_connections_of_a_json_file_stay(tmp_path: Path) -> None:
 @both
 def test_what_somebody_changed_meanwhile_is_left_alone(kind: str, tmp_path: Path) -> None:
     into = target(tmp_path, kind)
-    into.registered(ONE)
+    registered(into, ONE)
     theirs = "THEIRS=1\n" if kind == "env" else "{}"
     (tmp_path / BOTH[kind]).write_text(theirs)
-    (applied,) = into.apply([Change("warehouse", "create", (), ONE["warehouse"], None)])
+    (applied,) = into.apply([Change(Key("connection", "warehouse"), "create", (), ONE["warehouse"], None)])
     assert isinstance(applied.error, Conflict)
     assert (tmp_path / BOTH[kind]).read_text() == theirs
 
@@ -237,17 +218,17 @@ def test_a_file_that_can_not_be_read_is_left_alone(kind: str, text: str, tmp_pat
 def test_bytes_that_are_no_text(kind: str, tmp_path: Path) -> None:
     (tmp_path / BOTH[kind]).write_bytes(b"\xff")
     with pytest.raises(Malformed, match="not text"):
-        target(tmp_path, kind).registered(ONE)
+        registered(target(tmp_path, kind), ONE)
 
 
 @both
 def test_a_folder_that_may_not_be_written(kind: str, tmp_path: Path) -> None:
     into = target(tmp_path, kind)
-    into.registered(ONE)
+    registered(into, ONE)
     tmp_path.chmod(0o555)
     try:
         with without_roots_rights():
-            (applied,) = into.apply([Change("warehouse", "create", (), ONE["warehouse"], None)])
+            (applied,) = into.apply([Change(Key("connection", "warehouse"), "create", (), ONE["warehouse"], None)])
         assert isinstance(applied.error, Denied)
         assert "can't write" in applied.error.message
     finally:

@@ -1,0 +1,57 @@
+"""A plan for people: a line for each connection and variable. A value is shown only if it stands in the manifest as it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bootstrap.connection import Connection
+from bootstrap.manifest import Manifest
+from bootstrap.manifest_models import find_references
+from bootstrap.plan import Plan
+from bootstrap.reference import Reference
+from bootstrap.secret import MASK, is_sensitive
+from bootstrap.targets.base import Change
+
+_SIGNS = {"create": "+", "update": "~", "delete": "-", "unchanged": "="}
+
+
+def lines(found: Plan, manifest: Manifest) -> Iterator[str]:
+    """Each change, each conflict, and the count."""
+    for change in found.changes:
+        fields = describe(change, manifest)
+        what = f"  {change.action}: {fields}" if fields else f"  {change.action}"
+        yield f"{_SIGNS[change.action]} {change.key}{what}"
+    for key in found.conflicts:
+        yield f"! {key}  conflict"
+    counts = Counter(change.action for change in found.changes)
+    said = [f"{counts[action]} to {action}" for action in ("create", "update", "delete") if counts[action]]
+    said += [f"{len(found.conflicts)} in conflict"] if found.conflicts else []
+    yield f"{found.target_name}: {', '.join(said) or 'nothing to change'}"
+
+
+def describe(change: Change, manifest: Manifest) -> str:
+    """The fields of a change, with their new values."""
+    field = _variable_field if change.key.kind == "variable" else _connection_field
+    return ", ".join(field(name, change, manifest) for name in change.fields)
+
+
+def _variable_field(name: str, change: Change, manifest: Manifest) -> str:
+    said = manifest.variables[change.key.name]
+    hidden = is_sensitive(change.key.name) or not isinstance(said, str) or any(True for _ in find_references(said))
+    return f"{name} = {MASK if hidden else said}"
+
+
+def _connection_field(name: str, change: Change, manifest: Manifest) -> str:
+    spec = manifest.connections[change.key.name]
+    top, _, key = name.partition(".")
+    wanted: Any = getattr(change.content, top) if isinstance(change.content, Connection) else None
+    value = (wanted or {}).get(key) if key else wanted
+    if value is None:
+        return f"{name} removed"
+    said = spec.field(top) if spec.from_ is None else None
+    if key:
+        said = said.get(key) if isinstance(said, Mapping) else None
+    hidden = said is None or isinstance(said, Reference | Mapping | list) or is_sensitive(name)
+    return f"{name} = {MASK if hidden else value}"
