@@ -25,7 +25,7 @@ class Unsafe(BootstrapError):
 class Plan:
     """The changes for one target, in the manifest's order; deletions come last.
 
-    `errors` are those that could not be resolved, `conflicts` those that somebody else wrote since they were registered.
+    `owned` is what this manifest has registered there, `options` are the target's, in the manifest's words. `errors` are those that could not be resolved, `conflicts` those that somebody else wrote since they were registered.
     """
 
     target_name: str
@@ -34,6 +34,7 @@ class Plan:
     errors: Mapping[Key, StoreError]
     conflicts: Mapping[Key, Conflict]
     owned: tuple[Key, ...] = ()
+    options: str = ""
 
     @property
     def pending(self) -> tuple[Change, ...]:
@@ -117,7 +118,7 @@ def plan(
             conflicts[key] = said
         elif key not in resolved:
             changes.append(Change(key, "delete", (), None, there[key].version))
-    return Plan(spec.name, target, tuple(changes), errors, conflicts, owned)
+    return Plan(spec.name, target, tuple(changes), errors, conflicts, owned, str(spec.options))
 
 
 def desired(manifest: Manifest, secrets: Secrets) -> dict[Key, Content | StoreError]:

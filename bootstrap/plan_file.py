@@ -108,9 +108,10 @@ def load(file: Path) -> Document:
 def raise_if_moved(saved: Document, plans: Sequence[Plan], asked: Asked, file: Path) -> None:
     """Raises Unsafe unless these plans are what was saved."""
     now = document(plans, asked, saved.salt)
-    if secrets.compare_digest(now.checksum, saved.checksum) and now == saved:
+    moved = list(_moved(saved, now))
+    if not moved and secrets.compare_digest(now.checksum, saved.checksum):
         return
-    moved = list(_moved(saved, now)) or ["a value, or what it was compared with, is another than when it was planned"]
+    moved = moved or ["a value, or what it was compared with, is another than when it was planned"]
     raise Unsafe(
         "\n".join([f"{shown(file)} no longer holds; nothing is written:", *moved]),
         f"look again: airflow-bootstrap plan --out {shown(file)}",
@@ -137,7 +138,11 @@ def _change(found: Plan, change: Change) -> PlannedChange:
 
 def _checksum(plans: Sequence[Plan], asked: Asked, salt: str) -> str:
     compared = [
-        [each.target_name, [[str(it.key), it.action, it.fields, it.expect, it.content and canonical(it.content)]]]
+        [
+            each.target_name,
+            each.options,
+            [[str(it.key), it.action, it.fields, it.expect, it.content and canonical(it.content)]],
+        ]
         for each in plans
         for it in each.changes
     ]

@@ -70,6 +70,12 @@ class MemoryStore:
         versions.append(value.reveal() if isinstance(value, Secret) else dict(value))
         return str(len(versions))
 
+    def delete(self, path: str, *, expect: Version) -> None:
+        versions = self.versions.get(path, [])
+        if not versions or expect != str(len(versions)):
+            raise Conflict(f"team:{path}: somebody else changed it")
+        del self.versions[path]
+
     def names(self, prefix: str) -> Iterator[str]:
         yield from sorted(path for path in self.versions if path.startswith(prefix))
 
@@ -96,13 +102,13 @@ def _sources(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_DB", json.dumps({"login": f"login-{CANARY}", "password": CANARY}))
 
 
-def planned(folder: Path, team: MemoryStore, connections: str) -> tuple[Plan, Manifest]:
+def planned(folder: Path, team: MemoryStore, connections: str, **asked: bool) -> tuple[Plan, Manifest]:
     """A plan made from nothing: what the stores held before is forgotten, as in a new process."""
     (folder / "bootstrap.yaml").write_text(MANIFEST + connections)
     manifest = load(folder / "bootstrap.yaml")
     secrets = Secrets(manifest)
     secrets._stores.update(team=team, down=DownStore())
-    return plan(manifest, secrets, manifest.register[0]), manifest
+    return plan(manifest, secrets, manifest.register[0], **asked), manifest
 
 
 def shown(folder: Path, team: MemoryStore, connections: str) -> list[str]:

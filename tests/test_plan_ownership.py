@@ -1,0 +1,248 @@
+"""Whose a registered connection or variable is: what may be deleted, what somebody else changed, what a killed run left."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from bootstrap.errors import Conflict, Exit, Malformed
+from bootstrap.plan import Plan, Unsafe
+from bootstrap.plan_text import lines
+from bootstrap.secret import Secret
+from bootstrap.stores.base import Fields, Version
+from tests.test_plan import CANARY, INDEX, MemoryStore, planned
+
+ABCD = "".join(f"  {name}: {{conn_type: http, host: {name}.internal}}\n" for name in "abcd")
+ABC = "".join(ABCD.splitlines(keepends=True)[:3])
+AT = "airflow/connections/"
+
+
+@pytest.fixture
+def team() -> MemoryStore:
+    return MemoryStore()
+
+
+def done(found: Plan, *, force: bool = False) -> dict[str, str]:
+    return {str(item.key): item.done for item in found.apply(force=force)}
+
+
+def apply(folder: Path, team: MemoryStore, connections: str, **asked: bool) -> dict[str, str]:
+    return done(planned(folder, team, connections, **asked)[0])
+
+
+def owners(team: MemoryStore) -> dict[str, list[str | None]]:
+    found: dict[str, list[str | None]] = json.loads(team.versions[INDEX][-1])["connections"]
+    return found
+
+
+# Deleting
+
+
+def test_nothing_is_deleted_unasked(tmp_path: Path, team: MemoryStore) -> None:
+    apply(tmp_path, team, ABCD)
+    assert apply(tmp_path, team, ABC) == {"a": "unchanged", "b": "unchanged", "c": "unchanged"}
+    assert f"{AT}d" in team.versions
+
+
+def test_pruning_deletes_what_was_registered_and_nothing_else(tmp_path: Path, team: MemoryStore) -> None:
+    team.versions[f"{AT}theirs"] = [{"conn_type": "http"}]
+    apply(tmp_path, team, ABCD)
+    found, manifest = planned(tmp_path, team, ABC, prune=True)
+    assert list(lines(found, manifest))[3:] == ["- d  delete", "backend: 1 to delete"]
+    assert done(found)["d"] == "deleted"
+    assert sorted(team.versions) == [f"{AT}a", INDEX, f"{AT}b", f"{AT}c", f"{AT}theirs"]
+    assert sorted(owners(team)) == ["a", "b", "c"]
+    assert planned(tmp_path, team, ABC, prune=True)[0].pending == ()
+
+
+def test_what_was_there_before_never_becomes_ours(tmp_path: Path, team: MemoryStore) -> None:
+    team.versions[f"{AT}d"] = [{"conn_type": "http", "host": "d.internal"}]
+    assert apply(tmp_path, team, ABCD)["d"] == "unchanged"
+    assert planned(tmp_path, team, ABC, prune=True)[0].pending == ()
+
+
+def test_a_connection_whose_secret_is_missing_is_not_deleted(
+    tmp_path: Path, team: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_P", CANARY)
+    needs = '  d: {conn_type: http, password: {secret: "ci:P"}}\n'
+    apply(tmp_path, team, ABC + needs)
+    monkeypatch.delenv("TEST_P")
+    found, _ = planned(tmp_path, team, ABC + needs, prune=True)
+    assert found.pending == ()
+    with pytest.raises(Unsafe, match="connection d"):
+        done(found)
+
+
+def test_more_than_a_third_is_deleted_by_force_only(tmp_path: Path, team: MemoryStore) -> None:
+    apply(tmp_path, team, ABCD)
+    two = "".join(ABCD.splitlines(keepends=True)[:2])
+    found, _ = planned(tmp_path, team, two, prune=True)
+    with pytest.raises(Unsafe, match="2 of the 4 connections that were registered would be deleted") as caught:
+        done(found)
+    assert "--force" in caught.value.hint
+    assert f"{AT}d" in team.versions
+    assert done(found, force=True)["d"] == "deleted"
+
+
+def test_a_third_of_the_variables_is_counted_on_its_own(tmp_path: Path, team: MemoryStore) -> None:
+    apply(tmp_path, team, ABCD + "variables: {x: '1', y: '2'}\n")
+    found, _ = planned(tmp_path, team, ABCD + "variables: {x: '1'}\n", prune=True)
+    with pytest.raises(Unsafe, match="1 of the 2 variables"):
+        done(found)
+
+
+def test_each_owner_deletes_its_own(tmp_path: Path, team: MemoryStore) -> None:
+    apply(tmp_path, team, ABCD)
+    other = "  e: {conn_type: http}\nowner: other\n"
+    assert apply(tmp_path, team, other, prune=True) == {"e": "created"}
+    assert owners(team)["e"][0] == "other"
+    assert "e" not in {str(key) for key in planned(tmp_path, team, ABCD, prune=True)[0].owned}
+
+
+def test_what_somebody_changed_is_not_deleted(tmp_path: Path, team: MemoryStore) -> None:
+    apply(tmp_path, team, ABCD)
+    team.versions[f"{AT}d"].append({"conn_type": "http", "host": "theirs"})
+    found, _ = planned(tmp_path, team, ABC, prune=True)
+    assert [str(key) for key in found.conflicts] == ["d"]
+    assert apply(tmp_path, team, ABC, prune=True, overwrite=True)["d"] == "deleted"
+
+
+def test_what_somebody_changes_after_the_plan_is_not_deleted(tmp_path: Path, team: MemoryStore) -> None:
+    apply(tmp_path, team, ABCD)
+    found, _ = planned(tmp_path, team, ABC, prune=True)
+    team.versions[f"{AT}d"].append({"conn_type": "http", "host": "theirs"})
+    errors = {str(item.key): item.error for item in found.apply()}
+    assert isinstance(errors["d"], Conflict)
+    assert "d" in owners(team)
+
+
+# Conflicts
+
+
+def test_what_somebody_changed_is_a_conflict(tmp_path: Path, team: MemoryStore) -> None:
+    apply(tmp_path, team, ABC)
+    team.versions[f"{AT}b"].append({"conn_type": "http", "password": CANARY})
+    found, manifest = planned(tmp_path, team, ABC)
+    assert list(lines(found, manifest)) == [
+        "= a  unchanged",
+        "= c  unchanged",
+        "! b  conflict",
+        "backend: 1 in conflict",
+    ]
+    with pytest.raises(Unsafe, match="team:airflow/connections/b: somebody else changed b since") as caught:
+        done(found)
+    assert (caught.value.exit_code, "--overwrite" in caught.value.hint) == (Exit.FAILED, True)
+    assert CANARY not in str(caught.value)
+    assert apply(tmp_path, team, ABC, overwrite=True)["b"] == "updated"
+    assert planned(tmp_path, team, ABC)[0].problems == ()
+
+
+def test_the_same_written_again_by_somebody_is_no_conflict(tmp_path: Path, team: MemoryStore) -> None:
+    apply(tmp_path, team, ABC)
+    team.versions[f"{AT}b"].append(dict(team.versions[f"{AT}b"][-1]))
+    assert apply(tmp_path, team, ABC)["b"] == "unchanged"
+    assert owners(team)["b"] == ["default", "2"]
+    changed = ABC.replace("b.internal", "new.internal")
+    assert apply(tmp_path, team, changed)["b"] == "updated"
+
+
+def test_what_was_there_before_is_updated(tmp_path: Path, team: MemoryStore) -> None:
+    team.versions[f"{AT}a"] = [{"conn_type": "postgres"}]
+    assert apply(tmp_path, team, ABC)["a"] == "updated"
+    assert owners(team)["a"] == ["default", "2"]
+
+
+def test_what_another_manifest_registered_is_a_conflict_if_it_differs(tmp_path: Path, team: MemoryStore) -> None:
+    apply(tmp_path, team, ABC)
+    assert apply(tmp_path, team, ABC + "owner: other\n")["a"] == "unchanged"
+    assert owners(team)["a"][0] == "default"
+    found, _ = planned(tmp_path, team, ABC.replace("a.internal", "x") + "owner: other\n")
+    assert [item.message for item in found.problems] == [
+        "team:airflow/connections/a: a was registered by 'default' and differs"
+    ]
+    apply(tmp_path, team, ABC.replace("a.internal", "x") + "owner: other\n", overwrite=True)
+    assert owners(team)["a"][0] == "other"
+
+
+# Killed runs, and two at once
+
+
+class Killed(BaseException):
+    """As if the process were gone."""
+
+
+class DyingStore(MemoryStore):
+    """Whoever writes to it dies, after `left` times."""
+
+    left = 1_000
+
+    def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:
+        if not self.left:
+            raise Killed
+        self.left -= 1
+        return super().write(path, value, expect=expect)
+
+
+@pytest.mark.parametrize("moment", range(6))
+def test_the_next_run_ends_what_a_killed_one_began(tmp_path: Path, moment: int) -> None:
+    """Killed before each write in turn: of the list, of b, c, d, of the list again."""
+    team = DyingStore()
+    apply(tmp_path, team, ABCD)
+    changed = ABCD.replace(".internal", ".new").replace("a.new", "a.internal")
+    found, _ = planned(tmp_path, team, changed)
+    team.left = moment
+    with pytest.raises(Killed) if moment < 5 else nullcontext():
+        done(found)
+    team.left = 1_000
+    again = changed.replace(".new", ".newer")  # the manifest, too, went on
+    assert planned(tmp_path, team, again)[0].conflicts == {}
+    apply(tmp_path, team, again)
+    final, _ = planned(tmp_path, team, again, prune=True)
+    assert (final.pending, final.problems, any(it.mark for it in final.changes)) == ((), (), False)
+    assert {name: team.versions[f"{AT}{name}"][-1]["host"] for name in "abcd"} == {
+        "a": "a.internal",
+        **{name: f"{name}.newer" for name in "bcd"},
+    }
+
+
+def test_a_second_run_that_began_meanwhile_stops_this_one(tmp_path: Path, team: MemoryStore) -> None:
+    first, _ = planned(tmp_path, team, ABC)
+    second, _ = planned(tmp_path, team, ABCD)
+    done(second)
+    before = {path: len(versions) for path, versions in team.versions.items()}
+    with pytest.raises(Conflict, match="another run registers there; nothing was written"):
+        done(first)
+    assert {path: len(versions) for path, versions in team.versions.items()} == before
+    assert planned(tmp_path, team, ABCD)[0].pending == ()
+
+
+def test_what_others_list_meanwhile_stays(tmp_path: Path, team: MemoryStore) -> None:
+    found, _ = planned(tmp_path, team, ABC)
+    applying = found.apply()
+    next(applying)
+    index = json.loads(team.versions[INDEX][-1])
+    index["connections"]["e"] = ["other", "7"]
+    team.versions[INDEX].append(json.dumps(index))
+    list(applying)
+    assert owners(team) == {"a": ["default", "1"], "b": ["default", "1"], "c": ["default", "1"], "e": ["other", "7"]}
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"salt": "x"}', '{"salt": "x", "connections": {"a": 1}, "variables": {}}']
+)
+def test_a_damaged_list_is_told_of(tmp_path: Path, team: MemoryStore, text: str) -> None:
+    apply(tmp_path, team, ABC)
+    team.versions[INDEX].append(text)
+    with pytest.raises(Malformed, match="the list of what airflow-bootstrap registered there is damaged"):
+        planned(tmp_path, team, ABC)
+    del team.versions[INDEX]
+    assert planned(tmp_path, team, ABC)[0].pending == ()
+
+
+def test_the_list_holds_no_value(tmp_path: Path, team: MemoryStore) -> None:
+    apply(tmp_path, team, f"  a: {{conn_type: http, login: {CANARY}}}\n")
+    assert CANARY not in "".join(team.versions[INDEX])
