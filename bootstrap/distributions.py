@@ -19,14 +19,15 @@ def version(name: str, folders: Sequence[str | Path] | None = None) -> str | Non
     """The version of `name` in the first of the folders, by default those that Python imports from, that has it."""
     from_folder = re.compile(rf"{re.sub(r'[-_.]+', '[-_.]+', name)}-([^-]+)\.dist-info", re.IGNORECASE)
     for folder in sys.path if folders is None else folders:
-        for entry in _metadata_folders(str(folder)):
+        for entry in metadata_folders(str(folder)):
             if found := from_folder.fullmatch(entry):
                 return found[1]
     return None
 
 
 @lru_cache
-def _metadata_folders(folder: str) -> tuple[str, ...]:
+def metadata_folders(folder: str) -> tuple[str, ...]:
+    """The names of the folders that say what is installed in `folder`, with their versions."""
     try:
         return tuple(entry.name for entry in os.scandir(folder or os.curdir) if entry.name.endswith(_SUFFIX))
     except OSError:

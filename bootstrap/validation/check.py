@@ -1,0 +1,39 @@
+"""Looks at resolved connections before they are written anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from bootstrap.connection import Connection
+from bootstrap.validation import conn_types, extras, google, hosts, private_keys, uris, values
+from bootstrap.validation.known import Extras, Known, known
+from bootstrap.validation.problem import Problem
+
+
+def check(
+    resolved: Mapping[str, Connection], cache: Path, uri_texts: Mapping[str, str] | None = None
+) -> Mapping[str, tuple[Problem, ...]]:
+    """The problems of each connection, none for most; what the providers know is kept in the folder `cache`, which exists.
+
+    `uri_texts`: of those that a store keeps as a URI, its text: only there it can be seen that a password wasn't escaped.
+    """
+    facts = known({connection.conn_type for connection in resolved.values()}, cache)
+    texts = uri_texts or {}
+    return {
+        conn_id: tuple(problems(connection, facts, texts.get(conn_id, ""))) for conn_id, connection in resolved.items()
+    }
+
+
+def problems(connection: Connection, known: Known, uri_text: str = "") -> Iterator[Problem]:
+    """What is wrong with one connection. No message holds a secret."""
+    hook = known.extras.get(connection.conn_type, Extras())
+    extra = connection.extra or {}
+    yield from conn_types.problems(connection.conn_type, known)
+    yield from values.problems(connection, hook)
+    yield from hosts.problems(connection)
+    yield from uris.problems(uri_text) if uri_text else uris.signs(connection)
+    yield from extras.problems(connection.conn_type, extra, hook)
+    if google.is_google(connection.conn_type):
+        yield from google.problems(extra)
+    yield from private_keys.problems(connection)

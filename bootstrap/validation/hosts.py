@@ -1,0 +1,97 @@
+"""A host that is no host: a URL, a port, a path or a password in it, where the hook wants a name.
+
+Where a hook takes a URL (http, docker, spark, databricks, trino, …) only a password in it is a problem.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bootstrap.connection import Connection
+from bootstrap.validation.problem import Problem
+
+# The hook hands the host to its client, or builds a URL around it.
+NAMES = frozenset(
+    {
+        *(
+            "cassandra",
+            "elasticsearch",
+            "exasol",
+            "ftp",
+            "hive_metastore",
+            "hiveserver2",
+            "imap",
+            "impala",
+            "mongo",
+            "mssql",
+        ),
+        *(
+            "mysql",
+            "neo4j",
+            "postgres",
+            "presto",
+            "redis",
+            "redshift",
+            "samba",
+            "sftp",
+            "smtp",
+            "ssh",
+            "teradata",
+            "vault",
+        ),
+        *("vertica",),
+    }
+)
+# Of these, a port in the host is right or harmless: lists of HOST:PORT, or a URL that is put together.
+_PORT_ALLOWED = frozenset(
+    {"cassandra", "elasticsearch", "exasol", "hive_metastore", "mongo", "mssql", "neo4j", "vault"}
+)
+# libpq's host may be the folder of a socket; vault's and Elasticsearch's URL may go on after the host.
+_PATH_ALLOWED = frozenset({"elasticsearch", "mongo", "mssql", "postgres", "vault"})
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_PORT = re.compile(r":\d+$")
+
+
+def problems(connection: Connection) -> Iterator[Problem]:
+    """What is wrong with the host. It is never quoted: a password may be in it."""
+    host = (connection.host or "").strip()
+    if connection.host is not None and not host:
+        yield Problem("host", "the host is empty", "leave it out, or name the host")
+        return
+    scheme = _SCHEME.match(host)
+    rest = host[scheme.end() :] if scheme else host
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" in authority:
+        yield _userinfo(password=":" in authority.rpartition("@")[0])
+    if connection.conn_type in NAMES:
+        if scheme:
+            yield _with_scheme(connection.conn_type, scheme[0])
+        else:
+            yield from _of_name(connection.conn_type, rest, authority.rpartition("@")[2])
+
+
+def _of_name(conn_type: str, rest: str, authority: str) -> Iterator[Problem]:
+    if conn_type not in _PORT_ALLOWED and any(_has_port(name) for name in authority.split(",")):
+        yield Problem("host", f"a port stands in the host, which {conn_type} takes as part of its name", "set `port`")
+    if conn_type not in _PATH_ALLOWED and "/" in rest:
+        yield Problem("host", f"a path stands in the host, which {conn_type} takes as part of its name", "set `schema`")
+    elif conn_type == "postgres" and "/" in rest[1:] and not rest.startswith(("/", "@")):
+        yield Problem("host", "a path stands in the host: only a socket's folder begins with /", "set `schema`")
+
+
+def _has_port(name: str) -> bool:
+    """HOST:PORT, and no IPv6 address."""
+    bare = name.rpartition("]")[2] if name.startswith("[") else name
+    return bare.count(":") == 1 and _PORT.search(bare) is not None
+
+
+def _with_scheme(conn_type: str, scheme: str) -> Problem:
+    message = f"{scheme} stands in the host, and {conn_type} takes a name alone"
+    return Problem("host", message, "leave out the scheme; set `port` for the port", "error")
+
+
+def _userinfo(*, password: bool) -> Problem:
+    what = "a login and a password stand" if password else "a login stands"
+    hint = "move them to `login` and `password`" if password else "move it to `login`"
+    return Problem("host", f"{what} in the host, which is shown in logs", hint)

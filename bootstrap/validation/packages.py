@@ -1,0 +1,23 @@
+"""The command that installs what is missing, and leaves Airflow as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bootstrap import distributions
+
+_AIRFLOW = ("apache-airflow", "apache-airflow-core")
+_OF_AIRFLOW = "apache-airflow"
+
+
+def install_command(packages: Iterable[str]) -> str:
+    """`pip install` for all of them. Airflow is pinned to the version that is there: pip then takes providers that fit it."""
+    named = sorted(set(packages))
+    pins = (f'"{name}=={found}"' for name in _AIRFLOW if (found := distributions.version(name)) is not None)
+    pin = next(pins, None) if any(name.startswith(_OF_AIRFLOW) for name in named) else None
+    return " ".join(["pip install", *([pin] if pin else []), *named])
+
+
+def missing(packages: Iterable[str]) -> list[str]:
+    """Those that aren't installed."""
+    return sorted(name for name in set(packages) if distributions.version(name) is None)

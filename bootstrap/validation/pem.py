@@ -1,0 +1,58 @@
+"""Whether a text is a private key that can be read. What is wrong is said without a word of the key."""
+
+from __future__ import annotations
+
+import contextlib
+
+_BEGIN, _END = "-----BEGIN ", "-----END "
+
+
+def flaw(text: str, passphrase: str | None = None) -> str:
+    """What keeps a text from being read as a private key; '' for a key, and for one that can't be judged here."""
+    stripped = text.strip()
+    if shape := _shape(stripped):
+        return shape
+    with contextlib.suppress(ImportError):  # the tool does without cryptography; Airflow brings it
+        return _unreadable(f"{stripped}\n".encode(), passphrase)
+    return ""
+
+
+def _shape(text: str) -> str:
+    if text.startswith("PuTTY-User-Key-File"):
+        return "is a key of PuTTY's: export it as an OpenSSH key"
+    if text.startswith(("ssh-", "ecdsa-", "-----BEGIN PUBLIC", "-----BEGIN CERT", "-----BEGIN RSA PUBLIC")):
+        return "is a public key or a certificate, not a private key"
+    if not text.startswith(_BEGIN):
+        return "is no PEM: it doesn't begin with -----BEGIN"
+    if len(text.splitlines()) < 2:  # noqa: PLR2004  a header and the rest
+        return "has lost its line breaks"
+    return "" if _END in text else "is cut off: there is no -----END"
+
+
+def _unreadable(data: bytes, passphrase: str | None) -> str:
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        if _load(data, passphrase.encode() if passphrase else None):
+            return ""
+    except UnsupportedAlgorithm:  # an old kind of key, or bcrypt isn't there: no judgement
+        return ""
+    except TypeError:
+        return "is encrypted, and there is no passphrase for it"
+    except ValueError:
+        return "can't be decoded" + (", or the passphrase is another one" if passphrase else "")
+    return ""
+
+
+def _load(data: bytes, passphrase: bytes | None) -> bool:
+    from cryptography.hazmat.primitives import serialization
+
+    openssh = b"BEGIN OPENSSH" in data
+    load = serialization.load_ssh_private_key if openssh else serialization.load_pem_private_key
+    try:
+        load(data, passphrase)
+    except TypeError:
+        if passphrase is None:
+            raise
+        load(data, None)  # a passphrase beside a key that isn't encrypted does no harm
+    return True

@@ -1,0 +1,51 @@
+"""A connection's URI that Airflow reads otherwise than its author meant: special characters that nobody escaped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bootstrap.connection import Connection
+from bootstrap.validation.hosts import NAMES
+from bootstrap.validation.problem import Problem
+
+_HINT = (
+    "store the connection as JSON, or percent-encode what is special in the password: @ %40, / %2F, # %23, ? %3F, % %25"
+)
+_UNESCAPED = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_ENDS = re.compile(r"[/?#]")
+_NESTED = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def problems(text: str) -> Iterator[Problem]:
+    """Of the text of a URI. Nothing of it is quoted."""
+    scheme, separator, rest = text.strip().partition("://")
+    if not separator or scheme.startswith("{"):
+        return
+    nested = _NESTED.match(rest)
+    inner = rest[nested.end() :] if nested else rest
+    end = _ENDS.search(inner)
+    authority, after = (inner[: end.start()], inner[end.start() :]) if end else (inner, "")
+    if _cuts_a_password(scheme.lower(), authority, after):
+        yield Problem("uri", f"{after[0]} in the password ends it: what follows is read as something else", _HINT)
+    elif "#" in after:
+        yield Problem("uri", "what follows the # in the URI is dropped", _HINT)
+    if _UNESCAPED.search(authority.rpartition("@")[0]):
+        yield Problem("uri", "a % in the login or password that escapes nothing", _HINT)
+
+
+def _cuts_a_password(scheme: str, authority: str, after: str) -> bool:
+    """Whether an @ stands further on, and what is before is no HOST:PORT."""
+    _, colon, password = authority.partition(":")
+    if not colon or "@" in authority or "@" not in after:
+        return False
+    return not password.isdigit() or (scheme.replace("-", "_") in NAMES and "@" in after.partition("?")[0])
+
+
+def signs(connection: Connection) -> Iterator[Problem]:
+    """What a URI that was read wrongly leaves behind, where its text is not at hand."""
+    misplaced = "an @ stands in it, as when a password with an unescaped / was read as part of a URI"
+    if connection.conn_type in NAMES and "@" in (connection.schema or ""):
+        yield Problem("schema", misplaced, _HINT)
+    if any("@" in key for key in connection.extra or {}):
+        yield Problem("extra", "a key with an @ in it, as when a password with an unescaped ? was read as a URI", _HINT)

@@ -1,0 +1,39 @@
+"""Values that are right in themselves and nearly never meant: blanks around them, a port that nothing reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bootstrap.connection import Connection
+from bootstrap.validation.known import Extras
+from bootstrap.validation.problem import Problem
+
+_FIELDS = ("conn_type", "host", "login", "password", "schema")
+_PORTS = range(1, 65536)
+
+
+def problems(connection: Connection, known: Extras) -> Iterator[Problem]:
+    """Blanks, and ports."""
+    yield from _blanks(connection)
+    if connection.port is None:
+        return
+    if connection.port not in _PORTS:
+        yield Problem("port", "the port is not a number from 1 to 65535", "store a number", "error")
+    elif "port" in known.hidden:
+        yield Problem("port", f"the hook of {connection.conn_type} takes no port", "leave it out")
+
+
+def _blanks(connection: Connection) -> Iterator[Problem]:
+    values = {name: getattr(connection, name) for name in _FIELDS}
+    values |= {f"extra.{key}": value for key, value in (connection.extra or {}).items() if _is_line(value)}
+    for name, value in values.items():
+        if value and value != value.strip():
+            end = "a line break" if value.endswith("\n") else "a blank"
+            where = "at its end" if value != value.rstrip() else "before it"
+            yield Problem(name, f"{end} stands {where}", "store it without")
+
+
+def _is_line(value: object) -> bool:
+    """A text of one line: PEMs and JSON documents may well end in a line break."""
+    text = value.strip() if isinstance(value, str) else ""
+    return bool(text) and "\n" not in text and not text.startswith("{")
