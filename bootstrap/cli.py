@@ -17,6 +17,7 @@ from bootstrap.errors import BootstrapError, Exit
 from bootstrap.secret import redact
 
 COMMANDS = {  # in the order of a first day
+    "init": "write a starter manifest, or one made from what you have",
     "up": "doctor, render, register and smoke; stops at the first stage that fails",
     "doctor": "what is missing on this machine, each with the command that mends it",
     "render": "write the secrets backend into airflow.cfg",
@@ -25,6 +26,7 @@ COMMANDS = {  # in the order of a first day
     "explain": "what Airflow would resolve, source by source",
     "smoke": "prove each connection by a task in Airflow",
     "store": "put, get, list and copy secrets; print policies; start and stop the embedded store",
+    "export": "write the connections in Airflow's own export format",
     "schema": "print the manifest's JSON Schema",
 }
 

@@ -1,0 +1,85 @@
+"""`airflow-bootstrap export`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from bootstrap.app import App
+from bootstrap.connection import Connection
+from bootstrap.errors import Exit, StoreError, UsageError
+
+_SUFFIXES = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".env": "env"}
+
+
+@click.command("export")
+@click.argument("conn_ids", nargs=-1, metavar="[CONN_ID]...")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json", "yaml", "env"]),
+    help="As -o FILE ends, if not given; json on stdout.",
+)
+@click.option(
+    "-o", "--output", metavar="FILE", default="-", help="Write it here, for nobody else to read; - is stdout."
+)
+@click.option("--yes", is_flag=True, help="Don't ask before secrets are shown on a terminal.")
+@click.pass_obj
+def command(app: App, *, conn_ids: tuple[str, ...], form: str | None, output: str, yes: bool) -> int:
+    """Write the connections, secrets and all, in the format that `airflow connections import` reads.
+
+    All of them, or those that are named; nothing is written if a secret of one is missing.
+    """
+    from bootstrap.convert import export
+    from bootstrap.desired import resolve_all
+
+    wanted = _wanted(app, conn_ids)
+    resolved = resolve_all(app.manifest, app.secrets, wanted)
+    failed = [item for item in resolved.values() if isinstance(item, StoreError)]
+    for err in failed:
+        app.console.error(err)
+    if failed:
+        return max(err.exit_code for err in failed)
+    connections = {conn_id: item for conn_id, item in resolved.items() if isinstance(item, Connection)}
+    chosen = form or _SUFFIXES.get(Path(output).suffix.lower(), "json")
+    for conn_id, item in connections.items():
+        if said := export.lost(item, chosen):
+            app.console.warn(f"{conn_id}: {said}")
+    _write(app, connections, export.text(connections, chosen), output, yes=yes)
+    return Exit.OK
+
+
+def _wanted(app: App, conn_ids: tuple[str, ...]) -> list[str]:
+    from difflib import get_close_matches
+
+    known = app.manifest.connections
+    for conn_id in conn_ids:
+        if conn_id not in known:
+            near = get_close_matches(conn_id, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
+            raise UsageError(f"the manifest has no connection {conn_id!r}", hint)
+    return list(dict.fromkeys(conn_ids)) or list(known)
+
+
+def _write(app: App, connections: Mapping[str, Connection], text: str, output: str, *, yes: bool) -> None:
+    from bootstrap.files import shown, write_atomic
+
+    if output == "-":
+        if sys.stdout.isatty() and not yes:
+            _ask_to_show(len(connections))
+        app.console.reveal(text)
+        return
+    try:
+        write_atomic(Path(output), text)
+    except OSError as err:
+        raise UsageError(f"can't write {output}: {err.strerror}", "check the permissions of its folder") from err
+    app.console.note(f"{shown(Path(output))}: written, {len(connections)} connections with their secrets")
+
+
+def _ask_to_show(count: int) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError("nobody is there to be asked whether secrets may be shown", "add --yes, or -o FILE")
+    click.confirm(f"Show the secrets of {count} connections on this terminal?", abort=True, err=True)

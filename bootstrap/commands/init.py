@@ -1,0 +1,156 @@
+"""`airflow-bootstrap init`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bootstrap.app import App
+from bootstrap.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from bootstrap.convert.making import Made, Stores
+
+PUBLIC_FILE = 0o644  # it holds no secret
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is asked for."""
+
+    source: str | None
+    format: str | None
+    store: str | None
+    script: str | None
+    pick: str | None
+    output: str | None
+
+
+@click.command("init")
+@click.option("--from", "source", metavar="SOURCE", help="A file, - for stdin, metadata:AIRFLOW_HOME, or STORE:PREFIX.")
+@click.option(
+    "--format",
+    type=click.Choice(["connections", "variables", "env", "settings"]),
+    help="What the file or stdin is; files tell it by their name and content.",
+)
+@click.option("--store", metavar="NAME", help="The store that gets the secrets.  [default: local]")
+@click.option("--script", metavar="FILE", help="Put no secret; write a shell script that does. - is stdout.")
+@click.option("--pick", metavar="REF", help="Print the one secret of the source that would be kept there; for scripts.")
+@click.option("-o", "--output", metavar="FILE", help="Write the manifest here instead of -f FILE; - is stdout.")
+@click.pass_obj
+def command(app: App, /, **wishes: str | None) -> int:
+    """Write a starter manifest, or one made from what you have; its secrets go into a store, never into the manifest.
+
+    SOURCE: what `airflow connections export` and `airflow variables export` wrote, a .env with AIRFLOW_CONN_ and
+    AIRFLOW_VAR_ lines, Astro's airflow_settings.yaml; a metadata database; a folder of a store. Exit code 1: something was
+    left out, and is told of.
+    """
+    wanted = Wishes(**wishes)
+    if wanted.pick is not None:
+        return _pick(app, wanted)
+    target = _target(app, wanted)
+    if wanted.source is None:
+        return _starter(app, wanted, target)
+    stores = _stores(app)
+    made = _make(stores, wanted)
+    text = made.manifest(stores)
+    _secrets(app, wanted, stores, made, target)
+    _write(app, target, text)
+    return _tell(app, made)
+
+
+def _target(app: App, wishes: Wishes) -> Path | None:
+    """Where the manifest goes; None: stdout. Raises UsageError for a file that is there."""
+    if wishes.output == "-":
+        if wishes.script == "-":
+            raise UsageError("the manifest and the script can't both go to stdout", "name a file for one of them")
+        return None
+    target = Path(wishes.output) if wishes.output is not None else app.file
+    if target.exists():
+        raise UsageError(f"{target} is there already, and stays", "-o FILE writes another; -o - prints it")
+    if target.absolute().parent != app.file.absolute().parent and app.file.exists():
+        raise UsageError(
+            f"{target} would not be beside {app.file}, and the paths in it would be others", "write it there"
+        )
+    return target
+
+
+def _starter(app: App, wishes: Wishes, target: Path | None) -> int:
+    from bootstrap.convert.starter import STARTER
+
+    if wishes.format or wishes.store or wishes.script:
+        raise UsageError("--format, --store and --script are about a source", "name one with --from SOURCE")
+    _write(app, target, STARTER)
+    return Exit.OK
+
+
+def _stores(app: App) -> Stores:
+    from bootstrap.convert.making import Stores
+
+    return Stores(app.file, app.manifest if app.file.exists() else None, lambda: app.secrets, app.concurrency)
+
+
+def _make(stores: Stores, wishes: Wishes) -> Made:
+    from bootstrap.convert.making import make
+
+    return make(str(wishes.source), wishes.format, stores, wishes.store, sys.stdin.buffer.read)
+
+
+def _pick(app: App, wishes: Wishes) -> int:
+    from bootstrap.convert.making import pick
+
+    if wishes.source is None or wishes.script is not None or wishes.output is not None:
+        raise UsageError("--pick prints one secret of a source", "init --from SOURCE --pick STORE:PATH#FIELD")
+    if sys.stdout.isatty():
+        raise UsageError("a secret is not printed to a terminal", "pipe it on: … | airflow-bootstrap store put REF")
+    app.console.reveal(pick(_make(_stores(app), wishes), str(wishes.pick)))
+    return Exit.OK
+
+
+def _secrets(app: App, wishes: Wishes, stores: Stores, made: Made, target: Path | None) -> None:
+    from bootstrap.convert.put import put
+
+    if wishes.script is not None:
+        _script(app, wishes, stores, made, target)
+    elif made.conversion.secrets:
+        name, store = stores.named(wishes.store)
+        written = put(name, store, made.conversion.secrets, app.concurrency)
+        app.console.note(f"{name}: {written} secrets written, {len(made.conversion.secrets) - written} were there")
+
+
+def _script(app: App, wishes: Wishes, stores: Stores, made: Made, target: Path | None) -> None:
+    from bootstrap.convert import script
+
+    name, _ = stores.named(wishes.store)
+    source = f"metadata:{Path(str(wishes.source).partition(':')[2]).expanduser().absolute()}"
+    references = made.conversion.references(name)
+    text = script.text(str((target or app.file).absolute()), source, made.form, name, references)
+    _write(app, None if wishes.script == "-" else Path(str(wishes.script)), text)
+
+
+def _write(app: App, file: Path | None, text: str) -> None:
+    from bootstrap.files import shown, write_atomic
+
+    if file is None:
+        app.console.reveal(text)  # there is no secret in it, and a word that is one elsewhere stays readable
+        return
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(file, text, mode=PUBLIC_FILE)
+    except OSError as err:
+        raise UsageError(f"can't write {file}: {err.strerror}", "check the permissions of its folder") from err
+    app.console.note(f"{shown(file)}: written")
+
+
+def _tell(app: App, made: Made) -> int:
+    for note in made.notes:
+        app.console.warn(note)
+    for err in made.left_out:
+        app.console.error(err)
+    conversion = made.conversion
+    app.console.note(f"{len(conversion.connections)} connections, {len(conversion.variables)} variables")
+    return max((err.exit_code for err in made.left_out), default=Exit.OK)

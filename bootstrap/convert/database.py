@@ -1,0 +1,52 @@
+"""A metadata database as a source: read by Airflow's own models and with its Fernet key, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bootstrap import airflow_env, connection, errors
+from bootstrap.airflow_env import Environment
+from bootstrap.connection import Connection
+from bootstrap.convert.found import Found
+from bootstrap.errors import BootstrapError, Malformed
+from bootstrap.smoke.run import require_airflow
+
+PREFIX = "metadata:"
+_MODULE = "bootstrap.convert.database_child"
+_PLACE = "metadata database"
+
+
+def read(home: str, folder: Path) -> Found:
+    """All connections and variables of the Airflow at `home`. Writes nothing there. Raises AirflowError."""
+    place = Path(home).expanduser().absolute()
+    environment = Environment(place, place / "airflow.cfg", {}, folder / ".bootstrap")
+    require_airflow(environment)
+    told: dict[str, Any] = json.loads(airflow_env.run_airflow(environment, _MODULE))
+    if "error" in told:
+        kind: type[BootstrapError] = getattr(errors, told["error"])
+        raise kind(told["message"], told["hint"])
+    found = Found()
+    for row in told["connections"]:
+        where = f"{_PLACE}: connection {row['name']}"
+        found.add_connection(row["name"], where, partial(_connection, row, where))
+    for row in told["variables"]:
+        _variable(row, f"{_PLACE}: variable {row['name']}", found)
+    return found
+
+
+def _connection(row: dict[str, Any], where: str) -> Connection:
+    if row["problem"]:
+        raise Malformed(f"{where}: {row['problem']}", "correct it in Airflow")
+    return connection.from_fields(row["fields"], where)
+
+
+def _variable(row: dict[str, Any], where: str, found: Found) -> None:
+    if row["problem"]:
+        found.leave_out(f"{where}: {row['problem']}")
+        return
+    if row["described"]:
+        found.notes.append(f"{where}: its description is left out")
+    found.add_variable(row["name"], where, row["value"])

@@ -1,0 +1,118 @@
+"""Reads all connections and variables inside an Airflow process, from the database that airflow.cfg names.
+
+`python -m bootstrap.convert.database_child` prints one JSON object to stdout, which is a pipe: `{"connections": [{"name":
+…, "problem": "" or why it can't be read, "fields": {…}}], "variables": [{"name": …, "problem": …, "value": …,
+"described": …}]}`, or `{"error": a class of bootstrap.errors, "message": …, "hint": …}`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bootstrap.errors import AirflowError, BootstrapError, Unavailable
+
+_FIELDS = ("conn_type", "description", "host", "login", "schema", "port")
+
+
+def main() -> None:
+    """Airflow prints to stdout, so the answer has a descriptor of its own."""
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answer:
+        os.dup2(2, 1)
+        json.dump(_told(), answer)
+
+
+def _told() -> dict[str, Any]:
+    try:
+        return _read()
+    except BootstrapError as err:
+        error = err
+    except Exception as err:
+        error = _translated(err)
+    return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+
+
+def _translated(err: Exception) -> BootstrapError:
+    """Without a value: the first line of what the database's driver says, or a class."""
+    said = str(getattr(err, "orig", "")).partition("\n")[0] or type(err).__name__
+    kind = Unavailable if type(err).__name__ == "OperationalError" else AirflowError
+    return kind(f"metadata database: {said}", f"AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow db check")
+
+
+def _read() -> dict[str, Any]:
+    try:
+        from airflow.models.connection import Connection
+        from airflow.models.crypto import get_fernet
+        from airflow.models.variable import Variable
+    except (Exception, SystemExit) as err:
+        hint = f"see why: AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow version"
+        raise AirflowError(f"Airflow does not start ({type(err).__name__})", hint) from err
+    from bootstrap import airflow_api
+
+    if missing := airflow_api.missing_database():
+        raise AirflowError(f"metadata database: {missing.partition(':')[0]}", "name the AIRFLOW_HOME of an Airflow")
+    airflow_api.read_only()
+    try:
+        decrypt = _Decryption(get_fernet())
+    except Exception as err:
+        raise AirflowError("metadata database: [core] fernet_key is no Fernet key", "correct airflow.cfg") from err
+    return {
+        "connections": [_connection(row, decrypt) for row in _rows(Connection.__table__, "conn_id")],
+        "variables": [_variable(row, decrypt) for row in _rows(Variable.__table__, "key")],
+    }
+
+
+def _rows(table: Any, order: str) -> list[Mapping[str, Any]]:
+    """Without Airflow's models: those hand each value to its masker, and a thousand take a minute."""
+    from airflow import settings
+    from sqlalchemy import select
+
+    with settings.engine.connect() as connection:
+        found = connection.execute(select(table).order_by(table.c[order]))
+        return [dict(row._mapping) for row in found]  # noqa: SLF001  its public name since SQLAlchemy 1.4
+
+
+class _Decryption:
+    def __init__(self, fernet: Any) -> None:
+        self._fernet = fernet
+
+    def __call__(self, value: str | None, *, encrypted: bool) -> str | None:
+        """Raises ValueError or InvalidToken."""
+        if not value or not encrypted:
+            return value
+        if not self._fernet.is_encrypted:
+            msg = "there is no key"
+            raise ValueError(msg)
+        return str(self._fernet.decrypt(value.encode()), "utf-8")
+
+
+def _connection(row: Mapping[str, Any], decrypt: Callable[..., str | None]) -> dict[str, Any]:
+    fields = {name: row[name] for name in _FIELDS}
+    problem = _team(row)
+    for name, flag in (("password", "is_encrypted"), ("extra", "is_extra_encrypted")):
+        try:
+            fields[name] = decrypt(row[name], encrypted=row[flag])
+        except Exception:  # InvalidToken, and what a text is that was cut off
+            problem = problem or f"its {name} can't be decrypted with Airflow's Fernet key"
+    return {"name": row["conn_id"], "problem": problem, "fields": {} if problem else fields}
+
+
+def _variable(row: Mapping[str, Any], decrypt: Callable[..., str | None]) -> dict[str, Any]:
+    problem, value = _team(row), None
+    try:
+        value = decrypt(row["val"], encrypted=row["is_encrypted"])
+    except Exception:
+        problem = problem or "it can't be decrypted with Airflow's Fernet key"
+    if value is None:
+        problem = problem or "it has no value"
+    return {"name": row["key"], "problem": problem, "value": value, "described": bool(row.get("description"))}
+
+
+def _team(row: Mapping[str, Any]) -> str:
+    return f"it belongs to the team {row['team_name']}" if row.get("team_name") is not None else ""
+
+
+if __name__ == "__main__":
+    main()

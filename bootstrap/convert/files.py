@@ -1,0 +1,51 @@
+"""Files, and stdin: which of the known formats a text has, and what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bootstrap.convert import env_lines, settings_file, structured
+from bootstrap.convert.found import Found
+from bootstrap.errors import UsageError
+
+FORMATS: Mapping[str, Callable[[str, str], Found]] = {
+    "connections": lambda text, name: structured.connections(structured.loaded(text, name), name),
+    "variables": lambda text, name: structured.variables(structured.loaded(text, name), name),
+    "env": env_lines.read,
+    "settings": settings_file.read,
+}
+_STRUCTURED = {".json", ".yaml", ".yml"}
+
+
+def read_file(file: Path, form: str | None) -> tuple[str, str]:
+    """The text, and its format. Raises UsageError."""
+    try:
+        data = file.read_bytes()
+    except OSError as err:
+        raise UsageError(f"can't read {file}: {err.strerror}", "check the file") from err
+    text = decoded(data, str(file))
+    return text, form or _format_of(text, file)
+
+
+def decoded(data: bytes, name: str) -> str:
+    """Raises UsageError for what is no text; the message quotes nothing of it."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{name} is not text in UTF-8", "export it again") from None
+
+
+def _format_of(text: str, file: Path) -> str:
+    if file.suffix.lower() not in _STRUCTURED:
+        return "env"
+    data = structured.mapping(structured.loaded(text, str(file)), str(file))
+    if settings_file.is_settings(data):
+        return "settings"
+    found = [structured.is_connection(value) for value in data.values()]
+    strings = [isinstance(value, str) and "://" in value for value in data.values()]
+    if found and all(found):
+        return "connections"
+    if any(found) or (strings and all(strings)):
+        raise UsageError(f"{file}: connections, or variables?", "say --format connections or --format variables")
+    return "variables"

@@ -1,0 +1,89 @@
+"""What a source holds: connections and variables, and what of it no manifest can hold, each with the reason."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bootstrap.connection import Connection, sensitive_texts
+from bootstrap.errors import BootstrapError, Malformed, StoreError
+from bootstrap.manifest_types import NAME
+from bootstrap.secret import is_sensitive, remember
+
+_NAME = re.compile(NAME.strip("^$"))
+_CONN_TYPE = re.compile(r"[a-z0-9_]+")
+_AGAIN = "correct it there and convert it anew, or write it into the manifest by hand"
+
+
+class LeftOut(BootstrapError):
+    """Something of the source that is not in the manifest."""
+
+
+@dataclass
+class Found:
+    """Values live in here and in the store that they are put into. `notes` are what the user should know besides."""
+
+    connections: dict[str, Connection] = field(default_factory=dict, repr=False)
+    variables: dict[str, Any] = field(default_factory=dict, repr=False)
+    left_out: list[BootstrapError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add_connection(self, conn_id: object, where: str, read: Callable[[], Connection]) -> None:
+        """Keep what `read` returns, or the reason why not. `where` is the connection's place, for people."""
+        try:
+            name = _legal_name(conn_id, self.connections, where, "connection")
+            connection = read()
+            _require_holdable(connection, where)
+        except StoreError as err:
+            self.leave_out(err.message, "" if err.hint.startswith("airflow-bootstrap store put") else err.hint)
+        else:
+            connection.remember()
+            self.connections[name] = connection
+
+    def add_variable(self, key: object, where: str, value: Any) -> None:
+        """`value` is text, or plain JSON data that Airflow stores as JSON."""
+        try:
+            name = _legal_name(key, self.variables, where, "variable")
+            _require_text(value, where)
+        except StoreError as err:
+            self.leave_out(err.message, err.hint)
+        else:
+            _remember_variable(name, value)
+            self.variables[name] = value
+
+    def leave_out(self, message: str, hint: str = "") -> None:
+        """One thing that the manifest does not get."""
+        self.left_out.append(LeftOut(f"left out: {message}", hint or _AGAIN))
+
+
+def _legal_name(name: object, known: Mapping[str, Any], where: str, what: str) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise Malformed(f"{where}: a {what}'s name has letters, digits, `_`, `.` and `-` in a manifest", "rename it")
+    if name in known:
+        raise Malformed(f"{where}: there are two {what}s {name}, and the first is taken", "remove one of them")
+    return name
+
+
+def _require_holdable(connection: Connection, where: str) -> None:
+    if not _CONN_TYPE.fullmatch(connection.conn_type):
+        raise Malformed(f"{where}: a conn_type has lower-case letters, digits and `_` in a manifest", _AGAIN)
+    _require_text(connection.as_fields(), where)
+
+
+def _require_text(value: Any, where: str) -> None:
+    """Half of a surrogate pair is legal in JSON and in nothing else."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # it quotes the value
+        raise Malformed(f"{where}: it holds half of a surrogate pair, which is no text", _AGAIN) from None
+
+
+def _remember_variable(key: str, value: Any) -> None:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if is_sensitive(key):
+        remember(text)
+    for each in sensitive_texts(value):
+        remember(each)

@@ -1,0 +1,129 @@
+"""`init --from`: reads a source, splits it, and says what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bootstrap import document
+from bootstrap.convert import database, files
+from bootstrap.convert.conversion import Conversion, Place, convert
+from bootstrap.convert.found import Found
+from bootstrap.convert.manifest_text import NEW, text
+from bootstrap.errors import BootstrapError, UsageError
+from bootstrap.reference import parse_reference
+from bootstrap.stores.base import Context, Store
+
+if TYPE_CHECKING:
+    from bootstrap.desired import Secrets
+    from bootstrap.manifest import Manifest
+
+LOCAL = "local"
+_OWN = {"connections", "variables"}  # the sections that are made
+
+
+@dataclass
+class Stores:
+    """Those of the manifest at hand; where there is none, an embedded one beside the manifest to be."""
+
+    file: Path
+    manifest: Manifest | None
+    open_secrets: Callable[[], Secrets]
+    concurrency: int
+
+    @property
+    def base(self) -> Mapping[str, Any]:
+        """The other sections of the new manifest: those of the one at hand."""
+        if self.manifest is None:
+            return NEW
+        data = document.parse(self.file.read_text(encoding="utf-8"), self.file).data
+        return {name: value for name, value in data.items() if name not in _OWN}
+
+    def named(self, name: str | None) -> tuple[str, Store]:
+        """The store that secrets are put into. Raises UsageError."""
+        wanted = name or LOCAL
+        if self.manifest is not None:
+            known = list(self.manifest.stores)
+            if wanted not in known:
+                raise UsageError(f"{self.file} has no store {wanted!r}", f"--store {' or '.join(known) or 'NAME'}")
+            return wanted, self.secrets.store(wanted)
+        if wanted != LOCAL:
+            hint = f"write it into {self.file}, then name the new manifest with -o FILE"
+            raise UsageError(f"there is no store {wanted!r}, for there is no {self.file}", hint)
+        return LOCAL, _embedded(Context(LOCAL, self.file.parent, self.concurrency))
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The stores of the manifest at hand, opened."""
+        return self.open_secrets()
+
+
+def _embedded(context: Context) -> Store:
+    from bootstrap.stores import embedded
+
+    return embedded.open_store(embedded.Options(kind="embedded"), context)
+
+
+@dataclass
+class Made:
+    """The conversion, where its secrets go, and how the source is read again: None for a format that isn't one of text."""
+
+    source: str
+    form: str | None
+    conversion: Conversion
+    left_out: list[BootstrapError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def manifest(self, stores: Stores) -> str:
+        """The new manifest's text."""
+        return text(stores.base, self.conversion, self.source)
+
+
+def make(source: str, form: str | None, stores: Stores, store: str | None, stdin: Callable[[], bytes]) -> Made:
+    """Read `source`: `-`, a file, metadata:AIRFLOW_HOME or STORE:PREFIX. Raises UsageError, AirflowError, StoreError."""
+    if source != "-" and not Path(source).exists():
+        if source.startswith(database.PREFIX):
+            found = database.read(source.removeprefix(database.PREFIX), stores.file.parent)
+            return _split(source, None, found, stores.named(store))
+        if ":" in source:
+            return _of_store(source, stores)
+        raise UsageError(f"there is no file {source}", "or name metadata:AIRFLOW_HOME, STORE:PREFIX, or - for stdin")
+    content, read_as = _stdin(form, stdin) if source == "-" else files.read_file(Path(source), form)
+    return _split(source, read_as, files.FORMATS[read_as](content, _name(source)), stores.named(store))
+
+
+def _stdin(form: str | None, stdin: Callable[[], bytes]) -> tuple[str, str]:
+    if form is None:
+        raise UsageError("stdin has no name that tells its format", f"--format {' or '.join(files.FORMATS)}")
+    return files.decoded(stdin(), "stdin"), form
+
+
+def _name(source: str) -> str:
+    return "stdin" if source == "-" else source
+
+
+def _split(source: str, form: str | None, found: Found, store: tuple[str, Store]) -> Made:
+    name, opened = store
+    conversion = convert(found, Place(name, opened.separator))
+    return Made(_name(source), form, conversion, found.left_out, found.notes)
+
+
+def _of_store(source: str, stores: Stores) -> Made:
+    from bootstrap.convert import store_source
+
+    if stores.manifest is None:
+        raise UsageError(f"there is no {stores.file} that says where {source} is", "write its `stores:` there first")
+    conversion, left_out = store_source.read(stores.manifest, stores.secrets, source)
+    return Made(source, None, conversion, left_out)
+
+
+def pick(made: Made, reference: str) -> str:
+    """The value that a reference of the new manifest stands for. Raises UsageError."""
+    wanted = parse_reference(reference)
+    value = made.conversion.secrets.get(wanted.path, {}).get(wanted.field or "")
+    if value is None:
+        raise UsageError(f"{made.source} has no secret that would be kept at {reference}", "name another reference")
+    return value

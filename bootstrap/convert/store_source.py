@@ -1,0 +1,78 @@
+"""A folder of a store as a source: each secret in it that is a connection is referred to where it is."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from bootstrap import readings
+from bootstrap.convert.conversion import Conversion
+from bootstrap.convert.found import LeftOut
+from bootstrap.desired import Secrets
+from bootstrap.errors import (
+    BootstrapError,
+    Denied,
+    IllegalName,
+    Malformed,
+    NotFound,
+    StoreError,
+    Unavailable,
+    UsageError,
+)
+from bootstrap.manifest import Manifest
+from bootstrap.manifest_types import NAME
+from bootstrap.reference import Reference, parse_reference
+from bootstrap.secret_commands import known_store
+from bootstrap.stores.base import Stored
+from bootstrap.stores.reading import read_many
+
+_NAME = re.compile(NAME.strip("^$"))
+_CONN_TYPE = re.compile(r"[a-z0-9_]+")
+
+
+def read(manifest: Manifest, secrets: Secrets, source: str) -> tuple[Conversion, list[BootstrapError]]:
+    """`source` is STORE:PREFIX. Also what is left out, and why. Raises UsageError, StoreError where nothing can be read."""
+    name, _, given = source.partition(":")
+    store = known_store(secrets, manifest, name)
+    prefix = given.strip(store.separator)
+    paths = list(store.names(prefix))
+    if not paths:
+        raise NotFound(f"{source}: there is no secret below it", f"airflow-bootstrap store list {name}")
+    found = read_many(name, store, ((path, None) for path in paths), secrets.concurrency)
+    connections: dict[str, dict[str, Any]] = {}
+    left_out: list[BootstrapError] = []
+    for path in paths:
+        conn_id = path.removeprefix(prefix).removeprefix(store.separator) if prefix else path
+        try:
+            connections[conn_id] = _connection(name, path, conn_id, found[path, None])
+        except Unavailable:
+            raise
+        except Denied as err:
+            left_out.append(err)
+        except StoreError as err:
+            left_out.append(LeftOut(f"left out: {err.message}", err.hint))
+    return Conversion(connections, {}, {}), left_out
+
+
+def _connection(name: str, path: str, conn_id: str, found: Stored | StoreError) -> dict[str, Any]:
+    if isinstance(found, StoreError):
+        raise found
+    reference = _reference(name, path)
+    if not _NAME.fullmatch(conn_id):
+        raise IllegalName(
+            f"{reference}: a connection's name has letters, digits, `_`, `.` and `-`", "copy or rename it"
+        )
+    connection = readings.whole(found, reference, None)
+    connection.remember()
+    typed = {"conn_type": connection.conn_type} if _CONN_TYPE.fullmatch(connection.conn_type) else {}
+    return {"from": reference, **typed}
+
+
+def _reference(name: str, path: str) -> Reference:
+    try:
+        found = parse_reference(f"{name}:{path}")
+    except UsageError:
+        found = Reference(name, "")
+    if found != Reference(name, path):
+        raise Malformed(f"{name}:{path}: a reference can't name it, because of # or @ in it", "copy or rename it")
+    return found
