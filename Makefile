@@ -8,8 +8,9 @@ UV_VERSION := 0.13.9
 QUICKSTART := examples/quickstart/bootstrap.yaml
 SCHEMA := templates/bootstrap.schema.json
 REPORT_SCHEMA := docs/report.schema.json
-# A class that isn't installed keeps its row, unless BACKENDS_FROM names folders that have it.
+# What isn't installed keeps its row, unless BACKENDS_FROM or PROVIDERS_FROM names folders that have it.
 BACKENDS := templates/backends.json
+CONN_TYPES := templates/conn_types.json
 RUN := $(BIN)/airflow-bootstrap -f $(QUICKSTART)
 # Each a stamp: what is installed is what the file says, and a second run has nothing to do. --no-deps: the file is complete.
 INSTALLED_UP := $(VENV)/.installed-quickstart
@@ -53,7 +54,7 @@ format: $(INSTALLED_DEV)  ## reformat
 bench: $(INSTALLED_DEV)  ## measure what the README claims
 	@$(BIN)/python -m benchmarks.startup
 
-schema: $(INSTALLED_DEV)  ## generate the JSON Schemas, docs/checks.md and the table of secrets backends anew
+schema: $(INSTALLED_DEV)  ## generate the JSON Schemas, docs/checks.md and the tables of secrets backends and conn_types anew
 	@$(BIN)/python -c 'from bootstrap.schema import generated; print(generated(), end="")' > $(SCHEMA).new
 	@mv $(SCHEMA).new $(SCHEMA)
 	@$(BIN)/python -c 'from bootstrap.reports.schema import generated; print(generated(), end="")' > $(REPORT_SCHEMA).new
@@ -62,6 +63,8 @@ schema: $(INSTALLED_DEV)  ## generate the JSON Schemas, docs/checks.md and the t
 	@mv docs/checks.md.new docs/checks.md
 	@$(BIN)/python -c 'import sys; from bootstrap.backends.table import generated; print(generated(sys.argv[1:]), end="")' $(BACKENDS_FROM) > $(BACKENDS).new
 	@mv $(BACKENDS).new $(BACKENDS)
+	@$(BIN)/python -c 'import sys; from bootstrap.validation.table import generated; print(generated(sys.argv[1:]), end="")' $(PROVIDERS_FROM) > $(CONN_TYPES).new
+	@mv $(CONN_TYPES).new $(CONN_TYPES)
 
 bench-render: $(INSTALLED_DEV)  ## measure `render` against `airflow config get-value` (two minutes)
 	@$(BIN)/python -m benchmarks.render

@@ -22,37 +22,9 @@ from bootstrap.files import PRIVATE_FILE, private_folder, state_folder, write_at
 from bootstrap.manifest import Manifest
 from bootstrap.secret import Secret, redact
 from bootstrap.secret_variables import secret_variables
+from bootstrap.validation import table
 
 COMMAND_TIMEOUT = 300.0  # seconds for one Airflow command
-PACKAGES = {  # providers of the conn_types that people use most, for the command that mends their absence
-    "aws": "amazon",
-    "azure": "microsoft-azure",
-    "docker": "docker",
-    "elasticsearch": "elasticsearch",
-    "ftp": "ftp",
-    "google_cloud_platform": "google",
-    "gcpbigquery": "google",
-    "http": "http",
-    "jdbc": "jdbc",
-    "kafka": "apache-kafka",
-    "kubernetes": "cncf-kubernetes",
-    "mongo": "mongo",
-    "mssql": "microsoft-mssql",
-    "mysql": "mysql",
-    "oracle": "oracle",
-    "postgres": "postgres",
-    "redis": "redis",
-    "redshift": "amazon",
-    "sftp": "sftp",
-    "slack": "slack",
-    "smtp": "smtp",
-    "snowflake": "snowflake",
-    "spark": "apache-spark",
-    "sqlite": "sqlite",
-    "ssh": "ssh",
-    "trino": "trino",
-    "vault": "hashicorp",
-}
 CHILD = (sys.executable, "-m", "bootstrap.airflow_child")
 
 
@@ -162,7 +134,7 @@ def package_for(conn_type: str) -> str | None:
     """The distribution that brings a conn_type, installed or well known; None if we don't know."""
     if conn_type in providers():
         return providers()[conn_type]
-    return f"apache-airflow-providers-{PACKAGES[conn_type]}" if conn_type in PACKAGES else None
+    return table.shipped().get(conn_type)
 
 
 def _provider_info(entry: Any) -> Mapping[str, Any]:

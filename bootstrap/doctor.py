@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,17 @@ from bootstrap.airflow_env import Environment
 from bootstrap.airflow_settings import credentials, settings
 from bootstrap.airflow_versions import release
 from bootstrap.config_options import from_secrets
+from bootstrap.connection import Connection, normalize
 from bootstrap.desired import Secrets, resolve_all
 from bootstrap.errors import AirflowError, BootstrapError, Exit, StoreError
-from bootstrap.files import shown
+from bootstrap.files import cache_folder, shown
 from bootstrap.manifest import Manifest
 from bootstrap.smoke.run import packages_missing_for
 from bootstrap.store_policy import needs
+from bootstrap.validation import conn_types
+from bootstrap.validation.check import check
+from bootstrap.validation.known import known
+from bootstrap.validation.packages import install_command
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,8 @@ class Finding:
 def examine(manifest: Manifest, environment: Environment, secrets: Secrets) -> Iterator[Finding]:
     """Each finding as it is made."""
     yield _airflow(manifest)
-    if airflow_env.installed_version() is not None:
-        yield from _providers(manifest)
+    usable = airflow_env.installed_version() is not None
+    if usable:
         yield _home(environment)
         yield from _dags(manifest)
     reachable = set()
@@ -53,8 +58,14 @@ def examine(manifest: Manifest, environment: Environment, secrets: Secrets) -> I
         if finding.ok:
             reachable.add(name)
             yield from _excess(manifest, secrets, name)
-    if reachable == set(manifest.stores):  # else every secret of that store would be told of again
-        yield from _secrets(manifest, secrets)
+    complete = reachable == set(manifest.stores)  # else every secret of that store would be told of again
+    resolved = resolve_all(manifest, secrets, manifest.connections) if complete else {}
+    yield from _secrets(resolved)
+    found = {conn_id: item for conn_id, item in resolved.items() if isinstance(item, Connection)}
+    if usable:
+        yield from _providers(manifest, found)
+    yield from _connections(manifest, found)
+    if complete:
         if manifest.config and _is_rendered(manifest, environment):
             yield from config_options(manifest, environment, secrets)
         else:
@@ -81,7 +92,34 @@ def _airflow(manifest: Manifest) -> Finding:
     return Finding("airflow", found)
 
 
-def _providers(manifest: Manifest) -> Iterator[Finding]:
+def _providers(manifest: Manifest, connections: Mapping[str, Connection]) -> Iterator[Finding]:
+    """What checks and the backend can't do without; what a conn_type comes with is a warning, as no DAG may need its hook."""
+    types = _conn_types(manifest, connections)
+    facts = known(types.values(), cache_folder(manifest.folder))
+    needed = _needed(manifest)
+    packages = {facts.package(conn_type) or "" for conn_type in types.values() if not facts.has(conn_type)} - {""}
+    named = sorted({*needed, *packages})
+    if named:
+        code = Exit.AIRFLOW if needed else Exit.OK
+        message = f"not installed: {', '.join(named)}"
+        yield Finding("providers", message, install_command(named), code, warning=not needed)
+    else:
+        yield Finding("providers", "all installed")
+    for conn_id, conn_type in types.items():
+        if facts.package(conn_type) is None:
+            for problem in conn_types.problems(conn_type, facts):
+                yield Finding(f"connection {conn_id}", problem.message, problem.hint, warning=True)
+
+
+def _conn_types(manifest: Manifest, connections: Mapping[str, Connection]) -> dict[str, str]:
+    """As the secrets say, which have the last word; else as the manifest does. Some may be unknown."""
+    said = {conn_id: spec.conn_type for conn_id, spec in manifest.connections.items()}
+    types = {conn_id: normalize(conn_type) for conn_id, conn_type in said.items() if conn_type is not None}
+    return types | {conn_id: connection.conn_type for conn_id, connection in connections.items()}
+
+
+def _needed(manifest: Manifest) -> set[str]:
+    """The packages that checks and the backend need and that aren't installed."""
     missing = {
         package
         for specs in manifest.checks.values()
@@ -92,12 +130,16 @@ def _providers(manifest: Manifest) -> Iterator[Finding]:
         kind = manifest.stores[source.store].kind if source.store is not None else None
         package = getattr(stores.KINDS.find(kind), "PROVIDER", None) if kind is not None else None
         if package is not None and package not in airflow_env.providers().values():
-            missing.add(package)
-    named = sorted(str(package) for package in missing)
-    if named:
-        yield Finding("providers", f"not installed: {', '.join(named)}", f"pip install {' '.join(named)}", Exit.AIRFLOW)
-    else:
-        yield Finding("providers", "all installed")
+            missing.add(str(package))
+    return missing
+
+
+def _connections(manifest: Manifest, connections: Mapping[str, Connection]) -> Iterator[Finding]:
+    """What certainly can't work; `plan` shows the rest."""
+    for conn_id, problems in check(connections, cache_folder(manifest.folder)).items():
+        for problem in problems:
+            if problem.severity == "error":
+                yield Finding(f"connection {conn_id}", f"{problem.field}: {problem.message}", problem.hint, Exit.FAILED)
 
 
 def _home(environment: Environment) -> Finding:
@@ -147,8 +189,7 @@ def _excess(manifest: Manifest, secrets: Secrets, name: str) -> Iterator[Finding
         yield Finding(f"store {name}", f"its credential {sentence}", fix, warning=True)
 
 
-def _secrets(manifest: Manifest, secrets: Secrets) -> Iterator[Finding]:
-    resolved = resolve_all(manifest, secrets, manifest.connections)
+def _secrets(resolved: Mapping[str, Connection | StoreError]) -> Iterator[Finding]:
     errors = [item for item in resolved.values() if isinstance(item, StoreError)]
     yield from (_failed("secret", err) for err in errors)
     if resolved and not errors:

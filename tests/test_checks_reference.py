@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from bootstrap import checks
-from bootstrap.airflow_env import PACKAGES
 from bootstrap.checks.base import CheckParams
 from bootstrap.checks_reference import generated
+from bootstrap.validation import table
 from tests.project import ROOT
 
 
@@ -24,7 +24,7 @@ def test_every_check_says_what_it_needs(name: str) -> None:
     assert module.__doc__.partition(":")[0]
     assert module.PERMISSIONS
     assert f"\n## {name}\n" in generated()
-    known = {f"apache-airflow-providers-{package}" for package in PACKAGES.values()}
+    known = set(table.shipped().values())
     assert {it for it in module.PROVIDERS if it.startswith("apache-airflow-providers")} <= known | {
         "apache-airflow-providers-common-sql"
     }

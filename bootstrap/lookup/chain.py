@@ -189,7 +189,7 @@ def _contents(value: Any, kind: str) -> dict[str, Any]:
 
 def _conn_type(conn: Any) -> str:
     """'' for one that nobody knows, of a connection with nothing else: Airflow reads one out of any text with a colon."""
-    known = conn.conn_type in airflow_env.providers() or conn.conn_type in airflow_env.PACKAGES
+    known = airflow_env.package_for(conn.conn_type or "") is not None
     return str(conn.conn_type) if conn.conn_type and (known or conn.host or _extra(conn)) else ""
 
 

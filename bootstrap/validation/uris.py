@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bootstrap.connection import Connection
+from bootstrap.desired import Secrets
+from bootstrap.manifest import Manifest
+from bootstrap.stores.base import pick_field
+from bootstrap.stores.structured import json_object
 from bootstrap.validation.hosts import NAMES
 from bootstrap.validation.problem import Problem
 
@@ -49,3 +53,17 @@ def signs(connection: Connection) -> Iterator[Problem]:
         yield Problem("schema", misplaced, _HINT)
     if any("@" in key for key in connection.extra or {}):
         yield Problem("extra", "a key with an @ in it, as when a password with an unescaped ? was read as a URI", _HINT)
+
+
+def stored(manifest: Manifest, secrets: Secrets, conn_ids: Iterable[str]) -> dict[str, str]:
+    """The text of each connection that a store keeps as a URI; of those that could be resolved. Raises StoreError."""
+    found = {}
+    for conn_id in conn_ids:
+        reference = manifest.connections[conn_id].from_
+        if reference is not None:
+            text = pick_field(secrets.found(reference), str(reference), reference.field).as_public()
+            document = json_object(text)
+            uri = text if document is None else document.get("conn_uri") or document.get("uri")
+            if isinstance(uri, str):
+                found[conn_id] = uri
+    return found
