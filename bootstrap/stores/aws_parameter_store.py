@@ -86,6 +86,23 @@ class ParameterStore:
         request |= {"KeyId": key} if key else {}
         return self._create(place, request) if expect is None else self._replace(place, request, expect)
 
+    def delete(self, path: str, *, expect: Version) -> None:
+        """For good, and after a comparison right before: AWS has none. What was written between the two is lost.
+
+        AWS asks to wait for half a minute before there is a parameter of this name again. Versions begin at 1 then.
+        """
+        self._legal(path)
+        place = self._client.place(path)
+        if _version(self._parameter(place, decrypted=False)) != expect:
+            raise _conflict(place)
+        try:
+            self._client.ask(place, "delete_parameter", {"Name": f"/{path}"}, repeatable=False)
+        except NotFound:  # somebody else was first
+            return
+        except Unavailable:
+            if not self._is_gone(place):
+                raise
+
     def names(self, prefix: str) -> Iterator[str]:
         """Needs ssm:DescribeParameters; no value is decrypted."""
         yield from (entry.path for entry in self.entries(prefix))
@@ -155,6 +172,14 @@ class ParameterStore:
         except StoreError:
             raise Unavailable(f"{err.message}; whether it was written is not known", err.hint) from err
         return found.version == wanted and found.value.as_public() == value
+
+    def _is_gone(self, place: Place) -> bool:
+        """Whether nothing is there. Raises Unavailable where that can't be told."""
+        try:
+            self._parameter(place, decrypted=False)
+        except NotFound:
+            return True
+        return False
 
     def _legal(self, path: str) -> None:
         options = self._client.options

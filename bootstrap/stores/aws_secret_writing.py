@@ -55,7 +55,7 @@ class Writing:
         """Write if the current version still is `expect`. Raises Conflict."""
         found = self._described()
         if found.get("DeletedDate") or self._current(found) != expect:
-            raise self._conflict()
+            raise conflict(self.place)
         return self._put(expect)
 
     def _fill(self) -> Version:
@@ -64,7 +64,7 @@ class Writing:
         if found.get("DeletedDate"):
             self.client.ask(self.place, "restore_secret", {"SecretId": self.path})
         elif current is not None:
-            raise self._conflict()
+            raise conflict(self.place)
         return self._put(current)
 
     def _put(self, expect: Version | None) -> Version:
@@ -73,7 +73,7 @@ class Writing:
             answer = self.client.ask(self.place, "put_secret_value", request, let=(_GONE, "InvalidRequestException"))
         except Told as err:
             if err.code == _GONE or err.is_deleted:
-                raise self._conflict() from err
+                raise conflict(self.place) from err
             raise self.client.failure(self.place, err) from err
         if CURRENT not in needed(self.place, answer, "VersionStages"):  # AWS makes a first version current by itself
             self._promote(expect)
@@ -91,7 +91,8 @@ class Writing:
             if current == self.token:
                 return
             self._unlabel()
-            raise (self._conflict() if current != expect else self.client.failure(self.place, err)) from err
+            lost = current != expect or err.is_deleted
+            raise (conflict(self.place) if lost else self.client.failure(self.place, err)) from err
 
     def _unlabel(self) -> None:
         """Take our label away. It may be with the next writer already, and it disturbs nobody where it stays."""
@@ -105,7 +106,7 @@ class Writing:
         try:
             return self.client.ask(self.place, "describe_secret", {"SecretId": self.path}, let=(_GONE,))
         except Told as err:
-            raise self._conflict() from err
+            raise conflict(self.place) from err
 
     def _current(self, found: Mapping[str, Any]) -> Version | None:
         needed(self.place, found, "Name")
@@ -115,8 +116,10 @@ class Writing:
     def _value(self) -> dict[str, str]:
         return {"SecretString": self.text, "ClientRequestToken": self.token}
 
-    def _conflict(self) -> Conflict:
-        return Conflict(f"{self.place}: somebody else changed it meanwhile", "run this again to see their change")
+
+def conflict(place: Place) -> Conflict:
+    """Somebody else was first."""
+    return Conflict(f"{place}: somebody else changed it meanwhile", "run this again to see their change")
 
 
 def current_version(stages: Mapping[str, list[str]]) -> Version | None:

@@ -15,7 +15,8 @@ from bootstrap.secret import Secret
 from bootstrap.stores import aws_backend, aws_policy
 from bootstrap.stores.aws_client import Client, needed
 from bootstrap.stores.aws_options import AwsOptions
-from bootstrap.stores.aws_secret_writing import CURRENT, Writing, current_version
+from bootstrap.stores.aws_secret_deleting import delete
+from bootstrap.stores.aws_secret_writing import CURRENT, Writing, conflict, current_version
 from bootstrap.stores.aws_values import as_text
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Entry, Fields, Stored, Version
 from bootstrap.stores.needs import Needs
@@ -63,6 +64,12 @@ class SecretsManagerStore:
         place = self._client.place(path)
         writing = Writing(self._client, place, path, as_text(place, value, LARGEST))
         return writing.create() if expect is None else writing.replace(expect)
+
+    def delete(self, path: str, *, expect: Version) -> None:
+        """Schedules it for deletion in a week, as aws_secret_deleting says: nobody can read it from now on."""
+        if self.read(path).version != expect:
+            raise conflict(self._client.place(path))
+        delete(self._client, self._client.place(path), expect)
 
     def names(self, prefix: str) -> Iterator[str]:
         """Needs secretsmanager:ListSecrets, which can't be narrowed to a prefix."""

@@ -99,6 +99,17 @@ class Retiring(Protocol):
         ...
 
 
+class Deleting(Protocol):
+    """An optional power: takes a whole secret away, to be brought back where the store can. Raises as `Store` does."""
+
+    def delete(self, path: str, *, expect: Version) -> None:
+        """Nothing is at `path` any more, if its version still is `expect`. Raises Conflict otherwise.
+
+        Raises NotFound where there is nothing. `write(expect=None)` makes the secret again.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Context:
     """What a store may know of its surroundings: its name in the manifest, the folder that paths are relative to, and how

@@ -17,7 +17,7 @@ from bootstrap.stores.google_client import Client
 from bootstrap.stores.google_errors import GooglePlace, corrupt, is_missing_permission
 from bootstrap.stores.google_options import Options
 from bootstrap.stores.google_policy import EXCESSIVE, policy
-from bootstrap.stores.google_writing import LEASE, Writing, newest_version, number_of
+from bootstrap.stores.google_writing import LEASE, Deleting, Writing, conflict, newest_version, number_of
 from bootstrap.stores.needs import Needs
 from bootstrap.stores.structured import as_stored
 
@@ -67,7 +67,7 @@ class GoogleStore:
         text = value.as_public() if isinstance(value, Secret) else json.dumps(dict(value), ensure_ascii=False)
         payload = api.SecretPayload(**_payload(place, text))
         remember(text)
-        return Writing(self._client, place, name, payload, self._new(), self.lease).write(expect)
+        return Writing(self._client, place, name, payload, self._new(), lease=self.lease).write(expect)
 
     def names(self, prefix: str) -> Iterator[str]:
         """The ids that start with `prefix-`, sorted; needs secretmanager.secrets.list on the project."""
@@ -94,6 +94,16 @@ class GoogleStore:
             if err.__cause__ is None or not is_missing_permission(err.__cause__):
                 raise
         return f"https://{self._options.host}/v1/{self._options.parent}"
+
+    def delete(self, path: str, *, expect: Version) -> None:
+        """With all its versions, and for good: a disabled one would make Airflow's backend fail, instead of looking further.
+
+        Check-and-set as with `write`; a version that another program adds right then is lost. Needs secretmanager.secrets.delete,
+        and secrets.get, versions.get and versions.access.
+        """
+        if self.read(path).version != expect:
+            raise conflict(self._client.place(path))
+        Deleting(self._client, self._client.place(path), self._secret_name(path), lease=self.lease).delete(expect)
 
     def disable(self, path: str, version: Version) -> None:
         """Needs secretmanager.versions.disable and .get."""

@@ -4,13 +4,14 @@ Adding a version takes no etag, and changes none. So a writer first leaves a mar
 update that names the etag it has read: "I am about to write version 3". Of two writers at once one gets the mark; the
 other sees it, and waits for version 3 to appear. A mark is spent once its version is there, so nobody has to remove it.
 A writer that was killed before that holds the others up for `LEASE` seconds, as they count them, and no longer; one that
-comes back later than that doesn't write.
+comes back later than that doesn't write. Who deletes waits for a mark in the same way, and names the etag that he has read.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,16 +28,78 @@ _AGAIN = "run this again to see their change"
 
 
 @dataclass
-class Writing:
-    """One write of one secret, `name` in full; `new` is how it is made."""
+class _Changing:
+    """One change of one secret, `name` in full."""
 
     client: Client
     place: GooglePlace
     name: str
+    lease: float = field(default=LEASE, kw_only=True)
+    nonce: str = field(default_factory=lambda: secrets.token_hex(8), kw_only=True)
+
+    def _unmarked(self, expect: Version | None) -> Iterator[tuple[Any, int, float]]:
+        """The secret, the number of its next version, and when we asked: each time that nobody else is about to write it.
+
+        Ends when that was so for long enough. Raises Conflict if the newest version is not what we expect.
+        """
+        seen, since = "", time.monotonic()
+        end = since + 2 * self.lease
+        while time.monotonic() < end:
+            now = time.monotonic()
+            secret = self._secret()
+            number = self._next(expect)
+            mark = secret.annotations.get(MARK, "")
+            if mark != seen:
+                seen, since = mark, now
+            if mark.startswith(f"{number} ") and mark != f"{number} {self.nonce}" and now - since < self.lease:
+                time.sleep(_POLL)
+            else:
+                yield secret, number, now
+
+    def _secret(self) -> Any:
+        try:
+            return self.client.ask(self.place, "get_secret", {"name": self.name})
+        except NotFound as err:
+            raise conflict(self.place, "somebody else deleted it meanwhile") from err
+
+    def _next(self, expect: Version | None) -> int:
+        """The number of the version that we would write. Raises Conflict if the newest one is not what we expect."""
+        newest = newest_version(self.client, self.place, self.name)
+        number = 0 if newest is None else int(number_of(newest))
+        if expect is not None:
+            if str(number) != expect:
+                raise conflict(self.place)
+        elif newest is not None and newest.state.name == "ENABLED":
+            raise conflict(self.place)
+        return number + 1
+
+
+@dataclass
+class Deleting(_Changing):
+    """The end of one secret."""
+
+    def delete(self, expect: Version) -> None:
+        """Delete it if the newest version still is `expect`, and nobody is about to write another. Raises Conflict."""
+        from google.api_core.exceptions import Aborted, FailedPrecondition
+
+        for secret, _, _ in self._unmarked(expect):
+            request = {"name": self.name, "etag": secret.etag}
+            try:
+                self.client.ask(self.place, "delete_secret", request, let=(FailedPrecondition, Aborted))
+            except (FailedPrecondition, Aborted):
+                continue
+            except NotFound:  # somebody else was first, or the answer to an earlier attempt was lost
+                pass
+            return
+        raise conflict(self.place, "somebody else is writing it all the time")
+
+
+@dataclass
+class Writing(_Changing):
+    """One write of one secret; `new` is how it is made."""
+
     payload: Any
     new: Any
-    lease: float = LEASE
-    nonce: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def write(self, expect: Version | None) -> Version:
         """Add a version if the newest one still is `expect` (None: there is none that can be read). Raises Conflict."""
@@ -72,39 +135,11 @@ class Writing:
 
     def _mark(self, expect: Version | None) -> tuple[int, float]:
         """Get the mark for the next version; its number, and since when we have it at the latest."""
-        seen, since = "", time.monotonic()
-        end = since + 2 * self.lease
-        while time.monotonic() < end:
-            now = time.monotonic()
-            secret = self._secret()
-            number = self._next(expect)
-            mark = secret.annotations.get(MARK, "")
-            if mark == f"{number} {self.nonce}":
+        for secret, number, now in self._unmarked(expect):
+            mark = f"{number} {self.nonce}"
+            if secret.annotations.get(MARK) == mark or self._update(secret, mark):
                 return number, now
-            if mark != seen:
-                seen, since = mark, now
-            if mark.startswith(f"{number} ") and now - since < self.lease:
-                time.sleep(_POLL)
-            elif self._update(secret, f"{number} {self.nonce}"):
-                return number, now
-        raise self._conflict("somebody else is writing it all the time")
-
-    def _secret(self) -> Any:
-        try:
-            return self.client.ask(self.place, "get_secret", {"name": self.name})
-        except NotFound as err:
-            raise self._conflict("somebody else deleted it meanwhile") from err
-
-    def _next(self, expect: Version | None) -> int:
-        """The number of the version that we would write. Raises Conflict if the newest one is not what we expect."""
-        newest = newest_version(self.client, self.place, self.name)
-        number = 0 if newest is None else int(number_of(newest))
-        if expect is not None:
-            if str(number) != expect:
-                raise self._conflict("somebody else changed it meanwhile")
-        elif newest is not None and newest.state.name == "ENABLED":
-            raise self._conflict("somebody else changed it meanwhile")
-        return number + 1
+        raise conflict(self.place, "somebody else is writing it all the time")
 
     def _update(self, secret: Any, mark: str) -> bool:
         """Write our mark into the secret that was read; False if it was changed since then."""
@@ -161,8 +196,10 @@ class Writing:
             return False
         return bool(answer.payload.data == self.payload.data)
 
-    def _conflict(self, what: str) -> Conflict:
-        return Conflict(f"{self.place}: {what}", _AGAIN)
+
+def conflict(place: GooglePlace, what: str = "somebody else changed it meanwhile") -> Conflict:
+    """Somebody else was first."""
+    return Conflict(f"{place}: {what}", _AGAIN)
 
 
 def newest_version(client: Client, place: GooglePlace, name: str) -> Any:

@@ -42,3 +42,11 @@ class Kv1(Kv):
             lambda client: client.secrets.kv.v1.create_or_update_secret(rest, data, method="POST", mount_point=mount),
         )
         return as_stored(data).version
+
+    def delete(self, path: str, *, expect: Version) -> None:
+        """For good, and after a comparison right before: the server has none. What was written between the two is lost."""
+        mount, rest = self._place(path)
+        if self.read(path).version != expect:
+            raise self._conflict(path)
+        act = Act(self._where(path), "delete", self._api_path(path), writes=True)
+        self._ask(path, act, lambda client: client.secrets.kv.v1.delete_secret(rest, mount_point=mount))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.errors import Denied, NotFound
+from bootstrap.errors import Conflict, Denied, NotFound
 from bootstrap.secret import Secret
 from bootstrap.stores.base import Entry, Fields, Stored, Version
 from bootstrap.stores.structured import as_fields
@@ -28,12 +28,7 @@ class Kv2(Kv):
 
     def read(self, path: str, version: Version | None = None) -> Stored:
         """The secret's fields; the newest version, or the one asked for."""
-        data, metadata = self._read(path, version)
-        if data is None:
-            raise NotFound(
-                f"{self.name}:{path}: version {metadata['version']} was deleted",
-                f"airflow-bootstrap store put {self.name}:{path}",
-            )
+        data, metadata = self._readable(path, version)
         return Stored(
             value=Secret(json.dumps(data, ensure_ascii=False)),
             version=str(metadata["version"]),
@@ -72,6 +67,20 @@ class Kv2(Kv):
             except NotFound:  # gone since it was listed
                 continue
 
+    def delete(self, path: str, *, expect: Version) -> None:
+        """What Vault calls to delete a version: `enable` brings it back. Another one that is written meanwhile stays."""
+        if self._newest(path) != expect:
+            raise self._conflict(path)
+        self.disable(path, expect)
+        try:
+            newest = self._newest(path)
+        except NotFound:
+            return
+        raise Conflict(
+            f"{self.name}:{path}: somebody else wrote version {newest} while version {expect} was deleted",
+            "run this again to see their change",
+        )
+
     def disable(self, path: str, version: Version) -> None:
         """What Vault calls to delete a version."""
         if not self._is_destroyed(path, version):
@@ -102,6 +111,19 @@ class Kv2(Kv):
         """The server says nothing of a version that isn't there. Raises NotFound for one."""
         _, metadata = self._read(path, version)
         return bool(metadata["destroyed"])
+
+    def _newest(self, path: str) -> Version:
+        return str(self._readable(path, None)[1]["version"])
+
+    def _readable(self, path: str, version: Version | None) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        """The fields and the version's metadata. Raises NotFound for one that was deleted or destroyed, too."""
+        data, metadata = self._read(path, version)
+        if data is None:
+            raise NotFound(
+                f"{self.name}:{path}: version {metadata['version']} was deleted",
+                f"airflow-bootstrap store put {self.name}:{path}",
+            )
+        return data, metadata
 
     def _read(self, path: str, version: Version | None) -> tuple[dict[str, Any] | None, Mapping[str, Any]]:
         """The fields (None: this version was deleted or destroyed) and the version's metadata."""

@@ -12,6 +12,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeAlias
 
 import pytest
@@ -352,6 +353,99 @@ class RetiringContract(VersionedContract):
             assert_tells(caught.value, self.PATH, Exit.FAILED)
 
 
+class DeletingContract(WriteContract):
+    """For a store that is `Deleting` too."""
+
+    def test_what_is_taken_away_is_missing_and_can_be_made_again(self, store: Any) -> None:
+        first = store.write(self.PATH, Secret("one"), expect=None)
+        second = store.write(self.PATH, Secret("two"), expect=first)
+        other = store.write(self.TREE[0], Secret("other"), expect=None)
+        store.delete(self.PATH, expect=second)
+        self._missing(store)
+        third = store.write(self.PATH, Secret("three"), expect=None)
+        assert (whole(store, self.PATH), store.read(self.PATH).version) == ("three", third)
+        store.delete(self.PATH, expect=third)
+        self._missing(store)
+        assert (whole(store, self.TREE[0]), store.read(self.TREE[0]).version) == ("other", other)
+
+    def test_what_is_not_there_is_not_taken_away(self, store: Any) -> None:
+        other = store.write(self.TREE[0], Secret("one"), expect=None)
+        with pytest.raises(NotFound) as caught:
+            store.delete(self.PATH, expect=other)
+        assert_tells(caught.value, self.PATH, Exit.FAILED)
+        store.delete(self.TREE[0], expect=other)
+        with pytest.raises(NotFound) as caught:
+            store.delete(self.TREE[0], expect=other)
+        assert_tells(caught.value, self.TREE[0], Exit.FAILED)
+
+    def test_another_version_is_not_taken_away(self, store: Any) -> None:
+        stale = store.write(self.PATH, Secret("one"), expect=None)
+        store.write(self.PATH, Secret(CANARY), expect=stale)
+        for expect in (stale, "no-version"):
+            with pytest.raises(Conflict) as caught:
+                store.delete(self.PATH, expect=expect)
+            assert_tells(caught.value, self.PATH, Exit.FAILED)
+        assert whole(store, self.PATH) == CANARY
+
+    def test_an_illegal_path_is_not_taken_away(self, store: Any) -> None:
+        version = store.write(self.PATH, Secret("one"), expect=None)
+        for path in self.ILLEGAL:
+            with pytest.raises(IllegalName):
+                store.delete(path, expect=version)
+        assert whole(store, self.PATH) == "one"
+
+    def test_it_is_taken_away_at_once_by_many(self, store: Any) -> None:
+        expect = store.write(self.PATH, Secret("one"), expect=None)
+        results = at_once(*[partial(store.delete, self.PATH, expect=expect)] * 4)
+        assert None in results
+        assert all(result is None or isinstance(result, NotFound | Conflict) for result in results)
+        self._missing(store)
+
+    def _missing(self, store: Store) -> None:
+        with pytest.raises(NotFound) as caught:
+            store.read(self.PATH)
+        assert_tells(caught.value, self.PATH, Exit.FAILED)
+        if hasattr(store, "entries"):
+            assert self.PATH not in [entry.path for entry in store.entries("") if entry.state != "deleted"]
+
+
+class ComparedDeletingContract(DeletingContract):
+    """For one that deletes by check-and-set: nothing that is written meanwhile is lost."""
+
+    def test_what_is_written_at_once_is_not_taken_away(self, store: Any) -> None:
+        for _ in range(3):
+            expect = store.write(self.PATH, Secret("one"), expect=None)
+            store.ping()
+            deleted, *written = at_once(
+                partial(store.delete, self.PATH, expect=expect),
+                *(partial(store.write, self.PATH, Secret(value), expect=expect) for value in "abc"),
+            )
+            won = [value for value, result in zip("abc", written, strict=True) if isinstance(result, str)]
+            assert all(isinstance(result, str | Conflict) for result in written)
+            assert deleted is None or isinstance(deleted, Conflict | NotFound)
+            if won:
+                assert [whole(store, self.PATH)] == won
+                store.delete(self.PATH, expect=store.read(self.PATH).version)
+            else:
+                assert deleted is None
+            self._missing(store)
+
+
+def at_once(*asks: Callable[[], object]) -> list[object]:
+    """What each returns, or the StoreError that it raises; all begin together."""
+    start = threading.Barrier(len(asks))
+
+    def ask(which: Callable[[], object]) -> object:
+        start.wait(timeout=10)
+        try:
+            return which()
+        except StoreError as err:
+            return err
+
+    with ThreadPoolExecutor(len(asks)) as pool:
+        return list(pool.map(ask, asks))
+
+
 class DeniedContract:
     """For a store that refuses: `denied` is the store for somebody who may do nothing, `store` for who may."""
 
@@ -364,6 +458,8 @@ class DeniedContract:
             lambda: denied.write(self.PATH, Secret(CANARY), expect=version),
             lambda: list(denied.names("")),
         )
+        if hasattr(denied, "delete"):
+            asks = (*asks, lambda: denied.delete(self.PATH, expect=version))
         for ask in asks:
             with pytest.raises(Denied) as caught:
                 ask()

@@ -9,7 +9,14 @@ import pytest
 from bootstrap.secret import Secret
 from bootstrap.stores.base import Store
 from tests.stores.aws_bench import Opened, api, key, opened, region, server
-from tests.stores.contract import Delete, DeniedContract, VersionedContract, WriteContract, whole
+from tests.stores.contract import (
+    ComparedDeletingContract,
+    Delete,
+    DeletingContract,
+    DeniedContract,
+    VersionedContract,
+    whole,
+)
 from tests.systems import moto
 
 __all__ = ["key", "opened", "region", "server"]  # fixtures
@@ -31,7 +38,7 @@ class Aws(DeniedContract):
         return store
 
 
-class TestSecretsManager(Aws, VersionedContract):
+class TestSecretsManager(Aws, VersionedContract, ComparedDeletingContract):
     KIND = "aws_secrets_manager"
     LEGAL = "/a-b_c.d//e+f=g@h!i/Zz09/"
     ILLEGAL = ("", "a b", "a:b", "a#b", "a*", "a?", "ü", "²", "a\nb", "a\n", "a\x7fb", "x" * 513)
@@ -52,7 +59,7 @@ class TestSecretsManager(Aws, VersionedContract):
         self._made_again_after(destroy, store, "there is no such secret")  # AWS forgets it
 
 
-class ParameterStore(Aws, WriteContract):
+class ParameterStore(Aws, DeletingContract):
     KIND = "aws_parameter_store"
     LEGAL = "a-b_c.d/..e/Zz09/-/_"
     ILLEGAL = (

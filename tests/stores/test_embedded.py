@@ -11,7 +11,7 @@ import pytest
 from bootstrap.openbao import MOUNT, Server
 from bootstrap.stores import embedded
 from bootstrap.stores.base import Context, Store
-from tests.stores.contract import Delete, RetiringContract
+from tests.stores.contract import ComparedDeletingContract, Delete, RetiringContract
 from tests.systems import require
 
 OPTIONS = embedded.Options(kind="embedded")
@@ -37,7 +37,7 @@ def kv(server: Server) -> Any:
     return server.client().secrets.kv.v2
 
 
-class TestEmbedded(RetiringContract):
+class TestEmbedded(RetiringContract, ComparedDeletingContract):
     @pytest.fixture
     def store(self, context: Context, kv: Any) -> Iterator[Store]:
         store = embedded.open_store(OPTIONS, context)

@@ -8,7 +8,7 @@ import pytest
 
 from bootstrap.stores import google_secret_manager as gsm
 from bootstrap.stores.base import Store
-from tests.stores.contract import Delete, DeniedContract, RetiringContract
+from tests.stores.contract import ComparedDeletingContract, Delete, DeniedContract, RetiringContract
 from tests.stores.google_bench import Opened, opened, server
 from tests.systems import secret_manager
 from tests.systems.secret_manager_api import METHODS
@@ -17,7 +17,7 @@ __all__ = ["opened", "server"]  # fixtures
 NOBODY = "nobody@proj.iam.gserviceaccount.com"
 
 
-class Google(RetiringContract, DeniedContract):
+class Google(RetiringContract, ComparedDeletingContract, DeniedContract):
     PATH = "databases-warehouse"
     LEGAL = "a-b_c-Zz09_-"
     ILLEGAL = ("", "/", "a/b", "a b", "a.b", "ü", "a\n", "a\x7fb", "..", "x" * 256, "a:b", "²")

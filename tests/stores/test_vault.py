@@ -9,13 +9,22 @@ from typing import Any
 
 import pytest
 
-from bootstrap.errors import IllegalName
+from bootstrap.errors import Conflict, IllegalName
+from bootstrap.secret import Secret
 from bootstrap.stores import vault
 from bootstrap.stores.base import Context, Store
-from tests.stores.contract import CANARY, Delete, DeniedContract, RetiringContract, WriteContract, whole
+from tests.stores.contract import (
+    CANARY,
+    ComparedDeletingContract,
+    Delete,
+    DeletingContract,
+    DeniedContract,
+    RetiringContract,
+    whole,
+)
 from tests.systems import openbao, require
 
-CAPABILITIES = '{ capabilities = ["create", "read", "update", "list"] }'
+CAPABILITIES = '{ capabilities = ["create", "read", "update", "delete", "list"] }'
 POLICY = f'path "kv-*" {CAPABILITIES}'
 NUMBERS = itertools.count(1)
 NAMESPACE = "teams/etl"
@@ -74,7 +83,7 @@ class Kv:
         return opened(tmp_path, url=bao.url, mount=mount, kv_version=self.VERSION)  # type: ignore[no-any-return]  # one of two
 
 
-class TestKvVersion1(Kv, WriteContract, DeniedContract):
+class TestKvVersion1(Kv, DeletingContract, DeniedContract):
     VERSION = 1
 
     def test_it_has_no_power_that_the_engine_lacks(self, store: Store) -> None:
@@ -97,11 +106,28 @@ class Kv2(Kv):
         return lambda path, version: kv.destroy_secret_versions(path, [int(version)], mount_point=mount)
 
 
-class TestKvVersion2(Kv2, RetiringContract, DeniedContract):
-    pass
+class TestKvVersion2(Kv2, RetiringContract, ComparedDeletingContract, DeniedContract):
+    def test_what_was_taken_away_can_be_brought_back(self, store: Any) -> None:
+        version = store.write(self.PATH, Secret("one"), expect=None)
+        store.delete(self.PATH, expect=version)
+        store.enable(self.PATH, version)
+        assert whole(store, self.PATH) == "one"
+
+    def test_a_version_that_is_written_right_then_stays(self, store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        version = store.write(self.PATH, Secret("one"), expect=None)
+        disable = store.disable
+
+        def after_a_write(path: str, which: str) -> None:
+            store.write(path, Secret("two"), expect=version)
+            disable(path, which)
+
+        monkeypatch.setattr(store, "disable", after_a_write)  # nothing else comes surely between two requests
+        with pytest.raises(Conflict, match="somebody else wrote version 2 while version 1 was deleted"):
+            store.delete(self.PATH, expect=version)
+        assert whole(store, self.PATH) == "two"
 
 
-class TestNamespace(Kv2, RetiringContract):
+class TestNamespace(Kv2, RetiringContract, ComparedDeletingContract):
     NAMESPACE = NAMESPACE
 
     @pytest.fixture

@@ -3,7 +3,8 @@
 It signs a GET without a body as if its headers were one, and refuses it: Lambda's API has such GETs; S3's requests carry
 a digest of their own, which moto heeds. It takes a policy's pattern for a regular expression, and compares it with no
 secret's and no parameter's ARN; it tells in whole seconds when a version was made, and reads the version that was
-current once after AWSCURRENT was moved. A test gets a region of its own, so it must know any.
+current once after AWSCURRENT was moved, and moves it in a secret that is scheduled for deletion, too. A test gets a region
+of its own, so it must know any.
 """
 
 import os
@@ -12,6 +13,7 @@ import time
 from typing import Any
 
 from moto.iam.access_control import IAMPolicyStatement, IAMRequest
+from moto.secretsmanager.exceptions import InvalidRequestException
 from moto.secretsmanager.models import SecretsManagerBackend
 from moto.secretsmanager.responses import SecretsManagerResponse
 from moto.server import main
@@ -60,6 +62,10 @@ def _add_to_the_millisecond(self: SecretsManagerBackend, *arguments: Any, **name
 
 
 def _move_what_is_current(self: SecretsManagerBackend, *arguments: Any, **named: Any) -> tuple[str, str]:
+    if named["secret_id"] in self.secrets and self.secrets[named["secret_id"]].is_deleted():
+        raise InvalidRequestException(
+            "You can't perform this operation on the secret because it was marked for deletion."
+        )
     answer = _moved(self, *arguments, **named)
     secret = self.secrets[named["secret_id"]]
     current = [version for version, it in secret.versions.items() if "AWSCURRENT" in it["version_stages"]]

@@ -15,6 +15,7 @@ import google_crc32c
 import grpc  # type: ignore[import-untyped]
 from google.cloud import secretmanager_v1 as sm
 from google.iam.v1 import iam_policy_pb2 as iam  # type: ignore[import-untyped]
+from google.protobuf import empty_pb2
 
 SERVICE = "secretmanager.googleapis.com"
 LARGEST = 65536
@@ -154,6 +155,13 @@ def _update(store: Secrets, request: Any) -> Any:
     return _get(store, sm.GetSecretRequest(name=request.secret.name))
 
 
+def _delete(store: Secrets, request: Any) -> Any:
+    secret = store.secret(request.name)
+    _match(request.etag, secret.message.etag)
+    del store.known[request.name]
+    return empty_pb2.Empty()
+
+
 def _match(etag: str, current: str) -> None:
     if etag and etag != current:
         raise Refused(grpc.StatusCode.FAILED_PRECONDITION, "The etag provided does not match the current etag.")
@@ -209,6 +217,7 @@ METHODS = {
     "AccessSecretVersion": Method(sm.AccessSecretVersionRequest, "secretmanager.versions.access", _access),
     "AddSecretVersion": Method(sm.AddSecretVersionRequest, "secretmanager.versions.add", _add),
     "CreateSecret": Method(sm.CreateSecretRequest, "secretmanager.secrets.create", _create),
+    "DeleteSecret": Method(sm.DeleteSecretRequest, "secretmanager.secrets.delete", _delete),
     "DestroySecretVersion": Method(
         sm.DestroySecretVersionRequest, "secretmanager.versions.destroy", _into(State.DESTROYED)
     ),
