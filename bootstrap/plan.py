@@ -117,7 +117,7 @@ def plan(
         if key not in resolved and not overwrite and (said := _conflict(key, there[key], manifest.owner, target)):
             conflicts[key] = said
         elif key not in resolved:
-            changes.append(Change(key, "delete", (), None, there[key].version))
+            changes.append(Change(key, "delete", (), None, there[key].version, seen=there[key].seen))
     return Plan(spec.name, target, tuple(changes), errors, conflicts, owned, str(spec.options))
 
 
@@ -137,7 +137,7 @@ def _change(key: Key, wanted: Content, there: Registered | None, owner: str) -> 
     new = wanted.fingerprints()
     differing = tuple(name for name in {**there.fields, **new} if there.fields.get(name) != new.get(name))
     if there.malformed or differing:
-        return Change(key, "update", differing, wanted, there.version)
+        return Change(key, "update", differing, wanted, there.version, seen=there.seen)
     mark = there.owner == owner and (there.changed or there.pending)  # what was there before us never becomes ours
     return Change(key, "unchanged", (), wanted, there.version, mark=mark)
 

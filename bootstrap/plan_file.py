@@ -141,7 +141,7 @@ def _checksum(plans: Sequence[Plan], asked: Asked, salt: str) -> str:
         [
             each.target_name,
             each.options,
-            [[str(it.key), it.action, it.fields, it.expect, it.content and canonical(it.content)]],
+            [[str(it.key), it.action, it.fields, it.seen or it.expect, it.content and canonical(it.content)]],
         ]
         for each in plans
         for it in each.changes

@@ -11,9 +11,10 @@ from bootstrap.stores.vault_session import Act
 
 
 class Kv1(Kv):
-    """A mount of version 1; a secret's version is a fingerprint of its content."""
+    """A mount of version 1; a secret's version is a fingerprint of its content, in this process."""
 
     kv_version = 1
+    lasting_versions = False
 
     def read(self, path: str, version: Version | None = None) -> Stored:
         """The secret's fields."""

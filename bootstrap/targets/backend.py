@@ -19,7 +19,7 @@ from bootstrap.secret import Secret
 from bootstrap.stores.base import Fields, Store, Stored, Version, pick_field
 from bootstrap.stores.reading import PathAt, read_many
 from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
-from bootstrap.targets.index import NAME, Index
+from bootstrap.targets.index import NAME, Index, canonical, content_hash
 from bootstrap.variable import Variable
 
 _ATTEMPTS = 5  # to bring the list up to date while others do the same
@@ -52,8 +52,10 @@ class BackendTarget:
         for key, place in places.items():
             stored = read[place]
             if isinstance(stored, Stored):
-                compared = _compared(key, stored, self.where(key), keeps_fields=keeps_fields)
-                found[key] = self._index.marked(key, compared, stored.version)
+                content = _read(key, stored, self.where(key), keeps_fields=keeps_fields)
+                found[key] = self._index.marked(
+                    key, _compared(content, stored.version), self._mark(content, stored.version)
+                )
             elif isinstance(stored, IllegalName) or not isinstance(stored, NotFound):
                 raise stored
         return found
@@ -63,7 +65,7 @@ class BackendTarget:
         pending = [change for change in changes if change.action != "unchanged"]
         if pending:
             self._begin(pending)
-        marks: dict[Key, str | None] = {change.key: change.expect for change in changes if change.mark}
+        marks = {change.key: self._mark(change.content, change.expect) for change in changes if change.mark}
         try:
             yield from self._applied(changes, marks)
         finally:
@@ -73,14 +75,22 @@ class BackendTarget:
     def _applied(self, changes: Sequence[Change], marks: dict[Key, str | None]) -> Iterator[Applied]:
         writing = _Writing(self)
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix=f"write-{self.name}") as pool:
+            outcomes = {it.key: pool.submit(writing.write, it) for it in changes if it.action != "unchanged"}
             try:
-                for change, outcome in zip(changes, pool.map(writing.write, changes), strict=True):
+                for change in changes:
+                    outcome = outcomes[change.key].result() if change.key in outcomes else None
                     error = outcome if isinstance(outcome, StoreError) else None
-                    if error is None and change.action != "unchanged":
-                        marks[change.key] = outcome  # type: ignore[assignment]  # a version, or None: it is no error
+                    if not isinstance(outcome, StoreError) and change.key in outcomes:
+                        marks[change.key] = self._mark(change.content, outcome)
                     yield Applied(change.key, change.action, self.where(change.key), error)
             finally:
                 pool.shutdown(cancel_futures=True)
+
+    def _mark(self, content: Content | Malformed | None, version: Version | None) -> str | None:
+        """The version; a digest where a version means nothing to other processes."""
+        if version is None or getattr(self.store, "lasting_versions", True):
+            return version
+        return self._index.digest(content) if isinstance(content, Connection | Variable) else ""
 
     def _path(self, key: Key) -> str:
         if key.kind not in self._prefixes:
@@ -145,9 +155,7 @@ class _Writing:
         self._failure: Unavailable | None = None
 
     def write(self, change: Change) -> Version | StoreError | None:
-        """The new version; None where nothing is there any more, or nothing is to be done."""
-        if change.action == "unchanged":
-            return None
+        """The new version; None where nothing is there any more."""
         where = self._target.where(change.key)
         if self._failure is not None:
             return Unavailable(f"{where}: not written: {self._failure.message}", self._failure.hint)
@@ -176,12 +184,17 @@ def _delete(store: Store, path: str, where: str, expect: Version) -> None:
     delete(path, expect=expect)
 
 
-def _compared(key: Key, stored: Stored, where: str, *, keeps_fields: bool) -> Registered:
+def _compared(read: Content | Malformed, version: Version) -> Registered:
+    if isinstance(read, Malformed):
+        return Registered(fields={}, version=version, malformed=read.message)
+    return Registered(fields=read.fingerprints(), version=version, seen=content_hash(canonical(read)))
+
+
+def _read(key: Key, stored: Stored, where: str, *, keeps_fields: bool) -> Content | Malformed:
     try:
-        read = _variable(stored, where, keeps_fields) if key.kind == "variable" else _connection(stored, where)
+        return _variable(stored, where, keeps_fields) if key.kind == "variable" else _connection(stored, where)
     except Malformed as err:
-        return Registered(fields={}, version=stored.version, malformed=err.message)
-    return Registered(fields=read.fingerprints(), version=stored.version)
+        return err
 
 
 def _connection(stored: Stored, where: str) -> Connection:

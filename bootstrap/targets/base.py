@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from bootstrap.connection import Connection
@@ -35,11 +35,13 @@ class Registered:
 
     `malformed` says why Airflow could not read it; its fields are then unknown. `owner` is whose manifest registered it,
     as far as is known; `changed`: somebody else has written it since; `pending`: a run ended before it could tell.
+    `seen` tells it apart in other processes, too, where `version` doesn't: a digest of it, for nobody to see.
     """
 
     fields: Mapping[str, str]
     version: Version
     malformed: str = ""
+    seen: str = field(default="", repr=False)
     owner: str | None = None
     changed: bool = False
     pending: bool = False
@@ -49,7 +51,7 @@ class Registered:
 class Change:
     """What has to happen to one of them. `expect` is the version it was compared with; None: it wasn't there.
 
-    `content` is None for what is deleted. `mark`: it is ours and as it should be, and only its mark is not.
+    `content` is None for what is deleted; `seen` is as in Registered. `mark`: it is ours and as it should be, and only its mark is not.
     """
 
     key: Key
@@ -58,6 +60,7 @@ class Change:
     content: Content | None
     expect: Version | None
     mark: bool = False
+    seen: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

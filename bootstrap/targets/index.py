@@ -71,7 +71,7 @@ class Index:
         """What this owner has registered."""
         return (key for key, entry in self.entries.items() if entry.owner == owner)
 
-    def marked(self, key: Key, found: Registered, mark: str) -> Registered:
+    def marked(self, key: Key, found: Registered, mark: str | None) -> Registered:
         """What a target found, with its owner, and whether its mark is another than then."""
         entry = self.entries.get(key)
         if entry is None:

@@ -13,9 +13,11 @@ import random
 import signal
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from pathlib import Path
+from statistics import median
 from typing import Any
+from unittest import mock
 
 from bootstrap.connection import Connection
 from bootstrap.desired import Secrets
@@ -26,7 +28,6 @@ from bootstrap.targets.base import Content, Key
 from bootstrap.variable import Variable
 
 NAMES = [f"c{index}" for index in range(8)]
-LONGER = 1.1  # than the longest run so far: some are to be killed by nothing
 
 
 def desired(turn: int) -> dict[Key, Content]:
@@ -59,9 +60,9 @@ class Here:
 
 def register(manifest: Manifest, name: str, turn: int) -> Counter[str]:
     """One whole run, from reading the target on; what was done, counted."""
-    from unittest import mock
-
-    with mock.patch("bootstrap.plan.desired", return_value=desired(turn)):  # instead of secrets, which are not the subject
+    with mock.patch(
+        "bootstrap.plan.desired", return_value=desired(turn)
+    ):  # instead of secrets, which are not the subject
         found = plan(manifest, Secrets(manifest), wanted(manifest, [name])[0], prune=True)
     done: Counter[str] = Counter()
     for item in found.apply():
@@ -84,18 +85,20 @@ def killed(manifest: Manifest, name: str, turn: int, seconds: float) -> bool:
 
 
 def rounds(manifest: Manifest, name: str, count: int, seed: int) -> dict[str, Any]:
-    """All of them."""
-    source, wrong, at_work, longest = random.Random(seed), [], 0, 0.0
+    """All of them, after one that nobody kills, to know how long it takes."""
+    source, wrong, at_work = random.Random(seed), [], 0
+    took: deque[float] = deque(maxlen=15)
+    register(manifest, name, 0)
     for turn in range(1, count + 1):
-        at_work += killed(manifest, name, turn, source.uniform(0, longest * LONGER))
+        at_work += killed(manifest, name, turn, source.uniform(0, median(took)) if took else 0)
         began = time.monotonic()
         done = register(manifest, name, turn)
-        longest = min(max(longest, time.monotonic() - began), 2.0)
+        took.append(time.monotonic() - began)
         if done["failed"]:
             wrong.append(f"{turn}: {done}")
-        again = register(manifest, name, turn)
-        if set(again) != {"unchanged"} or again["unchanged"] != len(desired(turn)):
-            wrong.append(f"{turn}, again: {again}")
+        last = register(manifest, name, turn)
+        if set(last) != {"unchanged"} or last["unchanged"] != len(desired(turn)):
+            wrong.append(f"{turn}, again: {last}")
     return {"wrong": wrong, "at_work": at_work}
 
 
@@ -110,8 +113,8 @@ def main() -> None:
         from bootstrap.targets import metadata_rows  # noqa: F401
 
         settings.engine.dispose()  # no connection is shared with a child
-        metadata.MetadataTarget._process = Here()  # type: ignore[assignment]  stands in for a process
-    print(json.dumps(rounds(manifest, given["target"], given["rounds"], given["seed"])))
+        vars(metadata.MetadataTarget)["_process"].func = lambda _target: Here()
+    sys.stdout.write(json.dumps(rounds(manifest, given["target"], given["rounds"], given["seed"])) + "\n")
 
 
 if __name__ == "__main__":
