@@ -47,18 +47,20 @@ class BackendTarget:
         known = [key for key in self._index.owned(self._owner) if key.kind in self._prefixes]
         places: dict[Key, PathAt] = {key: (self._path(key), None) for key in dict.fromkeys((*wanted, *known))}
         read = read_many(self.name, self.store, places.values(), self._concurrency)
-        keeps_fields = bool(getattr(self.store, "keeps_fields", False))
-        found: dict[Key, Registered] = {}
-        for key, place in places.items():
-            stored = read[place]
-            if isinstance(stored, Stored):
-                content = _read(key, stored, self.where(key), keeps_fields=keeps_fields)
-                found[key] = self._index.marked(
-                    key, _compared(content, stored.version), self._mark(content, stored.version)
-                )
-            elif isinstance(stored, IllegalName) or not isinstance(stored, NotFound):
-                raise stored
-        return found
+        return {key: it for key, place in places.items() if (it := self._registered(key, read[place])) is not None}
+
+    def registered_one(self, key: Key) -> Registered | None:
+        """As it is now. Raises StoreError."""
+        return self._registered(key, read_many(self.name, self.store, [(self._path(key), None)])[self._path(key), None])
+
+    def _registered(self, key: Key, stored: Stored | StoreError) -> Registered | None:
+        if isinstance(stored, Stored):
+            content = _read(key, stored, self.where(key), keeps_fields=bool(getattr(self.store, "keeps_fields", False)))
+            mark = self._mark(content, stored.version)
+            return self._index.marked(key, _compared(content, stored.version), mark)
+        if isinstance(stored, IllegalName) or not isinstance(stored, NotFound):
+            raise stored
+        return None
 
     def apply(self, changes: Sequence[Change]) -> Iterator[Applied]:
         """Writes what differs; a conflict or a refusal stops none of the others. Raises StoreError before the first."""
@@ -156,21 +158,30 @@ class _Writing:
 
     def write(self, change: Change) -> Version | StoreError | None:
         """The new version; None where nothing is there any more."""
-        where = self._target.where(change.key)
         if self._failure is not None:
+            where = self._target.where(change.key)
             return Unavailable(f"{where}: not written: {self._failure.message}", self._failure.hint)
-        path = where.partition(":")[2]
-        store = self._target.store
         try:
-            if change.content is not None:
-                return store.write(path, _payload(change.content), expect=change.expect)
-            _delete(store, path, where, str(change.expect))
+            return self._write(change)
         except Unavailable as err:
             self._failure = err
             return err
         except StoreError as err:
             return err
-        return None
+
+    def _write(self, change: Change) -> Version | None:
+        where = self._target.where(change.key)
+        path, store = where.partition(":")[2], self._target.store
+        if change.content is None:
+            _delete(store, path, where, str(change.expect))
+            return None
+        try:
+            return store.write(path, _payload(change.content), expect=change.expect)
+        except Conflict:  # the last request of a run that was killed may have come after we looked
+            there = self._target.registered_one(change.key)
+            if there is None or there.fields != change.content.fingerprints():
+                raise
+            return there.version
 
 
 def _payload(content: Content) -> Secret | Fields:
