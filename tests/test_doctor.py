@@ -22,6 +22,7 @@ from tests.project import Project
 from tests.systems import openbao as servers
 from tests.systems import require
 
+PINNED = f'"apache-airflow=={airflow_env.installed_version()}"'
 MANIFEST = """
 version: 1
 airflow: {home: airflow, dags: dags}
@@ -44,7 +45,7 @@ def findings(folder: Path, manifest: str = MANIFEST) -> dict[str, Finding]:
 def test_each_thing_that_is_missing_comes_with_the_command_that_mends_it(tmp_path: Path) -> None:
     found = findings(tmp_path)
     assert found["airflow"].ok
-    assert found["providers"].fix == "pip install apache-airflow-providers-oracle"
+    assert found["providers"].fix == f"pip install {PINNED} apache-airflow-providers-oracle"
     assert found["home"].ok
     assert "up creates it" in found["home"].message
     assert found["dags"].fix.startswith("mkdir -p")
@@ -113,8 +114,48 @@ def test_the_provider_of_the_backend_is_wanted(
     monkeypatch.setattr(airflow_env, "providers", dict)  # all are installed here
     monkeypatch.setattr(openbao, "find_binary", lambda: None)  # so that none is started
     text = f"version: 1\nstores: {{team: {kind}}}\nbackend: {{store: team}}\n"
-    assert findings(tmp_path, text)["providers"].fix == f"pip install {package}"
+    assert findings(tmp_path, text)["providers"].fix == f"pip install {PINNED} {package}"
     assert findings(tmp_path, text.partition("backend")[0])["providers"].ok
+
+
+def test_a_type_without_its_provider_is_a_warning_and_one_command_installs_all(tmp_path: Path) -> None:
+    connections = """
+connections:
+  lake: {conn_type: snowflake, checks: []}
+  queue: {conn_type: kafka, checks: []}
+  typo: {conn_type: postgers, checks: []}
+  api: {conn_type: http, host: api}
+"""
+    found = findings(tmp_path, f"version: 1\n{connections}")
+    assert found["providers"].fix == (
+        f"pip install {PINNED} apache-airflow-providers-apache-kafka apache-airflow-providers-snowflake"
+    )
+    assert (found["providers"].exit_code, found["providers"].warning) == (Exit.OK, True)
+    assert found["connection typo"] == Finding(
+        "connection typo", "no provider has the conn_type 'postgers'", "did you mean 'postgres'?", warning=True
+    )
+    assert "connection lake" not in found
+
+
+def test_a_type_that_only_the_secret_tells_counts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKE", "snowflake://etl:x@account/db")
+    text = 'version: 1\nstores: {here: {kind: env}}\nconnections: {lake: {from: {secret: "here:LAKE"}, checks: []}}\n'
+    finding = findings(tmp_path, text)["providers"]
+    assert (finding.fix, finding.warning) == (f"pip install {PINNED} apache-airflow-providers-snowflake", True)
+
+
+def test_a_connection_that_can_not_work_is_told_of_before_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY", '{"type": "service_account", "private_key": "hunter2"}')
+    text = (
+        "version: 1\nstores: {here: {kind: env}}\nconnections: {cloud: {conn_type: google_cloud_platform, checks: [],"
+        ' extra: {keyfile_dict: {secret: "here:KEY"}}}}\n'
+    )
+    finding = findings(tmp_path, text)["connection cloud"]
+    assert finding.exit_code == Exit.FAILED
+    assert finding.message.startswith("extra.keyfile_dict: no service account's key: it lacks client_email")
+    assert "hunter2" not in str(finding)
 
 
 def test_every_kind_that_airflow_reads_names_its_provider() -> None:

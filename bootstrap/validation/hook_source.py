@@ -36,7 +36,7 @@ def facts(declared: Declared, sources: Sources) -> Facts:
     texts: set[str] = set()
     for module, classes in _modules(declared, sources):
         for name in classes:
-            _of_class(module.names[name], found)
+            _of_class(module.names[name], found, own=f"{module.name}.{name}" == declared.hook)
         for node in ast.walk(module.tree):
             found.keys.update(_bare(key) for key in _keys(node, module) if _KEY.fullmatch(key))
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and _KEY.fullmatch(node.value):
@@ -93,14 +93,14 @@ def _definition(module: Module, dotted: str, sources: Sources) -> Definition | N
         return None
 
 
-def _of_class(node: object, found: Facts) -> None:
-    """The fields of the form that the class itself makes."""
+def _of_class(node: object, found: Facts, *, own: bool) -> None:
+    """The fields of the form that a class makes. What a base hides, a hook may use: CloudSQLHook's port."""
     for function in node.body if isinstance(node, ast.ClassDef) else ():
         if not isinstance(function, ast.FunctionDef):
             continue
         if function.name == "get_connection_form_widgets":
             found.keys.update(_bare(key) for key in _form(function))
-        elif function.name == "get_ui_field_behaviour":
+        elif function.name == "get_ui_field_behaviour" and own:
             found.hidden.update(_hidden(function))
 
 

@@ -16,8 +16,3 @@ def install_command(packages: Iterable[str]) -> str:
     pins = (f'"{name}=={found}"' for name in _AIRFLOW if (found := distributions.version(name)) is not None)
     pin = next(pins, None) if any(name.startswith(_OF_AIRFLOW) for name in named) else None
     return " ".join(["pip install", *([pin] if pin else []), *named])
-
-
-def missing(packages: Iterable[str]) -> list[str]:
-    """Those that aren't installed."""
-    return sorted(name for name in set(packages) if distributions.version(name) is None)

@@ -43,7 +43,10 @@ def _cuts_a_password(scheme: str, authority: str, after: str) -> bool:
     _, colon, password = authority.partition(":")
     if not colon or "@" in authority or "@" not in after:
         return False
-    return not password.isdigit() or (scheme.replace("-", "_") in NAMES and "@" in after.partition("?")[0])
+    if not password.isdigit():
+        return True
+    before = after.partition("@")[0]
+    return scheme.replace("-", "_") in NAMES and "=" not in before  # else the @ is in a query: db:5432/x?options=a@b
 
 
 def signs(connection: Connection) -> Iterator[Problem]:
