@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootstrap.connection import Connection, sensitive_texts
+from bootstrap.connection import Connection
 from bootstrap.convert.found import Found
-from bootstrap.convert.sensitive import data_is_secret, is_number, looks_secret, names_secret, repeats
+from bootstrap.convert.sensitive import data_is_secret, is_number, looks_secret, names_secret, repeats, secret_texts
 from bootstrap.reference import Reference
 
 CONNECTIONS, VARIABLES = "source-connections", "source-variables"  # not below what Airflow's backend reads
@@ -85,7 +85,7 @@ class _Split:
         self._place = place
 
     def connection(self, connection: Connection) -> dict[str, Any]:
-        secrets = tuple(filter(None, (connection.password, *sensitive_texts(connection.extra or {}))))
+        secrets = tuple(filter(None, (connection.password, *secret_texts(connection.extra or {}))))
         known: dict[str, Any] = {}
         for name, value in connection.as_fields().items():
             if name == "extra":

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootstrap.connection import Connection, sensitive_texts
+from bootstrap.connection import Connection
+from bootstrap.convert.sensitive import names_secret, secret_texts
 from bootstrap.errors import BootstrapError, Malformed, StoreError
 from bootstrap.manifest_types import NAME
-from bootstrap.secret import is_sensitive, remember
+from bootstrap.secret import remember
 
 _NAME = re.compile(NAME.strip("^$"))
 _CONN_TYPE = re.compile(r"[a-z0-9_]+")
@@ -41,6 +42,8 @@ class Found:
             self.leave_out(err.message, "" if err.hint.startswith("airflow-bootstrap store put") else err.hint)
         else:
             connection.remember()
+            for text in secret_texts(connection.extra or {}):
+                remember(text)
             self.connections[name] = connection
 
     def add_variable(self, key: object, where: str, value: Any) -> None:
@@ -83,7 +86,7 @@ def _require_text(value: Any, where: str) -> None:
 
 def _remember_variable(key: str, value: Any) -> None:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if is_sensitive(key):
+    if names_secret(key):
         remember(text)
-    for each in sensitive_texts(value):
+    for each in secret_texts(value):
         remember(each)

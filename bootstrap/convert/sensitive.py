@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from bootstrap.connection import sensitive_texts
 from bootstrap.secret import is_sensitive
 
 _MORE_NAMES = ("access_key", "account_key", "connection_string", "conn_str", "dsn", "keyfile", "pwd", "webhook")
@@ -32,7 +31,7 @@ def names_secret(key: str) -> bool:
 
 def looks_secret(text: str) -> bool:
     """Whether a text is, or holds, what is usually a secret: a URL with a password, a private key, `password=…`."""
-    return bool(_LOOKS.search(text)) or any(sensitive_texts(_json(text)))
+    return bool(_LOOKS.search(text)) or data_is_secret(_json(text))
 
 
 def data_is_secret(value: Any, *, inside: bool = False) -> bool:
@@ -44,6 +43,18 @@ def data_is_secret(value: Any, *, inside: bool = False) -> bool:
     if isinstance(value, str):
         return bool(value) and (inside or looks_secret(value))
     return inside and is_number(value)
+
+
+def secret_texts(node: Any, *, inside: bool = False) -> Iterator[str]:
+    """Every text in plain JSON data that is a secret by its name."""
+    if isinstance(node, Mapping):
+        for key, item in node.items():
+            yield from secret_texts(item, inside=inside or names_secret(str(key)))
+    elif isinstance(node, list):
+        for item in node:
+            yield from secret_texts(item, inside=inside)
+    elif inside and node and (isinstance(node, str) or is_number(node)):
+        yield str(node)
 
 
 def is_number(value: object) -> bool:

@@ -14,6 +14,7 @@ from bootstrap.convert.found import Found
 from bootstrap.convert.structured import loaded
 from bootstrap.errors import Malformed, UsageError
 
+_FIELDS = {"conn_type": "conn_type"}  # the others lose their conn_
 _TEXTS = ("description", "host", "schema", "login", "password")
 
 
@@ -60,12 +61,14 @@ def _connection(entry: Mapping[str, Any], texts: Mapping[str, str], where: str) 
     unknown = sorted(set(map(str, entry)) - known)
     if unknown:
         raise Malformed(f"{where}: unknown: {', '.join(unknown)}", "correct it there")
-    given = {name.removeprefix("conn_"): _as_written(entry, texts, name) for name in entry}
-    fields = {name: value for name, value in given.items() if value not in (None, "") and name != "id"}
+    given = {name: _as_written(entry, texts, name) for name in entry if name != "conn_id"}
+    fields = {
+        _FIELDS.get(name, name.removeprefix("conn_")): value for name, value in given.items() if value not in (None, "")
+    }
     uri = fields.pop("uri", None)
     if uri is not None:
         return _of_uri(uri, fields, where)
-    return connection.from_fields({**fields, "conn_type": fields.pop("type", None)}, where)
+    return connection.from_fields(fields, where)
 
 
 def _of_uri(uri: str, beside: Mapping[str, Any], where: str) -> Connection:
