@@ -139,7 +139,8 @@ connections:
 
 def test_a_type_that_only_the_secret_tells_counts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAKE", "snowflake://etl:x@account/db")
-    text = 'version: 1\nstores: {here: {kind: env}}\nconnections: {lake: {from: {secret: "here:LAKE"}, checks: []}}\n'
+    text = "version: 1\nstores: {here: {kind: env}}\nconnections:\n"
+    text += '  lake: {from: {secret: "here:LAKE"}, checks: []}\n  api: {conn_type: http, host: api}\n'
     finding = findings(tmp_path, text)["providers"]
     assert (finding.fix, finding.warning) == (f"pip install {PINNED} apache-airflow-providers-snowflake", True)
 

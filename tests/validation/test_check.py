@@ -126,6 +126,12 @@ def test_a_misspelt_key_of_the_extra(known: Known, conn_type: str, key: str, nea
     assert "s3cr3t" not in str(problem)
 
 
+def test_a_key_that_the_source_has_a_word_for_is_no_misspelling(known: Known) -> None:
+    assert "s3_endpoint_url" not in known.extras["duckdb_aws"].keys
+    assert found(known, Connection("duckdb_aws", extra={"s3_endpoint_url": "http://minio"})) == {}
+    assert found(known, Connection("duckdb_aws", extra={"endpoint_ulr": "http://minio"}))
+
+
 def test_the_types_whose_provider_is_missing_have_no_misspellings(known: Known) -> None:
     assert set(found(known, Connection("oracle", extra={"service_nam": "x"}))) == {"conn_type"}
 
