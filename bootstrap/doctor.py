@@ -176,12 +176,12 @@ def _store(manifest: Manifest, secrets: Secrets, name: str) -> Finding:
 
 
 def _excess(manifest: Manifest, secrets: Secrets, name: str) -> Iterator[Finding]:
-    """A warning for each thing that the store's credential may do far beyond what `up` needs."""
+    """A warning for each thing that the store's credential may do far beyond what `up` and `register --prune` need."""
     store: Any = secrets.store(name)
     if manifest.stores[name].kind == "embedded" or not hasattr(store, "excess"):  # its root token is the tool's own
         return
     try:
-        found = store.excess(needs(manifest, secrets, name, "register"))
+        found = store.excess(needs(manifest, secrets, name, "prune"))
     except StoreError:  # what can't be told is no finding; if the store is down, its secrets will tell
         return
     for sentence in found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from bootstrap import stores
@@ -12,25 +12,28 @@ from bootstrap.manifest import Manifest
 from bootstrap.manifest_models import find_references
 from bootstrap.stores.base import BackendPaths, Context
 from bootstrap.stores.needs import Needs
+from bootstrap.targets.index import NAME
 
-Purpose = Literal["read", "register", "airflow"]
+Purpose = Literal["read", "register", "prune", "airflow"]
 
 
 def needs(manifest: Manifest, secrets: Secrets, name: str, purpose: Purpose) -> Needs:
     """What one store's credential is needed for. Asks no store.
 
-    `read`: what the manifest refers to. `register`: that, and writing the connections, as `up` does. `airflow`: what
-    Airflow's own secrets backend looks for.
+    `read`: what the manifest refers to. `register`: that, and writing connections and variables, as `up` does. `prune`: that, and
+    deleting connections that the manifest no longer has. `airflow`: what Airflow's own secrets backend looks for.
     """
     if purpose == "airflow":
         return Needs(below=_unique(_looked_below(manifest, name)))
-    write = _unique(_registered(manifest, secrets, name)) if purpose == "register" else ()
-    wanted = find_references([manifest.connections, manifest.config])
+    kept = list(_kept(manifest, name)) if purpose != "read" else []
+    write = _unique(_written(kept, secrets, name))
+    wanted = find_references([manifest.connections, manifest.variables, manifest.config])
     read = _unique(reference.path for _, reference in wanted if reference.store == name)
-    return Needs(read=tuple(path for path in read if path not in write), write=write)
+    prune = _unique(prefix for prefix, _ in kept) if purpose == "prune" else ()
+    return Needs(read=tuple(path for path in read if path not in write), write=write, prune=prune)
 
 
-def _unique(paths: Iterator[str]) -> tuple[str, ...]:
+def _unique(paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(paths)))
 
 
@@ -40,21 +43,21 @@ def _looked_below(manifest: Manifest, name: str) -> Iterator[str]:
             yield from BackendPaths(*source.paths).all
 
 
-def _registered(manifest: Manifest, secrets: Secrets, name: str) -> Iterator[str]:
-    from bootstrap.targets import backend
-    from bootstrap.targets.base import Key
+def _kept(manifest: Manifest, name: str) -> Iterator[tuple[str, Iterable[str]]]:
+    """Below which paths of the store something is registered, and what. Airflow asks the first path of a list first."""
+    backend = manifest.backend
+    if backend is None or backend.store != name or all(target.name != "backend" for target in manifest.register):
+        return
+    for paths, names in ((backend.connections, manifest.connections), (backend.variables, manifest.variables)):
+        if paths is not None:
+            yield paths if isinstance(paths, str) else paths[0], names
 
-    if (
-        manifest.backend is None
-        or manifest.backend.store != name
-        or not any(target.name == "backend" for target in manifest.register)
-    ):
-        return
-    if manifest.backend.connections is None:
-        return
-    target = backend.open_target(backend.Options(), manifest, secrets)
-    for conn_id in manifest.connections:
-        yield target.where(Key("connection", conn_id)).removeprefix(f"{name}:")
+
+def _written(kept: Sequence[tuple[str, Iterable[str]]], secrets: Secrets, name: str) -> Iterator[str]:
+    """What is registered, and the one list of it, below the first path."""
+    for prefix, names in (*kept, *((prefix, (NAME,)) for prefix, _ in kept[:1])):
+        for each in names:
+            yield f"{prefix}{secrets.store(name).separator}{each}"
 
 
 def policy(manifest: Manifest, secrets: Secrets, name: str | None, purpose: Purpose, wanted: str | None) -> str:

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from bootstrap.desired import Secrets
-from bootstrap.errors import BootstrapError, Exit, UsageError
+from bootstrap.errors import BootstrapError, Denied, Exit, NotFound, UsageError
 from bootstrap.manifest import Manifest, load
 from bootstrap.plan import plan
 from bootstrap.store_policy import needs, policy
 from bootstrap.stores import vault_policy
-from bootstrap.stores.base import Context
+from bootstrap.stores.base import Context, Store
 from bootstrap.stores.needs import Needs
 from bootstrap.stores.vault_policy import Engine, texts
 from tests.project import Project
@@ -36,6 +36,7 @@ connections:
   orders: {from: {secret: "team:orders"}}
   other: {conn_type: http, extra: {a: [{b: {secret: "source:deep/other"}}], c: {secret: "here:KEY"}}}
 """
+BELOW = "airflow/connections"
 STANZA = re.compile(r'path "([^"]+)" \{\n  capabilities = (\[.*\])\n\}')
 NUMBERS = itertools.count(1)
 
@@ -87,8 +88,11 @@ class Token:
 def test_needs_come_from_the_manifest_alone(tmp_path: Path) -> None:
     manifest = a_manifest(tmp_path)
     secrets = Secrets(manifest)
-    paths = tuple(f"airflow/connections/{conn_id}" for conn_id in ("api", "orders", "other"))
+    paths = tuple(f"airflow/connections/{name}" for name in ("airflow_bootstrap_index", "api", "orders", "other"))
     assert needs(manifest, secrets, "team", "register") == Needs(read=("api", "orders"), write=paths)
+    pruned = Needs(read=("api", "orders"), write=paths, prune=("airflow/connections",))
+    assert needs(manifest, secrets, "team", "prune") == pruned
+    assert needs(manifest, secrets, "source", "prune") == needs(manifest, secrets, "source", "register")
     assert needs(manifest, secrets, "team", "read") == Needs(read=("api", "orders"))
     below = ("airflow/connections", "airflow/variables", "old/connections")
     assert needs(manifest, secrets, "team", "airflow") == Needs(below=below)
@@ -107,6 +111,12 @@ def test_without_a_path_for_connections_there_is_nothing_to_write(tmp_path: Path
     text = TEXT.replace("connections: [airflow/connections, old/connections]", "connections: null")
     found = needs(manifest := a_manifest(tmp_path, text=text), Secrets(manifest), "team", "register")
     assert found == Needs(read=("api", "orders"))
+    assert needs(manifest, Secrets(manifest), "team", "prune") == found
+
+
+def test_what_is_registered_elsewhere_is_not_written_here(tmp_path: Path) -> None:
+    manifest = a_manifest(tmp_path, text=f"{TEXT}register: [metadata]\n")
+    assert needs(manifest, Secrets(manifest), "team", "prune") == Needs(read=("api", "orders"))
 
 
 # what is printed
@@ -118,6 +128,7 @@ def test_each_path_has_a_stanza_of_its_own(tmp_path: Path) -> None:
     assert rules(printed(manifest, "team")) == {
         "kv2/data/api": ["read"],
         "kv2/data/orders": ["read"],
+        "kv2/data/airflow/connections/airflow_bootstrap_index": write,
         "kv2/data/airflow/connections/api": write,
         "kv2/data/airflow/connections/orders": write,
         "kv2/data/airflow/connections/other": write,
@@ -128,6 +139,19 @@ def test_each_path_has_a_stanza_of_its_own(tmp_path: Path) -> None:
         "kv2/data/orders",
         "auth/token/lookup-self",
     }
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_to_prune_is_to_read_and_delete_below(version: int, tmp_path: Path) -> None:
+    manifest = a_manifest(tmp_path, version=version)
+    registers, prunes = (rules(printed(manifest, "team", purpose)) for purpose in ("register", "prune"))
+    written = {path: may for path, may in registers.items() if "connections" in path}
+    more = {path: may for path, may in prunes.items() if registers.get(path) != may}
+    if version == 2:
+        assert more == {"kv2/data/airflow/connections/*": ["read"], "kv2/delete/airflow/connections/*": ["update"]}
+        return
+    exact = {path: sorted([*may, "delete"]) for path, may in written.items()}  # what has a stanza has no other
+    assert more == {"kv1/airflow/connections/*": ["delete", "read"], **exact}
 
 
 def test_airflow_reads_below_each_of_its_paths(tmp_path: Path) -> None:
@@ -216,6 +240,17 @@ def _register(manifest: Manifest) -> None:
     for applied in plan(manifest, secrets, manifest.register[0]).apply():
         if applied.error is not None:
             raise applied.error
+    store: Any = secrets.store("team")
+    changed(store, f"{BELOW}/airflow_bootstrap_index", {"value": "{}"})
+
+
+def changed(store: Store, path: str, fields: dict[str, str]) -> str:
+    """The version of what was written there."""
+    try:
+        version: str | None = store.read(path).version
+    except NotFound:
+        version = None
+    return store.write(path, fields, expect=version)
 
 
 class World:
@@ -233,8 +268,8 @@ class World:
 
     def try_all(self) -> None:
         """Raises Denied, or Unsafe that comes from it."""
-        for conn_id in self.manifest.connections:
-            path = f"airflow/connections/{conn_id}"
+        for conn_id in (*self.manifest.connections, "airflow_bootstrap_index"):
+            path = f"{BELOW}/{conn_id}"
             if self.version == 1:
                 self.kv.delete_secret(path, mount_point=self.mount)
             else:
@@ -270,6 +305,46 @@ def test_every_capability_is_enough_and_necessary(
             assert path in said, (path, capability, said)
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_every_capability_to_prune_is_enough_and_necessary(
+    version: int, bao: openbao.OpenBao, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY", "x")
+    world = World(bao, tmp_path, version)
+    registers = rules(printed(world.manifest, "team")) | rules(printed(world.manifest, "source"))
+    more = {path: may for path, may in rules(printed(world.manifest, "team", "prune")).items() if path not in registers}
+    token = Token(bao, hcl(registers | more))
+    (tmp_path / "token").write_text(token.value)
+    store: Any = Secrets(world.manifest).store("team")
+
+    def prune() -> None:
+        world.write(f"{BELOW}/left", {"value": "x"})
+        store.delete(f"{BELOW}/left", expect=store.read(f"{BELOW}/left").version)
+
+    prune()
+    for path, capabilities in more.items():
+        for capability in capabilities:
+            rest = [each for each in capabilities if each != capability] or ["deny"]
+            token.says(hcl(registers | more | {path: rest}))
+            with pytest.raises(Denied) as caught:
+                prune()
+            assert f'allow "{capability}" on {path.replace("*", "left")}' in caught.value.hint
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_the_manifest_had_when_the_policy_was_made_can_be_pruned(
+    version: int, bao: openbao.OpenBao, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY", "x")
+    world = World(bao, tmp_path, version)
+    may = rules(printed(world.manifest, "team", "prune")) | rules(printed(world.manifest, "source"))
+    (tmp_path / "token").write_text(Token(bao, hcl(may)).value)
+    world.try_all()
+    store: Any = Secrets(world.manifest).store("team")
+    for name in (*world.manifest.connections, "airflow_bootstrap_index"):
+        store.delete(f"{BELOW}/{name}", expect=store.read(f"{BELOW}/{name}").version)
+
+
 # what is more
 
 
@@ -298,6 +373,17 @@ def test_what_a_token_may_do_beyond_its_needs(
 ) -> None:
     token = Token(bao, hcl(LEAST | more), default=True)
     assert list(vault_policy.excess(bao.client(token.value), "kv2", 2, NEEDED)) == said
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_who_needs_to_prune_is_not_accused_of_it(version: int, bao: openbao.OpenBao) -> None:
+    needed = Needs(read=("api",), write=("connections/a",), prune=("connections",))
+    engine = Engine(f"kv{version}", version)
+    token = Token(bao, texts(engine, needed, Context("team", Path()))["hcl"], default=True)
+    client = bao.client(token.value)
+    assert list(vault_policy.excess(client, engine.mount, version, needed)) == []
+    more = ["may delete connections/a"] if version == 1 else []
+    assert list(vault_policy.excess(client, engine.mount, version, NEEDED)) == more
 
 
 def test_a_root_token_is_called_one(bao: openbao.OpenBao) -> None:

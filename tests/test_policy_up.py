@@ -83,6 +83,7 @@ def test_the_printed_policy_is_all_that_up_needs(world: World, brought_up: Resul
     assert "credential" not in brought_up.out  # it may not ask what it may do, and is not accused of anything
     assert {path: json.loads(capabilities) for path, capabilities in STANZA.findall(world.hcl)} == {
         "team/data/health": ["read"],
+        "team/data/airflow/connections/airflow_bootstrap_index": WRITTEN,
         "team/data/airflow/connections/guarded": WRITTEN,
         "team/data/airflow/connections/health": WRITTEN,
         "auth/token/lookup-self": ["read"],

@@ -17,7 +17,13 @@ WRITES = (
     "secretmanager.versions.get",
 )
 CREATES = ("secretmanager.secrets.create",)
-EXCESSIVE = {  # what nothing here needs
+PRUNES = (
+    "secretmanager.secrets.delete",
+    "secretmanager.secrets.get",
+    "secretmanager.versions.access",
+    "secretmanager.versions.get",
+)
+EXCESSIVE = {  # what nothing here needs, but the first where it prunes
     "secretmanager.secrets.delete": "may delete",
     "secretmanager.versions.destroy": "may destroy versions of",
     "secretmanager.secrets.setIamPolicy": "may let anybody read",
@@ -40,6 +46,7 @@ class _Rules:
     def __init__(self, options: Options, needs: Needs) -> None:
         self.options = options
         self.below = needs.below
+        self.prune = needs.prune
         starts = tuple(f"{prefix}-" for prefix in needs.below)
         self.read = [path for path in needs.read if path not in needs.write and not path.startswith(starts)]
         self.write = [path for path in needs.write if not path.startswith(starts)]
@@ -59,12 +66,14 @@ class _Rules:
         project, location = self.options.project, self.options.location
         where = f"--project {project}" + (f" --location {location}" if location else "")
         yield f"MEMBER={self.member}"
-        if self.below:
+        if self.below or self.prune:
             yield f"NUMBER=$(gcloud projects describe {project} --format='value(projectNumber)')"
         if self.write or self.write_below:
             yield _gcloud_role(project, "airflowBootstrapWriter", WRITES)
         if self.write_below:
             yield _gcloud_role(project, "airflowBootstrapCreator", CREATES)
+        if self.prune:
+            yield _gcloud_role(project, "airflowBootstrapPruner", PRUNES)
         for path in self.read:
             yield f'gcloud secrets add-iam-policy-binding {path} {where} --member="$MEMBER" --role={READER}'
         for path in self.write:
@@ -76,11 +85,11 @@ class _Rules:
 
     def _gcloud_below(self) -> Iterator[str]:
         bind = f'gcloud projects add-iam-policy-binding {self.options.project} --member="$MEMBER"'
-        writer, creator = (
-            f"projects/{self.options.project}/roles/airflowBootstrap{it}" for it in ("Writer", "Creator")
+        writer, creator, pruner = (
+            f"projects/{self.options.project}/roles/airflowBootstrap{it}" for it in ("Writer", "Creator", "Pruner")
         )
-        for prefix in self.below:
-            role = writer if prefix in self.write_below else READER
+        roles = [(prefix, writer if prefix in self.write_below else READER) for prefix in self.below]
+        for prefix, role in (*roles, *((prefix, pruner) for prefix in self.prune)):
             expression = rf"resource.name.startsWith(\"{self.start('$NUMBER', prefix)}\")"
             yield f'{bind} --role={role} --condition="title=below {prefix},expression={expression}"'
         if self.write_below:
@@ -90,17 +99,20 @@ class _Rules:
         """Resources of the provider hashicorp/google."""
         project = dumps(self.options.project)
         yield f'locals {{\n  member = "{self.member}"\n}}'
-        if self.below:
+        if self.below or self.prune:
             yield f'\ndata "google_project" "this" {{\n  project_id = {project}\n}}'
         if self.write or self.write_below:
             yield _terraform_role(project, "writer", "airflowBootstrapWriter", WRITES)
         if self.write_below:
             yield _terraform_role(project, "creator", "airflowBootstrapCreator", CREATES)
+        if self.prune:
+            yield _terraform_role(project, "pruner", "airflowBootstrapPruner", PRUNES)
         yield from self._terraform_secrets("read", self.read, dumps(READER))
         yield from self._terraform_secrets("write", self.write, "google_project_iam_custom_role.writer.id")
         reading = [prefix for prefix in self.below if prefix not in self.write_below]
         yield from self._terraform_below("read_below", reading, dumps(READER))
         yield from self._terraform_below("write_below", self.write_below, "google_project_iam_custom_role.writer.id")
+        yield from self._terraform_below("prune_below", self.prune, "google_project_iam_custom_role.pruner.id")
         if self.write_below:
             lines = (
                 f"project = {project}",

@@ -12,12 +12,17 @@ class Needs:
     """Paths of a store, by what happens to them; each sorted, none twice.
 
     `read` and `write` are secrets (a written one is read first), `below` are prefixes below which Airflow itself reads
-    whatever it is asked for.
+    whatever it is asked for, `prune` are prefixes below which what is no longer wanted is read, and deleted.
     """
 
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     below: tuple[str, ...] = ()
+    prune: tuple[str, ...] = ()
+
+    def prunes(self, path: str, separator: str) -> bool:
+        """Whether the secret at `path` may have to be deleted."""
+        return path.startswith(tuple(f"{prefix}{separator}" for prefix in self.prune))
 
 
 class Privileged(Protocol):

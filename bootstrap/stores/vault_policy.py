@@ -44,6 +44,11 @@ class Engine:
         mount, rest = (self.mount, path) if self.mount is not None else (path.partition("/")[::2])
         return f"{mount}/{rest}" if self.kv_version == 1 else f"{mount}/{part}/{rest}"
 
+    @property
+    def deletes(self) -> tuple[str, set[str]]:
+        """The part of the API that takes a secret away, and what that needs."""
+        return ("data", _READ | _DELETE) if self.kv_version == 1 else ("delete", {"update"})
+
 
 def policy(options: Any, needs: Needs, context: Context) -> Mapping[str, str]:
     """The least policy, by format: `hcl` as `vault policy write` takes it, `terraform` a resource of Vault's provider.
@@ -66,10 +71,16 @@ def texts(engine: Engine, needs: Needs, context: Context, namespace: str | None 
 def _stanzas(engine: Engine, needs: Needs) -> Iterator[str]:
     for path in needs.read:
         yield _stanza(_exact(engine.api_path(path)), _READ)
-    for path in needs.write:
-        yield _stanza(_exact(engine.api_path(path)), _READ | _WRITE)
+    for path in needs.write:  # its stanza holds instead of any that ends in *
+        more = engine.deletes[1] if engine.kv_version == 1 and needs.prunes(path, "/") else set()
+        yield _stanza(_exact(engine.api_path(path)), _READ | _WRITE | more)
     for folder in needs.below:
         yield _stanza(f"{_exact(engine.api_path(folder))}/*", _READ)
+    for folder in needs.prune:
+        part, capabilities = engine.deletes
+        below = {engine.api_path(folder): _READ, engine.api_path(folder, part): capabilities}
+        for path, rights in below.items():
+            yield _stanza(f"{_exact(path)}/*", rights)
     if needs.below:
         yield "\n# Only apache-airflow-providers-hashicorp before 4.6 looks its token up."
         yield _stanza(_LOOKUP, _READ).lstrip("\n")
@@ -134,7 +145,7 @@ def _of_mount(mount: str, data: set[str], metadata: set[str]) -> Iterator[str]:
 
 def _of_secrets(own: Mapping[str, str], allowed: Mapping[str, set[str]], needs: Needs) -> Iterator[str]:
     change = [path for api_path, path in own.items() if path in needs.read and allowed[api_path] & _WRITE]
-    delete = [path for api_path, path in own.items() if allowed[api_path] & _DELETE]
+    delete = [path for api_path, path in own.items() if allowed[api_path] & _DELETE and not needs.prunes(path, "/")]
     if change:
         yield f"may write {_listed(change)}, and needs to read only"
     if delete:

@@ -18,14 +18,19 @@ from bootstrap.secret import Secret
 from bootstrap.stores import KINDS
 from bootstrap.stores.base import Context, Store
 from bootstrap.stores.needs import Needs
-from tests.stores.aws_bench import ACCOUNT, BOTH, Opened, api, key, opened, region, server
+from tests.stores.aws_bench import ACCOUNT, BOTH, Front, Opened, api, front, key, opened, region, server
 from tests.stores.contract import whole
 from tests.systems import moto
 
-__all__ = ["key", "opened", "region", "server"]  # fixtures
+__all__ = ["front", "key", "opened", "region", "server"]  # fixtures
 
 SECRETS, PARAMETERS = BOTH
-NEEDS = Needs(read=("databases/read",), write=("connections/new", "connections/old"), below=("airflow/variables",))
+NEEDS = Needs(
+    read=("databases/read",),
+    write=("connections/new", "connections/old"),
+    below=("airflow/variables",),
+    prune=("connections",),
+)
 both = pytest.mark.parametrize("kind", BOTH)
 
 
@@ -53,10 +58,11 @@ def fill(store: Store) -> None:
         store.write(path, Secret("old"), expect=None)
 
 
-WORK: dict[str, Callable[[Store], object]] = {
+WORK: dict[str, Callable[[Any], object]] = {
     "Read": lambda store: store.read("databases/read"),
     "Write": lambda store: store.write("connections/new", Secret("new"), expect=None),
     "ReadBelow": lambda store: store.read("airflow/variables/a"),
+    "PruneBelow": lambda store: store.delete("connections/other", expect=store.read("connections/other").version),
 }
 
 
@@ -78,11 +84,13 @@ def test_who_has_the_policy_can_read_and_write(kind: str, opened: Opened, region
 @both
 def test_who_has_the_policy_can_do_nothing_else(kind: str, opened: Opened, region: str) -> None:
     fill(opened(kind))
-    store = opened(kind, policy=statements(policy(kind, region)["iam"]))
-    for path in ("databases/read-other", "connections/other", "databases/other"):
+    store: Any = opened(kind, policy=statements(policy(kind, region)["iam"]))
+    for path in ("databases/read-other", "databases/other"):
         with pytest.raises(Denied):
             store.read(path)
-    for path in ("databases/read", "databases/other", "airflow/variables/a"):
+    with pytest.raises(Denied):
+        store.delete("databases/read", expect=store.read("databases/read").version)
+    for path in ("databases/read", "databases/other", "airflow/variables/a", "connections/another"):
         with pytest.raises(Denied):
             store.write(path, Secret("new"), expect=None)
     with pytest.raises(Denied):
@@ -146,6 +154,52 @@ def test_each_action_of_a_write_is_needed(
     less = {**write, "Action": [action for action in write["Action"] if not action.endswith(f":{left_out}")]}
     with pytest.raises(StoreError) as caught:
         every_write(opened(kind, policy=[less]), server, region, kind)
+    assert type(caught.value) is Denied
+    assert f":{left_out}" in caught.value.hint
+
+
+@both
+def test_without_pruning_nothing_below_is_read_or_deleted(kind: str, opened: Opened, region: str) -> None:
+    fill(opened(kind))
+    may = statements(policy(kind, region, Needs(write=NEEDS.write))["iam"])
+    store: Any = opened(kind, policy=may)
+    with pytest.raises(Denied):
+        store.read("connections/other")
+    with pytest.raises(Denied):
+        store.delete("connections/old", expect=store.read("connections/old").version)
+
+
+PRUNES = [
+    *((SECRETS, action) for action in ("DeleteSecret", "DescribeSecret", "GetSecretValue", "RestoreSecret")),
+    *((PARAMETERS, action) for action in ("DeleteParameter", "GetParameter")),
+]
+
+
+@pytest.mark.parametrize(("kind", "left_out"), PRUNES)
+def test_each_action_to_prune_is_needed(
+    kind: str, left_out: str, opened: Opened, region: str, server: moto.Moto, front: Front
+) -> None:
+    (prune,) = statements(policy(kind, region, Needs(prune=("connections",)))["iam"])
+    assert {action.partition(":")[2] for action in prune["Action"]} == {action for it, action in PRUNES if it == kind}
+    client = api(server, kind, region)
+    admin = opened(kind)
+
+    def prune_all(may: dict[str, Any]) -> None:
+        store = opened(kind, policy=[may], endpoint_url=front.url)
+        store.delete("connections/a", expect=admin.write("connections/a", Secret("one"), expect=None))
+        if kind == SECRETS:
+            version = admin.write("connections/a", Secret("one"), expect=None)
+            write = {"SecretId": "connections/a", "SecretString": "theirs"}
+            front.before.append(lambda asked: asked == "DeleteSecret" and client.put_secret_value(**write))
+            with pytest.raises(Conflict):
+                store.delete("connections/a", expect=version)
+            front.before.clear()
+            client.delete_secret(SecretId="connections/a", ForceDeleteWithoutRecovery=True)
+
+    prune_all(prune)
+    less = {**prune, "Action": [action for action in prune["Action"] if not action.endswith(f":{left_out}")]}
+    with pytest.raises(StoreError) as caught:
+        prune_all(less)
     assert type(caught.value) is Denied
     assert f":{left_out}" in caught.value.hint
 

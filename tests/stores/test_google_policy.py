@@ -15,7 +15,7 @@ from bootstrap.errors import Denied, Unavailable
 from bootstrap.stores import google_client
 from bootstrap.stores import google_secret_manager as gsm
 from bootstrap.stores.base import Context
-from bootstrap.stores.google_policy import WRITES
+from bootstrap.stores.google_policy import PRUNES, WRITES
 from bootstrap.stores.needs import Needs
 from tests.stores.google_bench import NAME, PATH, Opened, failure, opened, server
 from tests.systems.secret_manager import SecretManager
@@ -28,6 +28,7 @@ NEEDS = Needs(
     write=("airflow-connections-a", "rotated"),
     below=("airflow-connections", "airflow-variables"),
 )
+PRUNE = Needs(write=("databases-warehouse",), prune=("databases", "airflow-connections"))
 
 
 def policy(needs: Needs, **options: Any) -> dict[str, str]:
@@ -98,6 +99,34 @@ def test_the_role_that_writes_is_enough_to_write(opened: Opened, server: SecretM
     assert store.write(PATH, {"a": "c"}, expect=version) == store.read(PATH).version
 
 
+def test_to_prune_needs_a_role_of_its_own_below_a_prefix() -> None:
+    found = policy(PRUNE)
+    lines = found["gcloud"].splitlines()
+    assert f"gcloud iam roles create airflowBootstrapPruner --project proj --permissions={','.join(PRUNES)}" in lines
+    [bound] = [line for line in lines if "databases-" in line and "projects add-iam" in line]
+    assert "--role=projects/proj/roles/airflowBootstrapPruner" in bound
+    assert r"startsWith(\"projects/$NUMBER/secrets/databases-\")" in bound
+    assert lines[1].startswith("NUMBER=")
+    assert json.dumps(list(PRUNES)) in found["terraform"]
+    assert 'for_each = toset(["databases", "airflow-connections"])' in found["terraform"]
+    assert 'data "google_project" "this"' in found["terraform"]
+    assert "secrets.delete" not in "".join(policy(Needs(write=PRUNE.write)).values())
+
+
+def test_the_role_that_prunes_is_enough_and_necessary(opened: Opened, server: SecretManager) -> None:
+    for method in METHODS.values():
+        if method.permission not in PRUNES:
+            server.deny(method.permission)
+    store = opened()
+    for permission in PRUNES:
+        server.put("proj", PATH, "x")
+        server.deny(permission)
+        assert permission in failure(Denied, lambda: store.delete(PATH, expect="1")).hint
+        server.allow(permission)
+        store.delete(PATH, expect="1")
+        assert NAME not in server.secrets.known
+
+
 def test_who_may_create_none_writes_those_that_are_there(opened: Opened, server: SecretManager) -> None:
     server.deny("secretmanager.secrets.create")
     store = opened()
@@ -117,6 +146,7 @@ def test_what_it_may_do_beyond_its_needs(opened: Opened, server: SecretManager) 
         f"may destroy versions of {PATH}",
         f"may let anybody read {PATH}",
     ]
+    assert store.excess(PRUNE) == [f"may destroy versions of {PATH}", f"may let anybody read {PATH}"]
     server.deny("secretmanager.secrets.delete")
     server.deny("secretmanager.secrets.setIamPolicy")
     assert store.excess(needs) == [f"may destroy versions of {PATH}"]
