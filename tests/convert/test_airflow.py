@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,7 @@ def resolved(project: Project) -> dict[str, Any]:
 
 
 def as_uri(connections: Mapping[str, Connection]) -> dict[str, Connection]:
-    """A URI of Airflow's has no description, and reads these values of a query as JSON or as text."""
-    from dataclasses import replace
-
+    """A URI has no description."""
     return {conn_id: replace(item, description=None) for conn_id, item in connections.items()}
 
 
@@ -122,11 +121,7 @@ def test_what_airflow_exports_is_converted(exported: Path, tmp_path: Path, name:
     finally:
         project.run("store", "stop")
     if name == "uri.env":
-        expected = as_uri(WANTED)
-        assert str(found["hostile"].host).lower() == "db.internal"
-        found["hostile"] = Connection(**{**found["hostile"].__dict__, "host": "DB.Internal"})
-        found["plain"] = Connection(**{**found["plain"].__dict__, "extra": {"timeout": 5}})
-        assert found == expected
+        assert found == as_uri(WANTED)
     else:
         assert found == WANTED
     assert leaks(tmp_path, CANARY, leave_out=project.manifest.parent / ".bootstrap") == []
@@ -223,10 +218,10 @@ def test_airflow_imports_what_is_exported(exported: Path, tmp_path: Path, name: 
     finally:
         project.run("store", "stop")
     assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
-    imported = run_airflow(environment(work), "airflow", "connections", "import", str(tmp_path / name))
-    assert imported.count("successfully") or "Imported" in imported
+    run_airflow(environment(work), "airflow", "connections", "import", str(tmp_path / name))
     wanted = as_uri(WANTED) if name == "e.env" else WANTED
     assert ("hostile: its description is left out" in done.err) is (name == "e.env")
     found = fingerprints(work)
     for conn_id, item in wanted.items():
-        assert {key: found[conn_id].get(key) for key in item.fingerprints()} == item.fingerprints()
+        empty = Connection("x", host="", login="", password="", schema="").fingerprints()  # a URI's None
+        assert {key: value for key, value in found[conn_id].items() if value != empty.get(key)} == item.fingerprints()
