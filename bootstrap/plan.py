@@ -9,10 +9,10 @@ from typing import Any
 from bootstrap import targets
 from bootstrap.connection import Connection
 from bootstrap.desired import Secrets, resolve_all, resolve_variables
-from bootstrap.errors import BootstrapError, Conflict, Exit, StoreError, UsageError
+from bootstrap.errors import BootstrapError, Conflict, Exit, Malformed, StoreError, UsageError
+from bootstrap.files import cache_folder
 from bootstrap.manifest import Manifest, TargetSpec
 from bootstrap.targets.base import Applied, Change, Content, Key, Registered, Target
-from bootstrap.variable import Variable
 
 MANY = 3  # to delete more than one in so many takes --force
 
@@ -22,10 +22,24 @@ class Unsafe(BootstrapError):
 
 
 @dataclass(frozen=True)
+class Rules:
+    """Which changes are made.
+
+    `prune`: what this manifest registered and no longer has is deleted. `overwrite`: so is what somebody else wrote since,
+    or another manifest registered. `strict`: a connection of a type that nobody knows is not written where Airflow would
+    show it beside others.
+    """
+
+    prune: bool = False
+    overwrite: bool = False
+    strict: bool = False
+
+
+@dataclass(frozen=True)
 class Plan:
     """The changes for one target, in the manifest's order; deletions come last.
 
-    `owned` is what this manifest has registered there, `options` are the target's, in the manifest's words. `errors` are those that could not be resolved, `conflicts` those that somebody else wrote since they were registered.
+    `warnings` are sentences about what looks like a slip in what would be written. `owned` is what this manifest has registered there, `options` are the target's, in the manifest's words. `errors` are those that could not be resolved, `conflicts` those that somebody else wrote since they were registered.
     """
 
     target_name: str
@@ -33,6 +47,7 @@ class Plan:
     changes: tuple[Change, ...]
     errors: Mapping[Key, StoreError]
     conflicts: Mapping[Key, Conflict]
+    warnings: tuple[str, ...] = ()
     owned: tuple[Key, ...] = ()
     options: str = ""
 
@@ -90,35 +105,32 @@ def _without_options(name: str) -> TargetSpec:
     return TargetSpec(name, module.Options())
 
 
-def plan(
-    manifest: Manifest, secrets: Secrets, spec: TargetSpec, *, prune: bool = False, overwrite: bool = False
-) -> Plan:
-    """Compare. Reads the stores and the target, writes nothing. Raises StoreError if the target can't be read.
-
-    `prune`: what this manifest registered and no longer has is to be deleted. `overwrite`: so is what somebody else
-    wrote since, or another manifest registered.
-    """
+def plan(manifest: Manifest, secrets: Secrets, spec: TargetSpec, rules: Rules | None = None) -> Plan:
+    """Compare. Reads the stores and the target, writes nothing. Raises StoreError if the target can't be read."""
     module: Any = targets.KINDS.find(spec.name)
     target: Target = module.open_target(spec.options, manifest, secrets)
+    rules = rules or Rules()
     resolved = desired(manifest, secrets)
-    there = target.registered({key: item for key, item in resolved.items() if isinstance(item, Connection | Variable)})
-    changes, errors, conflicts = [], {}, {}
-    for key, item in resolved.items():
-        if isinstance(item, StoreError):
-            errors[key] = item
-            continue
-        change = _change(key, item, there.get(key), manifest.owner)
-        if change.action == "update" and not overwrite and (said := _conflict(key, there[key], manifest.owner, target)):
-            conflicts[key] = said
-        else:
-            changes.append(change)
+    contents = {key: item for key, item in resolved.items() if not isinstance(item, StoreError)}
+    there = target.registered(contents)
     owned = tuple(key for key, found in there.items() if found.owner == manifest.owner)
-    for key in owned if prune else ():
-        if key not in resolved and not overwrite and (said := _conflict(key, there[key], manifest.owner, target)):
-            conflicts[key] = said
-        elif key not in resolved:
-            changes.append(Change(key, "delete", (), None, there[key].version, seen=there[key].seen))
-    return Plan(spec.name, target, tuple(changes), errors, conflicts, owned, str(spec.options))
+    wanted = [_change(key, item, there.get(key), manifest.owner) for key, item in contents.items()]
+    gone = [_deletion(key, there[key]) for key in owned if rules.prune and key not in resolved]
+    changes = [*wanted, *gone]
+    conflicts = {} if rules.overwrite else _conflicts(changes, there, manifest.owner, target)
+    strict = rules.strict and getattr(module, "STRICT", False)
+    refused, warnings = _validated(manifest, changes, strict=strict)
+    left_out = {*conflicts, *refused}
+    return Plan(
+        target_name=spec.name,
+        target=target,
+        changes=tuple(change for change in changes if change.key not in left_out),
+        errors={key: item for key, item in resolved.items() if isinstance(item, StoreError)} | refused,
+        conflicts=conflicts,
+        warnings=warnings,
+        owned=owned,
+        options=str(spec.options),
+    )
 
 
 def desired(manifest: Manifest, secrets: Secrets) -> dict[Key, Content | StoreError]:
@@ -131,6 +143,28 @@ def desired(manifest: Manifest, secrets: Secrets) -> dict[Key, Content | StoreEr
     }
 
 
+def _validated(
+    manifest: Manifest, changes: Sequence[Change], *, strict: bool
+) -> tuple[dict[Key, StoreError], tuple[str, ...]]:
+    """What is not written because it can't work, and what to be told of the rest: of that alone which would be written."""
+    written = {it.key.name: it.content for it in changes if it.action in {"create", "update"}}
+    connections = {name: content for name, content in written.items() if isinstance(content, Connection)}
+    if not connections:
+        return {}, ()
+    from bootstrap.validation.check import check
+
+    refused: dict[Key, StoreError] = {}
+    warnings = []
+    for name, problems in check(connections, cache_folder(manifest.folder)).items():
+        for problem in problems:
+            said = f"connection {name}: {problem.field}: {problem.message}"
+            if problem.refused(strict=strict):
+                refused.setdefault(Key("connection", name), Malformed(said, problem.hint))
+            else:
+                warnings.append(f"{said} ({problem.hint})" if problem.hint else said)
+    return refused, tuple(warnings)
+
+
 def _change(key: Key, wanted: Content, there: Registered | None, owner: str) -> Change:
     if there is None:
         return Change(key, "create", tuple(wanted.fingerprints()), wanted, None)
@@ -140,6 +174,19 @@ def _change(key: Key, wanted: Content, there: Registered | None, owner: str) -> 
         return Change(key, "update", differing, wanted, there.version, seen=there.seen)
     mark = there.owner == owner and (there.changed or there.pending)  # what was there before us never becomes ours
     return Change(key, "unchanged", (), wanted, there.version, mark=mark)
+
+
+def _deletion(key: Key, there: Registered) -> Change:
+    return Change(key, "delete", (), None, there.version, seen=there.seen)
+
+
+def _conflicts(
+    changes: Sequence[Change], there: Mapping[Key, Registered], owner: str, target: Target
+) -> dict[Key, Conflict]:
+    found = {
+        it.key: _conflict(it.key, there[it.key], owner, target) for it in changes if it.action in {"update", "delete"}
+    }
+    return {key: said for key, said in found.items() if said is not None}
 
 
 def _conflict(key: Key, there: Registered, owner: str, target: Target) -> Conflict | None:

@@ -14,7 +14,7 @@ from bootstrap import secret
 from bootstrap.desired import Secrets
 from bootstrap.errors import Conflict, Denied, Exit, ManifestError, NotFound, StoreError, Unavailable
 from bootstrap.manifest import Manifest, TargetSpec, load
-from bootstrap.plan import Plan, Unsafe, plan, worst
+from bootstrap.plan import Plan, Rules, Unsafe, plan, worst
 from bootstrap.plan_text import lines
 from bootstrap.secret import Secret, redact
 from bootstrap.stores.base import Fields, Stored, Version
@@ -108,7 +108,7 @@ def planned(folder: Path, team: MemoryStore, connections: str, **asked: bool) ->
     manifest = load(folder / "bootstrap.yaml")
     secrets = Secrets(manifest)
     secrets._stores.update(team=team, down=DownStore())
-    return plan(manifest, secrets, manifest.register[0], **asked), manifest
+    return plan(manifest, secrets, manifest.register[0], Rules(**asked)), manifest
 
 
 def shown(folder: Path, team: MemoryStore, connections: str) -> list[str]:

@@ -85,6 +85,7 @@ class Asking:
     into: tuple[str, ...] = ()
     prune: bool = False
     overwrite: bool = False
+    strict: bool = False
 
 
 _CHANGES = (
@@ -93,6 +94,7 @@ _CHANGES = (
     ),
     click.option("--prune", is_flag=True, help="Delete what this manifest registered there and no longer has."),
     click.option("--overwrite", is_flag=True, help="Also what somebody else wrote since it was registered."),
+    click.option("--strict", is_flag=True, help="Refuse conn_types that no provider knows, with metadata and api."),
 )
 
 
@@ -100,8 +102,9 @@ def changes_options(function: Callable[..., int]) -> Callable[..., int]:
     """The options of what changes; the command gets them as one `asking`."""
 
     @functools.wraps(function)
-    def collected(*arguments: Any, into: tuple[str, ...], prune: bool, overwrite: bool, **given: Any) -> int:
-        return function(*arguments, asking=Asking(into, prune, overwrite), **given)
+    def collected(*arguments: Any, into: tuple[str, ...], **given: Any) -> int:
+        flags = {name: given.pop(name) for name in ("prune", "overwrite", "strict")}
+        return function(*arguments, asking=Asking(into, **flags), **given)
 
     for option in reversed(_CHANGES):
         collected = option(collected)

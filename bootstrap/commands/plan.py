@@ -40,13 +40,13 @@ def command(app: App, *, check: bool, asking: Asking, out: Path | None, json_fil
 
 def made(app: App, asking: Asking) -> list[Plan]:
     """The plans of the targets that are asked for."""
-    from bootstrap.plan import plan, wanted
+    from bootstrap.plan import Rules, plan, wanted
 
     specs = wanted(app.manifest, asking.into)
     if not specs:
         app.console.note("no target: the manifest has neither `backend:` nor `register:`")
-    options = {"prune": asking.prune, "overwrite": asking.overwrite}
-    return [plan(app.manifest, app.secrets, each, **options) for each in specs]
+    rules = Rules(asking.prune, asking.overwrite, asking.strict)
+    return [plan(app.manifest, app.secrets, each, rules) for each in specs]
 
 
 def told(app: App, plans: Sequence[Plan], *, check: bool, quiet: bool = False) -> int:
@@ -57,6 +57,8 @@ def told(app: App, plans: Sequence[Plan], *, check: bool, quiet: bool = False) -
     for each in plans:
         if not quiet:
             app.console.data("".join(f"{line}\n" for line in lines(each, app.manifest)))
+        for warning in each.warnings:
+            app.console.warn(warning)
         for err in each.problems:
             app.console.error(err)
     drift = Exit.FAILED if check and any(each.pending for each in plans) else Exit.OK

@@ -52,6 +52,8 @@ def _as_saved(app: App, file: Path) -> list[Plan]:
 def _apply(app: App, found: Plan, *, force: bool) -> int:
     from bootstrap.plan import worst
 
+    for warning in found.warnings:
+        app.console.warn(warning)
     errors = []
     for item in found.apply(force=force):
         app.console.data(f"{item.key}: {item.done} at {item.where}\n")

@@ -24,6 +24,7 @@ from bootstrap.targets.metadata_process import MetadataProcess
 from bootstrap.variable import Variable
 
 PLACE = "metadata database"
+STRICT = True  # --strict is about what people see in Airflow's list of connections
 KINDS: tuple[Kind, ...] = ("connection", "variable")
 
 

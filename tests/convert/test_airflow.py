@@ -20,8 +20,8 @@ from bootstrap.errors import AirflowError
 from bootstrap.manifest import load
 from bootstrap.secret_commands import value_of
 from bootstrap.targets import metadata
-from bootstrap.targets.base import Change
 from tests.project import Canary, Project, leaks, watched_processes
+from tests.targets.applying import put, registered
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
@@ -67,15 +67,14 @@ def environment(work: Path) -> Environment:
 def register(work: Path, connections: Mapping[str, Connection]) -> None:
     manifest = load(work / "old.yaml")
     target = metadata.open_target(metadata.Options(), manifest, Secrets(manifest))
-    done = target.apply([Change(conn_id, "create", (), item, None) for conn_id, item in connections.items()])
-    assert [item.error for item in done] == [None] * len(connections)
+    assert put(target, connections) == ["created"] * len(connections)
     target.close()
 
 
 def fingerprints(work: Path) -> dict[str, Any]:
     manifest = load(work / "old.yaml")
     target = metadata.open_target(metadata.Options(), manifest, Secrets(manifest))
-    found = target.registered(WANTED)
+    found = registered(target, WANTED)
     target.close()
     return {conn_id: item.fields for conn_id, item in found.items()}
 

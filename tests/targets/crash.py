@@ -22,7 +22,7 @@ from unittest import mock
 from bootstrap.connection import Connection
 from bootstrap.desired import Secrets
 from bootstrap.manifest import Manifest, load
-from bootstrap.plan import plan, wanted
+from bootstrap.plan import Rules, plan, wanted
 from bootstrap.targets import metadata
 from bootstrap.targets.base import Content, Key
 from bootstrap.variable import Variable
@@ -63,7 +63,7 @@ def register(manifest: Manifest, name: str, turn: int) -> Counter[str]:
     with mock.patch(
         "bootstrap.plan.desired", return_value=desired(turn)
     ):  # instead of secrets, which are not the subject
-        found = plan(manifest, Secrets(manifest), wanted(manifest, [name])[0], prune=True)
+        found = plan(manifest, Secrets(manifest), wanted(manifest, [name])[0], Rules(prune=True))
     done: Counter[str] = Counter()
     for item in found.apply():
         done[item.done] += 1
