@@ -1,0 +1,76 @@
+"""A file with a Kubernetes Secret, for `kubectl apply -f FILE` and a pod's `envFrom`. No cluster is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from bootstrap.connection import Connection
+from bootstrap.desired import Secrets
+from bootstrap.errors import Malformed
+from bootstrap.manifest import Manifest
+from bootstrap.model import Model
+from bootstrap.targets import kubernetes_text
+from bootstrap.targets.base import Content, Key
+from bootstrap.targets.one_file import FileTarget
+from bootstrap.variable import Variable
+
+
+class Options(Model):
+    """`path`: relative to the manifest's folder. `name` and `namespace` of the Secret."""
+
+    path: Annotated[str, Field(pattern=r"[^/]\.ya?ml$")] = "airflow-secret.yaml"
+    name: Annotated[str, Field(min_length=1)] = "airflow-connections"
+    namespace: Annotated[str, Field(min_length=1)] | None = None
+
+
+class _Secret:
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    def read(self, text: str, keys: Sequence[Key], where: str) -> Mapping[Key, Content | Malformed]:
+        """Each by the name of its variable."""
+        if not text:
+            return {}
+        found = kubernetes_text.read(text, where)
+        items = {key: _item(found, key) for key in keys}
+        return {key: item for key, item in items.items() if item is not None}
+
+    def index(self, text: str, where: str) -> str | None:
+        """An annotation."""
+        return kubernetes_text.read(text, where).index if text else None
+
+    def merged(self, text: str, contents: Mapping[Key, Content | None], index: str, where: str) -> str:  # noqa: ARG002
+        """Other keys, labels and annotations stay."""
+        return kubernetes_text.render(
+            self._options.name,
+            self._options.namespace,
+            {key.name: _as_connection(it) for key, it in contents.items() if key.kind == "connection"},
+            {key.name: _as_text(it) for key, it in contents.items() if key.kind == "variable"},
+            index,
+            text or None,
+        )
+
+
+def _item(found: kubernetes_text.Found, key: Key) -> Content | Malformed | None:
+    if key.kind == "connection":
+        return found.connection(key.name)
+    value = found.variable(key.name)
+    return Variable(value) if isinstance(value, str) else value
+
+
+def _as_connection(item: Content | None) -> Connection | None:
+    return item if isinstance(item, Connection) else None
+
+
+def _as_text(item: Content | None) -> str | None:
+    return item.value if isinstance(item, Variable) else None
+
+
+def open_target(options: Options, manifest: Manifest, _secrets: Secrets) -> FileTarget:
+    """The target; reads nothing yet."""
+    file = (manifest.folder / Path(options.path).expanduser()).absolute()
+    return FileTarget(file, _Secret(options), manifest.owner)
