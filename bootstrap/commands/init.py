@@ -53,6 +53,8 @@ def command(app: App, /, **wishes: str | None) -> int:
     if wanted.pick is not None:
         return _pick(app, wanted)
     target = _target(app, wanted)
+    if wanted.script not in (None, "-"):
+        _require_new(Path(str(wanted.script)))
     if wanted.source is None:
         return _starter(app, wanted, target)
     stores = _stores(app)
@@ -70,13 +72,17 @@ def _target(app: App, wishes: Wishes) -> Path | None:
             raise UsageError("the manifest and the script can't both go to stdout", "name a file for one of them")
         return None
     target = Path(wishes.output) if wishes.output is not None else app.file
-    if target.exists():
-        raise UsageError(f"{target} is there already, and stays", "-o FILE writes another; -o - prints it")
+    _require_new(target)
     if target.absolute().parent != app.file.absolute().parent and app.file.exists():
         raise UsageError(
             f"{target} would not be beside {app.file}, and the paths in it would be others", "write it there"
         )
     return target
+
+
+def _require_new(file: Path) -> None:
+    if file.exists():
+        raise UsageError(f"{file} is there already, and stays", "name another with -o FILE, or print it with -o -")
 
 
 def _starter(app: App, wishes: Wishes, target: Path | None) -> int:
@@ -107,8 +113,14 @@ def _pick(app: App, wishes: Wishes) -> int:
         raise UsageError("--pick prints one secret of a source", "init --from SOURCE --pick STORE:PATH#FIELD")
     if sys.stdout.isatty():
         raise UsageError("a secret is not printed to a terminal", "pipe it on: … | airflow-bootstrap store put REF")
-    app.console.reveal(pick(_make(_stores(app), wishes), str(wishes.pick)))
+    _print(pick(_make(_stores(app), wishes), str(wishes.pick)))
     return Exit.OK
+
+
+def _print(text: str) -> None:
+    """As UTF-8, whatever the terminal's language: another could replace what it doesn't know. It is not redacted."""
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.buffer.flush()
 
 
 def _secrets(app: App, wishes: Wishes, stores: Stores, made: Made, target: Path | None) -> None:
@@ -128,7 +140,7 @@ def _script(app: App, wishes: Wishes, stores: Stores, made: Made, target: Path |
     name, _ = stores.named(wishes.store)
     source = f"metadata:{Path(str(wishes.source).partition(':')[2]).expanduser().absolute()}"
     references = made.conversion.references(name)
-    text = script.text(str((target or app.file).absolute()), source, made.form, name, references)
+    text = script.text(str(target or app.file), source, made.form, name, references)
     _write(app, None if wishes.script == "-" else Path(str(wishes.script)), text)
 
 
@@ -136,8 +148,9 @@ def _write(app: App, file: Path | None, text: str) -> None:
     from bootstrap.files import shown, write_atomic
 
     if file is None:
-        app.console.reveal(text)  # there is no secret in it, and a word that is one elsewhere stays readable
+        _print(text)  # there is no secret in it, and a word that is one elsewhere stays readable
         return
+    _require_new(file)  # also if it came to be meanwhile
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(file, text, mode=PUBLIC_FILE)

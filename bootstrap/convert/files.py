@@ -23,7 +23,8 @@ def read_file(file: Path, form: str | None) -> tuple[str, str]:
     try:
         data = file.read_bytes()
     except OSError as err:
-        raise UsageError(f"can't read {file}: {err.strerror}", "check the file") from err
+        hint = f"metadata:{file}, if it is an AIRFLOW_HOME" if file.is_dir() else "check the file"
+        raise UsageError(f"can't read {file}: {err.strerror}", hint) from err
     text = decoded(data, str(file))
     return text, form or _format_of(text, file)
 

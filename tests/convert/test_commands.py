@@ -78,13 +78,17 @@ def test_the_example_in_the_starter_is_right(project: Project) -> None:
     assert load(project.manifest).connections["warehouse"].port == 5432
 
 
-@pytest.mark.parametrize("arguments", [(), ("--from", "SOURCE"), ("-o", "EXISTING")])
+SCRIPT = ("--from", "SOURCE", "--script", "EXISTING")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--from", "SOURCE"), ("-o", "EXISTING"), SCRIPT])
 def test_nothing_is_overwritten(project: Project, source: Path, arguments: tuple[str, ...]) -> None:
-    there = project.manifest if "-o" not in arguments else project.manifest.with_name("other.yaml")
+    there = project.manifest.with_name("other.yaml") if "EXISTING" in arguments else project.manifest
     there.write_text("# mine\n")
     given = [{"SOURCE": str(source), "EXISTING": str(there)}.get(each, each) for each in arguments]
     done = project.run("init", *given)
     assert (done.code, "is there already, and stays" in done.err, there.read_text()) == (2, True, "# mine\n")
+    assert project.manifest.exists() is (there == project.manifest)
     assert not (project.manifest.parent / ".bootstrap").exists()
 
 
@@ -125,6 +129,15 @@ def test_a_secret_is_nowhere_but_in_the_store(project: Project, source: Path) ->
     source.unlink()
     assert leaks(project.folder, CANARY, leave_out=project.manifest.parent / ".bootstrap") == []
     assert not any(CANARY.found_in(result.text.encode()) for result in project.transcript)
+
+
+def test_text_is_utf_8_whatever_the_language_of_the_terminal(project: Project, source: Path) -> None:
+    reference = "local:source-connections/warehouse#password"
+    picked = project.run("init", "--from", str(source), "--pick", reference, PYTHONIOENCODING="ascii")
+    assert (picked.code, picked.out) == (0, CANARY.value)
+    source.write_text('{"a": {"conn_type": "http", "description": "Zürich"}}')
+    printed = project.run("init", "--from", str(source), "-o", "-", PYTHONIOENCODING="ascii")
+    assert (printed.code, 'description: "Zürich"' in printed.out) == (0, True)
 
 
 def test_stdin(project: Project, source: Path) -> None:

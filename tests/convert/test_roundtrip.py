@@ -141,9 +141,7 @@ def comparable(item: Connection, source: str) -> Connection:
     """The Astro CLI takes an empty field as one that isn't set."""
     if source != "settings":
         return item
-    texts: dict[str, Any] = {
-        name: getattr(item, name) or None for name in ("description", "host", "login", "password", "schema")
-    }
+    texts: Any = {name: getattr(item, name) or None for name in ("description", "host", "login", "password", "schema")}
     return replace(item, **texts)
 
 
