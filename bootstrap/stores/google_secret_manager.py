@@ -96,7 +96,7 @@ class GoogleStore:
         return f"https://{self._options.host}/v1/{self._options.parent}"
 
     def delete(self, path: str, *, expect: Version) -> None:
-        """With all its versions, and for good: a disabled one would make Airflow's backend fail, instead of looking further.
+        """With all its versions, and for good: a disabled one makes Airflow's backend fail, instead of finding nothing.
 
         Check-and-set as with `write`; a version that another program adds right then is lost. Needs secretmanager.secrets.delete,
         and secrets.get, versions.get and versions.access.

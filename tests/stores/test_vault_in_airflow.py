@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from bootstrap.connection import Connection
 from bootstrap.stores import vault
 from bootstrap.stores.base import BackendPaths, Context
+from bootstrap.stores.vault_kv1 import Kv1
+from bootstrap.stores.vault_kv2 import Kv2
 from tests.stores.contract import variables_of
 from tests.stores.test_vault_backend import METHODS, backend
 from tests.systems import openbao, require
@@ -107,11 +109,15 @@ def bao(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) ->
 
 
 def _put(server: openbao.OpenBao, mount: str, version: int, namespace: str | None, folder: Path) -> None:
+    store = _opened(server, mount, version, namespace, folder)
+    store.write("connections/warehouse", WAREHOUSE.as_fields(), expect=None)
+
+
+def _opened(server: openbao.OpenBao, mount: str, version: int, namespace: str | None, folder: Path) -> Kv1 | Kv2:
     write_private(folder / "token", server.root_token)
     options = {"kind": "vault", "url": server.url, "mount": mount, "kv_version": version, "namespace": namespace}
     auth = {"method": "token", "token": {"file": "token"}}
-    store = vault.open_store(vault.Options.model_validate({**options, "auth": auth}), Context("team", folder))
-    store.write("connections/warehouse", WAREHOUSE.as_fields(), expect=None)
+    return vault.open_store(vault.Options.model_validate({**options, "auth": auth}), Context("team", folder))
 
 
 def test_it_reads_from_a_real_server(bao: openbao.OpenBao, certificates: Certificates, tmp_path: Path) -> None:
@@ -147,6 +153,22 @@ def test_it_reads_from_a_real_server(bao: openbao.OpenBao, certificates: Certifi
     found = ask_airflow(given | {"pair": _pair(given["TLS"], pair.certificate, pair.key)}, tmp_path)
     assert "failed" in found.pop("pair")  # why client_key is refused for a backend
     assert found == dict.fromkeys(given, READ)
+
+
+def test_what_was_deleted_is_not_there(bao: openbao.OpenBao, tmp_path: Path) -> None:
+    again, gone = (BackendPaths(connections=name, variables=None, config=None) for name in ("again", "gone"))
+    given = {}
+    for mount, version in (("kv", 2), ("old", 1)):
+        store = _opened(bao, mount, version, None, tmp_path)
+        for path in ("again/warehouse", "gone/warehouse"):
+            store.delete(path, expect=store.write(path, {"conn_type": "http"}, expect=None))
+        store.write("again/warehouse", WAREHOUSE.as_fields(), expect=None)
+        by_token = {"method": "token", "token": {"file": "token"}}
+        for name, paths in (("again", again), ("gone", gone)):
+            here: dict[str, Any] = {"url": bao.url, "mount": mount, "kv_version": version, "paths": paths}
+            given[f"{name} {version}"] = told(tmp_path, by_token, **here)
+    nothing = {"unknown": [], "value": None}
+    assert ask_airflow(given, tmp_path) == {name: READ if "again" in name else nothing for name in given}
 
 
 def _pair(given: dict[str, Any], certificate: Path, key: Path) -> dict[str, Any]:
