@@ -167,7 +167,7 @@ def test_what_was_deleted_is_not_there(bao: openbao.OpenBao, tmp_path: Path) -> 
         for name, paths in (("again", again), ("gone", gone)):
             here: dict[str, Any] = {"url": bao.url, "mount": mount, "kv_version": version, "paths": paths}
             given[f"{name} {version}"] = told(tmp_path, by_token, **here)
-    nothing = {"unknown": [], "value": None}
+    nothing: dict[str, Any] = {"unknown": [], "value": None}
     assert ask_airflow(given, tmp_path) == {name: READ if "again" in name else nothing for name in given}
 
 
