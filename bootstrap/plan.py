@@ -119,7 +119,7 @@ def plan(manifest: Manifest, secrets: Secrets, spec: TargetSpec, rules: Rules | 
     changes = [*wanted, *gone]
     conflicts = {} if rules.overwrite else _conflicts(changes, there, manifest.owner, target)
     strict = rules.strict and getattr(module, "STRICT", False)
-    refused, warnings = _validated(manifest, changes, strict=strict)
+    refused, warnings = _validated(manifest, secrets, changes, strict=strict)
     left_out = {*conflicts, *refused}
     return Plan(
         target_name=spec.name,
@@ -144,18 +144,20 @@ def desired(manifest: Manifest, secrets: Secrets) -> dict[Key, Content | StoreEr
 
 
 def _validated(
-    manifest: Manifest, changes: Sequence[Change], *, strict: bool
+    manifest: Manifest, secrets: Secrets, changes: Sequence[Change], *, strict: bool
 ) -> tuple[dict[Key, StoreError], tuple[str, ...]]:
     """What is not written because it can't work, and what to be told of the rest: of that alone which would be written."""
     written = {it.key.name: it.content for it in changes if it.action in {"create", "update"}}
     connections = {name: content for name, content in written.items() if isinstance(content, Connection)}
     if not connections:
         return {}, ()
+    from bootstrap.validation import uris
     from bootstrap.validation.check import check
 
+    texts = uris.stored(manifest, secrets, connections)
     refused: dict[Key, StoreError] = {}
     warnings = []
-    for name, problems in check(connections, cache_folder(manifest.folder)).items():
+    for name, problems in check(connections, cache_folder(manifest.folder), texts).items():
         for problem in problems:
             said = f"connection {name}: {problem.field}: {problem.message}"
             if problem.refused(strict=strict):
