@@ -19,7 +19,7 @@ INSTALLED_OLD := .venv-2.11/.installed
 INSTALLED_BIGQUERY := .venv-bigquery/.installed
 PACKAGES := busybox-static docker-compose docker.io iptables mariadb-server openjdk-17-jre-headless openssh-server redis-server runc
 
-.PHONY: help up down test agree compat lint types format check schema bench bench-render bench-smoke bench-stores bench-register lock system-deps clean
+.PHONY: help up down test agree crash compat lint types format check schema bench bench-render bench-smoke bench-stores bench-register lock system-deps clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ test: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY)  ## run all tests
 
 agree: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY)  ## the whole failure matrix, each check in an Airflow of its own (an hour)
 	@WHOLE_MATRIX=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m isolated tests/checks $(ARGS)
+
+crash: $(INSTALLED_DEV)  ## kill register at 200 moments, for each target (a quarter of an hour)
+	@CRASH_ROUNDS=200 $(BIN)/python -m pytest -n 2 tests/targets/test_crash.py $(ARGS)
 
 compat: $(INSTALLED_DEV) $(INSTALLED_OLD)  ## run the small suite on the newest Airflow and on the oldest supported
 	@for python in $(BIN)/python $(wildcard .venv-2.11/bin/python); do $$python -m pytest tests/compat $(ARGS) || exit; done
