@@ -11,7 +11,7 @@ from bootstrap.errors import Conflict, Malformed
 from bootstrap.targets.api_marks import Marks
 from bootstrap.targets.api_shown import Shown
 from bootstrap.targets.base import Change, Content, Key, Registered
-from bootstrap.targets.index import NAME, Index
+from bootstrap.targets.index import NAME, Index, content_hash
 
 if TYPE_CHECKING:
     from bootstrap.targets.api_v1 import V1
@@ -52,6 +52,7 @@ class StoredIndex:
             fields=shown.fingerprints(wanted, known=known),
             version=self.version(key, shown),
             malformed=shown.malformed,
+            seen=content_hash(json.dumps(shown.fields, sort_keys=True)),
             owner=entry.owner if entry else None,
             changed=mark is not None
             and (
@@ -63,7 +64,7 @@ class StoredIndex:
 
     def version(self, key: Key, shown: Shown) -> str:
         """What tells apart two states as far as Airflow always shows them."""
-        return self._marks.of_lasting(key, shown.lasting)
+        return content_hash(json.dumps([key.kind, key.name, shown.lasting]))
 
     def begin(self, changes: Sequence[Change], owner: str) -> None:
         """Before these are written. Raises Conflict where another run has begun since this one looked."""

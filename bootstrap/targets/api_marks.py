@@ -37,10 +37,6 @@ class Marks:
         made = self._slow({key: contents[key] for key in marks})
         return {key for key, mark in marks.items() if hmac.compare_digest(mark.partition(".")[0], made[key])}
 
-    def of_lasting(self, key: Key, lasting: Any) -> str:
-        """The second part alone."""
-        return self._fast(key, lasting)
-
     def is_as_written(self, key: Key, lasting: Any, mark: str) -> bool:
         """Whether what never is hidden still is what it was when the mark was made."""
         return mark.partition(".")[2] == self._fast(key, lasting)

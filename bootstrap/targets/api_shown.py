@@ -26,13 +26,14 @@ NO_SECRETS = ("conn_type", "description", "host", "login", "schema", "port")  # 
 class Shown:
     """`fields` as the API shows them: a connection's, with `extra` as an object, or a variable's `value`.
 
-    `exact`: a variable's value is shown as it is, not as JSON that was read and written anew. `malformed` says why the
-    connection can't be compared.
+    `exact`: a variable's value is shown as it is, not as JSON that was read and written anew. `blind`: it isn't even shown
+    whether there is a password. `malformed` says why the connection can't be compared.
     """
 
     fields: Mapping[str, Any]
     team: str | None = None
     exact: bool = False
+    blind: bool = False
     malformed: str = ""
 
     @property
@@ -68,23 +69,22 @@ class Shown:
         if wanted is None:
             return {name: fingerprint(value) for name, value in shown.items()}
         aims, verdicts = _flat(_wanted(wanted)), self._verdicts(wanted)
-        found = {name: fingerprint(value) for name, value in shown.items() if verdicts[name] is False}
-        found |= {name: _UNKNOWN for name in shown if verdicts[name] is None}
-        good = {name for name in aims if verdicts[name] or (verdicts[name] is None and known)}
-        found |= {name: fingerprint(aims[name]) for name in good}
-        if known:  # what is hidden and isn't wanted is not there
-            found = {name: value for name, value in found.items() if value != _UNKNOWN}
-        if "password" not in shown and _has_empty_password(wanted):
+        found = {name: fingerprint(shown[name]) for name in shown if verdicts[name] is False}
+        for name, verdict in verdicts.items():
+            if verdict or (verdict is None and known and name in aims):
+                found[name] = fingerprint(aims[name])
+            elif verdict is None and not known:
+                found[name] = _UNKNOWN
+        if "password" not in found and _has_empty_password(wanted):
             found["password"] = fingerprint("")
         return found
 
     def _verdicts(self, wanted: Content) -> dict[str, bool | None]:
-        """Whether each field is what is wanted; None: it can't be told."""
+        """Whether each field is what is wanted; None: it can't be told. What is hidden is there."""
         shown, aims = _flat(self.fields), _flat(_wanted(wanted))
-        found = {name: _same(shown.get(name), aims.get(name)) for name in {**shown, **aims}}
-        if "value" in shown and not self.exact:
-            found["value"] = _same_text(str(shown["value"]), str(aims.get("value")))
-        return found
+        same = _same_text if "value" in shown and not self.exact else _same
+        found = {name: name in shown and name in aims and same(shown[name], aims[name]) for name in {**shown, **aims}}
+        return {**found, "password": None} if self.blind else found
 
 
 def _wanted(content: Content) -> dict[str, Any]:

@@ -7,6 +7,7 @@ deleted and created anew.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from urllib.parse import quote
 from bootstrap.connection import Connection
 from bootstrap.errors import IllegalName, NotFound, StoreError
 from bootstrap.targets.api_client import CONCURRENCY, Client
-from bootstrap.targets.api_shown import HIDDEN, Shown
+from bootstrap.targets.api_shown import Shown
 from bootstrap.targets.api_v2 import connection_body, legal_name, shown_connection
 from bootstrap.targets.base import Change, Key, Kind
 
@@ -59,7 +60,7 @@ class V1:
             return None
         if key.kind == "variable":
             return Shown({"value": item.get("value")}, exact=True)
-        return shown_connection({**item, "password": HIDDEN}, f"{self._client.place}: {key}")
+        return replace(shown_connection(item, f"{self._client.place}: {key}"), blind=True)
 
     def _written(self, kind: Kind, change: Change) -> StoreError | None:
         try:
@@ -92,5 +93,6 @@ def _lacks_password(change: Change) -> bool:
 
 def _body(change: Change) -> dict[str, Any]:
     if isinstance(change.content, Connection):
-        return connection_body(change.key.name, change.content)
+        body = connection_body(change.key.name, change.content)
+        return {name: value for name, value in body.items() if name != "password" or value}  # it may not be null
     return {"key": change.key.name, "value": change.content.value if change.content else ""}

@@ -82,11 +82,11 @@ class V2:
         losing = [change for change in batch if _loses_password(change, there.get(change.key))]
         lost = {change.key for change in losing}
         others = [change for change in batch if change.key not in lost]
-        found = self._done(kind, others, _actions(kind, others)) if others else {}
-        if losing:
+        found: dict[Key, StoreError | None] = {}
+        if losing:  # first: if the others fail, this may be done again
             self._bulk(kind, [_deletion(losing)])
             found |= self._done(kind, losing, [_creation(losing, "skip")])
-        return found
+        return found | (self._done(kind, others, _actions(kind, others)) if others else {})
 
     def put(self, name: str, value: str, description: str) -> None:
         """Write a variable, whether it is there or not."""

@@ -1,4 +1,4 @@
-"""A real `airflow api-server` with a metadata database of its own, and users of SimpleAuthManager's."""
+"""A real `airflow api-server` with a metadata database of its own, and users of SimpleAuthManager's; or Airflow 2's webserver."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import base64
 import contextlib
 import json
 import secrets
+import signal
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SECONDS = 120.0
-_COMMAND = (sys.executable, "-W", "ignore", "-m", "airflow", "api-server", "--apps", "core", "--workers", "1")
+_AIRFLOW = (sys.executable, "-W", "ignore", "-m", "airflow")
+_COMMAND = (*_AIRFLOW, "api-server", "--apps", "core", "--workers", "1")
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class ApiServer:
     password: str = field(repr=False)
     home: Path
     server: Server = field(repr=False)
+    api: str = "v2"
 
     @property
     def database(self) -> Path:
@@ -43,7 +47,7 @@ class ApiServer:
 
     def start(self) -> None:
         """Run it again."""
-        self.server.start(lambda _: _answers(self.url), _SECONDS)
+        self.server.start(lambda _: _answers(f"{self.url}/api/{self.api}/version"), _SECONDS)
 
 
 @dataclass
@@ -115,13 +119,58 @@ enabled = False
 """
 
 
+@contextlib.contextmanager
+def running_airflow_2(folder: Path, template: Path, password: str | None = None) -> Iterator[ApiServer]:
+    """Run Airflow 2's webserver for a while, with basic authentication for its user `admin`."""
+    home = folder.resolve() / "airflow"
+    home.mkdir(mode=0o700, parents=True)
+    known = password or secrets.token_hex(8)
+    write_private(home / "airflow.cfg", _config() + "[api]\nauth_backends = airflow.api.auth.backend.basic_auth\n")
+    (home / "airflow.db").write_bytes(template.read_bytes())
+    user = ("--username", "admin", "--role", "Admin", "--firstname", "a", "--lastname", "b", "--email", "a@example.org")
+    subprocess.run(
+        [*_AIRFLOW, "users", "create", *user, "--password", known],
+        env=_environment(home),
+        check=True,
+        capture_output=True,
+        timeout=_SECONDS,
+    )
+    made = on_free_port(partial(_start_airflow_2, home, known))
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def _start_airflow_2(home: Path, password: str, port: int) -> ApiServer:
+    server = Server(
+        name="webserver",
+        folder=home.parent,
+        argv=(
+            *(sys.executable, "-W", "ignore", "-m", "gunicorn", "--workers", "1", "--timeout", "120"),
+            *("--bind", f"{HOST}:{port}", "--name", f"airflow-{port}", "airflow.www.app:cached_app()"),
+        ),
+        needle=str(port),
+        ending=signal.SIGQUIT,
+        env=_environment(home),
+    )
+    made = ApiServer(f"http://{HOST}:{port}", password, home, server, "v1")
+    made.start()
+    return made
+
+
+def _environment(home: Path, **settings: str) -> dict[str, str]:
+    return clean_env(AIRFLOW_HOME=str(home), HOME=str(home), **settings)
+
+
 def _start(home: Path, password: str, settings: dict[str, str], port: int) -> ApiServer:
     server = Server(
         name="api-server",
         folder=home.parent,
         argv=(*_COMMAND, "--host", HOST, "--port", str(port)),
         needle=str(port),  # all that is in its command line both before and after it renames itself
-        env=clean_env(AIRFLOW_HOME=str(home), HOME=str(home), **settings),
+        ending=signal.SIGKILL,  # asked politely, it waits for those who keep a connection open
+        env=_environment(home, **settings),
     )
     made = ApiServer(f"http://{HOST}:{port}", password, home, server)
     made.start()
@@ -132,5 +181,5 @@ def _answers(url: str) -> bool:
     import requests
 
     with contextlib.suppress(requests.RequestException):
-        return requests.get(f"{url}/api/v2/version", timeout=5).ok
+        return requests.get(url, timeout=5).ok
     return False

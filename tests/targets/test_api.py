@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bootstrap.airflow_env import database_template, locate
 from bootstrap.connection import Connection
-from bootstrap.errors import AirflowError, Conflict, Denied, IllegalName, StoreError, Unavailable
+from bootstrap.errors import Conflict, Denied, IllegalName, StoreError, Unavailable
 from bootstrap.manifest import load
 from bootstrap.plan import _change
 from bootstrap.targets.api import ApiTarget
@@ -157,7 +157,7 @@ def airflow_reads(server: ApiServer) -> Iterator[Reads]:
 
 def kept(item: Connection) -> dict[str, Any]:
     """The columns that a connection should be. Airflow keeps no empty password, and no empty `extra`."""
-    wanted = {name: None for name in ("description", "host", "login", "password", "schema", "port", "extra")}
+    wanted = dict.fromkeys(("description", "host", "login", "password", "schema", "port", "extra"))
     return {**wanted, **item.as_fields(), "password": item.password or None, "extra": item.extra}
 
 
@@ -299,6 +299,16 @@ def test_what_somebody_else_changed_is_told(api: ApiTarget, server: ApiServer) -
     assert [there[key].changed for key in wanted] == [True, True, False]
 
 
+def test_a_secret_that_somebody_else_adds_is_no_secret_of_ours(api: ApiTarget, server: ApiServer) -> None:
+    wanted = conns(added=Connection("http", host="h"), added_2=Connection("http", host="h", extra={"a": 1}))
+    put(api, wanted)
+    post(server, "PATCH", "/connections", creation("added", host="h", password="theirs"))
+    post(server, "PATCH", "/connections", creation("added_2", host="h", extra='{"a": 1, "token": "theirs"}'))
+    assert fields(api, wanted) == {"added": ("password",), "added_2": ("extra.token",)}
+    there = api.registered(wanted)
+    assert [there[key].changed for key in wanted] == [True, True]
+
+
 def test_what_changed_since_it_was_read_is_left_alone(api: ApiTarget, server: ApiServer, airflow_reads: Reads) -> None:
     put(api, conns(race=FULL, race_2=FULL, race_3=FULL))
     wanted = conns(race=_with(FULL, port=2), race_2=_with(FULL, port=2), race_4=FULL)
@@ -373,35 +383,35 @@ def test_a_user_who_may_not_is_denied(front: Front, server: ApiServer, tmp_path:
     assert "role" in raised.value.hint
 
 
-def test_a_token_that_runs_out_is_asked_for_anew(api: ApiTarget, front: Front) -> None:
+def test_a_token_that_runs_out_is_asked_for_anew(api: ApiTarget) -> None:
     put(api, conns(before=FULL))
     api._client._authorization = "Bearer an.old.one"
     assert put(api, conns(before=FULL)) == {"before": "unchanged"}
 
 
-def test_a_server_that_stops_in_the_middle(template: Path, tmp_path: Path) -> None:
+def test_a_server_that_stops_in_the_middle(server: ApiServer, tmp_path: Path) -> None:
     """What was written is marked, or listed as about to be; the next run ends the work."""
-    wanted = conns(**{f"c{number:03}": _with(FULL, password=f"password {number}") for number in range(120)})
-    with api_server.running(tmp_path / "server", template) as server, api_server.front(server.url) as front:
-        api = target(front.url, tmp_path, server.password)
+    wanted = conns(**{f"stop_{number:03}": _with(FULL, password=f"password {number}") for number in range(120)})
+    with api_server.front(server.url) as front:
+        api = target(front.url, tmp_path, server.password, owner="stopped")
         planned = changes(api, wanted)
         applied = api.apply(planned)
         first = next(applied)
         assert first.error is None
         server.stop()
         rest = list(applied)
-        assert {type(item.error) for item in rest[49:]} == {Unavailable}
         assert len(rest) == 119
+        assert {type(item.error) for item in rest[49:]} == {Unavailable}
         with pytest.raises(Unavailable, match="can't reach the server"):
             target(server.url, tmp_path, server.password).registered(wanted)
         server.start()
-        again = target(front.url, tmp_path, server.password)
+        again = target(front.url, tmp_path, server.password, owner="stopped")
         there = again.registered(wanted)
-        assert {found.owner for found in there.values()} == {OWNER}
-        assert all(found.pending for found in there.values())
-        done = put(again, wanted)
-        assert sorted(done) == sorted(map(str, wanted))
+        assert {(found.owner, found.pending) for found in there.values()} == {("stopped", True)}
+        assert set(put(again, wanted).values()) == {"created", "updated"}
         assert set(put(again, wanted).values()) == {"unchanged"}
+        again.close()
+        api.close()
 
 
 def test_a_request_whose_answer_is_lost_is_not_made_twice(api: ApiTarget, front: Front) -> None:
@@ -419,8 +429,33 @@ def test_a_request_whose_answer_is_lost_is_not_made_twice(api: ApiTarget, front:
 def test_reading_outlasts_a_blip(api: ApiTarget, front: Front) -> None:
     failures = iter([Answer(503), Answer(429, headers=[("Retry-After", "0")]), Answer(502)])
     front.instead = lambda request: next(failures, None) if request.path == "/api/v2/connections" else None
-    assert api.registered(conns(absent=FULL)) == {} or True
+    assert Key("connection", "absent") not in api.registered(conns(absent=FULL))
     assert next(failures, None) is None
+
+
+def test_many_are_read_in_pages_and_few_one_by_one(
+    api: ApiTarget, front: Front, server: ApiServer, tmp_path: Path
+) -> None:
+    names = [f"zz{number:03}" for number in range(230)]
+    wanted = conns(**dict.fromkeys(names, FULL)) | variables(**dict.fromkeys(names, "v"))
+    assert set(put(api, wanted).values()) == {"created"}
+    pages = {
+        kind: -(-post(server, "GET", f"/{kind}?limit=1")["total_entries"] // 100)
+        for kind in ("connections", "variables")
+    }
+    front.asked.clear()
+    assert set(put(api, wanted).values()) == {"unchanged"}
+    asked = [it.path.removeprefix("/api/v2/") for it in front.asked]
+    assert {kind: asked.count(kind) for kind in pages} == pages | {"variables": pages["variables"] + 1}
+    other = target(front.url, tmp_path, server.password, owner="other")
+    front.asked.clear()
+    assert len(other.registered(conns(zz228=FULL, zz229=FULL))) == 2
+    assert sorted(it.path for it in front.asked if "/connections" in it.path) == [
+        "/api/v2/connections",
+        "/api/v2/connections/zz228",
+        "/api/v2/connections/zz229",
+    ]
+    other.close()
 
 
 def test_two_runs_at_a_time_do_not_mix(api: ApiTarget, server: ApiServer, tmp_path: Path) -> None:
