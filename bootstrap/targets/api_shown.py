@@ -27,7 +27,7 @@ class Shown:
     """`fields` as the API shows them: a connection's, with `extra` as an object, or a variable's `value`.
 
     `exact`: a variable's value is shown as it is, not as JSON that was read and written anew. `blind`: it isn't even shown
-    whether there is a password. `malformed` says why the connection can't be compared.
+    whether there is a password. `malformed` says why the connection can't be compared. `description` is a variable's.
     """
 
     fields: Mapping[str, Any]
@@ -35,6 +35,7 @@ class Shown:
     exact: bool = False
     blind: bool = False
     malformed: str = ""
+    description: str | None = None
 
     @property
     def lasting(self) -> Any:

@@ -20,7 +20,7 @@ from bootstrap.errors import Conflict, IllegalName, Malformed, NotFound, StoreEr
 from bootstrap.targets.api_client import Client
 from bootstrap.targets.api_errors import Failed
 from bootstrap.targets.api_shown import Shown
-from bootstrap.targets.base import Change, Content, Key, Kind
+from bootstrap.targets.base import Change, Key, Kind
 
 PAGE = 100  # what Airflow gives at most, unless it is told otherwise
 BATCH = 50  # to see progress: Airflow takes longer for each password the more it has
@@ -86,7 +86,7 @@ class V2:
         if losing:  # first: if the others fail, this may be done again
             self._bulk(kind, [_deletion(losing)])
             found |= self._done(kind, losing, [_creation(losing, "skip")])
-        return found | (self._done(kind, others, _actions(kind, others)) if others else {})
+        return found | (self._done(kind, others, _actions(kind, others, there)) if others else {})
 
     def put(self, name: str, value: str, description: str) -> None:
         """Write a variable, whether it is there or not."""
@@ -126,7 +126,7 @@ class V2:
     def _shown(self, kind: Kind, item: Mapping[str, Any]) -> Shown:
         team = item.get("team_name")
         if kind == "variable":
-            return Shown({"value": item.get("value")}, team)
+            return Shown({"value": item.get("value")}, team, description=item.get("description"))
         return shown_connection(item, f"{self._client.place}: {item['connection_id']}", team)
 
     def _done(self, kind: Kind, batch: Sequence[Change], actions: Sequence[Any]) -> dict[Key, StoreError | None]:
@@ -171,19 +171,20 @@ def _loses_password(change: Change, there: Shown | None) -> bool:
     return not change.content.password and there.fields.get("password") is not None
 
 
-def _actions(kind: Kind, batch: Sequence[Change]) -> list[Any]:
+def _actions(kind: Kind, batch: Sequence[Change], there: Mapping[Key, Shown]) -> list[Any]:
     by_action = {action: [it for it in batch if it.action == action] for action in ("create", "update", "delete")}
     creates, updates, deletes = by_action.values()
     found = [_creation(creates, "skip")] if creates else []
     if updates and kind == "connection":
         found.append(_creation(updates, "overwrite"))
-    elif updates:  # what creates a variable empties its description
-        found.append({"action": "update", "action_on_non_existence": "skip", "entities": _entities(updates)})
+    elif updates:  # what creates a variable takes its description away; so does an update of Airflow 3.1's
+        entities = [{**_entity(it), "description": _description(there.get(it.key))} for it in updates]
+        found.append({"action": "update", "action_on_non_existence": "skip", "entities": entities})
     return [*found, *([_deletion(deletes)] if deletes else [])]
 
 
 def _creation(batch: Sequence[Change], on_existence: str) -> dict[str, Any]:
-    return {"action": "create", "action_on_existence": on_existence, "entities": _entities(batch)}
+    return {"action": "create", "action_on_existence": on_existence, "entities": [*map(_entity, batch)]}
 
 
 def _deletion(batch: Sequence[Change]) -> dict[str, Any]:
@@ -191,14 +192,14 @@ def _deletion(batch: Sequence[Change]) -> dict[str, Any]:
     return {"action": "delete", "action_on_non_existence": "skip", "entities": names}
 
 
-def _entities(batch: Sequence[Change]) -> list[dict[str, Any]]:
-    return [_entity(change.key.name, change.content) for change in batch]
+def _entity(change: Change) -> dict[str, Any]:
+    if isinstance(change.content, Connection):
+        return connection_body(change.key.name, change.content)
+    return {"key": change.key.name, "value": change.content.value if change.content else ""}
 
 
-def _entity(name: str, content: Content | None) -> dict[str, Any]:
-    if isinstance(content, Connection):
-        return connection_body(name, content)
-    return {"key": name, "value": content.value if content else ""}
+def _description(shown: Shown | None) -> str | None:
+    return shown.description if shown else None
 
 
 def _errors(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,9 @@ from pydantic import ValidationError
 
 from bootstrap import secret
 from bootstrap.errors import Conflict, Denied, Malformed, NotFound, StoreError, Unavailable
+from bootstrap.manifest import load
 from bootstrap.targets.api_client import Client, Options
+from tests.project import ROOT
 from tests.systems import certificates, faulty
 from tests.systems.faulty import STRANGERS
 from tests.systems.in_process import Answer, Request, http_server, json_answer, serving
@@ -189,3 +192,10 @@ def test_options_that_can_not_be(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as raised:
         Options.model_validate(options)
     assert CANARY not in str(raised.value)
+
+
+def test_the_manifest_of_the_docs_is_one(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "targets-api.md").read_text()
+    (tmp_path / "bootstrap.yaml").write_text(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0])
+    (spec,) = load(tmp_path / "bootstrap.yaml").register
+    assert (spec.name, spec.options.url) == ("api", "https://airflow.example.com")
