@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -147,8 +148,10 @@ def test_variables_that_airflow_exports(exported: Path, tmp_path: Path) -> None:
 
 def test_a_metadata_database_is_converted(exported: Path, tmp_path: Path) -> None:
     project = Project(tmp_path)
-    project.manifest.parent.mkdir(parents=True)
-    home = exported / "work" / "old"
+    home = tmp_path / "work" / "theirs"
+    shutil.copytree(exported / "work" / "old", home)
+    with closing(sqlite3.connect(home / "airflow.db")) as database:  # as Airflow 2 has it; Airflow 3 would change that
+        database.execute("PRAGMA journal_mode = DELETE")
     before = {file: file.read_bytes() for file in home.iterdir() if file.is_file()}
     try:
         with watched_processes(CANARY) as seen:
@@ -164,6 +167,7 @@ def test_a_metadata_database_is_converted(exported: Path, tmp_path: Path) -> Non
     assert seen == []
     assert "config: |" not in text
     assert 'digits: "00123"' in text
+    shutil.rmtree(home)
     assert leaks(tmp_path, CANARY, leave_out=project.manifest.parent / ".bootstrap") == []
     assert not CANARY.found_in(done.text.encode())
 
