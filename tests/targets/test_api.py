@@ -467,12 +467,14 @@ def test_two_runs_at_a_time_do_not_mix(api: ApiTarget, server: ApiServer, tmp_pa
         list(api.apply(planned))
 
 
-def test_the_list_survives_what_airflow_masks(api: ApiTarget, server: ApiServer, airflow_reads: Reads) -> None:
+def test_the_list_survives_what_airflow_masks(api: ApiTarget, server: ApiServer) -> None:
     """Airflow hides each text in a variable that is like one of its passwords: here the owner's own name."""
-    masked = target(server.url, api._client._folder, server.password, owner="owner_like_a_password")
-    put(masked, conns(masks=Connection("http", password="owner_like_a_password")))
-    airflow_reads("masks")
-    assert put(masked, conns(masks=Connection("http", password="owner_like_a_password"))) == {"masks": "unchanged"}
+    owner = "owner_like_a_password"
+    wanted = conns(masks=Connection("http", password=owner))
+    masked = target(server.url, api._client._folder, server.password, owner=owner)
+    put(masked, wanted)
+    assert masked.registered(wanted)[Key("connection", "masks")].owner == owner
+    assert put(masked, wanted) == {"masks": "unchanged"}
     masked.close()
 
 
