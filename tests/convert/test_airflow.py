@@ -80,6 +80,12 @@ def fingerprints(work: Path) -> dict[str, Any]:
     return {conn_id: item.fields for conn_id, item in found.items()}
 
 
+def stop(project: Project) -> None:
+    """Whatever is in the manifest by now."""
+    project.write("version: 1\nstores: {local: {kind: embedded}}\n")
+    project.run("store", "stop")
+
+
 def resolved(project: Project) -> dict[str, Any]:
     manifest = load(project.manifest)
     return dict(resolve_all(manifest, Secrets(manifest), manifest.connections))
@@ -119,7 +125,7 @@ def test_what_airflow_exports_is_converted(exported: Path, tmp_path: Path, name:
         assert done.code == 0, done.text
         found = resolved(project)
     finally:
-        project.run("store", "stop")
+        stop(project)
     if name == "uri.env":
         assert found == as_uri(WANTED)
     else:
@@ -135,12 +141,11 @@ def test_variables_that_airflow_exports(exported: Path, tmp_path: Path) -> None:
         done = project.run("init", "--from", str(exported / "variables.json"))
         assert done.code == 0, done.text
         text = project.manifest.read_text()
-        store = project.manifest.with_name("store.yaml")
-        store.write_text("version: 1\nstores: {local: {kind: embedded}}\n")
-        manifest = load(store)
+        project.write("version: 1\nstores: {local: {kind: embedded}}\n")
+        manifest = load(project.manifest)
         assert value_of(Secrets(manifest), manifest, "local:source-variables/api_key#value") == CANARY.value
     finally:
-        project.run("store", "stop")
+        stop(project)
     for line in ("region: eu-west-1", 'digits: "00123"', 'api_key: {secret: "local:source-variables/api_key#value"}'):
         assert f"  {line}\n" in text
     assert not CANARY.found_in(text.encode())
@@ -163,7 +168,7 @@ def test_a_metadata_database_is_converted(exported: Path, tmp_path: Path) -> Non
         project.manifest.write_text(text.partition("variables:\n  ")[0])
         assert resolved(project) == WANTED
     finally:
-        project.run("store", "stop")
+        stop(project)
     assert seen == []
     assert "config: |" not in text
     assert 'digits: "00123"' in text
@@ -184,10 +189,7 @@ def test_what_can_not_be_read_in_a_database_is_told_of(tmp_path: Path) -> None:
     with closing(sqlite3.connect(work / "old" / "airflow.db")) as database, database:
         columns = "(conn_id, conn_type, password, is_encrypted, extra, is_extra_encrypted)"
         database.executemany(f"INSERT INTO connection {columns} VALUES (?, ?, ?, ?, ?, 0)", rows)  # noqa: S608
-    try:
-        done = project.run("init", "--from", "metadata:" + str(work / "old"), "--script", str(tmp_path / "s.sh"))
-    finally:
-        project.run("store", "stop")
+    done = project.run("init", "--from", "metadata:" + str(work / "old"), "--script", str(tmp_path / "s.sh"))
     assert done.code == 1
     for said in (
         "of_another_key: its password can't be decrypted",
@@ -219,7 +221,7 @@ def test_airflow_imports_what_is_exported(exported: Path, tmp_path: Path, name: 
         done = project.run("export", "-o", str(tmp_path / name))
         assert done.code == 0, done.text
     finally:
-        project.run("store", "stop")
+        stop(project)
     assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
     run_airflow(environment(work), "airflow", "connections", "import", str(tmp_path / name))
     wanted = as_uri(WANTED) if name == "e.env" else WANTED
