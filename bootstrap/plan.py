@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from bootstrap import targets
 from bootstrap.connection import Connection
 from bootstrap.desired import Secrets, resolve_all, resolve_variables
@@ -102,7 +104,13 @@ def _without_options(name: str) -> TargetSpec:
     module: Any = targets.KINDS.find(name)
     if module is None:
         raise UsageError(f"there is no target {name!r}", f"there are: {', '.join(targets.KINDS.names())}")
-    return TargetSpec(name, module.Options())
+    try:
+        return TargetSpec(name, module.Options())
+    except ValidationError as err:
+        missing = ", ".join(str(item["loc"][0]) for item in err.errors(include_input=False))
+        raise UsageError(
+            f"the target {name} needs {missing}", f"add it to the manifest: register: [{{{name}: …}}]"
+        ) from err
 
 
 def plan(manifest: Manifest, secrets: Secrets, spec: TargetSpec, rules: Rules | None = None) -> Plan:
@@ -115,8 +123,8 @@ def plan(manifest: Manifest, secrets: Secrets, spec: TargetSpec, rules: Rules | 
     there = target.registered(contents)
     owned = tuple(key for key, found in there.items() if found.owner == manifest.owner)
     wanted = [_change(key, item, there.get(key), manifest.owner) for key, item in contents.items()]
-    gone = [_deletion(key, there[key]) for key in owned if rules.prune and key not in resolved]
-    changes = [*wanted, *gone]
+    gone = {key: there[key] for key in owned if rules.prune and key not in resolved}
+    changes = [*wanted, *(_deletion(key, found) for key, found in gone.items() if found.error is None)]
     conflicts = {} if rules.overwrite else _conflicts(changes, there, manifest.owner, target)
     strict = rules.strict and getattr(module, "STRICT", False)
     refused, warnings = _validated(manifest, secrets, changes, strict=strict)
@@ -125,7 +133,11 @@ def plan(manifest: Manifest, secrets: Secrets, spec: TargetSpec, rules: Rules | 
         target_name=spec.name,
         target=target,
         changes=tuple(change for change in changes if change.key not in left_out),
-        errors={key: item for key, item in resolved.items() if isinstance(item, StoreError)} | refused,
+        errors={
+            **{key: item for key, item in resolved.items() if isinstance(item, StoreError)},
+            **{key: found.error for key, found in gone.items() if found.error is not None},
+            **refused,
+        },
         conflicts=conflicts,
         warnings=warnings,
         owned=owned,
@@ -185,9 +197,10 @@ def _deletion(key: Key, there: Registered) -> Change:
 def _conflicts(
     changes: Sequence[Change], there: Mapping[Key, Registered], owner: str, target: Target
 ) -> dict[Key, Conflict]:
-    found = {
-        it.key: _conflict(it.key, there[it.key], owner, target) for it in changes if it.action in {"update", "delete"}
-    }
+    """What somebody made unreadable to Airflow is nothing of theirs to keep: it is updated."""
+    broken = {key for key, found in there.items() if found.malformed}
+    compared = [it.key for it in changes if it.action == "delete" or (it.action == "update" and it.key not in broken)]
+    found = {key: _conflict(key, there[key], owner, target) for key in compared}
     return {key: said for key, said in found.items() if said is not None}
 
 

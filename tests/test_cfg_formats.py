@@ -295,6 +295,18 @@ def test_airflow_reads_any_value_that_mwaa_takes(values: Values, airflow: Airflo
     airflow.reads(ascii_only, variables=mwaa_variables(cfg_formats.text("mwaa", ascii_only)))
 
 
+def readable(value: str) -> str:
+    """Without the line breaks that `docker-compose config` takes right and prints wrong: "a\\Nb" as 'a, a break, and b'."""
+    return re.sub("[\x85\u2028\u2029]", "", value)
+
+
+@pytest.mark.parametrize("sign", ["\x85", "\u2028", "\u2029"])
+def test_line_breaks_of_unicode_are_escaped_for_compose(sign: str) -> None:
+    text = cfg_formats.text("compose", {"core": {"option": f"a{sign}b"}})
+    assert sign not in text
+    assert yaml.safe_load(text)["environment"] == {"AIRFLOW__CORE__OPTION": f"a{sign}b"}
+
+
 @pytest.mark.airflow
 @settings(SLOW, max_examples=3)  # a start of Docker Compose each
 @given(many=st.lists(plain, min_size=40, max_size=40), json_texts=st.lists(kwargs, min_size=20, max_size=20))
@@ -303,8 +315,8 @@ def test_airflow_reads_any_value_from_compose(
 ) -> None:
     require("docker-compose", "make system-deps")
     values = {
-        "core": {f"option_{index}": value for index, value in enumerate(many)},
-        "json": {f"x{index}_backend_kwargs": value for index, value in enumerate(json_texts)},
+        "core": {f"option_{index}": readable(value) for index, value in enumerate(many)},
+        "json": {f"x{index}_backend_kwargs": readable(value) for index, value in enumerate(json_texts)},
     }
     airflow.reads(values, variables=composed(cfg_formats.text("compose", values), tmp_path))
 

@@ -141,6 +141,22 @@ def test_what_somebody_changed_is_a_conflict(tmp_path: Path, team: MemoryStore) 
     assert planned(tmp_path, team, ABC)[0].problems == ()
 
 
+def test_what_somebody_broke_is_mended(tmp_path: Path, team: MemoryStore) -> None:
+    apply(tmp_path, team, ABC)
+    team.versions[f"{AT}b"].append({"conn_type": "http", "conn_id": "b"})
+    assert apply(tmp_path, team, ABC)["b"] == "updated"
+
+
+def test_what_was_refused_does_not_become_ours(tmp_path: Path, team: MemoryStore) -> None:
+    apply(tmp_path, team, ABC)
+    found, _ = planned(tmp_path, team, ABCD.replace("c.internal", "new"))
+    team.versions[f"{AT}d"] = [{"conn_type": "theirs"}]  # meanwhile
+    team.denied.add(f"{AT}c")
+    assert done(found) == {"a": "unchanged", "b": "unchanged", "c": "failed", "d": "failed"}
+    assert owners(team) == {name: ["default", "1"] for name in "abc"}
+    assert planned(tmp_path, team, ABC, prune=True)[0].pending == ()
+
+
 def test_the_same_written_again_by_somebody_is_no_conflict(tmp_path: Path, team: MemoryStore) -> None:
     apply(tmp_path, team, ABC)
     team.versions[f"{AT}b"].append(dict(team.versions[f"{AT}b"][-1]))

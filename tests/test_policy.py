@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from bootstrap.desired import Secrets
 from bootstrap.errors import BootstrapError, Denied, Exit, NotFound, UsageError
 from bootstrap.manifest import Manifest, load
-from bootstrap.plan import plan
+from bootstrap.plan import Rules, plan
 from bootstrap.store_policy import needs, policy
 from bootstrap.stores import vault_policy
 from bootstrap.stores.base import Context, Store
@@ -90,7 +91,7 @@ def test_needs_come_from_the_manifest_alone(tmp_path: Path) -> None:
     secrets = Secrets(manifest)
     paths = tuple(f"airflow/connections/{name}" for name in ("airflow_bootstrap_index", "api", "orders", "other"))
     assert needs(manifest, secrets, "team", "register") == Needs(read=("api", "orders"), write=paths)
-    pruned = Needs(read=("api", "orders"), write=paths, prune=("airflow/connections",))
+    pruned = Needs(read=("api", "orders"), write=paths, prune=("airflow/connections", "airflow/variables"))
     assert needs(manifest, secrets, "team", "prune") == pruned
     assert needs(manifest, secrets, "source", "prune") == needs(manifest, secrets, "source", "register")
     assert needs(manifest, secrets, "team", "read") == Needs(read=("api", "orders"))
@@ -100,6 +101,13 @@ def test_needs_come_from_the_manifest_alone(tmp_path: Path) -> None:
     assert needs(manifest, secrets, "source", "airflow") == Needs()
 
 
+def test_variables_are_written_and_what_they_refer_to_is_read(tmp_path: Path) -> None:
+    text = TEXT + "variables: {region: eu, token: {secret: 'team:tokens'}}\n"
+    found = needs(manifest := a_manifest(tmp_path, text=text), Secrets(manifest), "team", "register")
+    assert "tokens" in found.read
+    assert {"airflow/variables/region", "airflow/variables/token"} < set(found.write)
+
+
 def test_a_written_path_is_not_said_twice(tmp_path: Path) -> None:
     text = TEXT.replace('"team:orders"', '"team:airflow/connections/orders"')
     found = needs(manifest := a_manifest(tmp_path, text=text), Secrets(manifest), "team", "register")
@@ -107,11 +115,11 @@ def test_a_written_path_is_not_said_twice(tmp_path: Path) -> None:
     assert "airflow/connections/orders" in found.write
 
 
-def test_without_a_path_for_connections_there_is_nothing_to_write(tmp_path: Path) -> None:
+def test_without_a_path_for_connections_they_are_not_written(tmp_path: Path) -> None:
     text = TEXT.replace("connections: [airflow/connections, old/connections]", "connections: null")
     found = needs(manifest := a_manifest(tmp_path, text=text), Secrets(manifest), "team", "register")
-    assert found == Needs(read=("api", "orders"))
-    assert needs(manifest, Secrets(manifest), "team", "prune") == found
+    assert found == Needs(read=("api", "orders"), write=("airflow/variables/airflow_bootstrap_index",))
+    assert needs(manifest, Secrets(manifest), "team", "prune") == replace(found, prune=("airflow/variables",))
 
 
 def test_what_is_registered_elsewhere_is_not_written_here(tmp_path: Path) -> None:
@@ -148,10 +156,15 @@ def test_to_prune_is_to_read_and_delete_below(version: int, tmp_path: Path) -> N
     written = {path: may for path, may in registers.items() if "connections" in path}
     more = {path: may for path, may in prunes.items() if registers.get(path) != may}
     if version == 2:
-        assert more == {"kv2/data/airflow/connections/*": ["read"], "kv2/delete/airflow/connections/*": ["update"]}
+        folders = ("airflow/connections", "airflow/variables")
+        assert more == {
+            **{f"kv2/data/{folder}/*": ["read"] for folder in folders},
+            **{f"kv2/delete/{folder}/*": ["update"] for folder in folders},
+        }
         return
     exact = {path: sorted([*may, "delete"]) for path, may in written.items()}  # what has a stanza has no other
-    assert more == {"kv1/airflow/connections/*": ["delete", "read"], **exact}
+    below = {f"kv1/airflow/{kind}/*": ["delete", "read"] for kind in ("connections", "variables")}
+    assert more == {**below, **exact}
 
 
 def test_airflow_reads_below_each_of_its_paths(tmp_path: Path) -> None:
@@ -240,8 +253,6 @@ def _register(manifest: Manifest) -> None:
     for applied in plan(manifest, secrets, manifest.register[0]).apply():
         if applied.error is not None:
             raise applied.error
-    store: Any = secrets.store("team")
-    changed(store, f"{BELOW}/airflow_bootstrap_index", {"value": "{}"})
 
 
 def changed(store: Store, path: str, fields: dict[str, str]) -> str:
@@ -318,8 +329,9 @@ def test_every_capability_to_prune_is_enough_and_necessary(
     store: Any = Secrets(world.manifest).store("team")
 
     def prune() -> None:
-        world.write(f"{BELOW}/left", {"value": "x"})
-        store.delete(f"{BELOW}/left", expect=store.read(f"{BELOW}/left").version)
+        for below in (BELOW, "airflow/variables"):
+            world.write(f"{below}/left", {"value": "x"})
+            store.delete(f"{below}/left", expect=store.read(f"{below}/left").version)
 
     prune()
     for path, capabilities in more.items():
@@ -329,6 +341,26 @@ def test_every_capability_to_prune_is_enough_and_necessary(
             with pytest.raises(Denied) as caught:
                 prune()
             assert f'allow "{capability}" on {path.replace("*", "left")}' in caught.value.hint
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_the_manifest_no_longer_has_need_not_be_read_to_register(
+    version: int, bao: openbao.OpenBao, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY", "x")
+    world = World(bao, tmp_path, version)
+    (tmp_path / "token").write_text(bao.root_token)
+    world.try_all()
+    text = (tmp_path / "bootstrap.yaml").read_text()
+    without = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("  api:"))
+    assert without != text
+    (tmp_path / "bootstrap.yaml").write_text(without)
+    fewer = load(tmp_path / "bootstrap.yaml")
+    may = rules(printed(fewer, "team")) | rules(printed(fewer, "source"))
+    (tmp_path / "token").write_text(Token(bao, hcl(may)).value)
+    _register(fewer)
+    pruning = plan(fewer, Secrets(fewer), fewer.register[0], Rules(prune=True))
+    assert [(str(key), type(err)) for key, err in pruning.errors.items()] == [("api", Denied)]
 
 
 @pytest.mark.parametrize("version", [1, 2])

@@ -13,6 +13,7 @@ from bootstrap.convert.sensitive import names_secret, secret_texts
 from bootstrap.errors import BootstrapError, Malformed, StoreError
 from bootstrap.manifest_types import NAME
 from bootstrap.secret import remember
+from bootstrap.targets.index import NAME as INDEX
 
 _NAME = re.compile(NAME.strip("^$"))
 _CONN_TYPE = re.compile(r"[a-z0-9_]+")
@@ -25,7 +26,10 @@ class LeftOut(BootstrapError):
 
 @dataclass
 class Found:
-    """Values live in here and in the store that they are put into. `notes` are what the user should know besides."""
+    """Values live in here and in the store that they are put into. `notes` are what the user should know besides.
+
+    The list of what `register` wrote is nobody's connection or variable.
+    """
 
     connections: dict[str, Connection] = field(default_factory=dict, repr=False)
     variables: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -34,6 +38,8 @@ class Found:
 
     def add_connection(self, conn_id: object, where: str, read: Callable[[], Connection]) -> None:
         """Keep what `read` returns, or the reason why not. `where` is the connection's place, for people."""
+        if conn_id == INDEX:
+            return
         try:
             name = _legal_name(conn_id, self.connections, where, "connection")
             connection = read()
@@ -48,6 +54,8 @@ class Found:
 
     def add_variable(self, key: object, where: str, value: Any) -> None:
         """`value` is text, or plain JSON data that Airflow stores as JSON."""
+        if key == INDEX:
+            return
         try:
             name = _legal_name(key, self.variables, where, "variable")
             _require_text(value, where)

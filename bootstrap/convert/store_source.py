@@ -25,6 +25,7 @@ from bootstrap.reference import Reference, parse_reference
 from bootstrap.secret_commands import known_store
 from bootstrap.stores.base import Stored
 from bootstrap.stores.reading import read_many
+from bootstrap.targets.index import NAME as INDEX
 
 _NAME = re.compile(NAME.strip("^$"))
 _CONN_TYPE = re.compile(r"[a-z0-9_]+")
@@ -35,7 +36,7 @@ def read(manifest: Manifest, secrets: Secrets, source: str) -> tuple[Conversion,
     name, _, given = source.partition(":")
     store = known_store(secrets, manifest, name)
     prefix = given.strip(store.separator)
-    paths = list(store.names(prefix))
+    paths = [path for path in store.names(prefix) if not path.endswith(f"{store.separator}{INDEX}")]
     if not paths:
         raise NotFound(f"{source}: there is no secret below it", f"airflow-bootstrap store list {name}")
     found = read_many(name, store, ((path, None) for path in paths), secrets.concurrency)

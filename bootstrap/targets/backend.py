@@ -34,7 +34,7 @@ class BackendTarget:
         self._prefixes = prefixes
         self._owner = owner
         self._concurrency = concurrency
-        self._index = Index.read(None, "")
+        self._index = self._before = Index.read(None, "")
         self._index_version: Version | None = None
 
     def where(self, key: Key) -> str:
@@ -44,10 +44,18 @@ class BackendTarget:
     def registered(self, wanted: Mapping[Key, Content]) -> Mapping[Key, Registered]:
         """Reads each one's secret. Raises Denied, Unavailable, or IllegalName for a name that can't be there."""
         self._index, self._index_version = self._read_index()
+        self._before = self._index
         known = [key for key in self._index.owned(self._owner) if key.kind in self._prefixes]
         places: dict[Key, PathAt] = {key: (self._path(key), None) for key in dict.fromkeys((*wanted, *known))}
         read = read_many(self.name, self.store, places.values(), self._concurrency)
-        return {key: it for key, place in places.items() if (it := self._registered(key, read[place])) is not None}
+        found: dict[Key, Registered] = {}
+        for key, place in places.items():
+            stored = read[place]
+            if isinstance(stored, Denied) and key not in wanted:
+                found[key] = Registered({}, "", error=stored, owner=self._owner)
+            elif (there := self._registered(key, stored)) is not None:
+                found[key] = there
+        return found
 
     def registered_one(self, key: Key) -> Registered | None:
         """As it is now. Raises StoreError."""
@@ -68,13 +76,17 @@ class BackendTarget:
         if pending:
             self._begin(pending)
         marks = {change.key: self._mark(change.content, change.expect) for change in changes if change.mark}
+        refused: list[Key] = []
         try:
-            yield from self._applied(changes, marks)
+            yield from self._applied(changes, marks, refused)
         finally:
-            if marks:
-                self._finish(marks)
+            if marks or refused:
+                self._finish(marks, refused)
 
-    def _applied(self, changes: Sequence[Change], marks: dict[Key, str | None]) -> Iterator[Applied]:
+    def _applied(
+        self, changes: Sequence[Change], marks: dict[Key, str | None], refused: list[Key]
+    ) -> Iterator[Applied]:
+        """Tells what was written, with its mark, and what certainly was not."""
         writing = _Writing(self)
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix=f"write-{self.name}") as pool:
             outcomes = {it.key: pool.submit(writing.write, it) for it in changes if it.action != "unchanged"}
@@ -84,6 +96,8 @@ class BackendTarget:
                     error = outcome if isinstance(outcome, StoreError) else None
                     if not isinstance(outcome, StoreError) and change.key in outcomes:
                         marks[change.key] = self._mark(change.content, outcome)
+                    elif error is not None and not isinstance(error, Unavailable):
+                        refused.append(change.key)
                     yield Applied(change.key, change.action, self.where(change.key), error)
             finally:
                 pool.shutdown(cancel_futures=True)
@@ -128,12 +142,13 @@ class BackendTarget:
             raise Conflict(
                 f"{where}: another run registers there; nothing was written", "run this again when it is done"
             ) from err
-        self._index = begun
+        self._before, self._index = self._index, begun
 
-    def _finish(self, marks: Mapping[Key, str | None]) -> None:
+    def _finish(self, marks: Mapping[Key, str | None], refused: Sequence[Key]) -> None:
+        """What was refused is whose it was before: or what somebody else created meanwhile would be ours to delete."""
         index, version = self._index, self._index_version
         for attempt in range(_ATTEMPTS):
-            done = index.done(marks, self._owner)
+            done = index.done(marks, self._owner).restored(refused, self._before)
             if done == index:
                 return
             try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from bootstrap.connection import Connection
-from bootstrap.errors import StoreError
+from bootstrap.errors import Denied, StoreError
 from bootstrap.stores.base import Version
 from bootstrap.variable import Variable
 
@@ -35,13 +35,15 @@ class Registered:
 
     `malformed` says why Airflow could not read it; its fields are then unknown. `owner` is whose manifest registered it,
     as far as is known; `changed`: somebody else has written it since; `pending`: a run ended before it could tell.
-    `seen` tells it apart in other processes, too, where `version` doesn't: a digest of it, for nobody to see.
+    `seen` tells it apart in other processes, too, where `version` doesn't: a digest of it, for nobody to see. `error`: the
+    owner's, and may not be read, which matters to nobody who doesn't delete it.
     """
 
     fields: Mapping[str, str]
     version: Version
     malformed: str = ""
     seen: str = field(default="", repr=False)
+    error: Denied | None = None
     owner: str | None = None
     changed: bool = False
     pending: bool = False

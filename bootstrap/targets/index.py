@@ -89,6 +89,12 @@ class Index:
         entries = {key: entry for key, entry in self.entries.items() if key not in marks}
         return replace(self, entries=entries | {key: Entry(owner, mark) for key, mark in marks.items() if mark})
 
+    def restored(self, keys: Iterable[Key], before: Index) -> Index:
+        """With what these were before."""
+        names = set(keys)
+        entries = {key: entry for key, entry in self.entries.items() if key not in names}
+        return replace(self, entries=entries | {key: before.entries[key] for key in names & before.entries.keys()})
+
 
 def canonical(content: Content) -> str:
     """A text that is the same for equal contents. It holds their secrets."""
