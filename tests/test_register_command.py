@@ -200,3 +200,12 @@ def test_mistakes_in_variables(project: Project, variables: str, said: str) -> N
     project.write(f"version: 1\nvariables: {variables}\n")
     done = project.run("plan")
     assert (done.code, said in done.err) == (2, True), done.text
+
+
+def test_long_work_says_what_goes_on(project: Project) -> None:
+    many = "".join(f"  c{index}: {{conn_type: http}}\n" for index in range(99))
+    project.write(f"version: 1\nregister: [env]\nvariables: {{x: y}}\nconnections:\n{many}")
+    done = project.run("register")
+    assert "env: comparing 100 connections and variables …\nenv: writing 100 …\n" in done.err
+    again = project.run("register")
+    assert "writing" not in again.err

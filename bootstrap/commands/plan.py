@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from bootstrap.plan import Plan
     from bootstrap.plan_file import Asked
 
+LONG = 100  # connections and variables, from which on it is said that something goes on
+
 
 @click.command("plan")
 @click.option("--check", is_flag=True, help="Exit 1 if anything would change.")
@@ -46,7 +48,13 @@ def made(app: App, asking: Asking) -> list[Plan]:
     if not specs:
         app.console.note("no target: the manifest has neither `backend:` nor `register:`")
     rules = Rules(asking.prune, asking.overwrite, asking.strict)
-    return [plan(app.manifest, app.secrets, each, rules) for each in specs]
+    count = len(app.manifest.connections) + len(app.manifest.variables)
+    plans = []
+    for each in specs:
+        if count >= LONG:
+            app.console.note(f"{each.name}: comparing {count} connections and variables …")
+        plans.append(plan(app.manifest, app.secrets, each, rules))
+    return plans
 
 
 def told(app: App, plans: Sequence[Plan], *, check: bool, quiet: bool = False) -> int:

@@ -9,7 +9,7 @@ import click
 
 from bootstrap.app import App
 from bootstrap.commands.options import Asking, changes_options
-from bootstrap.commands.plan import made, told
+from bootstrap.commands.plan import LONG, made, told
 from bootstrap.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def _apply(app: App, found: Plan, *, force: bool) -> int:
 
     for warning in found.warnings:
         app.console.warn(warning)
+    if len(found.pending) >= LONG:
+        app.console.note(f"{found.target_name}: writing {len(found.pending)} …")
     errors = []
     for item in found.apply(force=force):
         app.console.data(f"{item.key}: {item.done} at {item.where}\n")

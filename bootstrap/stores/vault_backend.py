@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bootstrap.errors import ManifestError
+from bootstrap.loopback import is_here
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Paths
 from bootstrap.stores.credential import Credential
 from bootstrap.stores.vault_auth import (
@@ -86,8 +87,6 @@ def _proxy(options: Options) -> str | None:
     """What is on this machine is never behind one."""
     if options.proxy is None:
         return None
-    from bootstrap.stores.vault_client import is_here
-
     return None if is_here(options.url) else options.proxy
 
 

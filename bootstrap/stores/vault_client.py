@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
 
 from bootstrap.errors import Conflict, Denied, StoreError, Unavailable
+from bootstrap.loopback import proxies
 from bootstrap.stores.base import CONCURRENCY
 from bootstrap.stores.vault_errors import CHECK_CREDENTIAL, no_vault, refused, unreachable
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TIMEOUT = 10  # seconds for one request
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _AUTHORITIES = ("VAULT_CACERT", "VAULT_CAPATH", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the first that is set
 
 
@@ -44,7 +43,7 @@ def connect(url: str, transport: Transport | None = None, *, timeout: int = TIME
     session = Session(how.concurrency)
     session.verify = how.ca_cert or _authorities()
     session.cert = how.client_cert
-    session.proxies = _proxies(url, how.proxy)
+    session.proxies = proxies(url, how.proxy)
     return hvac.Client(url=url, token="", timeout=timeout, session=session, namespace=how.namespace, adapter=Adapter)
 
 
@@ -56,19 +55,6 @@ def _authorities() -> str | bool:
                 raise Unavailable(f"can't read {path}, which ${name} names", f"correct or unset ${name}")
             return path
     return True
-
-
-def is_here(url: str) -> bool:
-    """Whether it leads to this machine, which no proxy gets to see."""
-    return urlsplit(url).hostname in LOOPBACK
-
-
-def _proxies(url: str, proxy: str | None) -> dict[str, str]:
-    from requests.utils import get_environ_proxies
-
-    if is_here(url):
-        return {}
-    return {"http": proxy, "https": proxy} if proxy else get_environ_proxies(url)
 
 
 def translate(where: str, request: Callable[[], T], *, conflict: Conflict | None = None, login: bool = False) -> T:

@@ -5,38 +5,28 @@ This module imports hvac, which takes its time: import it where a request is mad
 
 from __future__ import annotations
 
-import http.client
 import time
-from collections.abc import Callable, Iterator
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 import hvac.adapters
 import hvac.exceptions
 import requests
-from requests.adapters import HTTPAdapter
 
+from bootstrap.http_client import BLIP, PooledSession, is_cut, retry_after
 from bootstrap.stores.vault_errors import errors_of, is_sealed
 
-BLIP = 3.0  # seconds for which a server that fails is tried again
 _BUSY = HTTPStatus.TOO_MANY_REQUESTS
 _DID_NOTHING = {412, 503}  # a Vault that says so has not begun; 412: it hasn't seen yet what another node wrote
 _MAY_PASS = _DID_NOTHING | {472, 473, 500, 502, 504}  # 472, 473: a standby that can't serve this
-_CUT = (http.client.HTTPException, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
 
-class Session(requests.Session):
+class Session(PooledSession):
     """requests' own, which reads the environment once instead of at each request, and never steps down from TLS.
 
     Like Vault's own client it takes the token along where a standby sends it: to another node, on another host.
     """
-
-    def __init__(self, concurrency: int) -> None:
-        super().__init__()
-        self.trust_env = False
-        for scheme in ("http://", "https://"):
-            self.mount(scheme, HTTPAdapter(pool_connections=2, pool_maxsize=concurrency))
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """What requests calls before it follows a redirect."""
@@ -72,18 +62,8 @@ def _failure(answer: requests.Response) -> Exception:
         json=document,
     )
     failure.status = answer.status_code
-    failure.retry_after = _seconds(answer.headers.get("Retry-After", ""))
+    failure.retry_after = retry_after(answer.headers)
     return failure  # type: ignore[no-any-return]  # hvac has no types here
-
-
-def _seconds(retry_after: str) -> float:
-    """RFC 9110: a number of seconds, or a date."""
-    if retry_after.strip().isdigit():
-        return float(retry_after)
-    try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
-        return 0.0
 
 
 def patience(*, writes: bool) -> Callable[[BaseException], float | None]:
@@ -109,21 +89,7 @@ def patience(*, writes: bool) -> Callable[[BaseException], float | None]:
 def _is_blip(err: Any, *, writes: bool) -> bool:
     status = getattr(err, "status", None)
     if status is None:
-        return not writes and _is_cut(err)
+        return not writes and is_cut(err)
     if is_sealed(err):
         return False
     return status in _DID_NOTHING and errors_of(err) is not None if writes else status in _MAY_PASS
-
-
-def _is_cut(err: BaseException) -> bool:
-    """Whether the connection was there, and ended before the answer."""
-    return isinstance(err, requests.exceptions.RequestException) and any(
-        isinstance(inner, _CUT) for inner in _inside(err)
-    )
-
-
-def _inside(err: BaseException) -> Iterator[BaseException]:
-    yield err
-    for inner in (getattr(err, "reason", None), *err.args):
-        if isinstance(inner, BaseException):
-            yield from _inside(inner)

@@ -5,30 +5,24 @@ This module imports requests, which takes its time: import it where a request is
 
 from __future__ import annotations
 
-import http.client
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
 
 from bootstrap.errors import Denied, StoreError, Unavailable
+from bootstrap.http_client import BLIP, PooledSession, is_cut, retry_after
+from bootstrap.loopback import proxies
 from bootstrap.stores.retrying import retried
 from bootstrap.targets.api_errors import CHECK_CREDENTIAL, unreachable
 
 TIMEOUT = (10, 180)  # seconds: to connect; and for an answer, since Airflow masks each new password in quadratic time
-BLIP = 3.0  # seconds for which a server that fails is asked again
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _MAY_PASS = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
-_CUT = (http.client.HTTPException, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
 
 @dataclass(frozen=True)
@@ -56,12 +50,9 @@ class Transport:
 
     def __init__(self, url: str, ca_file: str | None, concurrency: int) -> None:
         self._url = url
-        self._session = requests.Session()
-        self._session.trust_env = False  # a .netrc would take the place of our credential
+        self._session = PooledSession(concurrency)
         self._session.verify = ca_file or _authorities()
-        self._session.proxies = {} if urlsplit(url).hostname in _LOOPBACK else get_environ_proxies(url)
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_connections=2, pool_maxsize=concurrency))
+        self._session.proxies = proxies(url)
 
     def close(self) -> None:
         """Hang up."""
@@ -72,7 +63,7 @@ class Transport:
 
         def request() -> Reply:
             answer = self._session.request(method, f"{self._url}{path}", timeout=TIMEOUT, allow_redirects=False, **how)
-            reply = Reply(answer.status_code, _json(answer), _seconds(answer.headers))
+            reply = Reply(answer.status_code, _json(answer), retry_after(answer.headers))
             if reply.status == HTTPStatus.TOO_MANY_REQUESTS or reply.status in _MAY_PASS:
                 raise _Passing(reply)
             return reply
@@ -89,7 +80,7 @@ class Transport:
 
 def _unanswered(where: str, err: Exception, *, again: bool) -> StoreError:
     found = unreachable(where, err)
-    if again or not (_is_cut(err) or isinstance(err, requests.exceptions.ReadTimeout)):
+    if again or not (is_cut(err) or isinstance(err, requests.exceptions.ReadTimeout)):
         return found
     return Unavailable(f"{found.message}; what it did before is not known", "airflow-bootstrap register")
 
@@ -106,17 +97,6 @@ def _json(answer: requests.Response) -> Any:
         return None
 
 
-def _seconds(headers: Mapping[str, str]) -> float:
-    """RFC 9110: a number of seconds, or a date."""
-    text = headers.get("Retry-After", "").strip()
-    if text.isdigit():
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
-        return 0.0
-
-
 def _patience(*, again: bool) -> Callable[[BaseException], float | None]:
     """What is worth another try, as `retried` asks: a quota that is used up; of a reading request also a short blip."""
     start = time.monotonic()
@@ -125,21 +105,7 @@ def _patience(*, again: bool) -> Callable[[BaseException], float | None]:
         reply = err.reply if isinstance(err, _Passing) else None
         if reply is not None and reply.status == HTTPStatus.TOO_MANY_REQUESTS:
             return reply.retry_after
-        blip = again and (reply is not None or _is_cut(err)) and time.monotonic() - start < BLIP
+        blip = again and (reply is not None or is_cut(err)) and time.monotonic() - start < BLIP
         return (reply.retry_after if reply else 0.0) if blip else None
 
     return after
-
-
-def _is_cut(err: BaseException) -> bool:
-    """Whether the connection was there, and ended before the answer."""
-    return isinstance(err, requests.exceptions.RequestException) and any(
-        isinstance(inner, _CUT) for inner in _inside(err)
-    )
-
-
-def _inside(err: BaseException) -> Iterator[BaseException]:
-    yield err
-    for inner in (getattr(err, "reason", None), *err.args):
-        if isinstance(inner, BaseException):
-            yield from _inside(inner)

@@ -1,0 +1,21 @@
+"""What stays on this machine: no proxy gets to see it."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def is_here(url: str) -> bool:
+    """Whether it leads to this machine."""
+    return urlsplit(url).hostname in _LOOPBACK
+
+
+def proxies(url: str, proxy: str | None = None) -> dict[str, str]:
+    """`proxy`, or what the environment says, as requests takes it."""
+    from requests.utils import get_environ_proxies
+
+    if is_here(url):
+        return {}
+    return {"http": proxy, "https": proxy} if proxy else get_environ_proxies(url)
