@@ -42,7 +42,9 @@ def load(file: Path, *, profile: str | None = None, allow_plaintext: bool = Fals
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError as err:
-        raise ManifestError(f"there is no manifest {file}", "name one with -f FILE") from err
+        raise ManifestError(
+            f"there is no manifest {file}", "airflow-bootstrap init writes one; or name another with -f FILE"
+        ) from err
     except (OSError, UnicodeDecodeError) as err:
         raise ManifestError(f"can't read {file}: {err}", "check its permissions and that it is UTF-8") from err
     document = _with_profile(parse(text, file), profile)

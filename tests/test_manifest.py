@@ -162,7 +162,7 @@ def test_a_check_has_its_parameters(tmp_path: Path) -> None:
 def test_a_missing_file_is_an_error_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="there is no manifest") as caught:
         load(tmp_path / "bootstrap.yaml")
-    assert caught.value.hint == "name one with -f FILE"
+    assert caught.value.hint == "airflow-bootstrap init writes one; or name another with -f FILE"
 
 
 def test_a_file_that_is_not_text_is_an_error(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def _format_of(text: str, file: Path) -> str:
         return "settings"
     found = [structured.is_connection(value) for value in data.values()]
     strings = [isinstance(value, str) and "://" in value for value in data.values()]
-    if found and all(found):
+    if any(found) and all(one or other for one, other in zip(found, strings, strict=True)):
         return "connections"
     if any(found) or (strings and all(strings)):
         raise UsageError(f"{file}: connections, or variables?", "say --format connections or --format variables")

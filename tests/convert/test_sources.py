@@ -85,6 +85,7 @@ CONNECTION = {"a": {"conn_type": "http"}}
     ("name", "text", "expected"),
     [
         ("x.json", json.dumps(CONNECTION), "connections"),
+        ("x.json", json.dumps({**CONNECTION, "uri": "http://h"}), "connections"),
         ("x.yaml", "a: {conn_type: http}", "connections"),
         ("x.json", '{"a": "b", "c": {"d": 1}}', "variables"),
         ("x.yml", "airflow: {connections: [], pools: null}", "settings"),
