@@ -195,5 +195,6 @@ def fingerprint(value: object) -> str:
     """
     import hmac
 
-    text = json.dumps(value, sort_keys=True, ensure_ascii=True)
-    return hmac.new(_FINGERPRINT_KEY, text.encode(), "sha256").hexdigest()
+    from bootstrap.canonical import canonical
+
+    return hmac.new(_FINGERPRINT_KEY, canonical(value).encode(), "sha256").hexdigest()

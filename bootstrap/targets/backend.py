@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from bootstrap import connection
 from bootstrap.connection import Connection
 from bootstrap.desired import Secrets
 from bootstrap.errors import Conflict, Denied, IllegalName, Malformed, ManifestError, NotFound, StoreError, Unavailable
 from bootstrap.manifest import Manifest
 from bootstrap.model import Model
 from bootstrap.secret import Secret
-from bootstrap.stores.base import Fields, Store, Stored, Version, pick_field
+from bootstrap.stores.base import Store, Stored, Version, pick_field
 from bootstrap.stores.reading import PathAt, read_many
+from bootstrap.targets import backend_secrets
 from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
-from bootstrap.targets.index import NAME, Index, canonical, content_hash
+from bootstrap.targets.index import NAME, Index
 from bootstrap.variable import Variable
 
 _ATTEMPTS = 5  # to bring the list up to date while others do the same
@@ -63,9 +63,11 @@ class BackendTarget:
 
     def _registered(self, key: Key, stored: Stored | StoreError) -> Registered | None:
         if isinstance(stored, Stored):
-            content = _read(key, stored, self.where(key), keeps_fields=bool(getattr(self.store, "keeps_fields", False)))
+            content = backend_secrets.read(
+                key, stored, self.where(key), keeps_fields=bool(getattr(self.store, "keeps_fields", False))
+            )
             mark = self._mark(content, stored.version)
-            return self._index.marked(key, _compared(content, stored.version), mark)
+            return self._index.marked(key, backend_secrets.compared(content, stored.version), mark)
         if isinstance(stored, IllegalName) or not isinstance(stored, NotFound):
             raise stored
         return None
@@ -188,54 +190,15 @@ class _Writing:
         where = self._target.where(change.key)
         path, store = where.partition(":")[2], self._target.store
         if change.content is None:
-            _delete(store, path, where, str(change.expect))
+            backend_secrets.delete(store, path, where, str(change.expect))
             return None
         try:
-            return store.write(path, _payload(change.content), expect=change.expect)
+            return store.write(path, backend_secrets.payload(change.content), expect=change.expect)
         except Conflict:  # the last request of a run that was killed may have come after we looked
             there = self._target.registered_one(change.key)
             if there is None or there.fields != change.content.fingerprints():
                 raise
             return there.version
-
-
-def _payload(content: Content) -> Secret | Fields:
-    return content.as_fields() if isinstance(content, Connection) else Secret(content.value)
-
-
-def _delete(store: Store, path: str, where: str, expect: Version) -> None:
-    delete = getattr(store, "delete", None)
-    if delete is None:
-        raise Denied(f"{where}: this kind of store deletes nothing", "delete it there yourself")
-    delete(path, expect=expect)
-
-
-def _compared(read: Content | Malformed, version: Version) -> Registered:
-    if isinstance(read, Malformed):
-        return Registered(fields={}, version=version, malformed=read.message)
-    return Registered(fields=read.fingerprints(), version=version, seen=content_hash(canonical(read)))
-
-
-def _read(key: Key, stored: Stored, where: str, *, keeps_fields: bool) -> Content | Malformed:
-    try:
-        return _variable(stored, where, keeps_fields) if key.kind == "variable" else _connection(stored, where)
-    except Malformed as err:
-        return err
-
-
-def _connection(stored: Stored, where: str) -> Connection:
-    if stored.fields is None:
-        return connection.from_text(stored.value.as_public(), where)
-    return connection.from_fields({name: it.as_public() for name, it in stored.fields.items()}, where)
-
-
-def _variable(stored: Stored, where: str, keeps_fields: bool) -> Variable:  # noqa: FBT001
-    """Airflow's VaultBackend takes the field `value`, others the whole text."""
-    if not keeps_fields or stored.fields is None:
-        return Variable(stored.value.as_public())
-    if "value" not in stored.fields:
-        raise Malformed(f"{where}: it has no field 'value', which Airflow takes a variable from", f"store put {where}")
-    return Variable(stored.fields["value"].as_public())
 
 
 class Options(Model):

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from bootstrap.canonical import canonical as canonical_text
 from bootstrap.connection import Connection
 from bootstrap.errors import Malformed
 from bootstrap.targets.base import Change, Content, Key, Registered
@@ -98,8 +99,7 @@ class Index:
 
 def canonical(content: Content) -> str:
     """A text that is the same for equal contents. It holds their secrets."""
-    plain = content.as_fields() if isinstance(content, Connection) else content.value
-    return json.dumps(plain, sort_keys=True, ensure_ascii=True)
+    return canonical_text(content.as_fields() if isinstance(content, Connection) else content.value)
 
 
 def content_hash(text: str) -> str:
