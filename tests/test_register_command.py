@@ -209,3 +209,41 @@ def test_long_work_says_what_goes_on(project: Project) -> None:
     assert "env: comparing 100 connections and variables …\nenv: writing 100 …\n" in done.err
     again = project.run("register")
     assert "writing" not in again.err
+
+
+def test_what_can_not_work_is_not_written(project: Project, canary: Canary) -> None:
+    fields = '{conn_type: postgres, host: "https://db.internal", password: {secret: "here:PW"}}'
+    project.write(
+        f"version: 1\nstores: {{here: {{kind: env}}}}\nregister: [env]\nconnections: {{lake: {fields}, b: {{conn_type: http}}}}\n"
+    )
+    for command in ("plan", "register"):
+        done = project.run(command, PW=canary.core)
+        assert (done.code, "connection lake: host: https:// stands in the host" in done.err) == (1, True), done.text
+    assert not (project.manifest.parent / "airflow.env").exists()
+    assert not any(canary.found_in(result.text.encode()) for result in project.transcript)
+
+
+def test_what_looks_like_a_slip_is_written_and_told_of(project: Project) -> None:
+    project.write("version: 1\nregister: [env]\nconnections: {a: {conn_type: postgers, host: db}}\n")
+    said = "warning: connection a: conn_type: no provider has the conn_type 'postgers' (did you mean 'postgres'?)"
+    assert said in project.run("plan", "--strict").err
+    done = project.run("register", "--strict")  # nobody sees it in a file
+    assert (done.code, said in done.err) == (0, True), done.text
+    assert said not in project.run("register").err
+
+
+def test_two_at_once_lose_nothing(tmp_path: Path) -> None:
+    shared = tmp_path / "shared.env"
+    projects = [Project(tmp_path / owner) for owner in "abcd"]
+    for project in projects:
+        owner = project.folder.name
+        names = "".join(f"  {owner}{index}: {{conn_type: http}}\n" for index in range(10))
+        project.write(f"version: 1\nowner: {owner}\nregister: [{{env: {{path: {shared}}}}}]\nconnections:\n{names}")
+    started = [project.start("register") for project in projects]
+    ended = [process.communicate(timeout=120) for process in started]
+    for project, process, (_, err) in zip(projects, started, ended, strict=True):
+        if process.returncode != 0:
+            assert "was changed meanwhile; nothing was written" in err.decode()
+            assert project.run("register").code == 0
+    assert len(dotenv_values(shared)) == 40
+    assert [project.run("plan", "--check", "--prune").code for project in projects] == [0] * 4

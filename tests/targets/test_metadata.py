@@ -445,6 +445,19 @@ def test_a_secret_is_nowhere_but_encrypted_in_the_database(template: Path, tmp_p
     assert json.loads(Fernet(KEY).decrypt(row["extra"])) == {"deep": [{"token": canary.value}]}
 
 
+def test_a_type_that_nobody_knows_is_refused_if_asked(template: Path, tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    make(tmp_path / "work", template)
+    project.write(
+        "version: 1\nairflow: {home: airflow}\nregister: [metadata]\nconnections: {a: {conn_type: postgers, checks: []}}\n"
+    )
+    done = project.run("register", "--strict")
+    assert (done.code, "error: connection a: conn_type: no provider has" in done.err) == (1, True), done.text
+    assert rows(tmp_path / "work") == []
+    done = project.run("register")
+    assert (done.code, "warning: connection a: conn_type" in done.err) == (0, True), done.text
+
+
 def _commands(created: str) -> Sequence[tuple[tuple[str, ...], str]]:
     return (
         (("plan",), "password = ***"),
