@@ -28,12 +28,14 @@ class Console:
 
     def data(self, text: str) -> None:
         """The result of a command, redacted, to stdout."""
-        self.reveal(redact(text))
+        sys.stdout.write(redact(text))
+        sys.stdout.flush()
 
     def reveal(self, text: str) -> None:
-        """The result of a command as it is: only for a user who asked for a secret."""
-        sys.stdout.write(text)
+        """The result of a command as it is, in UTF-8: in another encoding, a secret could lose a letter."""
         sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
 
     def note(self, text: str) -> None:
         """What happens, unless --quiet."""

@@ -205,6 +205,12 @@ def test_nobody_is_asked_with_yes_or_where_stdout_is_no_terminal(project: Projec
     assert masked.out.startswith("team:a: ***, version 1, written 20")
 
 
+def test_a_secret_loses_no_letter_in_another_language(project: Project) -> None:
+    project.put("team:a", "pässwörd €")
+    piped = project.run("store", "get", "team:a", "--reveal", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert (piped.code, piped.out) == (0, "pässwörd €")
+
+
 def test_where_nobody_can_be_asked_nothing_is_shown(project: Project) -> None:
     canary = Canary().core
     project.put("team:a", canary)

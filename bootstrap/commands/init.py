@@ -113,14 +113,8 @@ def _pick(app: App, wishes: Wishes) -> int:
         raise UsageError("--pick prints one secret of a source", "init --from SOURCE --pick STORE:PATH#FIELD")
     if sys.stdout.isatty():
         raise UsageError("a secret is not printed to a terminal", "pipe it on: … | airflow-bootstrap store put REF")
-    _print(pick(_make(_stores(app), wishes), str(wishes.pick)))
+    app.console.reveal(pick(_make(_stores(app), wishes), str(wishes.pick)))
     return Exit.OK
-
-
-def _print(text: str) -> None:
-    """As UTF-8, whatever the terminal's language: another could replace what it doesn't know. It is not redacted."""
-    sys.stdout.buffer.write(text.encode())
-    sys.stdout.buffer.flush()
 
 
 def _secrets(app: App, wishes: Wishes, stores: Stores, made: Made, target: Path | None) -> None:
@@ -148,7 +142,7 @@ def _write(app: App, file: Path | None, text: str) -> None:
     from bootstrap.files import shown, write_atomic
 
     if file is None:
-        _print(text)  # there is no secret in it, and a word that is one elsewhere stays readable
+        app.console.reveal(text)  # there is no secret in it, and a word that is one elsewhere stays readable
         return
     _require_new(file)  # also if it came to be meanwhile
     try:
