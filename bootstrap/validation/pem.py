@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 
 _BEGIN, _END = "-----BEGIN ", "-----END "
 
@@ -10,11 +11,17 @@ _BEGIN, _END = "-----BEGIN ", "-----END "
 def flaw(text: str, passphrase: str | None = None) -> str:
     """What keeps a text from being read as a private key; '' for a key, and for one that can't be judged here."""
     stripped = text.strip()
-    if shape := _shape(stripped):
+    if shape := _shape(_without_preamble(stripped)):
         return shape
     with contextlib.suppress(ImportError):  # the tool does without cryptography; Airflow brings it
         return _unreadable(f"{stripped}\n".encode(), passphrase)
     return ""
+
+
+def _without_preamble(text: str) -> str:
+    """From the first line that begins a PEM: openssl pkcs12 puts lines about the key before it."""
+    begin = re.search(f"^{_BEGIN}", text, re.MULTILINE)
+    return text[begin.start() :] if begin else text
 
 
 def _shape(text: str) -> str:

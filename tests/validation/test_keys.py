@@ -136,6 +136,16 @@ def test_an_encrypted_key_needs_its_passphrase() -> None:
     assert of("ssh", private_key=SSH_KEY, private_key_passphrase="needless") == []
 
 
+def test_what_openssl_says_before_a_key_does_no_harm() -> None:
+    said = "Bag Attributes\n    localKeyID: 01\nKey Attributes: <No Attributes>\n"
+    assert of("ssh", private_key=said + pem(TRADITIONAL)) == []
+    assert of("snowflake", private_key_content=said + pem(PKCS8)) == []
+    (problem,) = of("ssh", private_key=said + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    assert "a certificate" in problem.message
+    (problem,) = of("ssh", private_key=said)
+    assert "is no PEM" in problem.message
+
+
 def test_paramiko_reads_no_pkcs8() -> None:
     (problem,) = of("ssh", private_key=pem(PKCS8))
     assert "PKCS #8" in problem.message
