@@ -139,9 +139,12 @@ def _all(verdicts: Iterator[bool | None]) -> bool | None:
 
 def _same_text(shown: str, wanted: str) -> bool | None:
     """A value that is JSON is shown read and written anew: `1.10` as `1.1`. So it may always be another than it looks."""
-    verdict = _same(_read(shown), _read(wanted))
-    if isinstance(_read(shown), _Text):
-        return verdict
+    there, aim = _read(shown), _read(wanted)
+    verdict = _same(there, aim)
+    if isinstance(there, _Text):  # and so isn't JSON, even where `abc` looks like `"abc"` read
+        return verdict if isinstance(aim, _Text) else False
+    if verdict and isinstance(aim, _Text):  # JSON that is shown without a hole isn't what a text was masked to
+        return False
     return False if verdict is False else None
 
 

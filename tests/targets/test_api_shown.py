@@ -70,6 +70,12 @@ def test_a_connection(shown: dict[str, Any], wanted: Connection, expected: str) 
         ('{"a": 1}', "text", OTHER),
         ("text", '{"a": 1}', OTHER),
         (None, "text", OTHER),
+        ("abc", '"abc"', OTHER),
+        ("***", '"abc"', OTHER),
+        ('"abc"', "abc", OTHER),
+        ('"abc"', '"abc"', HIDDEN),
+        ('"***"', '"abc"', HIDDEN),
+        ('"***"', '"a"b"', HIDDEN),  # a text, and a"b is a secret
     ],
 )
 def test_a_variable(shown: str | None, wanted: str, expected: str) -> None:
