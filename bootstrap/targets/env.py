@@ -40,6 +40,10 @@ class _Lines:
     def __init__(self, *, export: bool) -> None:
         self._export = "export " if export else ""
 
+    def spelt(self, key: Key) -> str:
+        """Its variable."""
+        return _variable(key)
+
     def read(self, text: str, keys: Sequence[Key], where: str) -> Mapping[Key, Content | Malformed]:
         """Each by its variable."""
         named = _named(keys)
@@ -91,11 +95,15 @@ def quotable(item: Connection) -> str:
     return _ESCAPES.sub(lambda match: _SPELT.get(match[0], match[0]), text)
 
 
+def _variable(key: Key) -> str:
+    return f"{PREFIXES[key.kind]}{key.name.upper()}"
+
+
 def _named(keys: Sequence[Key]) -> dict[str, Key]:
     """Whose each variable is. Raises IllegalName where there can be no such variable, or one for two."""
     found: dict[str, Key] = {}
     for key in keys:
-        name = f"{PREFIXES[key.kind]}{key.name.upper()}"
+        name = _variable(key)
         if not _NAME.fullmatch(name):
             raise IllegalName(
                 f"{key.kind} {key.name}: no shell takes a variable {name}", "rename it: letters, digits and _"

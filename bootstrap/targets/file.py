@@ -29,6 +29,10 @@ class Options(Model):
 
 
 class _Connections:
+    def spelt(self, key: Key) -> str:
+        """As it is."""
+        return key.name
+
     def read(self, text: str, keys: Sequence[Key], where: str) -> Mapping[Key, Content | Malformed]:
         """Each by its key."""
         found = _loaded(text, where)
@@ -46,6 +50,10 @@ class _Connections:
 
 
 class _Variables:
+    def spelt(self, key: Key) -> str:
+        """As it is."""
+        return key.name
+
     def read(self, text: str, keys: Sequence[Key], where: str) -> Mapping[Key, Content | Malformed]:
         """Each by its key. The backend takes what is no text as JSON."""
         found = _loaded(text, where)

@@ -31,8 +31,14 @@ class _Secret:
     def __init__(self, options: Options) -> None:
         self._options = options
 
+    def spelt(self, key: Key) -> str:
+        """Its variable, be there one or not."""
+        return f"{key.kind} {key.name.upper()}"
+
     def read(self, text: str, keys: Sequence[Key], where: str) -> Mapping[Key, Content | Malformed]:
         """Each by the name of its variable."""
+        for kind in ("connection", "variable"):
+            kubernetes_text.variable_names(kind, [key.name for key in keys if key.kind == kind])
         if not text:
             return {}
         found = kubernetes_text.read(text, where)

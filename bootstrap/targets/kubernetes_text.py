@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,14 +104,19 @@ def variable_name(kind: str, name: str) -> str:
     return found
 
 
-def _named(kind: str, items: Mapping[str, str | None]) -> dict[str, str | None]:
+def variable_names(kind: str, names: Iterable[str]) -> dict[str, str]:
+    """Whose each variable is. Raises IllegalName where there can be none, or one for two."""
     found: dict[str, str] = {}
-    for name in items:
+    for name in names:
         key = variable_name(kind, name)
         if key in found:
             raise IllegalName(f"{kind}s {found[key]} and {name} would both be {key}", "rename one of them")
         found[key] = name
-    return {key: items[name] for key, name in found.items()}
+    return found
+
+
+def _named(kind: str, items: Mapping[str, str | None]) -> dict[str, str | None]:
+    return {key: items[name] for key, name in variable_names(kind, items).items()}
 
 
 def _place(name: str, namespace: str | None) -> str:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from bootstrap.errors import Conflict, Denied, Malformed, StoreError
 from bootstrap.files import folder_locked, shown, write_atomic
 from bootstrap.targets.base import Applied, Change, Content, Key, Registered
-from bootstrap.targets.index import Index, content_hash
+from bootstrap.targets.index import Entry, Index, content_hash
 
 
 class Format(Protocol):
     """How connections and variables stand in the file's text."""
+
+    def spelt(self, key: Key) -> str:
+        """How the file tells it from others: the same for two names that are one in it."""
+        ...
 
     def read(self, text: str, keys: Sequence[Key], where: str) -> Mapping[Key, Content | Malformed]:
         """Those that are there. Raises Malformed for a text that can't be read, IllegalName for what can't be in it."""
@@ -45,7 +50,7 @@ class FileTarget:
         """Reads the file. Raises Malformed, Denied; IllegalName for a name that can't be there."""
         text = self._seen = self._read()
         where, version = shown(self.file), content_hash(text or "")
-        index = Index.read(self._format.index(text or "", where), where)
+        index = self._index(text or "", wanted)
         keys = list(dict.fromkeys((*wanted, *index.owned(self._owner))))
         found: dict[Key, Registered] = {}
         for key, item in self._format.read(text or "", keys, where).items():
@@ -82,11 +87,23 @@ class FileTarget:
             ) from err
 
     def _changed(self, text: str, changes: Sequence[Change], where: str) -> str:
-        index = Index.read(self._format.index(text, where), where)
         written = {change.key: change.content for change in changes if change.action != "unchanged"}
         marked = written | {change.key: change.content for change in changes if change.mark}
+        index = self._index(text, marked)
         marks = {key: index.digest(content) if content is not None else None for key, content in marked.items()}
         return self._format.merged(text, written, index.done(marks, self._owner).text(), where)
+
+    def _index(self, text: str, meant: Iterable[Key]) -> Index:
+        """The list, where what is spelt as one of those that are meant is that one."""
+        where = shown(self.file)
+        index = Index.read(self._format.index(text, where), where)
+        keys = {self._format.spelt(key): key for key in meant}
+        entries: dict[Key, Entry] = {}
+        for key, entry in sorted(
+            index.entries.items(), key=lambda item: item[0] in keys.values()
+        ):  # exactly that: last
+            entries[keys.setdefault(self._format.spelt(key), key)] = entry
+        return replace(index, entries=entries)
 
     def _read(self) -> str | None:
         try:

@@ -241,6 +241,52 @@ def test_names_that_no_variable_can_have(conn_ids: tuple[str, ...], said: str, t
         put(target(tmp_path, "env"), dict.fromkeys(conn_ids, ONE["warehouse"]))
 
 
+SPELT = {"env": "airflow.env", "kubernetes": "airflow-secret.yaml"}
+spelt = pytest.mark.parametrize("kind", SPELT)
+WEB = "{conn_type: http, host: web}"
+
+
+def run(project: Project, kind: str, owner: str, command: str, **connections: str) -> tuple[int, str]:
+    listed = "".join(f"  {name}: {content}\n" for name, content in connections.items())
+    project.write(f"version: 1\nowner: {owner}\nregister: [{kind}]\nconnections:\n  here: {WEB}\n{listed}")
+    done = project.run(*command.split())
+    return done.code, done.text
+
+
+@spelt
+def test_a_name_in_other_letters_is_the_same_variable(kind: str, tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    assert run(project, kind, "a", "register", Foo=WEB)[0] == 0
+    file = project.manifest.parent / SPELT[kind]
+    before = file.read_text()
+    assert run(project, kind, "a", "register --prune --force", foo=WEB)[0] == 0
+    assert file.read_text() == before
+    assert run(project, kind, "a", "register --prune --force", foo="{conn_type: http, host: new}")[0] == 0
+    assert '"foo' in file.read_text().replace("\\", "")
+    assert '"Foo' not in file.read_text().replace("\\", "")
+    assert run(project, kind, "a", "plan --check --prune", FOO="{conn_type: http, host: new}")[0] == 0
+    assert run(project, kind, "a", "register --prune --force")[0] == 0
+    assert "FOO" not in file.read_text().upper()
+
+
+@spelt
+def test_a_name_in_other_letters_is_another_owners(kind: str, tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    assert run(project, kind, "a", "register", FOO=WEB)[0] == 0
+    before = (project.manifest.parent / SPELT[kind]).read_text()
+    code, said = run(project, kind, "b", "register", foo="{conn_type: http, host: new}")
+    assert (code, "foo was registered by 'a'" in said) == (1, True)
+    assert (project.manifest.parent / SPELT[kind]).read_text() == before
+
+
+@spelt
+def test_two_names_in_a_manifest_that_are_one_variable(kind: str, tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    assert run(project, kind, "a", "register", foo=WEB)[0] == 0
+    code, said = run(project, kind, "a", "register", foo=WEB, FOO=WEB)
+    assert (code, "would both be AIRFLOW_CONN_FOO" in said) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("register", "said"),
     [
