@@ -56,24 +56,29 @@ class _Lines:
         return found[-1] if found else None
 
     def merged(self, text: str, contents: Mapping[Key, Content | None], index: str, where: str) -> str:
-        """A line that is there is replaced in its place, others come last, before the list."""
+        """A line that is there is replaced in its place, and is the only one; others come last, before the list."""
         lines = {name: self._line(name, contents[key], key) for name, key in _named(list(contents)).items()}
+        new = dict(lines)
         parts = []
         for item in _bindings(text, where):
             original = item.original.string
             if item.key in lines:
-                parts.append(lines.pop(item.key))
+                parts.append(new.pop(item.key, ""))  # a later one would win over it
             else:
-                parts.append(original.partition(_INDEX)[0] if item.key is None else original)
+                parts.append(_without_index(original) if item.key is None else original)
         before = "".join(parts)
         ended = before + "\n" if before and not before.endswith("\n") else before
-        return f"{ended}{''.join(lines.values())}{_INDEX}{index}\n"
+        return f"{ended}{''.join(new.values())}{_INDEX}{index}\n"
 
     def _line(self, name: str, item: Content | None, key: Key) -> str:
         if item is None:
             return ""
         value = f"'{quotable(item)}'" if isinstance(item, Connection) else quoted(item.value, key)
         return f"{self._export}{name}={value}\n"
+
+
+def _without_index(text: str) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(_INDEX))
 
 
 def quoted(value: str, key: Key) -> str:

@@ -12,7 +12,7 @@ from pydantic import Field
 from bootstrap import connection
 from bootstrap.connection import Connection
 from bootstrap.desired import Secrets
-from bootstrap.errors import Malformed
+from bootstrap.errors import Conflict, Malformed, StoreError
 from bootstrap.manifest import Manifest
 from bootstrap.model import Model
 from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
@@ -71,7 +71,7 @@ class _Variables:
 
 
 class TwoFiles:
-    """Connections in one file, variables in another: all changes of a file are made, or none."""
+    """Connections in one file, variables in another: nothing is written where one of them can't be."""
 
     def __init__(self, connections: FileTarget, variables: FileTarget) -> None:
         self._files: Mapping[Kind, FileTarget] = {"connection": connections, "variable": variables}
@@ -88,9 +88,27 @@ class TwoFiles:
         return found
 
     def apply(self, changes: Sequence[Change]) -> Iterator[Applied]:
-        """One file after the other."""
+        """One file after the other, if both can be written."""
+        parts = {kind: [change for change in changes if change.key.kind == kind] for kind in self._files}
+        errors = {kind: file.refused(parts[kind]) for kind, file in self._files.items()}
+        first = next((error for error in errors.values() if error is not None), None)
         for kind, file in self._files.items():
-            yield from file.apply([change for change in changes if change.key.kind == kind])
+            if first is not None:
+                yield from self._left(parts[kind], errors[kind] or _not_alone(first))
+                continue
+            for applied in file.apply(parts[kind]):
+                errors[kind] = errors[kind] or applied.error
+                yield applied
+            first = errors[kind]
+
+    def _left(self, changes: Sequence[Change], error: StoreError) -> Iterator[Applied]:
+        for change in changes:
+            failed = error if change.action != "unchanged" else None
+            yield Applied(change.key, change.action, self.where(change.key), failed)
+
+
+def _not_alone(error: StoreError) -> Conflict:
+    return Conflict(f"not written, since the other file can't be: {error.message}", error.hint)
 
 
 def _entry(item: Connection) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -62,17 +63,24 @@ class FileTarget:
 
     def apply(self, changes: Sequence[Change]) -> Iterator[Applied]:
         """Writes the file once, if it still is what the changes were compared with."""
-        error: StoreError | None = None
-        if any(change.action != "unchanged" or change.mark for change in changes):
-            try:
-                self._write(changes)
-            except (Conflict, Denied, Malformed) as err:
-                error = err
+        error = self._failed(changes, write_atomic)
         for change in changes:
             failed = error if change.action != "unchanged" else None
             yield Applied(change.key, change.action, self.where(change.key), failed)
 
-    def _write(self, changes: Sequence[Change]) -> None:
+    def refused(self, changes: Sequence[Change]) -> StoreError | None:
+        """Why they can't be written, as far as that can be told before."""
+        return self._failed(changes, _try)
+
+    def _failed(self, changes: Sequence[Change], write: Callable[[Path, str], None]) -> StoreError | None:
+        if any(change.action != "unchanged" or change.mark for change in changes):
+            try:
+                self._write(changes, write)
+            except (Conflict, Denied, Malformed) as err:
+                return err
+        return None
+
+    def _write(self, changes: Sequence[Change], write: Callable[[Path, str], None]) -> None:
         where = shown(self.file)
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +88,7 @@ class FileTarget:
                 text = self._read()
                 if text != self._seen:
                     raise Conflict(f"{where} was changed meanwhile; nothing was written", "run this again")
-                write_atomic(self.file, self._changed(text or "", changes, where))
+                write(self.file, self._changed(text or "", changes, where))
         except OSError as err:
             raise Denied(
                 f"can't write {where}: {err.strerror}", "check the permissions of the file and its folder"
@@ -93,16 +101,14 @@ class FileTarget:
         marks = {key: index.digest(content) if content is not None else None for key, content in marked.items()}
         return self._format.merged(text, written, index.done(marks, self._owner).text(), where)
 
-    def _index(self, text: str, meant: Iterable[Key]) -> Index:
+    def _index(self, text: str, meant: Mapping[Key, object]) -> Index:
         """The list, where what is spelt as one of those that are meant is that one."""
         where = shown(self.file)
         index = Index.read(self._format.index(text, where), where)
         keys = {self._format.spelt(key): key for key in meant}
         entries: dict[Key, Entry] = {}
-        for key, entry in sorted(
-            index.entries.items(), key=lambda item: item[0] in keys.values()
-        ):  # exactly that: last
-            entries[keys.setdefault(self._format.spelt(key), key)] = entry
+        for key in sorted(index.entries, key=lambda key: key in meant):  # its own entry, where there is one, counts
+            entries[keys.setdefault(self._format.spelt(key), key)] = index.entries[key]
         return replace(index, entries=entries)
 
     def _read(self) -> str | None:
@@ -114,3 +120,9 @@ class FileTarget:
             raise Denied(f"can't read {shown(self.file)}: {err.strerror}", "check its permissions") from err
         except UnicodeDecodeError:  # it quotes the content
             raise Malformed(f"{shown(self.file)} is not text in UTF-8", "correct it, or name another file") from None
+
+
+def _try(file: Path, _text: str) -> None:
+    """As far as write_atomic may fail: another file beside it."""
+    with tempfile.TemporaryFile(dir=file.resolve().parent):
+        pass

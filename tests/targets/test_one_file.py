@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,9 +22,10 @@ from bootstrap.desired import Secrets
 from bootstrap.errors import Conflict, Denied, IllegalName, Malformed, ManifestError
 from bootstrap.manifest import load
 from bootstrap.targets import KINDS, env
-from bootstrap.targets.base import Change, Key, Target
+from bootstrap.targets.base import Change, Content, Key, Target
+from bootstrap.variable import Variable
 from tests.project import ROOT, Canary, Project, leaks, watched_processes, without_roots_rights
-from tests.targets.applying import put, registered
+from tests.targets.applying import changes, put, registered
 from tests.test_connection import CONNECTIONS
 
 Reads: TypeAlias = Callable[..., Any]
@@ -177,6 +179,32 @@ def test_other_lines_of_a_file_of_variables_stay(tmp_path: Path, *, export: bool
     assert ours.startswith("# airflow-bootstrap: {")
 
 
+def test_the_last_of_several_lines_counts_and_goes_too(tmp_path: Path) -> None:
+    file = tmp_path / "airflow.env"
+    file.write_text(
+        "AIRFLOW_CONN_WAREHOUSE=http://a\nA=1\nexport AIRFLOW_CONN_WAREHOUSE=http://b\nAIRFLOW_CONN_GONE=http://c\n" * 2
+    )
+    key, gone = Key("connection", "warehouse"), Key("connection", "gone")
+    into = target(tmp_path, "env")
+    version = into.registered({key: ONE["warehouse"]})[key].version
+    changes = [Change(key, "update", (), ONE["warehouse"], version), Change(gone, "delete", (), None, version)]
+    assert [item.done for item in into.apply(changes)] == ["updated", "deleted"]
+    line = f"AIRFLOW_CONN_WAREHOUSE='{env.quotable(ONE['warehouse'])}'\n"
+    assert file.read_text().startswith(f"{line}A=1\nA=1\n# airflow-bootstrap: ")
+    assert registered(target(tmp_path, "env"), ONE)["warehouse"].fields == ONE["warehouse"].fingerprints()
+
+
+def test_a_comment_that_only_looks_like_the_list_stays(tmp_path: Path) -> None:
+    file = tmp_path / "airflow.env"
+    before = "A=1\n\n## airflow-bootstrap: x\n # airflow-bootstrap: {}\nB=2\n"
+    file.write_text(before)
+    for host in ("a", "b"):
+        put(target(tmp_path, "env"), {"web": Connection("http", host=host)})
+    line = """AIRFLOW_CONN_WEB='{"conn_type": "http", "host": "b"}'\n"""
+    *lines, ours = file.read_text().splitlines(keepends=True)
+    assert ("".join(lines), ours.startswith("# airflow-bootstrap: {")) == (before + line, True)
+
+
 def test_other_connections_of_a_json_file_stay(tmp_path: Path) -> None:
     file = tmp_path / "connections.json"
     file.write_text(json.dumps({"other": "http://x", "warehouse": "http://old", "list": ["http://a"]}))
@@ -199,6 +227,37 @@ def test_what_somebody_changed_meanwhile_is_left_alone(kind: str, tmp_path: Path
     (applied,) = into.apply([Change(Key("connection", "warehouse"), "create", (), ONE["warehouse"], None)])
     assert isinstance(applied.error, Conflict)
     assert (tmp_path / BOTH[kind]).read_text() == theirs
+
+
+@pytest.mark.parametrize("name", ["connections.json", "variables.json"])
+def test_neither_file_is_written_where_somebody_changed_one(name: str, tmp_path: Path) -> None:
+    wanted: dict[str, Content] = {**ONE, "region": Variable("eu")}
+    into = target(tmp_path, "file")
+    todo = changes(registered(into, wanted), wanted)
+    (tmp_path / name).write_text("{}")
+    errors = {Path(item.where).name: item.error for item in into.apply(todo)}
+    assert all(isinstance(error, Conflict) for error in errors.values())
+    (other,) = errors.keys() - {name}
+    assert f"not written, since the other file can't be: {errors[name]}" == str(errors[other])
+    assert [(file.name, file.read_text()) for file in tmp_path.glob("*.json")] == [(name, "{}")]
+
+
+@pytest.mark.parametrize("closed", ["path", "variables"])
+def test_neither_file_is_written_where_one_can_not_be(closed: str) -> None:
+    with tempfile.TemporaryDirectory() as name:  # others may enter it, which pytest's they may not
+        folder = Path(name)
+        (folder / "open").mkdir()
+        (folder / "closed").mkdir()
+        for path, mode in ((folder, 0o755), (folder / "open", 0o777), (folder / "closed", 0o555)):
+            path.chmod(mode)
+        wanted: dict[str, Content] = {**ONE, "region": Variable("eu")}
+        options = {"path": "open/them.json", "variables": "open/them.json", closed: "closed/them.json"}
+        into = target(folder, "file", **options)
+        todo = changes(registered(into, wanted), wanted)
+        with without_roots_rights():
+            errors = {Path(item.where).parent.name: type(item.error) for item in into.apply(todo)}
+        assert errors == {"open": Conflict, "closed": Denied}
+        assert list(folder.rglob("*.json")) == []
 
 
 @both
