@@ -13,7 +13,7 @@ import click
 from bootstrap import __version__
 from bootstrap.app import App
 from bootstrap.console import Console, wants_color
-from bootstrap.errors import BootstrapError, Exit
+from bootstrap.errors import BootstrapError, Exit, UsageError
 from bootstrap.secret import redact
 
 COMMANDS = {  # in the order of a first day
@@ -116,13 +116,21 @@ def main(arguments: list[str] | None = None) -> int:  # noqa: PLR0911  one retur
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
     except Exception as err:
-        _console(holder).error(_bug(err))
-        return Exit.BUG
+        return _unexpected(_console(holder), err)
 
 
 def _console(holder: dict[str, Any]) -> Console:
     app = holder["ctx"].obj if "ctx" in holder else None
     return app.console if isinstance(app, App) else Console(color=wants_color())
+
+
+def _unexpected(console: Console, err: Exception) -> Exit:
+    """A file or folder that can't be used is the user's to mend; all else is a bug of ours."""
+    if isinstance(err, OSError) and err.filename is not None:
+        console.error(UsageError(f"{err.filename}: {err.strerror}", "check its permissions and its folder"))
+        return Exit.USAGE
+    console.error(_bug(err))
+    return Exit.BUG
 
 
 def _bug(err: Exception) -> BootstrapError:

@@ -26,6 +26,7 @@ from bootstrap.manifest_models import (
 )
 from bootstrap.reference import SHAPE_HELP
 from bootstrap.secret import is_sensitive
+from bootstrap.targets.index import NAME as INDEX
 
 __all__ = ["CheckSpec", "ConnectionSpec", "Manifest", "StoreSpec", "TargetSpec", "Top", "load"]
 
@@ -89,6 +90,7 @@ class _Builder:
         register = tuple(self._targets(top))
         self._references(("config",), top.config)
         self._references(("variables",), top.variables)
+        self._names_of_ours(("connections", "variables"))
         self._plain_secrets(("variables",), top.variables, f'{{secret: "{SHAPE_HELP}"}}')
         if self.problems:
             raise self._error()
@@ -211,6 +213,12 @@ class _Builder:
         for where, reference in find_references(node, path):
             if reference.store not in known:
                 self._unknown(where, "store", reference.store, known)
+
+    def _names_of_ours(self, sections: Sequence[str]) -> None:
+        for section in sections:
+            if INDEX in self._section(section):
+                message = "this is the name of the list that `register` keeps beside what it registers"
+                self.problems.append(_Problem((section, INDEX), message, "rename it"))
 
     def _plain_secrets(self, path: Path_, node: Mapping[str, Any], instead: str) -> None:
         if self.context["allow_plaintext"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from bootstrap.desired import Secrets, resolve_all, resolve_variables
 from bootstrap.errors import BootstrapError, Conflict, Exit, Malformed, StoreError, UsageError
 from bootstrap.files import cache_folder
 from bootstrap.manifest import Manifest, TargetSpec
+from bootstrap.manifest_models import find_references
 from bootstrap.targets.base import Applied, Change, Content, Key, Registered, Target
 
 MANY = 3  # to delete more than one in so many takes --force
@@ -41,7 +42,7 @@ class Rules:
 class Plan:
     """The changes for one target, in the manifest's order; deletions come last.
 
-    `warnings` are sentences about what looks like a slip in what would be written. `owned` is what this manifest has registered there, `options` are the target's, in the manifest's words. `errors` are those that could not be resolved, `conflicts` those that somebody else wrote since they were registered.
+    `warnings` are sentences about what looks like a slip in what would be written. `owned` is what this manifest has registered there, `options` tell which place it is. `errors` are those that could not be resolved, `conflicts` those that somebody else wrote since they were registered.
     """
 
     target_name: str
@@ -66,7 +67,7 @@ class Plan:
     def raise_if_unsafe(self, *, force: bool = False) -> None:
         """Raises Unsafe if anything is missing: then nothing is written, rather than half."""
         if self.problems:
-            err = Unsafe("\n".join(item.message for item in self.problems), self.problems[0].hint)
+            err = Unsafe("\n".join(_lines(self.problems)), self.problems[0].hint)
             err.exit_code = worst(self.problems)
             raise err
         for kind in ("connection", "variable"):
@@ -84,6 +85,12 @@ class Plan:
         yield from self.target.apply(self.changes)
 
 
+def _lines(errors: Sequence[StoreError]) -> Iterator[str]:
+    """What is wrong, each with its own next step unless that is the same for all."""
+    alike = len({err.hint for err in errors}) == 1
+    return (err.message if alike or not err.hint else f"{err.message} ({err.hint})" for err in errors)
+
+
 def worst(errors: Any) -> Exit:
     """The exit code that speaks for several errors: an unreachable store before a missing secret."""
     return max((err.exit_code for err in errors), default=Exit.OK)
@@ -96,8 +103,10 @@ def wanted(manifest: Manifest, names: Sequence[str]) -> tuple[TargetSpec, ...]:
     """
     if not names:
         return manifest.register
-    given = {target.name: target for target in manifest.register}
-    return tuple(given.get(name) or _without_options(name) for name in dict.fromkeys(names))
+    found: list[TargetSpec] = []
+    for name in dict.fromkeys(names):
+        found += [target for target in manifest.register if target.name == name] or [_without_options(name)]
+    return tuple(found)
 
 
 def _without_options(name: str) -> TargetSpec:
@@ -119,6 +128,7 @@ def plan(manifest: Manifest, secrets: Secrets, spec: TargetSpec, rules: Rules | 
     target: Target = module.open_target(spec.options, manifest, secrets)
     rules = rules or Rules()
     resolved = desired(manifest, secrets)
+    resolved |= _sources_in_the_way(manifest, target, resolved)
     contents = {key: item for key, item in resolved.items() if not isinstance(item, StoreError)}
     there = target.registered(contents)
     owned = tuple(key for key, found in there.items() if found.owner == manifest.owner)
@@ -141,8 +151,34 @@ def plan(manifest: Manifest, secrets: Secrets, spec: TargetSpec, rules: Rules | 
         conflicts=conflicts,
         warnings=warnings,
         owned=owned,
-        options=str(spec.options),
+        options=_identity(manifest, spec, remote=getattr(module, "REMOTE", False)),
     )
+
+
+def _identity(manifest: Manifest, spec: TargetSpec, *, remote: bool) -> str:
+    """Which place it is that changes are for; what isn't `remote` is in or below the manifest's folder."""
+    backend = manifest.backend
+    store = manifest.stores[backend.store] if backend is not None and backend.store is not None else None
+    here = not remote or (store is not None and store.kind == "embedded")
+    folder = manifest.folder.absolute() if here else None
+    return str([spec.options, manifest.airflow.home, backend, store, folder])
+
+
+def _sources_in_the_way(manifest: Manifest, target: Target, keys: Iterable[Key]) -> dict[Key, StoreError]:
+    """Whose secret lies where something else would be written over it: it could never be read again."""
+    places = {target.where(key): key for key in keys}
+    found: dict[Key, StoreError] = {}
+    for key in keys:
+        spec = manifest.connections[key.name] if key.kind == "connection" else manifest.variables[key.name]
+        for path, reference in find_references(spec):
+            taken = places.get(f"{reference.store}:{reference.path}")
+            whole = path in {(), ("from",)} and reference.field is None
+            if taken is not None and not (whole and taken == key):
+                found[key] = Conflict(
+                    f"{key.kind} {key.name}: its secret {reference} is where {taken} is registered, and would be lost",
+                    "keep it below another path: airflow-bootstrap store put",
+                )
+    return found
 
 
 def desired(manifest: Manifest, secrets: Secrets) -> dict[Key, Content | StoreError]:
@@ -187,7 +223,7 @@ def _change(key: Key, wanted: Content, there: Registered | None, owner: str) -> 
     if there.malformed or differing:
         return Change(key, "update", differing, wanted, there.version, seen=there.seen)
     mark = there.owner == owner and (there.changed or there.pending)  # what was there before us never becomes ours
-    return Change(key, "unchanged", (), wanted, there.version, mark=mark)
+    return Change(key, "unchanged", (), wanted, there.version, mark, there.seen)
 
 
 def _deletion(key: Key, there: Registered) -> Change:
@@ -199,13 +235,15 @@ def _conflicts(
 ) -> dict[Key, Conflict]:
     """What somebody made unreadable to Airflow is nothing of theirs to keep: it is updated."""
     broken = {key for key, found in there.items() if found.malformed}
-    compared = [it.key for it in changes if it.action == "delete" or (it.action == "update" and it.key not in broken)]
-    found = {key: _conflict(key, there[key], owner, target) for key in compared}
+    compared = [it for it in changes if it.action == "delete" or (it.action == "update" and it.key not in broken)]
+    found = {it.key: _conflict(it.key, there[it.key], owner, target, gone=it.action == "delete") for it in compared}
     return {key: said for key, said in found.items() if said is not None}
 
 
-def _conflict(key: Key, there: Registered, owner: str, target: Target) -> Conflict | None:
+def _conflict(key: Key, there: Registered, owner: str, target: Target, *, gone: bool) -> Conflict | None:
     hint = "keep theirs: take it into the stores; replace it: --overwrite"
+    if there.pending and gone:
+        return Conflict(f"{target.where(key)}: a run ended before it could tell whether it wrote {key}", hint)
     if there.owner not in {None, owner}:
         return Conflict(f"{target.where(key)}: {key} was registered by {there.owner!r} and differs", hint)
     if there.changed:

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -59,7 +59,7 @@ class Document(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    version: int = 1
+    version: Literal[1] = 1
     owner: str
     prune: bool
     overwrite: bool
@@ -105,11 +105,25 @@ def load(file: Path) -> Document:
         raise UsageError(f"{shown(file)} is no saved plan", "airflow-bootstrap plan --out FILE") from err
 
 
+def require_room(file: Path) -> None:
+    """Raises UsageError where something else than a plan would be lost."""
+    if file.is_dir() or (file.exists() and not (file.is_file() and _is_plan(file))):
+        raise UsageError(f"{shown(file)} is there already, and is no saved plan; it stays", "name another file")
+
+
+def _is_plan(file: Path) -> bool:
+    try:
+        load(file)
+    except UsageError:
+        return False
+    return True
+
+
 def raise_if_moved(saved: Document, plans: Sequence[Plan], asked: Asked, file: Path) -> None:
     """Raises Unsafe unless these plans are what was saved."""
     now = document(plans, asked, saved.salt)
     moved = list(_moved(saved, now))
-    if not moved and secrets.compare_digest(now.checksum, saved.checksum):
+    if not moved and secrets.compare_digest(now.checksum.encode(), saved.checksum.encode()):
         return
     moved = moved or ["a value, or what it was compared with, is another than when it was planned"]
     raise Unsafe(
@@ -151,7 +165,7 @@ def _checksum(plans: Sequence[Plan], asked: Asked, salt: str) -> str:
 
 
 def _moved(saved: Document, now: Document) -> Iterator[str]:
-    if (saved.owner, saved.version) != (now.owner, now.version):
+    if saved.owner != now.owner:
         yield f"it is for the manifest of {saved.owner!r}, and this is {now.owner!r}'s"
     then, found = _actions(saved), _actions(now)
     for place in {**then, **found}:

@@ -28,6 +28,7 @@ def lines(found: Plan, manifest: Manifest) -> Iterator[str]:
     counts = Counter(change.action for change in found.changes)
     said = [f"{counts[action]} to {action}" for action in ("create", "update", "delete") if counts[action]]
     said += [f"{len(found.conflicts)} in conflict"] if found.conflicts else []
+    said += [f"{len(found.errors)} that can't be registered"] if found.errors else []
     yield f"{found.target_name}: {', '.join(said) or 'nothing to change'}"
 
 

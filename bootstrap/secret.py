@@ -68,6 +68,16 @@ class Secret:
     __str__ = __repr__
 
 
+class PublicText(Secret):
+    """A text that stores take as they take a secret, and that is none: nothing of it is masked."""
+
+    __slots__ = ()
+
+    def reveal(self) -> str:
+        """The text."""
+        return self._value
+
+
 def is_sensitive(key: str) -> bool:
     """Whether a field of this name is expected to hold a secret, not the place or the name of one."""
     name = key.lower().replace("-", "_")

@@ -119,9 +119,16 @@ def _looked_up(job: Job) -> Iterator[Row]:
 
 
 def _register(job: Job, progress: Progress) -> Iterator[Row]:
-    for target in job.manifest.register:
-        began, errors = time.monotonic(), []
-        for applied in plan(job.manifest, job.secrets, target).apply():
+    """Everything is compared before the first write."""
+    began = time.monotonic()
+    plans = [plan(job.manifest, job.secrets, target) for target in job.manifest.register]
+    for found in plans:
+        found.raise_if_unsafe()
+        for warning in found.warnings:
+            progress.say(warning)
+    for found in plans:
+        errors = []
+        for applied in found.apply():
             seconds, began = time.monotonic() - began, time.monotonic()
             if applied.error is not None:
                 errors.append(applied.error)

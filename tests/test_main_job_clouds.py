@@ -100,7 +100,8 @@ def test_up_with_secrets_in_a_cloud(tmp_path: Path, kind: str) -> None:
         assert done.code == 0, done.text
         done = project.run("store", "list", "prod", **cloud.environment)
         separator = cloud.paths[-1]
-        assert done.out.splitlines() == [f"prod:{cloud.paths}connections{separator}api", "prod:api-password"]
+        below = f"prod:{cloud.paths}connections{separator}"
+        assert done.out.splitlines() == [f"{below}airflow_bootstrap_index", f"{below}api", "prod:api-password"]
 
         cloud.deny()
         code, checks, _ = project.smoke(**cloud.environment)

@@ -102,9 +102,10 @@ def _sources(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_DB", json.dumps({"login": f"login-{CANARY}", "password": CANARY}))
 
 
-def planned(folder: Path, team: MemoryStore, connections: str, **asked: bool) -> tuple[Plan, Manifest]:
+def planned(folder: Path, team: MemoryStore, connections: str, below: str = "", **asked: bool) -> tuple[Plan, Manifest]:
     """A plan made from nothing: what the stores held before is forgotten, as in a new process."""
-    (folder / "bootstrap.yaml").write_text(MANIFEST + connections)
+    text = MANIFEST.replace("airflow/connections}", f"airflow/connections, variables: {below}}}") if below else MANIFEST
+    (folder / "bootstrap.yaml").write_text(text + connections)
     manifest = load(folder / "bootstrap.yaml")
     secrets = Secrets(manifest)
     secrets._stores.update(team=team, down=DownStore())
@@ -293,7 +294,7 @@ def test_what_could_not_be_resolved_leaves_the_rest_of_the_plan(tmp_path: Path, 
     assert [key.name for key in found.errors] == ["lost"]
     assert list(lines(found, manifest)) == [
         "+ api  create: conn_type = http, host = api.internal",
-        "backend: 1 to create",
+        "backend: 1 to create, 1 that can't be registered",
     ]
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bootstrap.errors import Conflict, Exit, Malformed
+from bootstrap.errors import Conflict, Exit, IllegalName, Malformed, Unavailable
 from bootstrap.plan import Plan, Unsafe
 from bootstrap.plan_text import lines
 from bootstrap.secret import Secret
@@ -29,13 +30,14 @@ def done(found: Plan, *, force: bool = False) -> dict[str, str]:
     return {str(item.key): item.done for item in found.apply(force=force)}
 
 
-def apply(folder: Path, team: MemoryStore, connections: str, **asked: bool) -> dict[str, str]:
+def apply(folder: Path, team: MemoryStore, connections: str, **asked: Any) -> dict[str, str]:
     return done(planned(folder, team, connections, **asked)[0])
 
 
-def owners(team: MemoryStore) -> dict[str, list[str | None]]:
-    found: dict[str, list[str | None]] = json.loads(team.versions[INDEX][-1])["connections"]
-    return found
+def owners(team: MemoryStore) -> dict[str, list[str]]:
+    """The owner of each, and the version in its mark."""
+    found: dict[str, list[str]] = json.loads(team.versions[INDEX][-1])["connections"]
+    return {name: [owner, mark.partition(".")[0]] for name, (owner, mark) in found.items()}
 
 
 # Deleting
@@ -234,6 +236,92 @@ def test_a_second_run_that_began_meanwhile_stops_this_one(tmp_path: Path, team: 
         done(first)
     assert {path: len(versions) for path, versions in team.versions.items()} == before
     assert planned(tmp_path, team, ABCD)[0].pending == ()
+
+
+def test_who_was_refused_leaves_the_winner_its_entry(tmp_path: Path, team: MemoryStore) -> None:
+    apply(tmp_path, team, "  z: {conn_type: http}\n")
+    first = planned(tmp_path, team, ABC)[0]
+    losing = first.apply()
+    original = team.write
+
+    def later(path: str, value: Secret | Fields, *, expect: Version | None) -> Version:
+        if path == f"{AT}a":  # the winner creates it now, and lists it
+            team.write = original  # type: ignore[method-assign]  # once
+            original(path, {"conn_type": "theirs"}, expect=None)
+            index = json.loads(team.versions[INDEX][-1])
+            index["connections"]["a"] = ["winner", "1.x"]
+            original(INDEX, Secret(json.dumps(index)), expect=str(len(team.versions[INDEX])))
+        return original(path, value, expect=expect)
+
+    team.write = later  # type: ignore[method-assign]  # what another process does meanwhile
+    assert {str(item.key): item.done for item in losing}["a"] == "failed"
+    assert owners(team)["a"] == ["winner", "1"]
+    assert owners(team)["b"] == ["default", "1"]
+
+
+def test_what_somebody_deleted_and_made_anew_is_theirs(tmp_path: Path, team: MemoryStore) -> None:
+    """It begins again with the first version."""
+    apply(tmp_path, team, ABCD)
+    team.versions[f"{AT}d"] = [{"conn_type": "theirs"}]
+    assert [str(key) for key in planned(tmp_path, team, ABC, prune=True)[0].conflicts] == ["d"]
+    assert [str(key) for key in planned(tmp_path, team, ABCD)[0].conflicts] == ["d"]
+
+
+def test_what_a_killed_run_did_not_write_is_whose_it_was(tmp_path: Path) -> None:
+    team = DyingStore()
+    apply(tmp_path, team, ABC)
+    changed = ABC.replace("a.internal", "new") + "owner: other\n"
+    found, _ = planned(tmp_path, team, changed, overwrite=True)
+    team.left = 1  # the list, and no more
+    with pytest.raises(Killed):
+        done(found)
+    team.left = 1_000
+    again, _ = planned(tmp_path, team, ABC)
+    assert [it.mark for it in again.changes] == [True, False, False]
+    done(again)
+    assert owners(team)["a"] == ["default", "1"]
+    assert [str(key) for key in planned(tmp_path, team, changed)[0].conflicts] == ["a"]
+
+
+def test_what_a_killed_run_may_have_written_is_not_deleted_unasked(tmp_path: Path) -> None:
+    team = DyingStore()
+    apply(tmp_path, team, ABC)
+    found, _ = planned(tmp_path, team, ABCD)
+    team.left = 1
+    with pytest.raises(Killed):
+        done(found)
+    team.left = 1_000
+    team.versions[f"{AT}d"] = [{"conn_type": "theirs"}]
+    assert [str(key) for key in planned(tmp_path, team, ABC, prune=True)[0].conflicts] == ["d"]
+
+
+def test_what_was_not_tried_is_not_listed(tmp_path: Path, team: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    apply(tmp_path, team, ABC)
+    found, _ = planned(tmp_path, team, ABCD.replace("a.internal", "new"))
+
+    def gone(path: str, value: Secret | Fields, *, expect: Version | None) -> Version:
+        if path.endswith(("/a", "/d")):
+            raise Unavailable(f"team:{path}: gone")
+        return MemoryStore.write(team, path, value, expect=expect)
+
+    found.target._concurrency = 1  # type: ignore[attr-defined]  # one after the other
+    monkeypatch.setattr(team, "write", gone)
+    assert done(found) == {"a": "failed", "b": "unchanged", "c": "unchanged", "d": "failed"}
+    assert set(json.loads(team.versions[INDEX][-1])["connections"]) == {"a", "b", "c"}
+
+
+def test_one_secret_for_two_is_refused(tmp_path: Path, team: MemoryStore) -> None:
+    with pytest.raises(IllegalName, match="a and variable a would be the same secret"):
+        planned(tmp_path, team, ABC + "variables: {a: x}\n", below="airflow/connections")
+
+
+def test_a_source_is_not_written_over(tmp_path: Path, team: MemoryStore) -> None:
+    team.versions[f"{AT}a"] = [{"pw": CANARY}]
+    text = '  a: {conn_type: http, password: {secret: "team:airflow/connections/a#pw"}}\n'
+    found, _ = planned(tmp_path, team, text)
+    with pytest.raises(Unsafe, match="is where a is registered, and would be lost"):
+        done(found)
+    assert team.versions[f"{AT}a"] == [{"pw": CANARY}]
 
 
 def test_what_others_list_meanwhile_stays(tmp_path: Path, team: MemoryStore) -> None:

@@ -247,3 +247,39 @@ def test_two_at_once_lose_nothing(tmp_path: Path) -> None:
             assert project.run("register").code == 0
     assert len(dotenv_values(shared)) == 40
     assert [project.run("plan", "--check", "--prune").code for project in projects] == [0] * 4
+
+
+def test_a_plan_is_for_one_place(tmp_path: Path) -> None:
+    projects = [Project(tmp_path / name) for name in "ab"]
+    for project in projects:
+        project.write("version: 1\nregister: [env]\nconnections: {a: {conn_type: http}}\n")
+    assert projects[0].run("plan", "--out", file_of(projects[0])).code == 0
+    done = projects[1].run("register", file_of(projects[0]))
+    assert (done.code, "no longer holds" in done.err) == (1, True)
+    assert not (projects[1].manifest.parent / "airflow.env").exists()
+
+
+def test_a_plan_replaces_nothing_but_a_plan(project: Project) -> None:
+    for option in ("--out", "--json"):
+        for name in ("bootstrap.yaml", ""):
+            done = project.run("plan", option, str(project.manifest.parent / name), PW="one")
+            assert (done.code, "is there already" in done.err) == (2, True), done.text
+        assert project.run("plan", option, str(project.manifest.parent / "no" / "p"), PW="one").code == 2
+        assert project.run("plan", option, file_of(project), PW="one").code == 0
+        assert project.run("plan", option, file_of(project), PW="one").code == 0
+    assert project.manifest.read_text() == MANIFEST
+
+
+def test_two_targets_of_a_kind(project: Project) -> None:
+    project.write(MANIFEST.replace("[env, file]", "[{env: {path: a.env}}, {env: {path: b.env}}]"))
+    assert project.run("plan", "--out", file_of(project), PW="one").code == 0
+    done = project.run("register", file_of(project), PW="one")
+    assert done.code == 0, done.text
+    assert {(project.manifest.parent / name).exists() for name in ("a.env", "b.env")} == {True}
+
+
+@pytest.mark.parametrize("section", ["connections: {NAME: {conn_type: http}}", "variables: {NAME: x}"])
+def test_the_name_of_the_list_is_taken(project: Project, section: str) -> None:
+    project.write(f"version: 1\n{section.replace('NAME', 'airflow_bootstrap_index')}\n")
+    done = project.run("plan")
+    assert (done.code, "the name of the list" in done.err) == (2, True)

@@ -72,6 +72,8 @@ def _write(app: App, connections: Mapping[str, Connection], text: str, output: s
             _ask_to_show(len(connections))
         app.console.reveal(text)
         return
+    if Path(output).exists():
+        raise UsageError(f"{output} is there already, and stays", "name another file, or remove it")
     try:
         write_atomic(Path(output), text)
     except OSError as err:

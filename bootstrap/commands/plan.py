@@ -9,7 +9,7 @@ import click
 
 from bootstrap.app import App
 from bootstrap.commands.options import Asking, changes_options
-from bootstrap.errors import Exit
+from bootstrap.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +28,11 @@ LONG = 100  # connections and variables, from which on it is said that something
 @click.pass_obj
 def command(app: App, *, check: bool, asking: Asking, out: Path | None, json_file: str | None) -> int:
     """Show what register would change, with every secret masked."""
-    from bootstrap.plan_file import Asked
+    from bootstrap.plan_file import Asked, require_room
 
+    for file in (out, Path(json_file) if json_file is not None and json_file != "-" else None):
+        if file is not None:
+            require_room(file)
     plans = made(app, asking)
     code = told(app, plans, check=check, quiet=json_file == "-")
     asked = Asked(app.manifest.owner, asking.prune, asking.overwrite)
@@ -81,7 +84,10 @@ def _write(app: App, plans: Sequence[Plan], asked: Asked, file: str) -> None:
     if file == "-":
         app.console.data(found)
     else:
-        write_atomic(Path(file), found)
+        try:
+            write_atomic(Path(file), found)
+        except OSError as err:
+            raise UsageError(f"can't write {file}: {err.strerror}", "check its folder") from err
 
 
 def _save(app: App, plans: Sequence[Plan], asked: Asked, out: Path) -> None:

@@ -6,7 +6,7 @@ is ours is written before the first secret, and again after the last.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from bootstrap.connection import Connection
@@ -14,7 +14,7 @@ from bootstrap.desired import Secrets
 from bootstrap.errors import Conflict, Denied, IllegalName, Malformed, ManifestError, NotFound, StoreError, Unavailable
 from bootstrap.manifest import Manifest
 from bootstrap.model import Model
-from bootstrap.secret import Secret
+from bootstrap.secret import PublicText
 from bootstrap.stores.base import Store, Stored, Version, pick_field
 from bootstrap.stores.reading import PathAt, read_many
 from bootstrap.targets import backend_secrets
@@ -22,6 +22,7 @@ from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Register
 from bootstrap.targets.index import NAME, Index
 from bootstrap.variable import Variable
 
+REMOTE = True  # it is where it is, whichever folder the manifest is in
 _ATTEMPTS = 5  # to bring the list up to date while others do the same
 
 
@@ -46,6 +47,7 @@ class BackendTarget:
         self._index, self._index_version = self._read_index()
         self._before = self._index
         known = [key for key in self._index.owned(self._owner) if key.kind in self._prefixes]
+        self._require_own_paths(wanted)
         places: dict[Key, PathAt] = {key: (self._path(key), None) for key in dict.fromkeys((*wanted, *known))}
         read = read_many(self.name, self.store, places.values(), self._concurrency)
         found: dict[Key, Registered] = {}
@@ -67,7 +69,7 @@ class BackendTarget:
                 key, stored, self.where(key), keeps_fields=bool(getattr(self.store, "keeps_fields", False))
             )
             mark = self._mark(content, stored.version)
-            return self._index.marked(key, backend_secrets.compared(content, stored.version), mark)
+            return self._index.marked(key, backend_secrets.compared(content, stored), mark)
         if isinstance(stored, IllegalName) or not isinstance(stored, NotFound):
             raise stored
         return None
@@ -98,17 +100,18 @@ class BackendTarget:
                     error = outcome if isinstance(outcome, StoreError) else None
                     if not isinstance(outcome, StoreError) and change.key in outcomes:
                         marks[change.key] = self._mark(change.content, outcome)
-                    elif error is not None and not isinstance(error, Unavailable):
+                    elif error is not None and (not isinstance(error, Unavailable) or change.key in writing.not_tried):
                         refused.append(change.key)
                     yield Applied(change.key, change.action, self.where(change.key), error)
             finally:
                 pool.shutdown(cancel_futures=True)
 
     def _mark(self, content: Content | Malformed | None, version: Version | None) -> str | None:
-        """The version; a digest where a version means nothing to other processes."""
-        if version is None or getattr(self.store, "lasting_versions", True):
-            return version
-        return self._index.digest(content) if isinstance(content, Connection | Variable) else ""
+        """The version and a digest: a secret that was made anew begins again with the first version."""
+        if version is None:
+            return None
+        digest = self._index.digest(content) if isinstance(content, Connection | Variable) else "malformed"
+        return f"{version}.{digest}" if getattr(self.store, "lasting_versions", True) else digest
 
     def _path(self, key: Key) -> str:
         if key.kind not in self._prefixes:
@@ -116,6 +119,18 @@ class BackendTarget:
                 f"`backend.{key.kind}s` is off, so no {key.kind} can be registered there: {key.name}", "set a path"
             )
         return f"{self._prefixes[key.kind]}{self.store.separator}{key.name}"
+
+    def _require_own_paths(self, keys: Iterable[Key]) -> None:
+        """Raises IllegalName where a connection and a variable would be one secret."""
+        found: dict[str, Key] = {}
+        for key in keys:
+            path = self._path(key)
+            if path in found:
+                raise IllegalName(
+                    f"{self.name}:{path}: {found[path]} and {key} would be the same secret",
+                    "give backend.variables another path",
+                )
+            found[path] = key
 
     # The list of what is ours
 
@@ -147,10 +162,15 @@ class BackendTarget:
         self._before, self._index = self._index, begun
 
     def _finish(self, marks: Mapping[Key, str | None], refused: Sequence[Key]) -> None:
-        """What was refused is whose it was before: or what somebody else created meanwhile would be ours to delete."""
+        """What was refused is whose it was before: or what somebody else created meanwhile would be ours to delete.
+
+        What another run has listed since this one began is that run's.
+        """
         index, version = self._index, self._index_version
         for attempt in range(_ATTEMPTS):
-            done = index.done(marks, self._owner).restored(refused, self._before)
+            ours = {key for key in (*marks, *refused) if index.entries.get(key) == self._index.entries.get(key)}
+            done = index.done({key: mark for key, mark in marks.items() if key in ours}, self._owner)
+            done = done.restored(ours & set(refused), self._before)
             if done == index:
                 return
             try:
@@ -163,7 +183,7 @@ class BackendTarget:
                 return
 
     def _write_index(self, index: Index, expect: Version | None) -> Version:
-        return self.store.write(self._index_path, Secret(index.text()), expect=expect)
+        return self.store.write(self._index_path, PublicText(index.text()), expect=expect)
 
 
 class _Writing:
@@ -172,10 +192,12 @@ class _Writing:
     def __init__(self, target: BackendTarget) -> None:
         self._target = target
         self._failure: Unavailable | None = None
+        self.not_tried: set[Key] = set()
 
     def write(self, change: Change) -> Version | StoreError | None:
         """The new version; None where nothing is there any more."""
         if self._failure is not None:
+            self.not_tried.add(change.key)
             where = self._target.where(change.key)
             return Unavailable(f"{where}: not written: {self._failure.message}", self._failure.hint)
         try:

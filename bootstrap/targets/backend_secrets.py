@@ -9,7 +9,7 @@ from typing import Any
 from bootstrap import connection
 from bootstrap.connection import Connection
 from bootstrap.errors import Denied, Malformed
-from bootstrap.secret import Secret
+from bootstrap.secret import PublicText, Secret
 from bootstrap.stores.base import Fields, Store, Stored, Version
 from bootstrap.targets.base import Content, Key, Registered
 from bootstrap.targets.index import canonical, content_hash
@@ -19,7 +19,7 @@ from bootstrap.variable import Variable
 def payload(content: Content) -> Secret | Fields:
     """Airflow takes `extra` as an object or as its JSON: that keeps numbers which a Vault's 64 bits don't."""
     if isinstance(content, Variable):
-        return Secret(content.value)
+        return Secret(content.value) if content.secret else PublicText(content.value)
     fields = content.as_fields()
     return {**fields, "extra": json.dumps(content.extra)} if _has_large_number(content.extra) else fields
 
@@ -40,11 +40,12 @@ def delete(store: Store, path: str, where: str, expect: Version) -> None:
     power(path, expect=expect)
 
 
-def compared(read: Content | Malformed, version: Version) -> Registered:
+def compared(read: Content | Malformed, stored: Stored) -> Registered:
     """As what is registered."""
+    version = stored.version
     if isinstance(read, Malformed):
-        return Registered(fields={}, version=version, malformed=read.message)
-    return Registered(fields=read.fingerprints(), version=version, seen=content_hash(canonical(read)))
+        return Registered({}, version, read.message, content_hash(stored.value.as_public()))
+    return Registered(read.fingerprints(), version, seen=content_hash(canonical(read)))
 
 
 def read(key: Key, stored: Stored, where: str, *, keeps_fields: bool) -> Content | Malformed:

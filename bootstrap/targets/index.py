@@ -21,14 +21,16 @@ from bootstrap.errors import Malformed
 from bootstrap.targets.base import Change, Content, Key, Registered
 
 NAME = "airflow_bootstrap_index"  # in targets whose lists have names
+_DIGITS = 32  # of a digest: the list has to fit into one secret
 _SECTIONS: Any = {"connection": "connections", "variable": "variables"}
 
 
 class Entry(NamedTuple):
-    """`mark` None: a run was about to write it, and may have."""
+    """`mark` None: a run was about to write it, and may have; `before` is the owner and the mark that it had till then."""
 
     owner: str
     mark: str | None
+    before: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,9 @@ class Index:
         try:
             document = json.loads(text)
             entries = {
-                Key(kind, name): Entry(str(owner), mark)
+                Key(kind, name): Entry(str(owner), mark, (str(before[0]), str(before[1])) if before else None)
                 for kind, section in _SECTIONS.items()
-                for name, (owner, mark) in document[section].items()
+                for name, (owner, mark, *before) in document[section].items()
             }
             return cls(str(document["salt"]), entries)
         except (ValueError, TypeError, KeyError, AttributeError) as err:
@@ -59,18 +61,22 @@ class Index:
 
     def text(self) -> str:
         """As JSON, in one line."""
-        sections: dict[str, dict[str, Entry]] = {section: {} for section in _SECTIONS.values()}
+        sections: dict[str, dict[str, Any]] = {section: {} for section in _SECTIONS.values()}
         for key, entry in sorted(self.entries.items()):
-            sections[_SECTIONS[key.kind]][key.name] = entry
+            sections[_SECTIONS[key.kind]][key.name] = [entry.owner, entry.mark, *(entry.before or ())]
         return json.dumps({"version": 1, "salt": self.salt, **sections}, separators=(",", ":"))
 
     def digest(self, content: Content) -> str:
         """A mark for targets that know no versions."""
-        return hmac.new(self.salt.encode(), canonical(content).encode(), "sha256").hexdigest()
+        return hmac.new(self.salt.encode(), canonical(content).encode(), "sha256").hexdigest()[:_DIGITS]
 
     def owned(self, owner: str) -> Iterable[Key]:
-        """What this owner has registered."""
-        return (key for key, entry in self.entries.items() if entry.owner == owner)
+        """What this owner has registered, or was about to."""
+        return (
+            key
+            for key, entry in self.entries.items()
+            if entry.owner == owner or (entry.before is not None and entry.before[0] == owner)
+        )
 
     def marked(self, key: Key, found: Registered, mark: str | None) -> Registered:
         """What a target found, with its owner, and whether its mark is another than then."""
@@ -78,11 +84,17 @@ class Index:
         if entry is None:
             return found
         pending = entry.mark is None
+        if entry.before is not None and entry.before[1] == mark:  # it wasn't written
+            return replace(found, owner=entry.before[0], pending=True)
         return replace(found, owner=entry.owner, pending=pending, changed=not pending and entry.mark != mark)
 
     def begun(self, changes: Iterable[Change], owner: str) -> Index:
         """Before these are written: so that a run that is killed leaves nothing which nobody knows of."""
-        begun = {change.key: Entry(owner, None) for change in changes if change.action in {"create", "update"}}
+        begun = {
+            change.key: Entry(owner, None, _before(self.entries.get(change.key)))
+            for change in changes
+            if change.action in {"create", "update"}
+        }
         return replace(self, entries={**self.entries, **begun})
 
     def done(self, marks: Mapping[Key, str | None], owner: str) -> Index:
@@ -95,6 +107,12 @@ class Index:
         names = set(keys)
         entries = {key: entry for key, entry in self.entries.items() if key not in names}
         return replace(self, entries=entries | {key: before.entries[key] for key in names & before.entries.keys()})
+
+
+def _before(entry: Entry | None) -> tuple[str, str] | None:
+    if entry is None or entry.mark is None:
+        return entry.before if entry else None
+    return entry.owner, entry.mark
 
 
 def canonical(content: Content) -> str:
