@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 
 from bootstrap.desired import Secrets
@@ -44,18 +45,18 @@ class ApiTarget:
         return self._client.place
 
     def registered(self, wanted: Mapping[Key, Content]) -> Mapping[Key, Registered]:
-        """Asks for all of them. Raises StoreError; IllegalName for a name that can't be there, AirflowError for a team's."""
+        """Asks for all of them. Raises StoreError; IllegalName for a name that can't be there, AirflowError for a team's.
+
+        What was given to a team and isn't wanted any more was changed by somebody else.
+        """
         for key in wanted:
             self._rest.check(key)
         index = self._index.read()
         there = self._seen = self._rest.read(dict.fromkeys((*wanted, *index.owned(self._owner))))
         for key in wanted.keys() & there.keys():
             _require_no_team(self.where(key), key, there[key])
-        hidden = {key: wanted[key] for key in there if key in wanted and there[key].needs_mark(wanted[key])}
-        known = self._index.known(hidden)
-        return {
-            key: self._index.marked(key, shown, wanted.get(key), known=key in known) for key, shown in there.items()
-        }
+        found = self._marked(wanted, there)
+        return {key: replace(it, changed=True) if there[key].team is not None else it for key, it in found.items()}
 
     def apply(self, changes: Sequence[Change]) -> Iterator[Applied]:
         """Writes what differs; what fails stops none of the others. Raises StoreError before the first one."""
@@ -88,6 +89,13 @@ class ApiTarget:
     @cached_property
     def _index(self) -> StoredIndex:
         return StoredIndex(self._rest, self._client.place)
+
+    def _marked(self, wanted: Mapping[Key, Content], there: Mapping[Key, Shown]) -> dict[Key, Registered]:
+        hidden = {key: wanted[key] for key in there if key in wanted and there[key].needs_mark(wanted[key])}
+        known = self._index.known(hidden)
+        return {
+            key: self._index.marked(key, shown, wanted.get(key), known=key in known) for key, shown in there.items()
+        }
 
     def _conflicts(self, pending: Sequence[Change]) -> dict[Key, StoreError]:
         """Those that are not any more what they were compared with. What is created is guarded by the API itself."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bootstrap.errors import Conflict, Malformed
@@ -77,15 +76,24 @@ class StoredIndex:
 
     def finish(self, done: Mapping[Key, Content | None], undone: Iterable[Key], owner: str) -> None:
         """After these were written (None: deleted), and those were not. Raises StoreError."""
-        marks: dict[Key, str | None] = dict.fromkeys(done)
-        marks |= self._marks.of({key: content for key, content in done.items() if content is not None})
-        stored = Index.read(self._stored(), self._where)
-        index = stored if stored.salt == self._index.salt else self._index
-        after = index.done({**marks, **dict.fromkeys(undone)}, owner)
-        before = {key: entry for key in undone if (entry := self._before.entries.get(key))}
-        after = replace(after, entries={**after.entries, **before})
+        text = self._stored()
+        stored = Index.read(text, self._where)
+        index = stored if text is not None else self._index
+        listed = {key: content for key, content in done.items() if self._may_list(key, content, index)}
+        marks: dict[Key, str | None] = dict.fromkeys(listed)
+        marks |= Marks(index.salt).of({key: content for key, content in listed.items() if content is not None})
+        after = index.restored((key for key in undone if self._is_ours(key, index)), self._before).done(marks, owner)
         if after != stored:
             self._write(after)
+
+    def _is_ours(self, key: Key, index: Index) -> bool:
+        """Whether its entry is what this run left there: else another run has written it meanwhile."""
+        return index.entries.get(key) == self._index.entries.get(key)
+
+    def _may_list(self, key: Key, content: Content | None, index: Index) -> bool:
+        """What this run has written it lists even where another run was about to write it; that one tells if it did."""
+        entry = index.entries.get(key)
+        return self._is_ours(key, index) or (content is not None and (entry is None or entry.mark is None))
 
     def _mark(self, key: Key) -> str | None:
         entry = self._index.entries.get(key)

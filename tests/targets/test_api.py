@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,13 +19,13 @@ from hypothesis import strategies as st
 
 from bootstrap.airflow_env import database_template, locate
 from bootstrap.connection import Connection
-from bootstrap.errors import Conflict, Denied, IllegalName, StoreError, Unavailable
+from bootstrap.errors import AirflowError, Conflict, Denied, IllegalName, StoreError, Unavailable
 from bootstrap.manifest import load
 from bootstrap.plan import _change
 from bootstrap.targets.api import ApiTarget
 from bootstrap.targets.api_client import Client, Options
 from bootstrap.targets.base import Change, Content, Key
-from bootstrap.targets.index import NAME, Index
+from bootstrap.targets.index import NAME, Entry, Index
 from bootstrap.variable import Variable
 from tests.systems import api_server
 from tests.systems.api_server import ApiServer, Front
@@ -465,6 +467,65 @@ def test_two_runs_at_a_time_do_not_mix(api: ApiTarget, server: ApiServer, tmp_pa
     other.close()
     with pytest.raises(Conflict, match="another run registers there"):
         list(api.apply(planned))
+
+
+def meanwhile(front: Front, run: Callable[[], object]) -> None:
+    """Let another run do that right before the first connection is written."""
+    runs = [run]
+
+    def first(request: Request) -> None:
+        if runs and request.method == "PATCH" and request.path.endswith("/connections"):
+            runs.pop()()
+
+    front.instead = first
+
+
+def test_a_run_that_is_refused_leaves_the_winners_entry(
+    api: ApiTarget, front: Front, server: ApiServer, tmp_path: Path
+) -> None:
+    wanted = conns(won=FULL)
+    winner = target(server.url, tmp_path, server.password, owner="winner")
+    planned = changes(api, wanted)
+    meanwhile(front, lambda: put(winner, wanted))
+    (applied,) = api.apply(planned)
+    assert isinstance(applied.error, Conflict)
+    there = winner.registered(wanted)[Key("connection", "won")]
+    assert (there.owner, there.changed, there.pending) == ("winner", False, False)
+    winner.close()
+
+
+def test_what_was_written_is_listed_though_another_run_was_about_to(
+    api: ApiTarget, front: Front, server: ApiServer, tmp_path: Path
+) -> None:
+    wanted, key = conns(first=FULL), Key("connection", "first")
+    late = target(server.url, tmp_path, server.password, owner="late")
+    meanwhile(front, lambda: late._index.begin(changes(late, wanted), "late"))
+    assert put(api, wanted) == {"first": "created"}
+    late._index.finish({}, [key], "late")
+    there = api.registered(wanted)[key]
+    assert (there.owner, there.changed, there.pending) == (OWNER, False, False)
+    late.close()
+
+
+def test_a_list_that_another_run_made_anew_stays(api: ApiTarget, front: Front) -> None:
+    """Under another salt, so what this run has written is marked under that."""
+    wanted, theirs = conns(anew=FULL), Key("connection", "anew_theirs")
+    planned, text = changes(api, wanted), Index("another salt", {theirs: Entry("them", "a mark")}).text()
+    meanwhile(front, lambda: api._rest.put(NAME, json.dumps({text: 1}), ""))
+    assert [it.error for it in api.apply(planned)] == [None]
+    assert index(api).entries[theirs] == Entry("them", "a mark")
+    assert put(api, wanted) == {"anew": "unchanged"}
+
+
+def test_what_is_not_wanted_any_more_and_was_given_to_a_team_is_theirs(api: ApiTarget, server: ApiServer) -> None:
+    put(api, conns(given=FULL, kept=FULL))
+    with closing(sqlite3.connect(server.home / "airflow.db", timeout=60)) as database, database:
+        database.execute("INSERT INTO team (name) VALUES ('ml')")
+        database.execute("UPDATE connection SET team_name = 'ml' WHERE conn_id = 'given'")
+    there = api.registered({})
+    assert [there[Key("connection", name)].changed for name in ("given", "kept")] == [True, False]
+    with pytest.raises(AirflowError, match="given belongs to the team ml"):
+        api.registered(conns(given=FULL))
 
 
 def test_the_list_survives_what_airflow_masks(api: ApiTarget, server: ApiServer) -> None:
