@@ -347,6 +347,20 @@ def test_a_damaged_list_is_told_of(tmp_path: Path, team: MemoryStore, text: str)
     assert planned(tmp_path, team, ABC)[0].pending == ()
 
 
+def test_a_list_that_is_too_long_is_told_of_and_nothing_is_written(
+    tmp_path: Path, team: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def small(path: str, value: Secret | Fields, *, expect: Version | None) -> Version:
+        if isinstance(value, Secret) and len(value.reveal()) > 100:
+            raise Malformed(f"team:{path}: the value has more than 100 bytes")
+        return MemoryStore.write(team, path, value, expect=expect)
+
+    monkeypatch.setattr(team, "write", small)
+    with pytest.raises(Malformed, match="the list of 3 names is longer than a secret of this store may be"):
+        apply(tmp_path, team, ABC)
+    assert team.versions == {}
+
+
 def test_the_list_holds_no_value(tmp_path: Path, team: MemoryStore) -> None:
     apply(tmp_path, team, f"  a: {{conn_type: http, login: {CANARY}}}\n")
     assert CANARY not in "".join(team.versions[INDEX])

@@ -159,6 +159,12 @@ class BackendTarget:
             raise Conflict(
                 f"{where}: another run registers there; nothing was written", "run this again when it is done"
             ) from err
+        except Malformed as err:
+            raise Malformed(
+                f"{self.name}:{self._index_path}: the list of {len(begun.entries)} names is longer than a secret of this"
+                " store may be; nothing was written",
+                "register some of them from another manifest, at another path or into another target",
+            ) from err
         self._before, self._index = self._index, begun
 
     def _finish(self, marks: Mapping[Key, str | None], refused: Sequence[Key]) -> None:

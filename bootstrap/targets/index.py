@@ -21,7 +21,7 @@ from bootstrap.errors import Malformed
 from bootstrap.targets.base import Change, Content, Key, Registered
 
 NAME = "airflow_bootstrap_index"  # in targets whose lists have names
-_DIGITS = 32  # of a digest: the list has to fit into one secret
+_DIGITS = 16  # of a digest: the list has to fit into one secret
 _SECTIONS: Any = {"connection": "connections", "variable": "variables"}
 
 
