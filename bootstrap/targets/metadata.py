@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -48,15 +49,17 @@ class MetadataTarget:
         for kind in KINDS:
             for name, row in answer[kind].items():
                 key = Key(kind, name)
-                found[key] = index.marked(key, _compared(kind, row, f"{PLACE}: {key}"), row["version"])
+                marked = index.marked(key, _compared(kind, row, f"{PLACE}: {key}"), row["version"])
+                found[key] = replace(marked, changed=True) if row["team"] else marked
         return found
 
     def apply(self, changes: Sequence[Change]) -> Iterator[Applied]:
         """Write what differs, all or nothing: a row that somebody else changed stops all. Raises AirflowError, StoreError."""
         conflicts = self._write(changes) if any(it.action != "unchanged" or it.mark for it in changes) else []
+        differing = dict.fromkeys(conflicts)
         for change in changes:
             stopped = conflicts and change.action != "unchanged"
-            error = _conflict(change.key, conflicts) if stopped else None
+            error = _conflict(change.key, differing) if stopped else None
             yield Applied(change.key, change.action, PLACE, error)
 
     def close(self) -> None:
@@ -112,11 +115,13 @@ def _stored(content: Content | None) -> dict[str, Any] | None:
     return fields
 
 
-def _conflict(key: Key, conflicts: Sequence[Key]) -> Conflict:
+def _conflict(key: Key, conflicts: Mapping[Key, None]) -> Conflict:
     hint = "airflow-bootstrap register"
     if key in conflicts:
         return Conflict(f"{PLACE}: {key} was changed by somebody else since it was read; nothing is written", hint)
-    return Conflict(f"{PLACE}: {key} is not written, because {conflicts[0]} was changed by somebody else", hint)
+    return Conflict(
+        f"{PLACE}: {key} is not written, because {next(iter(conflicts))} was changed by somebody else", hint
+    )
 
 
 class Options(Model):

@@ -16,7 +16,17 @@ from bootstrap import airflow_api
 from bootstrap.errors import AirflowError, BootstrapError, IllegalName, Unavailable
 from bootstrap.targets.base import Key, Kind
 from bootstrap.targets.index import NAME, Index
-from bootstrap.targets.metadata_tables import BY_KIND, CONNECTIONS, NEW_KEY, NO_KEY, VARIABLES, Row, fernet, version
+from bootstrap.targets.metadata_tables import (
+    BY_KIND,
+    CONNECTIONS,
+    NEW_KEY,
+    NO_KEY,
+    VARIABLES,
+    Row,
+    fernet,
+    is_of_a_team,
+    version,
+)
 
 LOCK_TIMEOUT = 10  # seconds
 _BEGIN = {  # from here on nobody else writes these rows, and nobody is waited for longer than that
@@ -26,6 +36,7 @@ _BEGIN = {  # from here on nobody else writes these rows, and nobody is waited f
 }
 _LOCKED = ("is locked", "lock timeout", "lock wait timeout")  # in SQLite's, Postgres' and MySQL's words
 _PLACE = "metadata database"
+_TRIES = 5
 
 Rows = Mapping[str, Mapping[str, Row]]  # by kind, then by name
 
@@ -42,19 +53,18 @@ def require_database() -> None:
 def read(names: Mapping[str, Sequence[str]], owner: str) -> dict[str, Any]:
     """Those that are there, and what the owner has there besides: by kind; and the list of what is ours.
 
-    Raises IllegalName, AirflowError for a connection of a team.
+    Raises IllegalName, AirflowError for a wanted one of a team, Unavailable where other runs write all the time.
     """
     for conn_id in names["connection"]:
         if sanitize_conn_id(conn_id) != conn_id:
             raise IllegalName(f"{_PLACE}: Airflow takes no connection named {conn_id!r}", "rename it")
     with settings.engine.connect() as connection:
-        text = _index_text(connection)
-        owned = list(Index.read(text, _PLACE).owned(owner))
-        found: dict[str, Any] = {"index": text}
-        for kind, table in BY_KIND.items():
-            wanted = dict.fromkeys((*names[kind], *(key.name for key in owned if key.kind == kind)))
-            found[kind] = {name: table.shown(row) for name, row in table.stored(connection, wanted).items()}
-    return found
+        for _ in range(_TRIES):
+            text = _text(_list(connection))
+            found = {kind: _shown(connection, kind, names[kind], text, owner) for kind in BY_KIND}
+            if _text(_list(connection)) == text:  # else another run wrote between these statements
+                return {"index": text, **found}
+    raise Unavailable(f"{_PLACE}: other runs register there all the time", "try again when they are done")
 
 
 def write(
@@ -76,12 +86,10 @@ def write(
     expected = {(it["kind"], it["name"]): it["expect"] for it in (*changes, *marks)}
     try:
         return _write(rows, expected, owner)
-    except IntegrityError:  # somebody else may have been quicker to create one
+    except IntegrityError:  # somebody else may have been quicker to create one, or the list of what is ours
         with settings.engine.connect() as connection:
             conflicts = _differing(_stored(connection, expected), expected)
-        if not conflicts:
-            raise
-        return conflicts
+        return conflicts or _write(rows, expected, owner)
 
 
 def translated(err: Exception) -> BootstrapError:
@@ -99,6 +107,16 @@ def translated(err: Exception) -> BootstrapError:
 
 def _migrate() -> str:
     return f"AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow db migrate"
+
+
+def _shown(connection: Any, kind: str, names: Sequence[str], index: str | None, owner: str) -> dict[str, Any]:
+    """Those of a kind. What is not wanted any more, and was given to a team, is told as such."""
+    table, wanted = BY_KIND[kind], set(names)
+    owned = [key.name for key in Index.read(index, _PLACE).owned(owner) if key.kind == kind]
+    rows = table.stored(connection, dict.fromkeys((*names, *owned)))
+    for name in wanted & rows.keys():
+        table.require_no_team(rows[name])
+    return {name: {**table.shown(row), "team": is_of_a_team(row)} for name, row in rows.items()}
 
 
 Expected = Mapping[tuple[Kind, str], str | None]
@@ -122,18 +140,23 @@ def _mark(row: Row | None) -> str | None:
     return version(row) if row is not None else None
 
 
-def _index_text(connection: Any, *, lock: bool = False) -> str | None:
-    row = VARIABLES.stored(connection, [NAME], lock=lock).get(NAME)
-    if row is None:
+def _list(connection: Any, *, lock: bool = False) -> Mapping[str, Row]:
+    """The row of the list of what is ours, if there is one."""
+    return VARIABLES.stored(connection, [NAME], lock=lock)
+
+
+def _text(stored: Mapping[str, Row]) -> str | None:
+    if NAME not in stored:
         return None
-    shown = VARIABLES.shown(row)
+    shown = VARIABLES.shown(stored[NAME])
     return str(shown["fields"]["val"]) if "fields" in shown else "it can't be decrypted"
 
 
 def _write_index(connection: Any, marks: Mapping[Key, str | None], owner: str) -> None:
-    index = Index.read(_index_text(connection, lock=True), _PLACE).done(marks, owner)
-    row = VARIABLES.row(NAME, {"val": index.text()})
-    VARIABLES.write(connection, {NAME: row}, VARIABLES.stored(connection, [NAME]))
+    """It is inserted if it wasn't there to be locked, so a list that another run has begun meanwhile is not replaced."""
+    stored = _list(connection, lock=True)
+    index = Index.read(_text(stored), _PLACE).done(marks, owner)
+    VARIABLES.write(connection, {NAME: VARIABLES.row(NAME, {"val": index.text()})}, stored)
 
 
 @contextmanager

