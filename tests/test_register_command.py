@@ -283,3 +283,21 @@ def test_the_name_of_the_list_is_taken(project: Project, section: str) -> None:
     project.write(f"version: 1\n{section.replace('NAME', 'airflow_bootstrap_index')}\n")
     done = project.run("plan")
     assert (done.code, "the name of the list" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("{name: two}", "another Secret than two"),
+        ("{name: one, namespace: prod}", "another Secret than prod/one"),
+        ("{name: BAD name}", "no Secret can have this name"),
+    ],
+)
+def test_another_secret_of_kubernetes_is_told_of_by_the_plan(project: Project, options: str, said: str) -> None:
+    text = "version: 1\nregister: [{kubernetes: OPTIONS}]\nconnections: {a: {conn_type: http}}\n"
+    project.write(text.replace("OPTIONS", "{name: one}"))
+    assert project.run("register").code == 0
+    project.write(text.replace("OPTIONS", options))
+    for command in ("plan", "register"):
+        done = project.run(command)
+        assert (done.code, said in done.err) == (1, True), done.text

@@ -143,8 +143,9 @@ def _as_text(entry: object) -> str:
 
 
 def _written(text: str, entries: Mapping[str, Any], where: str) -> str:
+    gone = {name for name, entry in entries.items() if entry is None}  # others' null is theirs
     document = {**_loaded(text, where), **entries}
-    return json.dumps({name: entry for name, entry in document.items() if entry is not None}, indent=2) + "\n"
+    return json.dumps({name: entry for name, entry in document.items() if name not in gone}, indent=2) + "\n"
 
 
 def open_target(options: Options, manifest: Manifest, _secrets: Secrets) -> TwoFiles:

@@ -46,7 +46,8 @@ class _Secret:
         return {key: item for key, item in items.items() if item is not None}
 
     def index(self, text: str, where: str) -> str | None:
-        """An annotation."""
+        """An annotation. Another Secret is told of before anything is compared."""
+        kubernetes_text.require_secret(text, self._options.name, self._options.namespace, where)
         return kubernetes_text.read(text, where).index if text else None
 
     def merged(self, text: str, contents: Mapping[Key, Content | None], index: str, where: str) -> str:  # noqa: ARG002

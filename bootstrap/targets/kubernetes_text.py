@@ -64,6 +64,17 @@ def read(text: str, where: str) -> Found:
     return Found(where, values, document["metadata"]["annotations"].get(INDEX))
 
 
+def require_secret(text: str, name: str, namespace: str | None, where: str) -> None:
+    """Raises Malformed where another Secret stands in the text; IllegalName for a name that none can have."""
+    _place(name, namespace)
+    metadata = _document(text, where)["metadata"] if text else {"name": name, "namespace": namespace}
+    if (metadata.get("name"), metadata.get("namespace")) != (name, namespace):
+        raise Malformed(
+            f"{where}: what is there is another Secret than {_place(name, namespace).partition(' ')[2]}",
+            "name another file, or the Secret that is there",
+        )
+
+
 def render(
     name: str,
     namespace: str | None,

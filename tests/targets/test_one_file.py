@@ -207,13 +207,13 @@ def test_a_comment_that_only_looks_like_the_list_stays(tmp_path: Path) -> None:
 
 def test_other_connections_of_a_json_file_stay(tmp_path: Path) -> None:
     file = tmp_path / "connections.json"
-    file.write_text(json.dumps({"other": "http://x", "warehouse": "http://old", "list": ["http://a"]}))
+    file.write_text(json.dumps({"other": "http://x", "warehouse": "http://old", "list": ["http://a"], "none": None}))
     found = registered(target(tmp_path, "file"), ["other", "warehouse", "list"])
     assert found["list"].malformed
     assert not found["other"].malformed
     put(target(tmp_path, "file"), ONE)
     read = json.loads(file.read_text())
-    assert [*read] == ["other", "warehouse", "list", "airflow_bootstrap_index"]
+    assert [*read] == ["other", "warehouse", "list", "none", "airflow_bootstrap_index"]
     assert (read["other"], read["list"]) == ("http://x", ["http://a"])
     assert from_fields(read["warehouse"], "") == ONE["warehouse"]
 
