@@ -52,7 +52,8 @@ def crash(manifest: Path, target: str, **environment: str) -> dict[str, Any]:
 def write(folder: Path, **document: Any) -> Path:
     file = folder / "bootstrap.yaml"
     connections = {name: {"conn_type": "http"} for name in NAMES}  # what they are, crash.py says
-    file.write_text(yaml.safe_dump({"version": 1, "connections": connections, **document}))
+    variables = {"x": "", "y": ""}
+    file.write_text(yaml.safe_dump({"version": 1, "connections": connections, "variables": variables, **document}))
     return file
 
 
