@@ -83,6 +83,12 @@ class Denied(StoreError):
     exit_code = Exit.STORE
 
 
+class FileDenied(Denied):
+    """A file of the user's can't be read or written: no store had a say in it."""
+
+    exit_code = Exit.FAILED
+
+
 class Unavailable(StoreError):
     """The store could not be reached, is sealed, or failed."""
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from bootstrap import checks, stores, targets
 from bootstrap.document import Document, Path_, overlay, parse
@@ -24,18 +22,12 @@ from bootstrap.manifest_models import (
     Top,
     find_references,
 )
+from bootstrap.manifest_problems import Problem, nearest, problems
 from bootstrap.reference import SHAPE_HELP
 from bootstrap.secret import is_sensitive
 from bootstrap.targets.index import NAME as INDEX
 
 __all__ = ["CheckSpec", "ConnectionSpec", "Manifest", "StoreSpec", "TargetSpec", "Top", "load"]
-
-
-@dataclass(frozen=True)
-class _Problem:
-    path: Path_
-    message: str
-    hint: str = ""
 
 
 def load(file: Path, *, profile: str | None = None, allow_plaintext: bool = False) -> Manifest:
@@ -62,7 +54,7 @@ def _with_profile(document: Document, profile: str | None) -> Document:
     known = document.data.get("profiles")
     known = known if isinstance(known, dict) else {}
     if profile not in known:
-        raise UsageError(f"{document.file}: there is no profile {profile!r}", _nearest(profile, known))
+        raise UsageError(f"{document.file}: there is no profile {profile!r}", nearest(profile, known))
     if not isinstance(known[profile], dict):
         raise ManifestError(f"{document.place(('profiles', profile))}: expected a mapping", "see the README")
     return overlay(document, ("profiles", profile))
@@ -75,7 +67,7 @@ class _Builder:
         self.document = document
         self.profile = profile
         self.context = {"allow_plaintext": allow_plaintext}
-        self.problems: list[_Problem] = []
+        self.problems: list[Problem] = []
 
     def build(self) -> Manifest:
         top = self._top()
@@ -126,7 +118,7 @@ class _Builder:
         try:
             return model.model_validate(data, context=self.context)
         except ValidationError as err:
-            self.problems += _problems(err, model, path)
+            self.problems += problems(err, model, path)
             return None
 
     def _stores(self) -> Iterator[tuple[str, StoreSpec]]:
@@ -163,7 +155,7 @@ class _Builder:
         elif source.store in specs and not hasattr(stores.KINDS.find(specs[source.store].kind), "airflow_backend"):
             kind = specs[source.store].kind
             message = f"Airflow has no secrets backend for a store of kind {kind!r}"
-            self.problems.append(_Problem((*path, "store"), message, "name a store of another kind"))
+            self.problems.append(Problem((*path, "store"), message, "name a store of another kind"))
 
     def _targets(self, top: Top) -> Iterator[TargetSpec]:
         """Those that are asked for; without a word of the manifest, its backend's store."""
@@ -179,7 +171,7 @@ class _Builder:
                 continue
             if name == "backend" and (top.backend is None or top.backend.store is None):
                 message = "`backend` is a target, and the manifest has no `backend:` with a store"
-                self.problems.append(_Problem(("register",), message))
+                self.problems.append(Problem(("register",), message))
             parsed = self._model(module.Options, {} if options is None else options, (*path, name))
             if parsed is not None:
                 yield TargetSpec(name, parsed)
@@ -218,7 +210,7 @@ class _Builder:
         for section in sections:
             if INDEX in self._section(section):
                 message = "this is the name of the list that `register` keeps beside what it registers"
-                self.problems.append(_Problem((section, INDEX), message, "rename it"))
+                self.problems.append(Problem((section, INDEX), message, "rename it"))
 
     def _plain_secrets(self, path: Path_, node: Mapping[str, Any], instead: str) -> None:
         if self.context["allow_plaintext"]:
@@ -226,13 +218,13 @@ class _Builder:
         for where in _find_plain_secrets(node, path):
             name = next(step for step in reversed(where) if isinstance(step, str))
             hint = f"write {instead} (or use --allow-plaintext)"
-            self.problems.append(_Problem(where, f"{name} is a secret in plain text", hint))
+            self.problems.append(Problem(where, f"{name} is a secret in plain text", hint))
 
     def _unknown(self, path: Path_, what: str, name: object, known: Any) -> None:
         if isinstance(name, str):
-            self.problems.append(_Problem(path, f"unknown {what} {name!r}", _nearest(name, known)))
+            self.problems.append(Problem(path, f"unknown {what} {name!r}", nearest(name, known)))
         else:
-            self.problems.append(_Problem(path, f"expected a {what}", _nearest("", known)))
+            self.problems.append(Problem(path, f"expected a {what}", nearest("", known)))
 
     def _error(self) -> ManifestError:
         placed = sorted(
@@ -242,63 +234,6 @@ class _Builder:
         lines = [f"{place}: {message}" + (f" ({hint})" if hint else "") for place, message, hint in placed]
         count = f"{len(lines)} mistakes in the manifest" if len(lines) > 1 else "a mistake in the manifest"
         return ManifestError("\n".join([f"{count}:", *lines]), "airflow-bootstrap schema prints what is allowed")
-
-
-def _problems(err: ValidationError, model: type[BaseModel], path: Path_) -> Iterator[_Problem]:
-    for item in err.errors(include_url=False, include_input=False):
-        where = (*path, *item["loc"])
-        if item["type"] == "extra_forbidden":
-            yield _Problem(
-                where, f"unknown key {item['loc'][-1]!r}", _nearest(item["loc"][-1], _siblings(model, item["loc"]))
-            )
-        elif item["type"] == "missing":
-            yield _Problem(where[:-1], f"the key {item['loc'][-1]!r} is missing")
-        elif item["type"] == "union_tag_not_found":
-            yield _Problem(where, f"the key {item['ctx']['discriminator']} is missing")
-        elif item["type"] == "union_tag_invalid":
-            key, tag = item["ctx"]["discriminator"].strip("'"), item["ctx"]["tag"]
-            known = re.findall(r"'([^']*)'", item["ctx"]["expected_tags"])
-            yield _Problem((*where, key), f"unknown {key} {tag!r}", _nearest(tag, known))
-        elif item["type"] in {"dict_type", "model_type", "model_attributes_type", "mapping_type"}:
-            yield _Problem(where, "expected a mapping")
-        else:
-            yield _Problem(where, re.sub(r"^(Value error, |Input )", "", item["msg"]).replace("should be", "expected"))
-
-
-def _siblings(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
-    """The keys that may stand where an unknown one was found."""
-    found: list[str] = []
-    for candidate in _models_at(model, location[:-1]):
-        found += [info.alias or name for name, info in candidate.model_fields.items()]
-    return found
-
-
-def _models_at(model: Any, steps: tuple[str | int, ...]) -> Iterator[type[BaseModel]]:
-    from typing import get_args
-
-    if isinstance(model, type) and issubclass(model, BaseModel):
-        if not steps:
-            yield model
-            return
-        for name, info in model.model_fields.items():
-            if steps[0] == (info.alias or name):
-                yield from _models_at(info.annotation, steps[1:])
-        return
-    options = get_args(model)
-    for option in options:
-        yield from _models_at(option, steps)
-        if steps:  # a key of a dict, or the tag of a union: pydantic puts both into the location
-            yield from _models_at(option, steps[1:])
-
-
-def _nearest(name: object, known: Any) -> str:
-    import difflib
-
-    names = sorted(map(str, known))
-    close = difflib.get_close_matches(str(name), names, n=1)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return f"there are: {', '.join(names)}" if names else ""
 
 
 def _find_plain_secrets(node: Any, path: Path_, *, inside: bool = False) -> Iterator[Path_]:

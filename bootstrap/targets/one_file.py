@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from bootstrap.errors import Conflict, Denied, Malformed, StoreError
+from bootstrap.errors import Conflict, Denied, FileDenied, Malformed, StoreError
 from bootstrap.files import folder_locked, shown, write_atomic
 from bootstrap.targets.base import Applied, Change, Content, Key, Registered
 from bootstrap.targets.index import Entry, Index, content_hash
@@ -90,7 +90,7 @@ class FileTarget:
                     raise Conflict(f"{where} was changed meanwhile; nothing was written", "run this again")
                 write(self.file, self._changed(text or "", changes, where))
         except OSError as err:
-            raise Denied(
+            raise FileDenied(
                 f"can't write {where}: {err.strerror}", "check the permissions of the file and its folder"
             ) from err
 
@@ -117,7 +117,7 @@ class FileTarget:
         except FileNotFoundError:
             return None
         except OSError as err:
-            raise Denied(f"can't read {shown(self.file)}: {err.strerror}", "check its permissions") from err
+            raise FileDenied(f"can't read {shown(self.file)}: {err.strerror}", "check its permissions") from err
         except UnicodeDecodeError:  # it quotes the content
             raise Malformed(f"{shown(self.file)} is not text in UTF-8", "correct it, or name another file") from None
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from bootstrap.connection import Connection, from_fields
 from bootstrap.desired import Secrets
-from bootstrap.errors import Conflict, Denied, IllegalName, Malformed, ManifestError
+from bootstrap.errors import Conflict, Exit, FileDenied, IllegalName, Malformed, ManifestError
 from bootstrap.manifest import load
 from bootstrap.targets import KINDS, env
 from bootstrap.targets.base import Change, Content, Key, Target
@@ -256,7 +256,7 @@ def test_neither_file_is_written_where_one_can_not_be(closed: str) -> None:
         todo = changes(registered(into, wanted), wanted)
         with without_roots_rights():
             errors = {Path(item.where).parent.name: type(item.error) for item in into.apply(todo)}
-        assert errors == {"open": Conflict, "closed": Denied}
+        assert errors == {"open": Conflict, "closed": FileDenied}
         assert list(folder.rglob("*.json")) == []
 
 
@@ -288,7 +288,8 @@ def test_a_folder_that_may_not_be_written(kind: str, tmp_path: Path) -> None:
     try:
         with without_roots_rights():
             (applied,) = into.apply([Change(Key("connection", "warehouse"), "create", (), ONE["warehouse"], None)])
-        assert isinstance(applied.error, Denied)
+        assert isinstance(applied.error, FileDenied)
+        assert applied.error.exit_code == Exit.FAILED  # no store had a say in it
         assert "can't write" in applied.error.message
     finally:
         tmp_path.chmod(0o700)

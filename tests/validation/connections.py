@@ -122,7 +122,7 @@ VALID = {
     ),
     "local": Connection("sqlite", host="/var/lib/shop.db", extra={"mode": "ro"}),
     "lake": Connection("fs", extra={"path": "/mnt/lake"}),
-    "pypi": Connection("package_index", host="https://packages.example.com/simple", login="bot", password="x"),
+    "pypi": Connection("package_index", host="https://packages.example.com/wheels", login="bot", password="x"),
     "ours": Connection("generic", host="https://x", extra={"whatever": {"we": "like"}, "hostname": "x"}),
     "duck": Connection("duckdb_aws", host="/data/duck.db", extra={"aws_conn_id": "aws_default"}),
 }
