@@ -31,7 +31,7 @@ def test_the_commands_do_what_they_say(tmp_path: Path) -> None:
         try:
             if "team:airflow/connections" in command:
                 project.put("team:airflow/connections/warehouse", "http://u:pass-word@h")
-            there = {"connections.json", "put-secrets.sh", "new.yaml"}
+            there = {"connections.json", "exported.json", "put-secrets.sh", "new.yaml"}
             done = project.run(*(str(work / word) if word in there else word for word in command))
             assert done.code == 0, (shlex.join(command), done.text)
             ran.add(command[0])
