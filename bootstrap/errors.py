@@ -93,3 +93,15 @@ class Unavailable(StoreError):
     """The store could not be reached, is sealed, or failed."""
 
     exit_code = Exit.STORE
+
+
+class IssuerError(BootstrapError):
+    """Who mints keys did not do what it was asked."""
+
+
+class IssuerDenied(IssuerError):
+    """The issuer refused, for good or until something is mended: it has done nothing."""
+
+
+class IssuerUnavailable(IssuerError):
+    """The issuer could not be reached, or failed: it may or may not have done what it was asked."""

@@ -1,0 +1,1 @@
+"""Replaces keys of connections, so that running jobs never notice."""
