@@ -29,7 +29,7 @@ from bootstrap.targets.metadata_tables import (
 )
 
 LOCK_TIMEOUT = 10  # seconds
-_BEGIN = {  # from here on nobody else writes these rows, and nobody is waited for longer than that
+BEGIN = {  # from here on nobody else writes these rows, and nobody is waited for longer than that
     "sqlite": (f"PRAGMA busy_timeout = {LOCK_TIMEOUT * 1000}", "BEGIN IMMEDIATE"),
     "postgresql": (f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'",),
     "mysql": (f"SET SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}",),
@@ -162,7 +162,7 @@ def _write_index(connection: Any, marks: Mapping[Key, str | None], owner: str) -
 @contextmanager
 def _transaction() -> Iterator[Any]:
     with settings.engine.begin() as connection:
-        for statement in _BEGIN.get(connection.dialect.name, ()):
+        for statement in BEGIN.get(connection.dialect.name, ()):
             connection.exec_driver_sql(statement)
         yield connection
 
