@@ -89,7 +89,9 @@ def reencrypt() -> None:
             airflow_api.command_line()
         except SystemExit as err:
             if err.code:
-                raise AirflowError(f"`airflow rotate-fernet-key` ended with {err.code}", "try it by hand") from err
+                raise AirflowError(
+                    f"`airflow rotate-fernet-key` ended with {err.code}", "airflow db check-migrations  # tells why"
+                ) from err
 
 
 def _own_keys() -> list[str]:
