@@ -27,6 +27,7 @@ RESTART = (
 )
 NEW_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 _CHILD = "bootstrap.rotation.fernet_child"
+_ROWS, _EVERYWHERE = "look", "look-everywhere"  # the latter: in XComs, too, which takes its time
 _SHOWN = 5  # rows in a message
 _ELSEWHERE: Mapping[Source, str] = {
     "environment": "the variable AIRFLOW__CORE__FERNET_KEY",
@@ -88,7 +89,7 @@ class _Look:
 def state(environment: Environment) -> FernetState:
     """Reads airflow.cfg and every encrypted row; changes nothing. Raises AirflowError, Unavailable, Busy."""
     file, notes = fernet_cfg.load(environment), Notes.load(environment)
-    return _state(environment, file, _look(environment, file, notes.retired))
+    return _state(environment, file, _ask(environment, file, _ROWS, notes.retired))
 
 
 def begin(environment: Environment) -> Done:
@@ -101,7 +102,7 @@ def begin(environment: Environment) -> Done:
         new = _new_key()
         Notes.load(environment).with_made(new).save()
         file = file.write([new, file.keys[0]])
-        found = _state(environment, file, _look(environment, file))
+        found = _state(environment, file, _ask(environment, file, _ROWS))
     return Done(changed=True, text=_begun(file), state=found, next=RESTART)
 
 
@@ -112,7 +113,11 @@ def reencrypt(environment: Environment) -> Done:
     """
     with fernet_cfg.locked(environment):
         file = fernet_cfg.load(environment)
-        file, look = _settled(environment) if file.source == "airflow.cfg" else (file, _look(environment, file))
+        file, look = (
+            _settled(environment, _EVERYWHERE)
+            if file.source == "airflow.cfg"
+            else (file, _ask(environment, file, _EVERYWHERE))
+        )
         if not look.ids:
             raise _no_key(file)
         _require_readable(look)
@@ -127,7 +132,7 @@ def reencrypt(environment: Environment) -> Done:
 def finish(environment: Environment) -> Done:
     """Drop all keys but the first, if that alone decrypts every row. Raises AirflowError, UsageError, Unavailable."""
     with fernet_cfg.locked(environment):
-        file, look = _settled(environment)
+        file, look = _settled(environment, _EVERYWHERE)
         if not file.under_way:
             text = f"key {look.ids[0]} is the only one"
             return Done(changed=False, text=text, state=_state(environment, file, look))
@@ -140,7 +145,7 @@ def abort(environment: Environment) -> Done:
     Raises AirflowError, UsageError, Unavailable.
     """
     with fernet_cfg.locked(environment):
-        file, look = _settled(environment)
+        file, look = _settled(environment, _EVERYWHERE)
         if not file.under_way:
             text = f"key {look.ids[0]} is the only one: there is nothing to go back from"
             return Done(changed=False, text=text, state=_state(environment, file, look))
@@ -160,7 +165,7 @@ def _only(environment: Environment, file: KeyFile, look: _Look, kept: Secret) ->
     if behind:
         raise AirflowError(
             f"metadata database: not decrypted by key {key_id(kept.reveal())} alone: {_listed(behind)}; all keys are kept",
-            "re-encrypt them first: airflow rotate-fernet-key",
+            "airflow-bootstrap rotate --resume  # re-encrypts them first",
         )
     Notes.load(environment).with_retired(file.keys).save()
     file.write([kept])
@@ -175,7 +180,7 @@ def _only(environment: Environment, file: KeyFile, look: _Look, kept: Secret) ->
     return Done(changed=True, text=text, state=_state(environment, after, seen))
 
 
-def _settled(environment: Environment) -> tuple[KeyFile, _Look]:
+def _settled(environment: Environment, what: str = _ROWS) -> tuple[KeyFile, _Look]:
     """airflow.cfg and what the rows need, once keys that had left it are given up, or put back because a row needs them.
 
     Raises UsageError where Airflow's keys are not in airflow.cfg.
@@ -183,11 +188,11 @@ def _settled(environment: Environment) -> tuple[KeyFile, _Look]:
     file, notes = fernet_cfg.load(environment), Notes.load(environment)
     if file.source != "airflow.cfg":
         raise _no_key(file) if file.source == "default" else _not_ours(file)
-    look = _look(environment, file, notes.retired)
+    look = _ask(environment, file, what, notes.retired)
     if notes.retired:
         if any(key_id(key.reveal()) in look.needing and key not in file.keys for key in notes.retired):
             file = file.write(_put_back(file.keys, notes.retired))
-            look = _look(environment, file)
+            look = _ask(environment, file, what)
         notes.with_retired(()).save()
     return file, look
 
@@ -195,10 +200,6 @@ def _settled(environment: Environment) -> tuple[KeyFile, _Look]:
 def _put_back(now: Sequence[Secret], before: Sequence[Secret]) -> Sequence[Secret]:
     """As it was, unless somebody has put another key there since."""
     return before if set(now) <= set(before) else [*now, *(key for key in before if key not in now)]
-
-
-def _look(environment: Environment, file: KeyFile, retired: Sequence[Secret] = ()) -> _Look:
-    return _ask(environment, file, "look", retired)
 
 
 def _reencrypted(environment: Environment, file: KeyFile) -> _Look:

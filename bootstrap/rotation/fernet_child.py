@@ -1,7 +1,7 @@
 """Looks at, or re-encrypts, what Airflow keeps encrypted, inside an Airflow process.
 
-`python -m bootstrap.rotation.fernet_child look|reencrypt LOCK` prints one JSON object to stdout, which is a pipe: what
-`fernet_rows.look` finds in the end, or `{"error": a class of bootstrap.errors, "message": …, "hint": …}`. Keys that are
+`python -m bootstrap.rotation.fernet_child look|look-everywhere|reencrypt LOCK` prints one JSON object to stdout, which is a pipe: what
+`fernet_rows.look` finds in the end (in XComs, too, but for `look`), or `{"error": a class of bootstrap.errors, "message": …, "hint": …}`. Keys that are
 in airflow.cfg no more come as a JSON list in the variable RETIRED. The file LOCK is held meanwhile.
 """
 
@@ -50,12 +50,12 @@ def _done(what: str, retired: list[str]) -> dict[str, Any]:
     except (Exception, SystemExit) as err:
         hint = f"see why: AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow version"
         raise AirflowError(f"Airflow does not start ({type(err).__name__})", hint) from err
-    if what == "look":
+    if what != "reencrypt":
         airflow_api.read_only()
     require_database()
     if what == "reencrypt":
         fernet_rows.reencrypt()
-    return fernet_rows.look(retired)
+    return fernet_rows.look(retired, xcoms=what != "look")
 
 
 if __name__ == "__main__":

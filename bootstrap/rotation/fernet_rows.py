@@ -17,6 +17,7 @@ from sqlalchemy import event, select, update
 
 from bootstrap import airflow_api
 from bootstrap.errors import AirflowError
+from bootstrap.rotation import fernet_xcoms
 from bootstrap.rotation.fernet_cfg import key_id, split
 from bootstrap.targets.metadata_rows import BEGIN
 from bootstrap.targets.metadata_tables import fernet
@@ -47,10 +48,11 @@ class Value:
         return self.table.name == "trigger" and self.token.startswith(_PLAIN_KWARGS)
 
 
-def look(retired: Sequence[str]) -> dict[str, Any]:
+def look(retired: Sequence[str], *, xcoms: bool) -> dict[str, Any]:
     """The ids of Airflow's keys in order, the names of rows by the key they need, and those that Airflow can't read.
 
-    A row needs the first of Airflow's keys that decrypts it, else one of the `retired`. Raises AirflowError.
+    A row needs the first of Airflow's keys that decrypts it, else one of the `retired`. `xcoms` may be very many.
+    Raises AirflowError.
     """
     keys = {key_id(key): Fernet(key) for key in (*_own_keys(), *retired)}
     ids = list(map(key_id, _own_keys()))
@@ -65,6 +67,9 @@ def look(retired: Sequence[str]) -> dict[str, Any]:
                 needing.setdefault(holder, {})[value.name] = None
             if not _readable(value.token):
                 unreadable[f"{value.name} ({value.column})"] = None
+        for xcom in fernet_xcoms.found(connection) if xcoms else ():
+            for holder in filter(None, (_holder(token, keys) for token in xcom.tokens)):
+                needing.setdefault(holder, {})[xcom.name] = None
     return {
         "ids": ids,
         "needing": {holder: list(names) for holder, names in needing.items()},
@@ -75,8 +80,8 @@ def look(retired: Sequence[str]) -> dict[str, Any]:
 def reencrypt() -> None:
     """Encrypt every row with Airflow's first key, by `airflow rotate-fernet-key`. Raises AirflowError.
 
-    What needs it is done first, because that command leaves rows out in 2.11 and 3.0 (it pages through them in no order,
-    and Postgres moves what was updated), and fails as a whole at a trigger in plain text.
+    What needs it is done first, because that command leaves XComs out, and rows in 2.11 and 3.0 (it pages through them in
+    no order, and Postgres moves what was updated), and fails as a whole at a trigger in plain text.
     """
     first = Fernet(_own_keys()[0])
     with _rows_locked():
@@ -84,6 +89,9 @@ def reencrypt() -> None:
             for value in list(_values(connection)):
                 if value.plain or not _decrypts(first, value.token):
                     _replace(connection, value)
+            for xcom in list(fernet_xcoms.found(connection, lock=True)):
+                if not all(_decrypts(first, token) for token in xcom.tokens):
+                    xcom.replace(connection, _rotated)
         sys.argv = ["airflow", "rotate-fernet-key"]
         try:
             airflow_api.command_line()
@@ -150,6 +158,12 @@ def _replace(connection: Any, value: Value) -> None:
     new = found.encrypt(data) if value.plain else found.rotate(data)
     table = value.table
     connection.execute(update(table).where(table.c.id == value.row).values({table.c[value.column]: new.decode()}))
+
+
+def _rotated(token: str) -> str:
+    """With the first key; what none of Airflow's keys decrypts stays as it is."""
+    found = fernet()
+    return str(found.rotate(token.encode()).decode()) if _decrypts(found, token) else token
 
 
 @contextmanager

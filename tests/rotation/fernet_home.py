@@ -80,6 +80,17 @@ class Home:
         kwargs = kwargs or json.dumps({"a": self.value})
         self.execute("INSERT INTO trigger VALUES (?, 'a.Trigger', ?, '2026-01-01', NULL, NULL, NULL)", number, kwargs)
 
+    def xcom(self, value: object) -> None:
+        self.execute(
+            "INSERT INTO xcom VALUES (1, 't', -1, 'k', 0, 'd', 'r', ?, '2026-01-01')",
+            json.dumps(value),
+        )
+
+    def tokens_in_xcoms(self) -> list[str]:
+        with closing(sqlite3.connect(self.database)) as connection:
+            values = connection.execute("SELECT value FROM xcom").fetchall()
+        return re.findall(r"gAAAA[\w=-]+", str(values))
+
     def token(self, text: str = "", key: str = "") -> str:
         return Fernet(key or self.key).encrypt((text or self.value).encode()).decode()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, MultiFernet
 
 from bootstrap.airflow_env import database_template, locate
 from bootstrap.errors import AirflowError, Busy, UsageError
@@ -53,6 +53,8 @@ def test_a_new_key_encrypts_everything_and_the_old_one_is_nowhere(template: Path
     canary = Canary()
     home = Home(tmp_path / "work", canary.value).make(template)
     home.trigger(2)
+    theirs = Fernet.generate_key().decode()
+    home.xcom({"options": {"secret": home.token(), "deep": [json.dumps([home.token(), home.token(key=theirs)])]}})
     environment, old = home.environment, home.key
     texts: list[str] = []
     with watched_processes(canary) as seen, watched_processes(Canary(old)) as seen_key:
@@ -66,6 +68,8 @@ def test_a_new_key_encrypts_everything_and_the_old_one_is_nowhere(template: Path
     assert new != old
     assert home.unreadable([new]) == []
     assert len(home.unreadable([old])) == len(list(home.tokens()))
+    read = [MultiFernet([Fernet(new), Fernet(theirs)]).decrypt(token).decode() for token in home.tokens_in_xcoms()]
+    assert read == [canary.value] * 3
     assert home.config.read_text() == TEXT.format(key=new)
     assert home.config.stat().st_mode & 0o777 == 0o600
     assert leaks(tmp_path, Canary(old), leave_out=tmp_path / "none") == []
@@ -174,7 +178,7 @@ def and_somebody_writes(row):
 
 Connection.rotate_fernet_key = and_somebody_writes
 fernet_rows.reencrypt()
-found = fernet_rows.look([])
+found = fernet_rows.look([], xcoms=True)
 print("\\n" + json.dumps([said, {name: len(rows) for name, rows in found["needing"].items()}, found["unreadable"]]))
 """
 
@@ -205,13 +209,26 @@ def with_keys(home: Home) -> str:
     return new
 
 
+def test_an_xcom_that_needs_the_old_key_keeps_it(template: Path, tmp_path: Path) -> None:
+    home = Home(tmp_path / "work").make(template)
+    home.xcom({"secret": home.token()})
+    new = with_keys(home)
+    for table in ("connection", "variable", "trigger", "connection_test_request"):
+        home.execute(f"DELETE FROM {table}")  # noqa: S608
+    with pytest.raises(
+        AirflowError, match=rf"not decrypted by key {key_id(new)} alone: XCom d\.t\.k; all keys are kept"
+    ):
+        fernet.finish(home.environment)
+    assert home.keys() == [new, home.key]
+
+
 LEFT_OUT = """
 import json
 from bootstrap import airflow_api
 from bootstrap.rotation import fernet_rows
 airflow_api.command_line = lambda: None
 fernet_rows.reencrypt()
-print("\\n" + json.dumps({name: len(rows) for name, rows in fernet_rows.look([])["needing"].items()}))
+print("\\n" + json.dumps({name: len(rows) for name, rows in fernet_rows.look([], xcoms=True)["needing"].items()}))
 """
 
 
