@@ -34,6 +34,11 @@ class Kv:
         self._session = session
         self._engines: dict[str, str | None] = {}
 
+    @property
+    def session(self) -> Session:
+        """The store's log-in, for requests about other things than secrets."""
+        return self._session
+
     def names(self, prefix: str) -> Iterator[str]:
         """Walks the tree below `prefix`, a folder; needs the `list` capability."""
         folder = prefix.strip("/")
