@@ -23,7 +23,6 @@ from bootstrap.stores.vault_session import Act, Session
 if TYPE_CHECKING:
     import hvac
 
-RUN = "airflow_bootstrap_run"  # in a key's metadata: the rotation that made it
 _AT_ONCE = 8  # look-ups
 _GONE = re.compile(  # with status 400, 403, 404 or 500
     r"(1 error occurred: \* )?(bad token|invalid accessor|failed to find accessor entry .*)"
@@ -150,7 +149,8 @@ def _as_issuers(act: Act, err: StoreError) -> IssuerError:
 class Api:
     """Where a kind of key is listed, looked up and destroyed by its accessor, and what the API calls its parts.
 
-    `listing` is the capability that a policy must allow to list.
+    `mark` is what the metadata of a key calls the rotation that made it. It differs by kind: whoever logs in with a
+    secret_id gets a token with the secret_id's metadata. `listing` is the capability that a policy must allow to list.
     """
 
     noun: str
@@ -159,6 +159,7 @@ class Api:
     destroy: str
     accessor: str
     metadata: str
+    mark: str
     listing: str = "list"
 
 
@@ -175,7 +176,9 @@ class ByAccessor:
     def lost(self, attempt: Attempt) -> Sequence[str]:
         """Those whose metadata names this run: nobody else's have it."""
         others = {*attempt.known, attempt.current}
-        return [key_id for key_id, about in self._all(others) if self._metadata(about).get(RUN) == attempt.run]
+        return [
+            key_id for key_id, about in self._all(others) if self._metadata(about).get(self._api.mark) == attempt.run
+        ]
 
     def disable(self, key_id: str) -> None:
         """Nothing does that. Raises IssuerDenied for a key that is there."""

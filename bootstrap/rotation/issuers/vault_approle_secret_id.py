@@ -23,7 +23,7 @@ from typing import Literal
 from pydantic import Field
 
 from bootstrap.errors import IssuerDenied
-from bootstrap.rotation.issuers._vault import RUN, Api, ByAccessor, Vault, end, info, moment, vault_of
+from bootstrap.rotation.issuers._vault import Api, ByAccessor, Vault, end, info, moment, vault_of
 from bootstrap.rotation.issuers.base import Attempt, Issuer, IssuerOptions, Key, KeyFields, KeyInfo, Surroundings
 from bootstrap.secret import Secret
 
@@ -31,6 +31,7 @@ KEYLESS = (
     "Airflow can log in to Vault as the workload that it is, with no secret_id: by its Kubernetes service account "
     "(auth method kubernetes) or its cloud identity (aws, gcp, azure)."
 )
+_RUN = "airflow_bootstrap_run"
 
 
 class Options(IssuerOptions):
@@ -66,6 +67,7 @@ class SecretIds(ByAccessor):
             destroy=f"{by_accessor}/destroy",
             accessor="secret_id_accessor",
             metadata="metadata",
+            mark=_RUN,
         )
         super().__init__(vault, api, f"vault_approle_secret_id:{options.store}:{self._role}")
 
@@ -73,7 +75,7 @@ class SecretIds(ByAccessor):
         """Its metadata names the run."""
         self._check_role()
         started = datetime.now(timezone.utc)
-        body = {"metadata": json.dumps({RUN: attempt.run})}  # the API wants it as text
+        body = {"metadata": json.dumps({_RUN: attempt.run})}  # the API wants it as text
         data = self._vault.part(self._vault.create(attempt, self._path, body), "data", self._path)
         return Key(
             id=self._vault.text(data, "secret_id_accessor", self._path),

@@ -16,7 +16,8 @@ or "sudo" on that path, which a `period` always needs: with "sudo" it can make i
 Even the least lets the log-in revoke anybody's token, since a Vault lists the accessors of all tokens and no fewer; without
 the list, a token whose making was interrupted could not be found again. The secret_id of an AppRole needs no such right.
 A Vault can't disable a token, nor does it tell when one was last used. Airflow doesn't renew the token of a connection: one
-with a `period` ends, too, unless something else renews it.
+with a `period` ends, too, unless something else renews it. A server gives less than what is asked for where its
+`max_lease_ttl` is less: the key's `expires` is what it gave.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from bootstrap.errors import IssuerDenied
-from bootstrap.rotation.issuers._vault import RUN, Api, ByAccessor, Vault, end, info, moment, vault_of
+from bootstrap.rotation.issuers._vault import Api, ByAccessor, Vault, end, info, moment, vault_of
 from bootstrap.rotation.issuers.base import (
     Attempt,
     Duration,
@@ -45,7 +46,7 @@ KEYLESS = (
     "Airflow can log in to Vault as the workload that it is, with no token to keep: by its Kubernetes service account "
     "(auth method kubernetes) or its cloud identity (aws, gcp, azure)."
 )
-_ACCOUNT = "airflow_bootstrap_account"  # in a token's metadata
+_RUN, _ACCOUNT = "airflow_bootstrap_token_run", "airflow_bootstrap_account"  # in a token's metadata
 _API = Api(
     noun="token",
     list="auth/token/accessors/",
@@ -53,6 +54,7 @@ _API = Api(
     destroy="auth/token/revoke-accessor",
     accessor="accessor",
     metadata="meta",
+    mark=_RUN,
     listing='list", "sudo',  # between quotes in a hint
 )
 _Name = Annotated[str, Field(pattern=r"^[^\s/]+$")]
@@ -81,6 +83,10 @@ class Options(IssuerOptions):
             raise ValueError(msg)
         if self.role is None and (self.ttl is None) == (self.period is None):
             msg = "a token without a `role` needs `ttl` or `period`, and not both"
+            raise ValueError(msg)
+        lasts = self.ttl or self.period
+        if lasts is not None and self.every is not None and lasts <= self.every + self.grace:
+            msg = "the token must last longer than `every` and `grace` together: it would end while it is in use"
             raise ValueError(msg)
         return self
 
@@ -138,7 +144,7 @@ class Tokens(ByAccessor):
     def _wanted(self, attempt: Attempt) -> Mapping[str, Any]:
         lasting = {"ttl": self._options.ttl, "period": self._options.period}
         return {
-            "meta": {RUN: attempt.run, _ACCOUNT: self.account},
+            "meta": {_RUN: attempt.run, _ACCOUNT: self.account},
             "display_name": "airflow-bootstrap",
             "type": "service",  # a batch token can't be revoked
             **({"policies": self._options.policies} if self._options.policies else {}),
