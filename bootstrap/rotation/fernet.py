@@ -7,18 +7,15 @@ back. A key leaves airflow.cfg once no row needs it, and is kept beside until Ai
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from bootstrap import errors
-from bootstrap.airflow_env import Environment, run_airflow
-from bootstrap.errors import AirflowError, BootstrapError, UsageError
+from bootstrap.airflow_env import Environment
+from bootstrap.errors import AirflowError, UsageError
 from bootstrap.rotation import fernet_cfg
 from bootstrap.rotation.fernet_cfg import KeyFile, Notes, Source, key_id
-from bootstrap.rotation.fernet_child import RETIRED
+from bootstrap.rotation.fernet_process import EVERYWHERE, REENCRYPT, ROWS, Look, ask
 from bootstrap.secret import Secret
 
 RESTART = (
@@ -26,8 +23,6 @@ RESTART = (
     " were there at its start"
 )
 NEW_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
-_CHILD = "bootstrap.rotation.fernet_child"
-_ROWS, _EVERYWHERE = "look", "look-everywhere"  # the latter: in XComs, too, which takes its time
 _SHOWN = 5  # rows in a message
 _ELSEWHERE: Mapping[Source, str] = {
     "environment": "the variable AIRFLOW__CORE__FERNET_KEY",
@@ -72,24 +67,10 @@ class Done:
     next: str = ""
 
 
-@dataclass(frozen=True)
-class _Look:
-    """What a process with Airflow found: see fernet_rows.look."""
-
-    ids: tuple[str, ...]
-    needing: Mapping[str, Sequence[str]]
-    unreadable: Sequence[str]
-
-    def behind(self, key: str) -> list[str]:
-        """The rows that can't be read with this key alone."""
-        needed = (name for holder, names in self.needing.items() if holder != key for name in names)
-        return list(dict.fromkeys((*needed, *self.unreadable)))
-
-
 def state(environment: Environment) -> FernetState:
     """Reads airflow.cfg and every encrypted row; changes nothing. Raises AirflowError, Unavailable, Busy."""
     file, notes = fernet_cfg.load(environment), Notes.load(environment)
-    return _state(environment, file, _ask(environment, file, _ROWS, notes.retired))
+    return _state(environment, file, ask(environment, file, ROWS, notes.retired))
 
 
 def begin(environment: Environment) -> Done:
@@ -102,7 +83,7 @@ def begin(environment: Environment) -> Done:
         new = _new_key()
         Notes.load(environment).with_made(new).save()
         file = file.write([new, file.keys[0]])
-        found = _state(environment, file, _ask(environment, file, _ROWS))
+        found = _state(environment, file, ask(environment, file, ROWS))
     return Done(changed=True, text=_begun(file), state=found, next=RESTART)
 
 
@@ -114,9 +95,9 @@ def reencrypt(environment: Environment) -> Done:
     with fernet_cfg.locked(environment):
         file = fernet_cfg.load(environment)
         file, look = (
-            _settled(environment, _EVERYWHERE)
+            _settled(environment, EVERYWHERE)
             if file.source == "airflow.cfg"
-            else (file, _ask(environment, file, _EVERYWHERE))
+            else (file, ask(environment, file, EVERYWHERE))
         )
         if not look.ids:
             raise _no_key(file)
@@ -132,7 +113,7 @@ def reencrypt(environment: Environment) -> Done:
 def finish(environment: Environment) -> Done:
     """Drop all keys but the first, if that alone decrypts every row. Raises AirflowError, UsageError, Unavailable."""
     with fernet_cfg.locked(environment):
-        file, look = _settled(environment, _EVERYWHERE)
+        file, look = _settled(environment, EVERYWHERE)
         if not file.under_way:
             text = f"key {look.ids[0]} is the only one"
             return Done(changed=False, text=text, state=_state(environment, file, look))
@@ -145,7 +126,7 @@ def abort(environment: Environment) -> Done:
     Raises AirflowError, UsageError, Unavailable.
     """
     with fernet_cfg.locked(environment):
-        file, look = _settled(environment, _EVERYWHERE)
+        file, look = _settled(environment, EVERYWHERE)
         if not file.under_way:
             text = f"key {look.ids[0]} is the only one: there is nothing to go back from"
             return Done(changed=False, text=text, state=_state(environment, file, look))
@@ -159,7 +140,7 @@ def abort(environment: Environment) -> Done:
         return _only(environment, file, _reencrypted(environment, file), file.keys[0])
 
 
-def _only(environment: Environment, file: KeyFile, look: _Look, kept: Secret) -> Done:
+def _only(environment: Environment, file: KeyFile, look: Look, kept: Secret) -> Done:
     """Leave this key alone in airflow.cfg, and read every row with it. Raises AirflowError where that can't be."""
     behind = look.behind(key_id(kept.reveal()))
     if behind:
@@ -180,7 +161,7 @@ def _only(environment: Environment, file: KeyFile, look: _Look, kept: Secret) ->
     return Done(changed=True, text=text, state=_state(environment, after, seen))
 
 
-def _settled(environment: Environment, what: str = _ROWS) -> tuple[KeyFile, _Look]:
+def _settled(environment: Environment, what: str = ROWS) -> tuple[KeyFile, Look]:
     """airflow.cfg and what the rows need, once keys that had left it are given up, or put back because a row needs them.
 
     Raises UsageError where Airflow's keys are not in airflow.cfg.
@@ -188,11 +169,11 @@ def _settled(environment: Environment, what: str = _ROWS) -> tuple[KeyFile, _Loo
     file, notes = fernet_cfg.load(environment), Notes.load(environment)
     if file.source != "airflow.cfg":
         raise _no_key(file) if file.source == "default" else _not_ours(file)
-    look = _ask(environment, file, what, notes.retired)
+    look = ask(environment, file, what, notes.retired)
     if notes.retired:
         if any(key_id(key.reveal()) in look.needing and key not in file.keys for key in notes.retired):
             file = file.write(_put_back(file.keys, notes.retired))
-            look = _ask(environment, file, what)
+            look = ask(environment, file, what)
         notes.with_retired(()).save()
     return file, look
 
@@ -202,9 +183,9 @@ def _put_back(now: Sequence[Secret], before: Sequence[Secret]) -> Sequence[Secre
     return before if set(now) <= set(before) else [*now, *(key for key in before if key not in now)]
 
 
-def _reencrypted(environment: Environment, file: KeyFile) -> _Look:
+def _reencrypted(environment: Environment, file: KeyFile) -> Look:
     """Raises AirflowError where a process that still has only an old key wrote meanwhile."""
-    look = _ask(environment, file, "reencrypt")
+    look = ask(environment, file, REENCRYPT)
     behind = look.behind(look.ids[0])
     if behind:
         raise AirflowError(
@@ -214,23 +195,7 @@ def _reencrypted(environment: Environment, file: KeyFile) -> _Look:
     return look
 
 
-def _ask(environment: Environment, file: KeyFile, what: str, retired: Sequence[Secret] = ()) -> _Look:
-    """A process with Airflow. Raises AirflowError, also where its keys are not those of airflow.cfg."""
-    with_retired = environment.with_secrets({RETIRED: Secret(json.dumps([key.reveal() for key in retired]))})
-    answer = run_airflow(with_retired, _CHILD, what, str(fernet_cfg.lock_of(environment)))
-    told: dict[str, Any] = json.loads(answer)
-    if "error" in told:
-        kind: type[BootstrapError] = getattr(errors, told["error"])
-        raise kind(told["message"], told["hint"])
-    if file.keys and tuple(told["ids"]) != file.ids:
-        raise AirflowError(
-            f"Airflow's Fernet keys ({', '.join(told['ids']) or 'none'}) are not those of {file.path} ({', '.join(file.ids)})",
-            "airflow-bootstrap explain --config core.fernet_key",
-        )
-    return _Look(tuple(told["ids"]), told["needing"], told["unreadable"])
-
-
-def _state(environment: Environment, file: KeyFile, look: _Look) -> FernetState:
+def _state(environment: Environment, file: KeyFile, look: Look) -> FernetState:
     notes = Notes.load(environment)
     return FernetState(
         keys=len(look.ids),
@@ -255,7 +220,7 @@ def _begun(file: KeyFile) -> str:
     return f"key {file.ids[0]} encrypts, and {old} still decrypts, in {file.path}"
 
 
-def _require_readable(look: _Look) -> None:
+def _require_readable(look: Look) -> None:
     if look.unreadable:
         raise AirflowError(
             f"metadata database: none of Airflow's Fernet keys decrypts {_listed(look.unreadable)}",

@@ -46,7 +46,7 @@ class XCom:
 
 def found(connection: Any, *, lock: bool = False) -> Iterator[XCom]:
     """Those with something like a token. Looks at every XCom there is."""
-    table = next(mapper.local_table for mapper in Base.registry.mappers if mapper.local_table.name == "xcom")
+    table = next(it for mapper in Base.registry.mappers if (it := mapper.local_table).name == "xcom")
     if not isinstance(table.c.value.type, JSON):
         return
     query = select(table).where(cast(table.c.value, String).contains(_BEGINNING))
