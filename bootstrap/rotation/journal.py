@@ -1,0 +1,232 @@
+"""The journal of one secret's rotations, kept beside it in its store: which key, which step, since when. It holds no secret.
+
+Whoever works on a rotation writes itself into the journal, by check-and-set: of two that try, one gets it. What is written
+before a step names the step; so whoever comes after a crash does that step again, which every step allows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Literal
+
+from pydantic import ValidationError
+
+from bootstrap.errors import Busy, Conflict, Malformed, NotFound
+from bootstrap.model import Model
+from bootstrap.rotation.holder import Holder, here
+from bootstrap.secret import PublicText
+from bootstrap.stores.base import Store, Version, pick_field
+
+SUFFIX = "airflow_bootstrap_rotation"
+LEASE = 120.0  # seconds after which a process elsewhere that has written nothing is taken for dead
+KEPT = 20  # rotations in the history
+_POLL = 1.0  # seconds between two looks at somebody else's lease
+
+StepName = Literal[
+    "issue", "stage", "enable", "verify", "promote", "verify_live", "grace", "disable", "verify_disabled", "destroy",
+    "forget", "abandon",
+]  # fmt: skip
+
+
+class TakenOver(Conflict):
+    """Another run has the journal now: this one may write nothing more."""
+
+
+class Side(Model):
+    """One of the two keys: its id at the issuer, as far as that can be told, and the version of the secret that holds it."""
+
+    key: str | None = None
+    version: Version | None = None
+    slot: Literal["old", "new"]
+
+
+class Rotation(Model):
+    """A rotation that isn't over. `step` has begun, or is next.
+
+    `old` is the key on its way out, `new` the one on its way in: after a rollback, the other way round (`back`). `known` are the
+    keys that the issuer had before, `since` when `issue` began, `doomed` keys that were made in vain, `promoted` when the
+    new key was proven in use. `proofs` are the checks that passed, by step; `failure` is why the last run stopped, `reason` why
+    the old key was brought back.
+    """
+
+    run: str
+    by: str
+    began: datetime
+    step: StepName
+    old: Side
+    new: Side
+    since: datetime
+    known: tuple[str, ...] = ()
+    doomed: tuple[str, ...] = ()
+    promoted: datetime | None = None
+    back: bool = False
+    proofs: dict[str, tuple[str, ...]] = {}
+    failure: str = ""
+    reason: str = ""
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Every key that it knows of."""
+        found = {*self.known, *self.doomed, self.old.key, self.new.key}
+        return frozenset(key for key in found if key is not None)
+
+
+class Past(Model):
+    """A rotation that is over, for evidence: who, when, which keys and versions, and which checks proved them."""
+
+    run: str
+    by: str
+    outcome: Literal["rotated", "rolled back", "abandoned"]
+    began: datetime
+    promoted: datetime | None
+    ended: datetime
+    old: Side
+    new: Side
+    proofs: dict[str, tuple[str, ...]]
+    failure: str = ""
+
+
+class Document(Model):
+    """What is written."""
+
+    version: Literal[1] = 1
+    place: str
+    issuer: str
+    account: str
+    rotation: Rotation | None = None
+    holder: Holder | None = None
+    history: tuple[Past, ...] = ()
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Every key that is known to exist because of it."""
+        last = {self.history[-1].new.key} if self.history and self.history[-1].outcome != "abandoned" else set()
+        now = self.rotation.keys if self.rotation else frozenset()
+        return now | {key for key in last if key is not None}
+
+    @property
+    def rotated(self) -> datetime | None:
+        """When the key in use was made by a rotation."""
+        done = [past for past in self.history if past.outcome == "rotated"]
+        return done[-1].promoted if done else None
+
+
+def path_of(path: str) -> str:
+    """Where the journal of the secret at `path` is."""
+    return f"{path}_{SUFFIX}"
+
+
+def parse(text: str, where: str) -> Document:
+    """Raises Malformed."""
+    try:
+        return Document.model_validate_json(text)
+    except ValidationError as err:
+        hint = "another release may have written it: update airflow-bootstrap"
+        raise Malformed(f"{where}: not a journal of rotations that this release understands", hint) from err
+
+
+@dataclass
+class Journal:
+    """The journal of the secret at `path`. `lease` and `holder` are for tests."""
+
+    store: Store
+    name: str
+    path: str
+    new: Document
+    lease: float = LEASE
+    holder: Holder = field(default_factory=here)
+    sleep: Callable[[float], None] = time.sleep
+    document: Document = field(init=False)
+    _version: Version | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.document = self.new
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        return f"{self.name}:{path_of(self.path)}"
+
+    @property
+    def rotation(self) -> Rotation | None:
+        """The one that isn't over."""
+        return self.document.rotation
+
+    def look(self) -> Document:
+        """What is written now; a new one where there is none. Raises StoreError."""
+        try:
+            stored = self.store.read(path_of(self.path))
+        except NotFound:
+            self.document, self._version = self.new, None
+            return self.document
+        text = pick_field(stored, self.where, None).as_public()
+        self.document, self._version = parse(text, self.where), stored.version
+        return self.document
+
+    def take(self) -> Document:
+        """Write ourselves in. Waits for a process that may be dead. Raises Busy, Conflict, StoreError."""
+        seen, since = self.look(), time.monotonic()
+        while seen.holder is not None and not seen.holder.is_dead:
+            if seen.holder.is_alive:
+                raise self._busy(seen.holder)
+            if time.monotonic() - since >= self.lease:
+                break
+            self.sleep(_POLL)
+            before, seen = self._version, self.look()
+            if self._version != before:
+                since = time.monotonic()
+        self._write(self.document, self.holder)
+        return self.document
+
+    def _busy(self, holder: Holder) -> Busy:
+        return Busy(
+            f"{self.where}: {holder.who} rotates this key right now (process {holder.pid})", "wait for it to end"
+        )
+
+    def put(self, rotation: Rotation | None, *, past: Past | None = None) -> None:
+        """Write how far the rotation is. Raises TakenOver, StoreError."""
+        history = (*self.document.history, past)[-KEPT:] if past is not None else self.document.history
+        changed = self.document.model_copy(update={"rotation": rotation, "history": history})
+        self._write(changed, self.holder)
+
+    def release(self, failure: str = "") -> None:
+        """Nobody works on it from now on. Raises StoreError."""
+        changed = self.document
+        if changed.rotation is not None and changed.rotation.failure != failure:
+            rotation = changed.rotation.model_copy(update={"failure": failure})
+            changed = changed.model_copy(update={"rotation": rotation})
+        self._write(changed, None)
+
+    def _write(self, document: Document, holder: Holder | None) -> None:
+        document = document.model_copy(update={"holder": holder})
+        text = document.model_dump_json()
+        try:
+            self._version = self.store.write(path_of(self.path), PublicText(text), expect=self._version)
+        except Conflict as err:
+            message = f"{self.where}: another run works on this rotation; this one has stopped"
+            raise TakenOver(message, "airflow-bootstrap rotate --status") from err
+        self.document = document
+
+
+def now() -> datetime:
+    """The time, aware."""
+    return datetime.now(timezone.utc)
+
+
+def over(rotation: Rotation, outcome: Literal["rotated", "rolled back", "abandoned"], failure: str = "") -> Past:
+    """What is kept of a rotation."""
+    return Past(
+        run=rotation.run,
+        by=rotation.by,
+        outcome=outcome,
+        began=rotation.began,
+        promoted=rotation.promoted,
+        ended=now(),
+        old=rotation.old,
+        new=rotation.new,
+        proofs=rotation.proofs,
+        failure=failure or rotation.failure or rotation.reason,
+    )

@@ -1,0 +1,116 @@
+"""Both contents of a secret while its key is rotated, kept beside it in the same store: the one secret that a rotation needs.
+
+It is written before the new key is used anywhere, and gone when the rotation is over.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bootstrap.canonical import canonical
+from bootstrap.errors import Malformed, NotFound
+from bootstrap.secret import Secret
+from bootstrap.stores.base import Fields, Store, Stored, Version, pick_field
+from bootstrap.stores.structured import as_fields, json_object
+
+SUFFIX = "airflow_bootstrap_candidate"
+Slot = Literal["old", "new"]
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that a secret holds: its text, which is a JSON object where the store keeps `fields`."""
+
+    text: Secret
+    fields: bool
+
+    def stored(self) -> Stored:
+        """As a store would give it."""
+        fields = as_fields(json.loads(self.text.as_public())) if self.fields else None
+        return Stored(self.text, version="", fields=fields)
+
+    def payload(self) -> Secret | Fields:
+        """What `Store.write` takes."""
+        if not self.fields:
+            return self.text
+        document: dict[str, Any] = json.loads(self.text.as_public())
+        return document
+
+    def same_as(self, other: Content) -> bool:
+        """Whether a store could tell them apart: the order of fields says nothing."""
+        return self._plain() == other._plain()
+
+    def _plain(self) -> str:
+        text = self.text.as_public()
+        document = json_object(text)
+        return text if document is None else canonical(document)
+
+
+def content(stored: Stored) -> Content:
+    """What a store has given."""
+    return Content(stored.value, stored.fields is not None)
+
+
+def path_of(path: str) -> str:
+    """Where it is kept for the secret at `path`."""
+    return f"{path}_{SUFFIX}"
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is kept for the secret at `path`."""
+
+    store: Store
+    name: str
+    path: str
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        return f"{self.name}:{path_of(self.path)}"
+
+    def write(self, run: str, old: Content, new: Content) -> None:
+        """Keep both, instead of what another run has left. Raises StoreError."""
+        document = {
+            "run": run,
+            "old": {"text": old.text.as_public(), "fields": old.fields},
+            "new": {"text": new.text.as_public(), "fields": new.fields},
+        }
+        version = self._version()
+        self.store.write(path_of(self.path), Secret(json.dumps(document, ensure_ascii=False)), expect=version)
+
+    def read(self, run: str) -> dict[Slot, Content] | None:
+        """Both; None if this run has written none. Raises StoreError."""
+        try:
+            stored = self.store.read(path_of(self.path))
+        except NotFound:
+            return None
+        text = pick_field(stored, self.where, None)
+        try:
+            document = json.loads(text.as_public())
+            if document["run"] != run:
+                return None
+            return {slot: Content(Secret(document[slot]["text"]), document[slot]["fields"]) for slot in ("old", "new")}
+        except (ValueError, KeyError, TypeError):  # it quotes the value
+            raise Malformed(
+                f"{self.where}: not what a rotation keeps there", "airflow-bootstrap rotate --rollback"
+            ) from None
+
+    def forget(self) -> None:
+        """It is gone, for good where the store can. Raises StoreError."""
+        version = self._version()
+        if version is None:
+            return
+        power: Any = self.store
+        if hasattr(power, "destroy"):
+            power.destroy(path_of(self.path), version)
+        else:
+            power.delete(path_of(self.path), expect=version)
+
+    def _version(self) -> Version | None:
+        try:
+            return self.store.read(path_of(self.path)).version
+        except NotFound:
+            return None

@@ -1,0 +1,77 @@
+"""What is rotated, as the steps see it: a secret in a store, its issuer, and the ways to prove a key and to put it in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal, Protocol
+
+from bootstrap.errors import Exit
+from bootstrap.rotation.issuers.base import Issuer, KeyFields
+from bootstrap.rotation.material import Content
+from bootstrap.stores.base import Store, Stored
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the checks said. `refused`: it is the key's fault; `undecided`: it can't be told, for what is around it fails.
+
+    `checks` are those that passed; `cause` and `why` are of the first that failed.
+    """
+
+    state: Literal["passed", "refused", "undecided"]
+    checks: tuple[str, ...] = ()
+    cause: str = ""
+    why: str = ""
+    hint: str = ""
+    exit_code: Exit = Exit.FAILED
+
+
+class Subject(Protocol):
+    """A key that is rotated. `store_name` and `path` say where the secret is that holds it, `name` what people call it."""
+
+    name: str
+    store: Store
+    store_name: str
+    path: str
+    issuer: Issuer
+    issuer_name: str
+    grace: timedelta
+    settle: timedelta
+
+    def fields_of(self, stored: Stored) -> KeyFields:
+        """The key's fields in the secret. Raises StoreError."""
+        ...
+
+    def filled(self, stored: Stored, fields: KeyFields) -> Content:
+        """The secret with another key's fields. Raises StoreError."""
+        ...
+
+    def require(self) -> None:
+        """Raises BootstrapError if a new key could not be put in use, or not be proven: before there is one."""
+        ...
+
+    def prove(self, candidate: Content) -> Proof:
+        """Run the checks with a candidate that nobody else sees."""
+        ...
+
+    def publish(self) -> None:
+        """Bring what the secret now holds to where Airflow finds it. May be called again. Raises BootstrapError."""
+        ...
+
+    def prove_live(self) -> Proof:
+        """Run the checks as Airflow does, and see that what it finds is what the secret now holds."""
+        ...
+
+    def others(self) -> frozenset[str]:
+        """The ids of keys of the same account that other journals know of. Raises StoreError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How a rotation talks: `say` tells what happens, `ask` puts a question and returns whether the answer is yes."""
+
+    say: Callable[[str], None]
+    ask: Callable[[str], bool]
