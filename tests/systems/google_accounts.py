@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -36,10 +37,22 @@ class InvalidGrant(Exception):
     """A JWT that Google would not take, with Google's words for it."""
 
 
-@dataclass(frozen=True)
-class _Key:
+@dataclass
+class Key:
+    """What Google keeps of a key. `refusals`: so many more requests for a token are refused, as of a key that isn't known
+    everywhere yet; `hidden`: so many more listings are without it; `used`: when it last brought a token.
+    """
+
+    id: str
     email: str
-    public: rsa.RSAPublicKey
+    project: str
+    public: rsa.RSAPublicKey = field(repr=False)
+    created: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    disabled: bool = False
+    uploaded: bool = False
+    refusals: int = 0
+    hidden: int = 0
+    used: datetime | None = None
 
 
 @dataclass
@@ -47,8 +60,8 @@ class Accounts:
     """The accounts that one server knows; `token_uri` is where their keys are presented."""
 
     token_uri: str = TOKEN_URI
-    _emails: set[str] = field(default_factory=set)
-    _keys: dict[str, _Key] = field(default_factory=dict, repr=False)
+    projects: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, Key] = field(default_factory=dict, repr=False)
     _tokens: dict[str, tuple[str, float]] = field(default_factory=dict, repr=False)
     _denied: set[tuple[str, str]] = field(default_factory=set)
 
@@ -56,8 +69,8 @@ class Accounts:
         """Return a new key of this account, made at need, as the content of its JSON file."""
         private = rsa.generate_private_key(_EXPONENT, _KEY_BITS)
         key_id = secrets.token_hex(20)
-        self._emails.add(email)
-        self._keys[key_id] = _Key(email, private.public_key())
+        self.projects[email] = project
+        self.keys[key_id] = Key(key_id, email, project, private.public_key())
         return {
             "type": "service_account",
             "project_id": project,
@@ -71,7 +84,7 @@ class Accounts:
 
     def delete_key(self, key_id: str) -> None:
         """Forget a key; as with Google, the access tokens that it has brought live on."""
-        del self._keys[key_id]
+        del self.keys[key_id]
 
     def deny(self, email: str, permission: str) -> None:
         """Take a permission from an account; else it has all."""
@@ -137,14 +150,18 @@ class Accounts:
             raise InvalidGrant(_BAD_SIGNATURE) from error
         if claims["exp"] - claims["iat"] > _TOKEN_SECONDS:
             raise InvalidGrant(_BAD_TIME)
+        key.used = datetime.now(timezone.utc)
         return claims
 
-    def _key(self, token: str) -> _Key:
+    def _key(self, token: str) -> Key:
         """Return the key that a JWT says it is signed with. Raises InvalidGrant, jwt.PyJWTError."""
         issuer = jwt.decode(token, options={"verify_signature": False}).get("iss")
-        if issuer not in self._emails:
+        if issuer not in self.projects:
             raise InvalidGrant("Invalid grant: account not found")
-        key = self._keys.get(jwt.get_unverified_header(token).get("kid", ""))
-        if key is None:
+        key = self.keys.get(jwt.get_unverified_header(token).get("kid", ""))
+        if key is None or key.disabled:
+            raise InvalidGrant(_BAD_SIGNATURE)
+        if key.refusals > 0:
+            key.refusals -= 1
             raise InvalidGrant(_BAD_SIGNATURE)
         return key

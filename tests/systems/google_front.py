@@ -1,4 +1,4 @@
-"""A front of the GCS and BigQuery emulators that asks for credentials and permissions as Google does."""
+"""A front of the GCS and BigQuery emulators, and of IAM, that asks for credentials and permissions as Google does."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from .google_accounts import Accounts
+from .google_iam import Iam
 from .google_permissions import Need, denied, is_bigquery, need, unauthenticated
 from .in_process import Answer, Request, http_server, json_answer, serving
 
@@ -39,10 +40,14 @@ class Front:
     _upstreams: dict[str, str]
     url: str = ""
     accounts: Accounts = field(default_factory=Accounts)
+    iam: Iam = field(init=False)
     requests: list[Call] = field(default_factory=list)
     _hanging: set[tuple[str, str]] = field(default_factory=set)
     _refusals: dict[tuple[str, str], Answer] = field(default_factory=dict)
     _stopping: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.iam = Iam(self.accounts)
 
     @property
     def gcs_url(self) -> str:
@@ -96,13 +101,15 @@ class Front:
         if email is None:
             return unauthenticated(request)
         self.requests.append(Call(email, request.method, request.path))
-        for needed in _needs(request):
+        for needed in self.iam.needs(request) or _needs(request):
             if not self.accounts.may(email, needed.permission):
-                return denied(request, email, needed)
+                return self.iam.denied(needed) if self.iam.needs(request) else denied(request, email, needed)
             if (email, needed.permission) in self._hanging:
                 self._stopping.wait()
             if refusal := self._refusals.get((email, needed.permission)):
                 return refusal
+        if self.iam.needs(request):
+            return self.iam.answer(request)
         return _forward(self._upstreams["bigquery" if is_bigquery(request.path) else "gcs"], request)
 
 
