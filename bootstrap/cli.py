@@ -25,6 +25,7 @@ COMMANDS = {  # in the order of a first day
     "register": "write the connections to where Airflow finds them",
     "explain": "what Airflow would resolve, source by source",
     "smoke": "prove each connection by a task in Airflow",
+    "rotate": "replace keys without an outage, and show how old they are",
     "store": "put, get, list and copy secrets; print policies; start and stop the embedded store",
     "export": "write the connections in Airflow's own export format",
     "schema": "print the manifest's JSON Schema",

@@ -36,6 +36,18 @@ class Secrets:
             self._stores[name] = module.open_store(spec.options, Context(name, self._manifest.folder, self.concurrency))
         return self._stores[name]
 
+    def fresh(self) -> Secrets:
+        """The same stores, with nothing read yet."""
+        other = Secrets(self._manifest, self.concurrency)
+        other._stores = self._stores
+        return other
+
+    def replaced(self, store: str, path: str, stored: Stored) -> Secrets:
+        """The same stores, read anew, with something else at one path."""
+        other = self.fresh()
+        other._read[store, path, None] = stored  # noqa: SLF001
+        return other
+
     def fetch(self, references: Iterable[Reference]) -> None:
         """Read what these point into, as far as it hasn't been read: then `stored` has it. Raises nothing of a store's."""
         places: dict[str, list[PathAt]] = {}

@@ -16,6 +16,7 @@ from bootstrap.manifest_models import (
     CheckSpec,
     ConnectionSpec,
     Manifest,
+    RotateSpec,
     Source,
     StoreSpec,
     TargetSpec,
@@ -24,6 +25,7 @@ from bootstrap.manifest_models import (
 )
 from bootstrap.manifest_problems import Problem, nearest, problems
 from bootstrap.reference import SHAPE_HELP
+from bootstrap.rotation import issuers
 from bootstrap.secret import is_sensitive
 from bootstrap.targets.index import NAME as INDEX
 
@@ -78,7 +80,9 @@ class _Builder:
             self._references(("connections", conn_id), spec)
             fields = {"password": spec.password, "extra": spec.extra}
             self._plain_secrets(("connections", conn_id), fields, f'{{secret: "{SHAPE_HELP}"}}')
+        rotations = dict(self._rotations(specs))
         self._backend(top.backend, store_specs)
+        backend_rotation = self._rotation(("backend", "rotate"), top.backend.rotate if top.backend else None)
         register = tuple(self._targets(top))
         self._references(("config",), top.config)
         self._references(("variables",), top.variables)
@@ -98,6 +102,8 @@ class _Builder:
             connections=specs,
             variables=top.variables,
             checks=all_checks,
+            rotations=rotations,
+            backend_rotation=backend_rotation,
         )
 
     def _top(self) -> Top:
@@ -138,6 +144,36 @@ class _Builder:
             parsed = self._model(ConnectionSpec, fields, ("connections", conn_id))
             if parsed is not None:
                 yield conn_id, parsed
+
+    def _rotations(self, specs: Mapping[str, ConnectionSpec]) -> Iterator[tuple[str, RotateSpec]]:
+        for conn_id, spec in specs.items():
+            path: Path_ = ("connections", conn_id, "rotate")
+            found = self._rotation(path, spec.rotate)
+            if found is None:
+                continue
+            from bootstrap.rotation.key_content import place_of
+
+            module: Any = issuers.KINDS.find(found.issuer)
+            try:
+                place_of(conn_id, spec, module.fields(found.options))
+            except ManifestError as err:
+                self.problems.append(Problem(path, err.message, err.hint))
+            yield conn_id, found
+
+    def _rotation(self, path: Path_, data: Any) -> RotateSpec | None:
+        if data is None:
+            return None
+        issuer = data.get("issuer") if isinstance(data, dict) else None
+        module = issuers.KINDS.find(issuer) if isinstance(issuer, str) else None
+        if module is None:
+            where: Path_ = (*path, "issuer") if issuer is not None else path
+            self._unknown(where, "issuer", issuer, issuers.KINDS.names())
+            return None
+        parsed = self._model(module.Options, data, path)
+        if parsed is None:
+            return None
+        self._references(path, parsed)
+        return RotateSpec(str(issuer), parsed)
 
     def _backend(self, backend: Backend | None, specs: Mapping[str, StoreSpec]) -> None:
         if backend is None:

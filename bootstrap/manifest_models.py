@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -15,9 +16,17 @@ from bootstrap.document import Path_
 from bootstrap.manifest_types import NAME, Command, ConfigOption, Extra, Kwarg, Port, SecretRef, Text, VariableValue
 from bootstrap.model import Model
 from bootstrap.reference import Reference
+from bootstrap.rotation.durations import Duration
 from bootstrap.stores.base import Paths
 
 OWNER = "default"
+
+
+class FernetKey(Model):
+    """How often Airflow's own key changes, and how long its processes still get the old one beside the new."""
+
+    every: Duration | None = None
+    grace: Duration = timedelta(0)
 
 
 class Airflow(Model):
@@ -29,6 +38,7 @@ class Airflow(Model):
     version: Annotated[str, Field(pattern=r"^\d+\.\d+(\.\w+)*$")] | None = None
     env: Mapping[str, str] = {}
     dags: str | None = None
+    fernet_key: FernetKey | None = None
 
 
 _Path = Annotated[str, Field(pattern=r"^[^/].*[^/]$|^[^/]$")]
@@ -79,6 +89,7 @@ class Backend(Source):
     use_cache: bool | None = None
     cache_ttl_seconds: Annotated[int, Field(ge=0)] | None = None
     multi_team: bool | None = None
+    rotate: Any | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,7 @@ class ConnectionSpec(Model):
     port: Port | None = None
     extra: Extra | None = None
     checks: list[Any] | None = None
+    rotate: Any | None = None
 
     @model_validator(mode="after")
     def _whole_or_parts(self) -> Self:
@@ -148,6 +160,14 @@ class StoreSpec:
 
 
 @dataclass(frozen=True)
+class RotateSpec:
+    """Who mints the key of a connection, and the options that its module understands."""
+
+    issuer: str
+    options: Any
+
+
+@dataclass(frozen=True)
 class TargetSpec:
     """A target of the manifest: its name and the options that its module understands."""
 
@@ -174,6 +194,8 @@ class Manifest:
     connections: Mapping[str, ConnectionSpec]
     variables: Mapping[str, Any]
     checks: Mapping[str, tuple[CheckSpec, ...]]
+    rotations: Mapping[str, RotateSpec] = field(default_factory=dict)
+    backend_rotation: RotateSpec | None = None
 
     @property
     def folder(self) -> Path:

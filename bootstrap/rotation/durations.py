@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import PlainValidator, WithJsonSchema
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SHAPE = re.compile(r"([0-9]{1,6})([smhdw])")
@@ -20,6 +22,13 @@ def duration(data: Any) -> timedelta:
         msg = "expected a number and a unit: 30s, 15m, 48h, 90d or 2w"
         raise ValueError(msg)
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+Duration = Annotated[
+    timedelta,
+    PlainValidator(duration),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+[smhdw]$", "description": "30s, 15m, 48h, 90d or 2w"}),
+]
 
 
 def shown(span: timedelta) -> str:

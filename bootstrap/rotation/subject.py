@@ -12,6 +12,8 @@ from bootstrap.rotation.issuers.base import Issuer, KeyFields
 from bootstrap.rotation.material import Content
 from bootstrap.stores.base import Store, Stored
 
+State = Literal["passed", "refused", "undecided"]
+
 
 @dataclass(frozen=True)
 class Proof:
@@ -20,7 +22,7 @@ class Proof:
     `checks` are those that passed; `cause` and `why` are of the first that failed.
     """
 
-    state: Literal["passed", "refused", "undecided"]
+    state: State
     checks: tuple[str, ...] = ()
     cause: str = ""
     why: str = ""
@@ -29,16 +31,47 @@ class Proof:
 
 
 class Subject(Protocol):
-    """A key that is rotated. `store_name` and `path` say where the secret is that holds it, `name` what people call it."""
+    """A key that is rotated."""
 
-    name: str
-    store: Store
-    store_name: str
-    path: str
-    issuer: Issuer
-    issuer_name: str
-    grace: timedelta
-    settle: timedelta
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    @property
+    def store(self) -> Store:
+        """The store that has the secret."""
+        ...
+
+    @property
+    def store_name(self) -> str:
+        """Its name in the manifest."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """Where in it the secret is."""
+        ...
+
+    @property
+    def issuer(self) -> Issuer:
+        """Who mints its keys."""
+        ...
+
+    @property
+    def issuer_name(self) -> str:
+        """As the manifest has it."""
+        ...
+
+    @property
+    def grace(self) -> timedelta:
+        """How long both keys work."""
+        ...
+
+    @property
+    def settle(self) -> timedelta:
+        """How long a new key may be refused."""
+        ...
 
     def fields_of(self, stored: Stored) -> KeyFields:
         """The key's fields in the secret. Raises StoreError."""

@@ -13,7 +13,7 @@ from bootstrap.checks.base import Cause, CauseName, Endpoint, Run, StepName
 from bootstrap.connection import remember_login, sensitive_texts
 from bootstrap.manifest import CheckSpec
 from bootstrap.secret import remember
-from bootstrap.smoke import diagnosis
+from bootstrap.smoke import diagnosis, expected
 from bootstrap.smoke.receipt import Receipt
 from bootstrap.smoke.resolve import resolve
 
@@ -112,6 +112,7 @@ class Steps:
     def _resolve(self) -> tuple[Any, str]:
         conn, source = resolve(self.spec.connection, self.store_label)
         _remember(conn)
+        expected.require(self.spec.connection, conn, source)
         for conn_id in self.spec.params.connections:
             _remember(resolve(conn_id, self.store_label)[0])
         return conn, source

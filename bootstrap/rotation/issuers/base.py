@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias
-
-from pydantic import PlainValidator, WithJsonSchema
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from bootstrap.model import Model
-from bootstrap.rotation.durations import duration
+from bootstrap.rotation.durations import Duration
 from bootstrap.secret import Secret
 
 if TYPE_CHECKING:
@@ -19,11 +17,6 @@ if TYPE_CHECKING:
     from bootstrap.reference import Reference
 
 KeyFields: TypeAlias = Mapping[str, Secret]  # by the connection's field: "login", "password", "extra.keyfile_dict"
-Duration = Annotated[
-    timedelta,
-    PlainValidator(duration),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+[smhdw]$", "description": "30s, 15m, 48h, 90d or 2w"}),
-]
 WINDOW = 60.0  # seconds after `issue` began, in which it must have sent its request; a later key is not its own
 SKEW = 60.0  # seconds that our clock and an issuer's may differ
 
@@ -118,8 +111,15 @@ class Issuer(Protocol):
 class Surroundings(Protocol):
     """What an issuer may ask of the manifest. Raises StoreError."""
 
-    folder: Path
-    connection: Connection | None  # the one that the key is for, as it is now; None for Airflow's own credential
+    @property
+    def folder(self) -> Path:
+        """What relative paths are relative to."""
+        ...
+
+    @property
+    def connection(self) -> Connection | None:
+        """The one that the key is for, as it is now; None for Airflow's own credential."""
+        ...
 
     def value(self, reference: Reference) -> Secret:
         """The secret that a reference means."""

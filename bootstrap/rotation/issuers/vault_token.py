@@ -29,10 +29,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from bootstrap.errors import IssuerDenied
+from bootstrap.rotation.durations import Duration
 from bootstrap.rotation.issuers._vault import Api, ByAccessor, Vault, end, info, moment, vault_of
 from bootstrap.rotation.issuers.base import (
     Attempt,
-    Duration,
     Issuer,
     IssuerOptions,
     Key,

@@ -1,0 +1,156 @@
+"""`airflow-bootstrap rotate`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from bootstrap.app import App
+from bootstrap.errors import BootstrapError, Exit, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bootstrap.rotation.connection_subject import ConnectionSubject
+    from bootstrap.rotation.engine import Engine, Outcome
+    from bootstrap.rotation.inventory import Item
+    from bootstrap.rotation.keyring import Keyring
+
+Mode = Literal["due", "resume", "rollback", "status"]
+
+
+@click.command("rotate")
+@click.argument("conn_ids", nargs=-1, metavar="[CONN_ID]...")
+@click.option(
+    "--due", "mode", flag_value="due", help="Rotate what is overdue, and end what is past its grace: for cron."
+)
+@click.option("--resume", "mode", flag_value="resume", help="Go on with what was interrupted, from any machine.")
+@click.option("--rollback", "mode", flag_value="rollback", help="Return to the old key, while it is not destroyed.")
+@click.option("--status", "mode", flag_value="status", help="Change nothing; show every key. Exit 1 if one is overdue.")
+@click.option("--despite-use", is_flag=True, help="Disable the old key also if somebody used it lately.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds for each check."
+)
+@click.option("--json", "json_file", metavar="FILE", help="With --status: write it here for programs; - is stdout.")
+@click.pass_obj
+def command(
+    app: App, *, conn_ids: tuple[str, ...], mode: Mode | None, despite_use: bool, timeout: float, json_file: str | None
+) -> int:
+    """Replace the keys of these connections, so that running jobs never notice; without a CONN_ID, of all that have `rotate:`.
+
+    A new key is made, proven by the connection's own checks, put in use and proven again; the old one works on for `grace:`.
+    """
+    if json_file is not None and mode != "status":
+        raise UsageError("--json goes with --status", "airflow-bootstrap rotate --status --json FILE")
+    keyring = _keyring(app, timeout)
+    subjects = keyring.chosen(conn_ids)
+    if mode == "status":
+        return _status(app, keyring, subjects, json_file)
+    with app.alone():
+        return max(_one(app, keyring, subject, mode, despite_use=despite_use) for subject in subjects)
+
+
+def _keyring(app: App, timeout: float) -> Keyring:
+    import os
+
+    from bootstrap.rotation.keyring import Keyring
+    from bootstrap.smoke.run import Settings
+
+    settings = Settings(jobs=os.cpu_count() or 1, timeout=timeout)
+    return Keyring(app.manifest, app.environment, app.secrets, settings, app.console.note)
+
+
+def _one(app: App, keyring: Keyring, subject: ConnectionSubject, mode: Mode | None, *, despite_use: bool) -> int:
+    """One key; its error is printed, so that the others get their turn."""
+    from bootstrap.rotation.engine import Engine
+    from bootstrap.rotation.subject import Voice
+
+    engine = Engine(subject, keyring.journal(subject), Voice(app.console.note, _asked), despite_use=despite_use)
+    try:
+        act = _act(keyring, subject, engine, mode)
+        if act is None:
+            app.console.data(f"{subject.name}: nothing is due\n")
+            return Exit.OK
+        app.console.data(f"{subject.name}: {_told(act())}\n")
+    except BootstrapError as err:
+        app.console.error(err)
+        return err.exit_code
+    return Exit.OK
+
+
+def _act(
+    keyring: Keyring, subject: ConnectionSubject, engine: Engine, mode: Mode | None
+) -> Callable[[], Outcome] | None:
+    """What there is to do."""
+    from bootstrap.rotation import inventory
+
+    if mode == "resume":
+        return engine.resume
+    if mode == "rollback":
+        return engine.roll_back
+    if mode is None:
+        return engine.rotate
+    item = inventory.take(keyring, [subject])[0]
+    if item.error is not None:
+        raise item.error
+    if item.state == "unfinished":
+        return engine.resume
+    if not inventory.is_due(item):
+        return None
+    return engine.rotate if item.state == "overdue" else engine.resume
+
+
+def _told(outcome: Outcome) -> str:
+    if outcome.state == "grace" and outcome.due is not None:
+        return (
+            f"rotated; the old key works until {outcome.due:%Y-%m-%d %H:%M} UTC, then: airflow-bootstrap rotate --due"
+        )
+    return {"over": "done", "nothing": "no rotation is under way", "grace": "in its grace"}[outcome.state]
+
+
+def _asked(question: str) -> bool:
+    """On a terminal only."""
+    return sys.stdin.isatty() and click.confirm(question, default=False, err=True)
+
+
+def _status(app: App, keyring: Keyring, subjects: Sequence[ConnectionSubject], json_file: str | None) -> int:
+    from bootstrap.rotation import inventory
+
+    items = inventory.take(keyring, subjects)
+    if json_file is None:
+        _table(app, items)
+    elif json_file == "-":
+        app.console.data(inventory.as_json(items))
+    else:
+        from bootstrap.files import write_atomic
+
+        write_atomic(Path(json_file), inventory.as_json(items))
+    for item in items:
+        if item.error is not None:
+            app.console.error(item.error)
+        if item.keyless:
+            app.console.note(f"{item.name}: recommend: keyless. {item.keyless}")
+    return max(item.exit_code for item in items)
+
+
+def _table(app: App, items: Sequence[Item]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from bootstrap.rotation import inventory
+    from bootstrap.secret import redact
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("connection", "issuer", "key", "age", "rotated", "next", "expires", "state"):
+        table.add_column(heading)
+    for item in items:
+        rotated = item.journal.rotated if item.journal is not None else None
+        days = [
+            moment.strftime("%Y-%m-%d") if moment is not None else "-" for moment in (rotated, item.next, item.expires)
+        ]
+        row = (item.name, item.issuer, item.key or "-", inventory.age(item), *days, inventory.sentence(item))
+        table.add_row(*(escape(redact(text)) for text in row))
+    app.console.rich().print(table)

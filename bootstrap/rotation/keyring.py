@@ -1,0 +1,69 @@
+"""Every key that the manifest says how to rotate, with its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bootstrap.errors import UsageError
+from bootstrap.rotation.connection_subject import ConnectionSubject
+from bootstrap.rotation.journal import Document, Journal
+from bootstrap.rotation.subject import Subject
+
+if TYPE_CHECKING:
+    from bootstrap.airflow_env import Environment
+    from bootstrap.desired import Secrets
+    from bootstrap.manifest import Manifest
+    from bootstrap.smoke.run import Settings
+
+
+@dataclass
+class Keyring:
+    """The manifest's keys; each is opened when it is asked for."""
+
+    manifest: Manifest
+    environment: Environment
+    secrets: Secrets
+    settings: Settings
+    say: Callable[[str], None]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Whatever can be rotated, in the manifest's order."""
+        return tuple(self.manifest.rotations)
+
+    def chosen(self, names: Sequence[str]) -> list[ConnectionSubject]:
+        """Those of these names; all without names. Raises UsageError."""
+        unknown = [name for name in names if name not in self.names]
+        if unknown:
+            known = ", ".join(self.names) or "none"
+            raise UsageError(f"the manifest rotates no {', '.join(unknown)}", f"it rotates: {known}")
+        if not self.names:
+            hint = "say how, beside a connection: rotate: {issuer: …, every: 90d, grace: 48h}; see docs/rotation.md"
+            raise UsageError("the manifest has nothing to rotate", hint)
+        return [self.subject(name) for name in dict.fromkeys(names or self.names)]
+
+    def subject(self, name: str) -> ConnectionSubject:
+        """One of them. Raises ManifestError, StoreError."""
+        return ConnectionSubject(
+            self.manifest, self.environment, name, self.secrets, self.settings, self.say, self.journaled
+        )
+
+    def journal(self, subject: Subject) -> Journal:
+        """The journal of one, not read yet."""
+        place = f"{subject.store_name}:{subject.path}"
+        new = Document(place=place, issuer=subject.issuer_name, account=subject.issuer.account)
+        return Journal(subject.store, subject.store_name, subject.path, new)
+
+    def journaled(self, account: str, place: str) -> frozenset[str]:
+        """The ids of this account's keys in the journals of other secrets than the one at `place`."""
+        return frozenset(
+            key for document in self._documents(place) if document.account == account for key in document.keys
+        )
+
+    def _documents(self, place: str) -> Iterator[Document]:
+        for name in self.names:
+            subject = self.subject(name)
+            if f"{subject.store_name}:{subject.path}" != place:
+                yield self.journal(subject).look()
