@@ -170,12 +170,11 @@ class GoogleServiceAccountKeys:
             if state is None:
                 self._require_old(key_id)
                 return False
-            if state == wanted:
-                return True
             if err.code == "NOT_FOUND":
                 what = f"can't {call.doing}: Google lists it, and says that it is not there"
                 raise IssuerUnavailable(f"{self._api.where}: {what}", "run it again in a minute") from err
-            raise
+            if err.code != "FAILED_PRECONDITION" or state != wanted:
+                raise
         return True
 
     def _state(self, key_id: str, refusal: Refused) -> str | None:
