@@ -68,8 +68,8 @@ def _one(app: App, keyring: Keyring, subject: ConnectionSubject, mode: Mode | No
     from bootstrap.rotation.engine import Engine
     from bootstrap.rotation.subject import Voice
 
-    engine = Engine(subject, keyring.journal(subject), Voice(app.console.note, _asked), despite_use=despite_use)
     try:
+        engine = Engine(subject, keyring.journal(subject), Voice(app.console.note, _asked), despite_use=despite_use)
         act = _act(keyring, subject, engine, mode)
         if act is None:
             app.console.data(f"{subject.name}: nothing is due\n")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +77,22 @@ class ConnectionSubject:
     settings: Settings
     say: Callable[[str], None]
     journaled: Callable[[str, str], frozenset[str]]
-    place: KeyPlace = field(init=False)
-    issuer: Issuer = field(init=False)
 
-    def __post_init__(self) -> None:
-        module: Any = issuers.KINDS.find(self.spec.issuer)
-        self.place = place_of(self.name, self.manifest.connections[self.name], module.fields(self.spec.options))
-        self.issuer = module.open_issuer(self.spec.options, Asking(self.manifest, self.secrets.fresh(), self.name))
+    @cached_property
+    def place(self) -> KeyPlace:
+        """Where the key is kept."""
+        return place_of(self.name, self.manifest.connections[self.name], self._module.fields(self.spec.options))
+
+    @cached_property
+    def issuer(self) -> Issuer:
+        """Who mints its keys. Raises StoreError, IssuerDenied, ManifestError."""
+        asking = Asking(self.manifest, self.secrets.fresh(), self.name)
+        found: Issuer = self._module.open_issuer(self.spec.options, asking)
+        return found
+
+    @property
+    def _module(self) -> Any:
+        return issuers.KINDS.find(self.spec.issuer)
 
     @property
     def spec(self) -> RotateSpec:

@@ -33,8 +33,8 @@ class Item:
     name: str
     issuer: str
     place: str
-    account: str
     state: State
+    account: str = ""
     key: str | None = None
     version: str | None = None
     since: datetime | None = None
@@ -103,11 +103,11 @@ def _item(keyring: Keyring, subject: ConnectionSubject) -> Item:
         name=subject.name,
         issuer=subject.issuer_name,
         place=f"{subject.store_name}:{subject.path}",
-        account=subject.issuer.account,
         state="unknown",
         keyless=getattr(module, "KEYLESS", ""),
     )
     try:
+        known = Item(**{**vars(known), "account": subject.issuer.account})
         document = keyring.journal(subject).look()
         stored = subject.store.read(subject.path)
         fields = subject.fields_of(stored)
