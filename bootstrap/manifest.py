@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from bootstrap.manifest_models import (
     Backend,
     CheckSpec,
     ConnectionSpec,
+    Kept,
     Manifest,
     RotateSpec,
     Source,
@@ -82,7 +84,7 @@ class _Builder:
             self._plain_secrets(("connections", conn_id), fields, f'{{secret: "{SHAPE_HELP}"}}')
         rotations = dict(self._rotations(specs))
         self._backend(top.backend, store_specs)
-        backend_rotation = self._rotation(("backend", "rotate"), top.backend.rotate if top.backend else None)
+        backend_rotation = self._backend_rotation(top.backend)
         register = tuple(self._targets(top))
         self._references(("config",), top.config)
         self._references(("variables",), top.variables)
@@ -159,6 +161,17 @@ class _Builder:
             except ManifestError as err:
                 self.problems.append(Problem(path, err.message, err.hint))
             yield conn_id, found
+
+    def _backend_rotation(self, backend: Backend | None) -> RotateSpec | None:
+        path: Path_ = ("backend", "rotate")
+        if backend is None or backend.rotate is None or not isinstance(backend.rotate, dict):
+            return self._rotation(path, backend.rotate if backend is not None else None)
+        found = self._rotation(path, {key: value for key, value in backend.rotate.items() if key != "keep"})
+        kept = self._model(Kept, {"keep": backend.rotate.get("keep")}, path)
+        if found is None or kept is None:
+            return None
+        self._references(path, kept)
+        return replace(found, keep=kept.keep)
 
     def _rotation(self, path: Path_, data: Any) -> RotateSpec | None:
         if data is None:

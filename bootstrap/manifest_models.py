@@ -78,6 +78,12 @@ class Source(Model):
         return cast("tuple[Paths, Paths, Paths]", (self.connections, self.variables, self.config))
 
 
+class Kept(Model):
+    """Where Airflow's own credential is kept, the same for every machine."""
+
+    keep: SecretRef
+
+
 class Backend(Source):
     """What airflow.cfg's [secrets] points at; `workers`, what [workers] does, where that is something else.
 
@@ -161,10 +167,11 @@ class StoreSpec:
 
 @dataclass(frozen=True)
 class RotateSpec:
-    """Who mints the key of a connection, and the options that its module understands."""
+    """Who mints a key, and the options that its module understands; `keep` is where Airflow's own is kept."""
 
     issuer: str
     options: Any
+    keep: Reference | None = None
 
 
 @dataclass(frozen=True)

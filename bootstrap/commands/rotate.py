@@ -14,10 +14,9 @@ from bootstrap.errors import BootstrapError, Exit, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bootstrap.rotation.connection_subject import ConnectionSubject
     from bootstrap.rotation.engine import Engine, Outcome
     from bootstrap.rotation.inventory import Item
-    from bootstrap.rotation.keyring import Keyring
+    from bootstrap.rotation.keyring import Keyring, Rotatable
 
 Mode = Literal["due", "resume", "rollback", "status"]
 
@@ -63,7 +62,7 @@ def _keyring(app: App, timeout: float) -> Keyring:
     return Keyring(app.manifest, app.environment, app.secrets, settings, app.console.note)
 
 
-def _one(app: App, keyring: Keyring, subject: ConnectionSubject, mode: Mode | None, *, despite_use: bool) -> int:
+def _one(app: App, keyring: Keyring, subject: Rotatable, mode: Mode | None, *, despite_use: bool) -> int:
     """One key; its error is printed, so that the others get their turn."""
     from bootstrap.rotation.engine import Engine
     from bootstrap.rotation.subject import Voice
@@ -81,9 +80,7 @@ def _one(app: App, keyring: Keyring, subject: ConnectionSubject, mode: Mode | No
     return Exit.OK
 
 
-def _act(
-    keyring: Keyring, subject: ConnectionSubject, engine: Engine, mode: Mode | None
-) -> Callable[[], Outcome] | None:
+def _act(keyring: Keyring, subject: Rotatable, engine: Engine, mode: Mode | None) -> Callable[[], Outcome] | None:
     """What there is to do."""
     from bootstrap.rotation import inventory
 
@@ -116,7 +113,7 @@ def _asked(question: str) -> bool:
     return sys.stdin.isatty() and click.confirm(question, default=False, err=True)
 
 
-def _status(app: App, keyring: Keyring, subjects: Sequence[ConnectionSubject], json_file: str | None) -> int:
+def _status(app: App, keyring: Keyring, subjects: Sequence[Rotatable], json_file: str | None) -> int:
     from bootstrap.rotation import inventory
 
     items = inventory.take(keyring, subjects)

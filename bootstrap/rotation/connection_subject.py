@@ -6,64 +6,26 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from bootstrap import readings
 from bootstrap.airflow_env import Environment
 from bootstrap.connection import Connection
-from bootstrap.desired import Secrets, resolve, resolve_all
-from bootstrap.errors import Denied, ManifestError, StoreError, Unavailable, UsageError
+from bootstrap.desired import Secrets, resolve_all
+from bootstrap.errors import Denied, StoreError, Unavailable, UsageError
 from bootstrap.manifest import Manifest
 from bootstrap.manifest_models import RotateSpec, find_references
 from bootstrap.plan import Plan, plan
-from bootstrap.reference import Reference
 from bootstrap.rotation import issuers
+from bootstrap.rotation.asking import Asking
 from bootstrap.rotation.issuers.base import Issuer, KeyFields
 from bootstrap.rotation.key_content import KeyPlace, place_of
 from bootstrap.rotation.material import Content
 from bootstrap.rotation.proving import Prover
 from bootstrap.rotation.subject import Proof, State
-from bootstrap.secret import Secret
 from bootstrap.smoke.expected import expecting
 from bootstrap.smoke.run import Settings, require_airflow, select
 from bootstrap.stores.base import Store, Stored
 from bootstrap.targets.base import Key
-
-
-@dataclass(frozen=True)
-class Asking:
-    """What an issuer may ask of the manifest; `conn_id` None: the key is Airflow's own."""
-
-    manifest: Manifest
-    secrets: Secrets
-    conn_id: str | None
-
-    @property
-    def folder(self) -> Path:
-        """What relative paths are relative to."""
-        return self.manifest.folder
-
-    @property
-    def connection(self) -> Connection | None:
-        """The connection as it is now. Raises StoreError."""
-        return None if self.conn_id is None else resolve(self.manifest.connections[self.conn_id], self.secrets)
-
-    def value(self, reference: Reference) -> Secret:
-        """The secret that a reference means. Raises StoreError."""
-        return self.secrets.value(reference)
-
-    def whole(self, reference: Reference) -> Connection:
-        """A whole connection that a secret holds. Raises StoreError."""
-        found = readings.whole(self.secrets.found(reference), reference, None)
-        found.remember()
-        return found
-
-    def store(self, name: str) -> Any:
-        """A store of the manifest, opened. Raises ManifestError."""
-        if name not in self.manifest.stores:
-            raise ManifestError(f"{self.manifest.file}: there is no store {name!r}", "name one of `stores:`")
-        return self.secrets.store(name)
 
 
 @dataclass

@@ -10,11 +10,10 @@ from typing import Any, Literal
 
 from bootstrap.errors import BootstrapError, Exit
 from bootstrap.rotation import issuers
-from bootstrap.rotation.connection_subject import ConnectionSubject
 from bootstrap.rotation.durations import shown
 from bootstrap.rotation.issuers.base import KeyInfo
 from bootstrap.rotation.journal import Document, now
-from bootstrap.rotation.keyring import Keyring
+from bootstrap.rotation.keyring import Keyring, Rotatable
 from bootstrap.rotation.steps import due
 from bootstrap.secret import redact_value
 
@@ -92,12 +91,12 @@ def _key(key: KeyInfo) -> Mapping[str, Any]:
     }
 
 
-def take(keyring: Keyring, subjects: Sequence[ConnectionSubject]) -> list[Item]:
+def take(keyring: Keyring, subjects: Sequence[Rotatable]) -> list[Item]:
     """What is known of these keys. What can't be asked is in the item's `error`."""
     return [_item(keyring, subject) for subject in subjects]
 
 
-def _item(keyring: Keyring, subject: ConnectionSubject) -> Item:
+def _item(keyring: Keyring, subject: Rotatable) -> Item:
     module: Any = issuers.KINDS.find(subject.issuer_name)
     known = Item(
         name=subject.name,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from bootstrap.errors import UsageError
+from bootstrap.rotation import backend_subject
+from bootstrap.rotation.backend_subject import BackendSubject
 from bootstrap.rotation.connection_subject import ConnectionSubject
 from bootstrap.rotation.journal import Document, Journal
 from bootstrap.rotation.subject import Subject
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from bootstrap.desired import Secrets
     from bootstrap.manifest import Manifest
     from bootstrap.smoke.run import Settings
+
+
+Rotatable: TypeAlias = ConnectionSubject | BackendSubject
 
 
 @dataclass
@@ -30,10 +35,11 @@ class Keyring:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Whatever can be rotated, in the manifest's order."""
-        return tuple(self.manifest.rotations)
+        """Whatever can be rotated, in the manifest's order; Airflow's own credential last."""
+        own = (backend_subject.NAME,) if self.manifest.backend_rotation is not None else ()
+        return (*self.manifest.rotations, *own)
 
-    def chosen(self, names: Sequence[str]) -> list[ConnectionSubject]:
+    def chosen(self, names: Sequence[str]) -> list[Rotatable]:
         """Those of these names; all without names. Raises UsageError."""
         unknown = [name for name in names if name not in self.names]
         if unknown:
@@ -44,8 +50,12 @@ class Keyring:
             raise UsageError("the manifest has nothing to rotate", hint)
         return [self.subject(name) for name in dict.fromkeys(names or self.names)]
 
-    def subject(self, name: str) -> ConnectionSubject:
-        """One of them. Raises ManifestError, StoreError."""
+    def subject(self, name: str) -> Rotatable:
+        """One of them. Raises ManifestError."""
+        if name == backend_subject.NAME:
+            return BackendSubject(
+                self.manifest, self.environment, self.secrets, self.settings, self.say, self.journaled
+            )
         return ConnectionSubject(
             self.manifest, self.environment, name, self.secrets, self.settings, self.say, self.journaled
         )

@@ -17,7 +17,7 @@ from bootstrap.smoke.report import Report
 from bootstrap.smoke.run import Settings, smoke
 from bootstrap.smoke.verdict import CheckResult
 
-_BLAME = ("auth", "permission", "secret_malformed")  # what nothing but the key can be the cause of
+BLAME = ("auth", "permission", "secret_malformed")  # what nothing but a connection's key can be the cause of
 _NO_BACKEND = {
     f"AIRFLOW__{section}": ""
     for section in (
@@ -31,18 +31,19 @@ _NO_BACKEND = {
 
 @dataclass(frozen=True)
 class Prover:
-    """Runs `checks`, and tells of each result by `say`."""
+    """Runs `checks`, and tells of each result by `say`. `blame` are the causes that nothing but the key can have."""
 
     manifest: Manifest
     environment: Environment
     checks: Sequence[CheckSpec]
     settings: Settings
     say: Callable[[str], None]
+    blame: tuple[str, ...] = BLAME
 
     def live(self, expected: Mapping[str, Secret]) -> Proof:
         """As Airflow runs them; `expected` tells the processes which key they must find."""
         report = self._run(self.manifest, self.environment.with_secrets(expected))
-        return _proof(report, report.checks)
+        return self._proof(report, report.checks)
 
     def candidate(
         self,
@@ -56,13 +57,13 @@ class Prover:
         as well, nothing is proven.
         """
         report = self._alone(connections, expected)
-        proof = _proof(report, report.checks)
+        proof = self._proof(report, report.checks)
         if proof.state != "undecided" or report.interrupted:
             return proof
         control = self._alone(current, {})
         failed = {check.id for check in control.checks if check.status == "failed"}
         blamed = [check for check in report.checks if check.status == "failed" and check.id not in failed]
-        return replace(_proof(report, blamed), state="refused") if blamed else proof
+        return replace(self._proof(report, blamed), state="refused") if blamed else proof
 
     def _alone(self, connections: Mapping[str, Connection | StoreError], expected: Mapping[str, Secret]) -> Report:
         variables = {
@@ -84,16 +85,15 @@ class Prover:
         why = f" ({result.cause}: {result.message})" if result.status == "failed" else ""
         self.say(f"  {result.id} {result.status} in {result.seconds:.1f} s{why}")
 
-
-def _proof(report: Report, results: Sequence[CheckResult]) -> Proof:
-    passed = tuple(check.id for check in report.checks if check.status == "passed")
-    first = next((check for check in results if check.status == "failed"), None)
-    if first is None:
-        if not passed:
-            raise UsageError("nothing was checked", "give the connection checks")
-        return Proof("passed", passed)
-    failed = [check for check in results if check.status == "failed"]
-    blamed = next((check for check in failed if check.cause in _BLAME), first)
-    state: State = "refused" if blamed.cause in _BLAME else "undecided"
-    code = max(report.exit_code, Exit.FAILED)
-    return Proof(state, passed, str(blamed.cause), blamed.message, blamed.hint, code)
+    def _proof(self, report: Report, results: Sequence[CheckResult]) -> Proof:
+        passed = tuple(check.id for check in report.checks if check.status == "passed")
+        first = next((check for check in results if check.status == "failed"), None)
+        if first is None:
+            if not passed:
+                raise UsageError("nothing was checked", "give the connection checks")
+            return Proof("passed", passed)
+        failed = [check for check in results if check.status == "failed"]
+        blamed = next((check for check in failed if check.cause in self.blame), first)
+        state: State = "refused" if blamed.cause in self.blame else "undecided"
+        code = max(report.exit_code, Exit.FAILED)
+        return Proof(state, passed, str(blamed.cause), blamed.message, blamed.hint, code)

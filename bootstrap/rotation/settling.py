@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from bootstrap.rotation.subject import Proof
 
+_LOGIN = ("auth", "store_denied")  # causes of a refused login
 _FIRST, _LONGEST = 2.0, 15.0  # seconds between two tries
 
 
@@ -18,7 +19,7 @@ def settled(prove: Callable[[], Proof], settle: timedelta, say: Callable[[str], 
     while True:
         proof = prove()
         left = until - time.monotonic()
-        if proof.state != "refused" or proof.cause != "auth" or left <= 0:
+        if proof.state != "refused" or proof.cause not in _LOGIN or left <= 0:
             return proof
         if pause == _FIRST:
             say(f"the key is refused so far ({proof.why}): it may not be known everywhere yet; trying for {left:.0f} s")
