@@ -14,9 +14,10 @@ from bootstrap.errors import BootstrapError, Exit, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bootstrap.rotation.engine import Engine, Outcome
-    from bootstrap.rotation.inventory import Item
-    from bootstrap.rotation.keyring import Keyring, Rotatable
+    from bootstrap.rotation.engine import Engine
+    from bootstrap.rotation.fernet_key import FernetKey
+    from bootstrap.rotation.keyring import Keyring
+    from bootstrap.rotation.outcome import Item, Outcome
 
 Mode = Literal["due", "resume", "rollback", "status"]
 
@@ -45,11 +46,11 @@ def command(
     if json_file is not None and mode != "status":
         raise UsageError("--json goes with --status", "airflow-bootstrap rotate --status --json FILE")
     keyring = _keyring(app, timeout)
-    subjects = keyring.chosen(conn_ids)
+    names = keyring.chosen(conn_ids)
     if mode == "status":
-        return _status(app, keyring, subjects, json_file)
+        return _status(app, keyring, names, json_file)
     with app.alone():
-        return max(_one(app, keyring, subject, mode, despite_use=despite_use) for subject in subjects)
+        return max(_one(app, keyring, name, mode, despite_use=despite_use) for name in names)
 
 
 def _keyring(app: App, timeout: float) -> Keyring:
@@ -62,42 +63,31 @@ def _keyring(app: App, timeout: float) -> Keyring:
     return Keyring(app.manifest, app.environment, app.secrets, settings, app.console.note)
 
 
-def _one(app: App, keyring: Keyring, subject: Rotatable, mode: Mode | None, *, despite_use: bool) -> int:
+def _one(app: App, keyring: Keyring, name: str, mode: Mode | None, *, despite_use: bool) -> int:
     """One key; its error is printed, so that the others get their turn."""
-    from bootstrap.rotation.engine import Engine
     from bootstrap.rotation.subject import Voice
 
     try:
-        engine = Engine(subject, keyring.journal(subject), Voice(app.console.note, _asked), despite_use=despite_use)
-        act = _act(keyring, subject, engine, mode)
-        if act is None:
-            app.console.data(f"{subject.name}: nothing is due\n")
-            return Exit.OK
-        app.console.data(f"{subject.name}: {_told(act())}\n")
+        engine = keyring.engine(name, Voice(app.console.note, _asked), despite_use=despite_use)
+        act = {"resume": engine.resume, "rollback": engine.roll_back, None: engine.rotate}.get(mode)
+        act = act or _due(keyring, name, engine)
+        app.console.data(f"{name}: {_told(act()) if act is not None else 'nothing is due'}\n")
     except BootstrapError as err:
         app.console.error(err)
         return err.exit_code
     return Exit.OK
 
 
-def _act(keyring: Keyring, subject: Rotatable, engine: Engine, mode: Mode | None) -> Callable[[], Outcome] | None:
+def _due(keyring: Keyring, name: str, engine: Engine | FernetKey) -> Callable[[], Outcome] | None:
     """What there is to do."""
     from bootstrap.rotation import inventory
 
-    if mode == "resume":
-        return engine.resume
-    if mode == "rollback":
-        return engine.roll_back
-    if mode is None:
-        return engine.rotate
-    item = inventory.take(keyring, [subject])[0]
+    item = inventory.take(keyring, name)
     if item.error is not None:
         raise item.error
-    if item.state == "unfinished":
-        return engine.resume
-    if not inventory.is_due(item):
-        return None
-    return engine.rotate if item.state == "overdue" else engine.resume
+    if item.state == "overdue":
+        return engine.rotate
+    return engine.resume if item.state in {"unfinished", "grace over"} else None
 
 
 def _told(outcome: Outcome) -> str:
@@ -113,10 +103,10 @@ def _asked(question: str) -> bool:
     return sys.stdin.isatty() and click.confirm(question, default=False, err=True)
 
 
-def _status(app: App, keyring: Keyring, subjects: Sequence[Rotatable], json_file: str | None) -> int:
+def _status(app: App, keyring: Keyring, names: Sequence[str], json_file: str | None) -> int:
     from bootstrap.rotation import inventory
 
-    items = inventory.take(keyring, subjects)
+    items = [inventory.take(keyring, name) for name in names]
     if json_file is None:
         _table(app, items)
     elif json_file == "-":

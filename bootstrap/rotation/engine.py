@@ -10,11 +10,10 @@ import contextlib
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
 
 from bootstrap.errors import BootstrapError, UsageError
 from bootstrap.rotation.journal import Journal, Rotation, Side, TakenOver, now
+from bootstrap.rotation.outcome import Outcome, Unfinished
 from bootstrap.rotation.steps import STEPS, due, turned
 from bootstrap.rotation.subject import Subject, Voice
 from bootstrap.rotation.work import Work
@@ -22,18 +21,6 @@ from bootstrap.secret import redact
 
 BEFORE_USE = ("issue", "stage", "verify", "abandon")  # the new key was never in use
 GONE = ("destroy", "forget")  # the old key may be gone
-
-
-class Unfinished(BootstrapError):
-    """There is a rotation already."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended: the rotation is over, or the old key works until `due`; `over` None: there was nothing to do."""
-
-    state: Literal["over", "grace", "nothing"]
-    due: datetime | None = None
 
 
 @dataclass

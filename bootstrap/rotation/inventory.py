@@ -3,100 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
-from bootstrap.errors import BootstrapError, Exit
-from bootstrap.rotation import issuers
+from bootstrap.errors import BootstrapError
+from bootstrap.rotation import fernet_key, issuers
 from bootstrap.rotation.durations import shown
-from bootstrap.rotation.issuers.base import KeyInfo
 from bootstrap.rotation.journal import Document, now
-from bootstrap.rotation.keyring import Keyring, Rotatable
+from bootstrap.rotation.keyring import Keyring
+from bootstrap.rotation.outcome import Item, State
 from bootstrap.rotation.steps import due
 from bootstrap.secret import redact_value
 
 VERSION = 1
-State = Literal["good", "overdue", "grace", "grace over", "unfinished", "unknown"]
-_WRONG = ("overdue", "grace over", "unfinished")
 
 
-@dataclass(frozen=True)
-class Item:
-    """One key. `since` is when the key in use was made, as far as that is known; `next` when it is to be rotated.
-
-    `error` is why something isn't known.
-    """
-
-    name: str
-    issuer: str
-    place: str
-    state: State
-    account: str = ""
-    key: str | None = None
-    version: str | None = None
-    since: datetime | None = None
-    expires: datetime | None = None
-    next: datetime | None = None
-    grace_until: datetime | None = None
-    journal: Document | None = None
-    keys: Sequence[KeyInfo] = ()
-    keyless: str = ""
-    error: BootstrapError | None = None
-
-    @property
-    def exit_code(self) -> Exit:
-        """1 for what is overdue or unfinished; that of the error."""
-        wrong = Exit.FAILED if self.state in _WRONG else Exit.OK
-        return max(wrong, self.error.exit_code if self.error is not None else Exit.OK)
-
-    def as_json(self) -> Mapping[str, Any]:
-        """For programs, and for evidence."""
-        found: dict[str, Any] = {
-            "name": self.name,
-            "issuer": self.issuer,
-            "secret_place": self.place,
-            "account": self.account,
-            "state": self.state,
-            "key": self.key,
-            "version": self.version,
-            "since": _text(self.since),
-            "expires": _text(self.expires),
-            "next": _text(self.next),
-            "grace_until": _text(self.grace_until),
-            "keys": [_key(key) for key in self.keys],
-        }
-        if self.journal is not None:
-            document = json.loads(self.journal.model_dump_json())
-            found["rotation"], found["history"] = document["rotation"], document["history"]
-        if self.keyless:
-            found["recommend"] = "keyless"
-        if self.error is not None:
-            found["error"] = self.error.message
-        return found
-
-
-def _text(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="seconds") if moment is not None else None
-
-
-def _key(key: KeyInfo) -> Mapping[str, Any]:
-    return {
-        "id": key.id,
-        "state": key.state,
-        "created": _text(key.created),
-        "expires": _text(key.expires),
-        "last_used": _text(key.last_used),
-    }
-
-
-def take(keyring: Keyring, subjects: Sequence[Rotatable]) -> list[Item]:
-    """What is known of these keys. What can't be asked is in the item's `error`."""
-    return [_item(keyring, subject) for subject in subjects]
-
-
-def _item(keyring: Keyring, subject: Rotatable) -> Item:
+def take(keyring: Keyring, name: str) -> Item:
+    """What is known of a key. What can't be asked is in the item's `error`."""
+    if name == fernet_key.NAME:
+        return keyring.fernet_key().item()
+    subject = keyring.subject(name)
     module: Any = issuers.KINDS.find(subject.issuer_name)
     known = Item(
         name=subject.name,
@@ -150,11 +77,6 @@ def _state(document: Document, grace: timedelta, every: timedelta | None, upcomi
     if every is not None and (upcoming is None or upcoming < now()):
         return "overdue"
     return "good"
-
-
-def is_due(item: Item) -> bool:
-    """Whether something has come due: the next rotation, or the end of a grace."""
-    return item.error is None and item.state in {"overdue", "grace over"}
 
 
 def sentence(item: Item) -> str:

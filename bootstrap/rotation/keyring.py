@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from bootstrap.errors import UsageError
-from bootstrap.rotation import backend_subject
+from bootstrap.manifest_models import FernetKey as FernetSpec
+from bootstrap.rotation import backend_subject, fernet_key
 from bootstrap.rotation.backend_subject import BackendSubject
 from bootstrap.rotation.connection_subject import ConnectionSubject
+from bootstrap.rotation.engine import Engine
+from bootstrap.rotation.fernet_key import FernetKey
 from bootstrap.rotation.journal import Document, Journal
-from bootstrap.rotation.subject import Subject
+from bootstrap.rotation.subject import Subject, Voice
 
 if TYPE_CHECKING:
     from bootstrap.airflow_env import Environment
@@ -37,9 +40,10 @@ class Keyring:
     def names(self) -> tuple[str, ...]:
         """Whatever can be rotated, in the manifest's order; Airflow's own credential last."""
         own = (backend_subject.NAME,) if self.manifest.backend_rotation is not None else ()
-        return (*self.manifest.rotations, *own)
+        fernet = (fernet_key.NAME,) if self.manifest.airflow.fernet_key is not None else ()
+        return (*self.manifest.rotations, *own, *fernet)
 
-    def chosen(self, names: Sequence[str]) -> list[Rotatable]:
+    def chosen(self, names: Sequence[str]) -> list[str]:
         """Those of these names; all without names. Raises UsageError."""
         unknown = [name for name in names if name not in self.names]
         if unknown:
@@ -48,10 +52,21 @@ class Keyring:
         if not self.names:
             hint = "say how, beside a connection: rotate: {issuer: …, every: 90d, grace: 48h}; see docs/rotation.md"
             raise UsageError("the manifest has nothing to rotate", hint)
-        return [self.subject(name) for name in dict.fromkeys(names or self.names)]
+        return list(dict.fromkeys(names or self.names))
+
+    def engine(self, name: str, voice: Voice, *, despite_use: bool) -> Engine | FernetKey:
+        """What rotates one of them. Raises StoreError, IssuerError, ManifestError."""
+        if name == fernet_key.NAME:
+            return self.fernet_key()
+        subject = self.subject(name)
+        return Engine(subject, self.journal(subject), voice, despite_use=despite_use)
+
+    def fernet_key(self) -> FernetKey:
+        """Airflow's own key."""
+        return FernetKey(self.environment, self.manifest.airflow.fernet_key or FernetSpec(), self.say)
 
     def subject(self, name: str) -> Rotatable:
-        """One of them. Raises ManifestError."""
+        """A key that is in a store."""
         if name == backend_subject.NAME:
             return BackendSubject(
                 self.manifest, self.environment, self.secrets, self.settings, self.say, self.journaled
@@ -74,6 +89,8 @@ class Keyring:
 
     def _documents(self, place: str) -> Iterator[Document]:
         for name in self.names:
+            if name == fernet_key.NAME:
+                continue
             subject = self.subject(name)
             if f"{subject.store_name}:{subject.path}" != place:
                 yield self.journal(subject).look()
