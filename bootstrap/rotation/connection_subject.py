@@ -8,12 +8,13 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
+from bootstrap import targets
 from bootstrap.airflow_env import Environment
 from bootstrap.connection import Connection
 from bootstrap.desired import Secrets, resolve_all
 from bootstrap.errors import Denied, StoreError, Unavailable, UsageError
 from bootstrap.manifest import Manifest
-from bootstrap.manifest_models import RotateSpec, find_references
+from bootstrap.manifest_models import RotateSpec, TargetSpec, find_references
 from bootstrap.plan import Plan, plan
 from bootstrap.rotation import issuers
 from bootstrap.rotation.asking import Asking
@@ -111,6 +112,11 @@ class ConnectionSubject:
             raise UsageError(
                 f"{self.name}: store {self.store_name} is read-only ({kind})", "keep the key in another store"
             )
+        if self.manifest.backend is None and not any(map(_shows, self.manifest.register)):
+            raise UsageError(
+                f"{self.name}: nothing would prove a new key in use: checks run beside Airflow's own database",
+                "register it where checks find it, too: backend, or env",
+            )
         require_airflow(self.environment)
         for each in self._plans():
             each.raise_if_unsafe()
@@ -181,3 +187,8 @@ class ConnectionSubject:
             spec for name in self._connections for spec in select(self.manifest, [name]) if spec.connection == name
         ]
         return Prover(self.manifest, self.environment, checks, self.settings, self.say)
+
+
+def _shows(target: TargetSpec) -> bool:
+    """Whether Airflow's processes that checks run in find what is registered there."""
+    return hasattr(targets.KINDS.find(target.name), "variables")

@@ -47,7 +47,8 @@ def issue(work: Work, rotation: Rotation) -> Next:
         return Next(None, over(rotation, "abandoned", err.message), err)
     issued = rotation.model_copy(update={"step": "stage", "new": rotation.new.model_copy(update={"key": key.id})})
     work.journal.put(issued)
-    work.say(f"a new key: {key.id} of {work.subject.issuer.account}")
+    until = f", until {key.expires:%Y-%m-%d}" if key.expires is not None else ""
+    work.say(f"a new key: {key.id} of {work.subject.issuer.account}{until}")
     return _kept(work, issued, key)
 
 

@@ -109,9 +109,10 @@ class Alternating:
         role = self.server.ask(work)
         return Key(user, {"login": Secret(user), "password": password}, expires=role.expires)
 
-    def lost(self, attempt: Attempt) -> Sequence[str]:  # noqa: ARG002  the contract's
-        """None: the role is known, and its password that nobody has is replaced by the next."""
-        return []
+    def lost(self, attempt: Attempt) -> Sequence[str]:
+        """The other role, if it has come to a password since the attempt began."""
+        listed = self.keys()
+        return [key.id for key in listed if key.id not in {attempt.current, *attempt.known}]
 
     def keys(self) -> Sequence[KeyInfo]:
         """The roles that have a password. Everybody may see whose the sessions are, so that their number is true."""
