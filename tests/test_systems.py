@@ -106,7 +106,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Post
 
 def log_in(server: postgres.Postgres, role: str, password: str, database: str) -> str:
     """Log in over TCP; return the owner of the database."""
-    import psycopg2  # type: ignore[import-untyped]
+    import psycopg2
 
     session = psycopg2.connect(host=server.host, port=server.port, user=role, password=password, dbname=database)
     try:

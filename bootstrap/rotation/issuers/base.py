@@ -77,7 +77,10 @@ class Issuer(Protocol):
     `account` names whose keys these are, the same for two connections that share them; no secret.
     """
 
-    account: str
+    @property
+    def account(self) -> str:
+        """Whose keys these are."""
+        ...
 
     def issue(self, attempt: Attempt) -> Key:
         """Make a key that works beside the one in use. Raises IssuerDenied if there is none afterwards for sure."""
