@@ -9,6 +9,8 @@ from pydantic.json_schema import models_json_schema
 
 from bootstrap import checks, stores, targets
 from bootstrap.manifest import ConnectionSpec, Top
+from bootstrap.manifest_models import Kept
+from bootstrap.rotation import issuers
 
 _TEMPLATE = "#/$defs/{model}"
 
@@ -18,7 +20,8 @@ def schema() -> dict[str, Any]:
     kinds = {kind: _module(stores.KINDS, kind).Options for kind in stores.KINDS.names()}
     params = {name: _module(checks.KINDS, name).Params for name in checks.KINDS.names()}
     options = {name: _module(targets.KINDS, name).Options for name in targets.KINDS.names()}
-    models = [Top, ConnectionSpec, *kinds.values(), *params.values(), *options.values()]
+    minted = {name: _module(issuers.KINDS, name).Options for name in issuers.KINDS.names()}
+    models = [Top, ConnectionSpec, Kept, *kinds.values(), *params.values(), *options.values(), *minted.values()]
     refs, document = models_json_schema([(model, "validation") for model in models], ref_template=_TEMPLATE)
     names = {model: refs[model, "validation"] for model in models}
     result: dict[str, Any] = document["$defs"].pop(names[Top]["$ref"].rpartition("/")[2])
@@ -30,8 +33,26 @@ def schema() -> dict[str, Any]:
     fields["connections"] = _mapping(names[ConnectionSpec])
     fields["register"]["items"] = _named({name: names[options[name]] for name in targets.KINDS.names()})
     spec = result["$defs"][names[ConnectionSpec]["$ref"].rpartition("/")[2]]
+    rotations = [names[minted[name]] for name in minted]
+    spec["properties"]["rotate"] = {"oneOf": rotations}
+    _backend(result["$defs"])["rotate"] = _kept(rotations, result["$defs"])
     spec["properties"]["checks"] = {"type": "array", "items": _named({name: names[params[name]] for name in params})}
     return result
+
+
+def _backend(models: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = models["Backend"]["properties"]
+    return found
+
+
+def _kept(rotations: list[dict[str, Any]], models: dict[str, Any]) -> dict[str, Any]:
+    """Those of a connection, and the place where the credential is kept."""
+    found = []
+    for each in rotations:
+        model = models[each["$ref"].rpartition("/")[2]]
+        properties = model["properties"] | models["Kept"]["properties"]
+        found.append({**model, "properties": properties, "required": [*model["required"], "keep"]})
+    return {"oneOf": found}
 
 
 def generated() -> str:

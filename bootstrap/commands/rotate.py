@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bootstrap.rotation.keyring import Keyring
     from bootstrap.rotation.outcome import Item, Outcome
 
-Mode = Literal["due", "resume", "rollback", "status"]
+Mode = Literal["due", "resume", "rollback", "give-up", "status"]
 
 
 @click.command("rotate")
@@ -29,6 +29,7 @@ Mode = Literal["due", "resume", "rollback", "status"]
 )
 @click.option("--resume", "mode", flag_value="resume", help="Go on with what was interrupted, from any machine.")
 @click.option("--rollback", "mode", flag_value="rollback", help="Return to the old key, while it is not destroyed.")
+@click.option("--give-up", "mode", flag_value="give-up", help="End a rotation as it is; its keys are left to you.")
 @click.option("--status", "mode", flag_value="status", help="Change nothing; show every key. Exit 1 if one is overdue.")
 @click.option("--despite-use", is_flag=True, help="Disable the old key also if somebody used it lately.")
 @click.option(
@@ -43,6 +44,8 @@ def command(
 
     A new key is made, proven by the connection's own checks, put in use and proven again; the old one works on for `grace:`.
     """
+    if mode == "give-up" and not conn_ids:
+        raise UsageError("--give-up needs the name of what to give up", "airflow-bootstrap rotate --give-up CONN_ID")
     if json_file is not None and mode != "status":
         raise UsageError("--json goes with --status", "airflow-bootstrap rotate --status --json FILE")
     keyring = _keyring(app, timeout)
@@ -69,7 +72,8 @@ def _one(app: App, keyring: Keyring, name: str, mode: Mode | None, *, despite_us
 
     try:
         engine = keyring.engine(name, Voice(app.console.note, _asked), despite_use=despite_use)
-        act = {"resume": engine.resume, "rollback": engine.roll_back, None: engine.rotate}.get(mode)
+        acts = {"resume": engine.resume, "rollback": engine.roll_back, "give-up": engine.give_up, None: engine.rotate}
+        act = acts.get(mode)
         act = act or _due(keyring, name, engine)
         app.console.data(f"{name}: {_told(act()) if act is not None else 'nothing is due'}\n")
     except BootstrapError as err:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bootstrap.errors import BootstrapError, UsageError
-from bootstrap.rotation.journal import Journal, Rotation, Side, TakenOver, now
+from bootstrap.rotation.journal import Journal, Rotation, Side, TakenOver, now, over
 from bootstrap.rotation.outcome import Outcome, Unfinished
 from bootstrap.rotation.steps import STEPS, due, turned
 from bootstrap.rotation.subject import Subject, Voice
@@ -57,6 +57,22 @@ class Engine:
                 self.journal.put(self._turned(rotation))
             return self._go_on(fresh=False)
 
+    def give_up(self) -> Outcome:
+        """End a rotation as it is, with whatever keys there are: where somebody has put things right by hand. Raises BootstrapError."""
+        if self.journal.look().rotation is None:
+            return Outcome("nothing")
+        with self._taken():
+            rotation = self.journal.rotation
+            if rotation is not None:
+                self._work(fresh=False).material.forget()
+                left = ", ".join(sorted({key for key in (rotation.old.key, rotation.new.key, *rotation.doomed) if key}))
+                text = (
+                    f"{self.subject.name}: given up at `{rotation.step}`; what is still at the issuer is yours: {left}"
+                )
+                self.voice.say(text)
+                self.journal.put(None, past=over(rotation, "abandoned", text))
+        return Outcome("over")
+
     def _require_none(self) -> None:
         rotation = self.journal.rotation
         if rotation is None:
@@ -94,15 +110,26 @@ class Engine:
                 f"{name}: the key {rotation.old.key} was taken out of use for good: there is no way back to it",
                 f"airflow-bootstrap rotate --resume {name}, then rotate {name} for another new key",
             )
-        if rotation.step in BEFORE_USE and not rotation.back:
+        if not rotation.back and not self._came_into_use(rotation):
             self.voice.say(f"{name}: the new key was never in use: it is taken away")
             return rotation.model_copy(update={"step": "abandon", "failure": ""})
         self.voice.say(f"{name}: back to the key {rotation.old.key or 'before'}")
         return turned(rotation)
 
+    def _came_into_use(self, rotation: Rotation) -> bool:
+        """Whether the secret ever held the new key, as far as can be told."""
+        if rotation.step != "promote":
+            return rotation.step not in BEFORE_USE
+        work = self._work(fresh=False)
+        _, new = work.contents(rotation)
+        return work.holds(self.subject.store.read(self.subject.path), new)
+
+    def _work(self, *, fresh: bool) -> Work:
+        return Work(self.subject, self.journal, self.voice, fresh=fresh, despite_use=self.despite_use)
+
     def _go_on(self, *, fresh: bool) -> Outcome:
         """Step after step, each written down before it is done."""
-        work = Work(self.subject, self.journal, self.voice, fresh=fresh, despite_use=self.despite_use)
+        work = self._work(fresh=fresh)
         outcome = Outcome("over")
         while (rotation := self.journal.rotation) is not None:
             following = STEPS[rotation.step](work, rotation)

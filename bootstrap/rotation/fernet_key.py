@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bootstrap.airflow_env import Environment
-from bootstrap.errors import BootstrapError
+from bootstrap.errors import BootstrapError, UsageError
 from bootstrap.manifest_models import FernetKey as Spec
 from bootstrap.rotation import fernet
 from bootstrap.rotation.fernet import Done, FernetState
@@ -49,6 +49,12 @@ class FernetKey:
             return Outcome("nothing")
         self._told(fernet.abort(self.environment))
         return Outcome("over")
+
+    def give_up(self) -> Outcome:
+        """There is nothing to give up: what airflow.cfg and the rows say is how it stands. Raises UsageError."""
+        raise UsageError(
+            f"{NAME}: a rotation of it can't be given up", "end it with --resume, or go back with --rollback"
+        )
 
     def item(self) -> Item:
         """What is known of it, without asking for more than Airflow's rows."""

@@ -102,10 +102,10 @@ class Document(Model):
 
     @property
     def keys(self) -> frozenset[str]:
-        """Every key that is known to exist because of it."""
-        last = {self.history[-1].new.key} if self.history and self.history[-1].outcome != "abandoned" else set()
-        now = self.rotation.keys if self.rotation else frozenset()
-        return now | {key for key in last if key is not None}
+        """Every key that it knows of, also of rotations that are over."""
+        sides = (side.key for each in self.history for side in (each.old, each.new))
+        past = frozenset(key for key in sides if key is not None)
+        return past | (self.rotation.keys if self.rotation else frozenset())
 
     @property
     def rotated(self) -> datetime | None:
@@ -187,14 +187,16 @@ class Journal:
         )
 
     def put(self, rotation: Rotation | None, *, past: Past | None = None) -> None:
-        """Write how far the rotation is. Raises TakenOver, StoreError."""
+        """Write how far the rotation is; one that is over is nobody's any more. Raises TakenOver, StoreError."""
         history = (*self.document.history, past)[-KEPT:] if past is not None else self.document.history
         changed = self.document.model_copy(update={"rotation": rotation, "history": history})
-        self._write(changed, self.holder)
+        self._write(changed, self.holder if rotation is not None else None)
 
     def release(self, failure: str = "") -> None:
         """Nobody works on it from now on. Raises StoreError."""
         changed = self.document
+        if changed.holder is None:
+            return
         if changed.rotation is not None and changed.rotation.failure != failure:
             rotation = changed.rotation.model_copy(update={"failure": failure})
             changed = changed.model_copy(update={"rotation": rotation})

@@ -62,7 +62,7 @@ class Work:
         if found is None:
             raise NotFound(
                 f"{self.material.where}: what the rotation {rotation.run} kept there is gone",
-                "put the secret right by hand; airflow-bootstrap rotate --status names both keys",
+                "put the secret right by hand, then: airflow-bootstrap rotate --give-up; --status --json names both keys",
             )
         return found[rotation.old.slot], found[rotation.new.slot]
 
@@ -74,7 +74,7 @@ class Work:
         """Neither key is there."""
         return Conflict(
             f"{self.where}: somebody else changed the key in it while it was rotated; nothing was written over it",
-            f"put the right one there, then airflow-bootstrap rotate --resume {self.subject.name}, or --rollback",
+            f"put the right one there, then: airflow-bootstrap rotate --resume {self.subject.name}; or keep theirs: --give-up",
         )
 
     def take_away(self, key_id: str) -> None:
