@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -12,7 +13,6 @@ from pydantic import ValidationError
 
 from bootstrap.connection import Connection
 from bootstrap.errors import IssuerDenied, IssuerUnavailable
-from bootstrap.rotation.issuers import postgres_password
 from bootstrap.rotation.issuers._database import TooLate
 from bootstrap.rotation.issuers._postgres import Server
 from bootstrap.rotation.issuers._postgres_single import Single
@@ -368,11 +368,7 @@ def test_two_runs_make_different_keys(place: Manifest) -> None:
 
 
 def test_without_the_client_library(place: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "psycopg2", None)  # as if it weren't installed
+    monkeypatch.setitem(sys.modules, "psycopg2", None)  # as if it weren't installed
     with pytest.raises(IssuerDenied, match="psycopg2 is not installed") as caught:
         opened(place).keys()
     assert caught.value.hint == "pip install psycopg2-binary"
-
-
-def test_it_has_what_the_registry_expects() -> None:
-    assert postgres_password.Options.model_fields["issuer"].annotation
