@@ -167,10 +167,13 @@ class _Builder:
         if backend is None or backend.rotate is None or not isinstance(backend.rotate, dict):
             return self._rotation(path, backend.rotate if backend is not None else None)
         found = self._rotation(path, {key: value for key, value in backend.rotate.items() if key != "keep"})
-        kept = self._model(Kept, {"keep": backend.rotate.get("keep")}, path)
+        kept = self._model(Kept, {key: value for key, value in backend.rotate.items() if key == "keep"}, path)
         if found is None or kept is None:
             return None
         self._references(path, kept)
+        if kept.keep.version is not None:
+            message = f"{kept.keep} names a version, which a new key would not change"
+            self.problems.append(Problem((*path, "keep"), message, "leave out the @VERSION"))
         return replace(found, keep=kept.keep)
 
     def _rotation(self, path: Path_, data: Any) -> RotateSpec | None:
@@ -186,6 +189,9 @@ class _Builder:
         if parsed is None:
             return None
         self._references(path, parsed)
+        store = getattr(parsed, "store", None)  # whose log-in makes the keys
+        if store is not None and store not in self._section("stores"):
+            self._unknown((*path, "store"), "store", store, self._section("stores"))
         return RotateSpec(str(issuer), parsed)
 
     def _backend(self, backend: Backend | None, specs: Mapping[str, StoreSpec]) -> None:
@@ -273,7 +279,9 @@ class _Builder:
         if isinstance(name, str):
             self.problems.append(Problem(path, f"unknown {what} {name!r}", nearest(name, known)))
         else:
-            self.problems.append(Problem(path, f"expected a {what}", nearest("", known)))
+            self.problems.append(
+                Problem(path, f"expected {'an' if what[0] in 'aeiou' else 'a'} {what}", nearest("", known))
+            )
 
     def _error(self) -> ManifestError:
         placed = sorted(

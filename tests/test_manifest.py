@@ -11,6 +11,7 @@ from bootstrap import checks, stores
 from bootstrap.errors import Exit, ManifestError, UsageError
 from bootstrap.manifest import Manifest, load
 from bootstrap.reference import Reference
+from bootstrap.rotation import issuers
 from bootstrap.stores.credential import Credential
 from bootstrap.stores.vault_auth import AppRoleAuth, TokenAuth
 
@@ -192,6 +193,24 @@ stores:
     """
 KINDS = f"there are: {', '.join(stores.KINDS.names())}"
 CHECKS = f"there are: {', '.join(checks.KINDS.names())}"
+ISSUERS = f"there are: {', '.join(issuers.KINDS.names())}"
+ROTATED = """version: 1
+stores: {team: {kind: vault, url: "https://vault.example.com", mount: airflow}}
+connections:
+  warehouse:
+    conn_type: postgres
+    login: {secret: "team:warehouse#username"}
+    password: {secret: "team:warehouse#password"}
+    rotate: """
+OWN = """version: 1
+stores: {team: {kind: vault, url: "https://vault.example.com", mount: airflow}}
+backend:
+  store: team
+  rotate: """
+POSTGRES = "{issuer: postgres_password, users: [a, b], admin: {secret: 'team:admin'}"
+APPROLE = "{issuer: vault_approle_secret_id, store: team, role: airflow"
+ONE_STEP = "(keep it in fields of one secret, so that it changes in one step)"
+DURATION = "expected a number and a unit: 30s, 15m, 48h, 90d or 2w"
 
 
 @pytest.mark.parametrize(
@@ -318,6 +337,82 @@ def test_a_mistake_in_what_a_connection_is_has_its_place(tmp_path: Path, connect
 )
 def test_a_mistake_in_where_connections_go_has_its_place(tmp_path: Path, text: str, message: str) -> None:
     assert mistakes(tmp_path, f"version: 1\nstores: {{ci: {{kind: env}}}}\n{text}") == [message]
+
+
+@pytest.mark.parametrize(
+    ("rotate", "message"),
+    [
+        ("{issuer: postgres_passwrd}", "8:14: unknown issuer 'postgres_passwrd' (did you mean 'postgres_password'?)"),
+        ("{issuer: xyz}", f"8:14: unknown issuer 'xyz' ({ISSUERS})"),
+        ("{issuer: [random]}", f"8:14: expected an issuer ({ISSUERS})"),
+        ("{every: 90d}", f"8:5: expected an issuer ({ISSUERS})"),
+        ("postgres_password", f"8:5: expected an issuer ({ISSUERS})"),
+        (f"{POSTGRES}, evry: 90d}}", "8:87: unknown key 'evry' (did you mean 'every'?)"),
+        (f"{POSTGRES}, every: 90}}", f"8:87: {DURATION}"),
+        (f"{POSTGRES}, grace: 2 days}}", f"8:87: {DURATION}"),
+        ("{issuer: postgres_password, users: [a, b]}", "8:5: the key 'admin' is missing"),
+        (POSTGRES.replace("team", "taem") + "}", "8:56: unknown store 'taem' (did you mean 'team'?)"),
+        (APPROLE.replace("team", "taem") + "}", "8:47: unknown store 'taem' (did you mean 'team'?)"),
+        ("{issuer: random, push: install}", "8:30: expected a valid list"),
+    ],
+)
+def test_a_mistake_in_how_a_key_is_rotated_has_its_place(tmp_path: Path, rotate: str, message: str) -> None:
+    assert mistakes(tmp_path, ROTATED + rotate) == [message]
+
+
+@pytest.mark.parametrize(
+    ("said", "instead", "message"),
+    [
+        (
+            '{secret: "team:warehouse#username"}',
+            "etl_a",
+            'login changes with each rotation, and is no secret of a store (keep it in one: {secret: "STORE:PATH#login"})',
+        ),
+        (
+            "team:warehouse#username",
+            "team:users#username",
+            f"its key is in several secrets: team:users#username, team:warehouse#password {ONE_STEP}",
+        ),
+        (
+            "team:warehouse#password",
+            "team:warehouse#password@3",
+            "team:warehouse#password@3 names a version, which a new key would not change (leave out the @VERSION)",
+        ),
+    ],
+)
+def test_a_key_that_could_not_be_replaced_is_told_of(tmp_path: Path, said: str, instead: str, message: str) -> None:
+    text = f"{ROTATED}{POSTGRES}}}".replace(said, instead)
+    assert mistakes(tmp_path, text) == [f"8:5: connections.warehouse: {message}"]
+
+
+def test_a_login_may_stand_in_the_manifest_where_only_the_password_changes(tmp_path: Path) -> None:
+    text = ROTATED.replace('{secret: "team:warehouse#username"}', "etl") + "{issuer: random, push: [./install]}"
+    assert read(tmp_path, text).rotations["warehouse"].issuer == "random"
+
+
+@pytest.mark.parametrize("rotate", ["{issuer: postgres_password, users: [a, b], admin: CANARY}", "CANARY", "[CANARY]"])
+def test_a_secret_that_is_put_into_a_rotation_is_not_echoed(tmp_path: Path, rotate: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        read(tmp_path, ROTATED + rotate.replace("CANARY", f"postgres://admin:{CANARY}@db"))
+    assert CANARY not in f"{caught.value} {caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("rotate", "message"),
+    [
+        (f"{APPROLE}}}", "5:3: the key 'keep' is missing"),
+        (f"{APPROLE}, keep: 5}}", f"5:73: expected {SHAPE}"),
+        (f"{APPROLE}, keep: {{secret: 'taem:a'}}}}", "5:73: unknown store 'taem' (did you mean 'team'?)"),
+        (
+            f"{APPROLE}, keep: {{secret: 'team:a@3'}}}}",
+            "5:73: team:a@3 names a version, which a new key would not change (leave out the @VERSION)",
+        ),
+        ("{keep: {secret: 'team:a'}}", f"5:3: expected an issuer ({ISSUERS})"),
+        ("[]", f"5:3: expected an issuer ({ISSUERS})"),
+    ],
+)
+def test_a_mistake_in_how_airflows_own_key_is_rotated_has_its_place(tmp_path: Path, rotate: str, message: str) -> None:
+    assert mistakes(tmp_path, OWN + rotate) == [message]
 
 
 def test_a_backend_in_a_store_with_a_mistake_is_no_second_mistake(tmp_path: Path) -> None:

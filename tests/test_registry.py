@@ -8,6 +8,7 @@ import pytest
 
 from bootstrap import checks, stores, targets
 from bootstrap.registry import Registry
+from bootstrap.rotation import issuers
 
 GROUP = "airflow_bootstrap.tests"
 REGISTRY = Registry(group=GROUP, builtin={"json": "json", "csv": "csv"})
@@ -68,6 +69,7 @@ def test_another_package_does_not_replace_a_kind_of_ours() -> None:
     [
         *((stores.KINDS, name, ("Options", "open_store")) for name in stores.KINDS.names()),
         *((targets.KINDS, name, ("open_target",)) for name in targets.KINDS.names()),
+        *((issuers.KINDS, name, ("Options", "open_issuer", "fields")) for name in issuers.KINDS.names()),
         *((checks.KINDS, name, ("Params", "CONN_TYPES", "endpoint", "task")) for name in checks.KINDS.names()),
     ],
 )

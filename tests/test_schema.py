@@ -13,6 +13,7 @@ from bootstrap import checks, stores, targets
 from bootstrap.document import parse
 from bootstrap.errors import ManifestError
 from bootstrap.manifest import load
+from bootstrap.rotation import issuers
 from bootstrap.schema import generated, schema
 from tests.project import ROOT
 
@@ -55,8 +56,43 @@ connections:
 profiles:
   ci: {stores: {ci: {prefix: CI_}}}
 """,
+    "every issuer": """
+version: 1
+airflow: {fernet_key: {every: 180d, grace: 48h}}
+stores: {team: {kind: vault, url: "https://vault.example.com", mount: airflow}}
+backend:
+  store: team
+  rotate: {issuer: vault_approle_secret_id, store: team, role: airflow, keep: {secret: "team:a#secret_id"}, every: 90d}
+connections:
+  aws:
+    from: {secret: "team:aws"}
+    rotate: {issuer: aws_access_key, user: etl, admin: {secret: "team:admin"}, every: 90d, grace: 48h, settle: 2m}
+  google:
+    from: {secret: "team:google"}
+    rotate: {issuer: google_service_account_key, account: etl@project.iam.gserviceaccount.com, grace: 1w}
+  postgres:
+    from: {secret: "team:postgres"}
+    rotate: {issuer: postgres_password, users: [etl_a, etl_b], admin: {secret: "team:admin"}}
+  one_role:
+    from: {secret: "team:one_role"}
+    rotate: {issuer: postgres_password, user: etl, overlap: none, admin: {secret: "team:admin"}}
+  approle:
+    from: {secret: "team:approle"}
+    rotate: {issuer: vault_approle_secret_id, store: team, role: airflow, mount: roles}
+  token:
+    from: {secret: "team:token"}
+    rotate: {issuer: vault_token, store: team, role: airflow, ttl: 30d}
+  webhook:
+    from: {secret: "team:webhook"}
+    rotate: {issuer: random, push: [./install, webhook], field: extra.token, length: 64, timeout: 5s}
+  other:
+    from: {secret: "team:other"}
+    rotate: {issuer: command, run: [./keys], fields: [login, password], account: other}
+""",
 }
 
+ROTATED = "version: 1\nstores: {a: {kind: embedded}}\nconnections:\n  c:\n    from: {secret: 'a:b'}\n    rotate: "
+OWN = "version: 1\nstores: {a: {kind: embedded}}\nbackend: {store: a, rotate: "
 MISTAKES = {
     "no version": "stores: {}",
     "another version": "version: 2",
@@ -76,6 +112,15 @@ MISTAKES = {
     "an unknown check": "version: 1\nconnections: {a: {conn_type: http, checks: [htpp]}}",
     "two checks in one item": "version: 1\nconnections: {a: {conn_type: http, checks: [{http: {}, hook: {}}]}}",
     "an unknown parameter": "version: 1\nconnections: {a: {conn_type: http, checks: [{http: {pth: x}}]}}",
+    "an unknown issuer": f"{ROTATED}{{issuer: randm, push: [x]}}",
+    "a rotation without an issuer": f"{ROTATED}{{every: 90d}}",
+    "a rotation without what its issuer needs": f"{ROTATED}{{issuer: random}}",
+    "an option of another issuer": f"{ROTATED}{{issuer: random, push: [x], role: r}}",
+    "a span of time without a unit": f"{ROTATED}{{issuer: random, push: [x], every: 90}}",
+    "an admin in plain text": f"{ROTATED}{{issuer: aws_access_key, user: u, admin: abc}}",
+    "a place to keep a connection's key": f"{ROTATED}{{issuer: random, push: [x], keep: {{secret: 'a:b'}}}}",
+    "Airflow's own key without a place": f"{OWN}{{issuer: vault_approle_secret_id, store: a, role: r}}}}",
+    "Airflow's own key without an issuer": f"{OWN}{{keep: {{secret: 'a:b'}}}}}}",
     "a parameter of another type": "version: 1\nconnections: {a: {conn_type: http, checks: [{http: {path: 5}}]}}",
 }
 
@@ -115,9 +160,9 @@ def test_it_refuses_what_the_tool_refuses(validator: Draft202012Validator, tmp_p
     assert not validator.is_valid(read(text))
 
 
-def test_it_knows_every_kind_of_store_check_and_target() -> None:
+def test_it_knows_every_kind_of_store_check_target_and_issuer() -> None:
     text = generated()
-    names = [*stores.KINDS.names(), *checks.KINDS.names(), *targets.KINDS.names()]
+    names = [*stores.KINDS.names(), *checks.KINDS.names(), *targets.KINDS.names(), *issuers.KINDS.names()]
     assert [name for name in names if json.dumps(name) not in text] == []
 
 
