@@ -110,7 +110,7 @@ class Engine:
                 f"{name}: the key {rotation.old.key} was taken out of use for good: there is no way back to it",
                 f"airflow-bootstrap rotate --resume {name}, then rotate {name} for another new key",
             )
-        if not rotation.back and not self._came_into_use(rotation):
+        if not rotation.used and not self._came_into_use(rotation):
             self.voice.say(f"{name}: the new key was never in use: it is taken away")
             return rotation.model_copy(update={"step": "abandon", "failure": ""})
         self.voice.say(f"{name}: back to the key {rotation.old.key or 'before'}")

@@ -46,7 +46,8 @@ class Side(Model):
 class Rotation(Model):
     """A rotation that isn't over. `step` has begun, or is next.
 
-    `old` is the key on its way out, `new` the one on its way in: after a rollback, the other way round (`back`). `known` are the
+    `old` is the key on its way out, `new` the one on its way in: after a rollback, the other way round (`back`); `used`: the secret
+    has held both. `known` are the
     keys that the issuer had before, `since` when `issue` began, `doomed` keys that were made in vain, `promoted` when the
     new key was proven in use. `proofs` are the checks that passed, by step; `failure` is why the last run stopped, `reason` why
     the old key was brought back.
@@ -63,6 +64,7 @@ class Rotation(Model):
     doomed: tuple[str, ...] = ()
     promoted: datetime | None = None
     back: bool = False
+    used: bool = False
     proofs: dict[str, tuple[str, ...]] = {}
     failure: str = ""
     reason: str = ""

@@ -116,7 +116,7 @@ def verify(work: Work, rotation: Rotation) -> Next:
     if proof.state == "passed":
         work.say(f"the key {_named(rotation.new)} passes {_counted(proof)} where nobody else sees it")
         return _to("promote", rotation, proofs={**rotation.proofs, "verify": proof.checks})
-    if proof.state == "undecided" or rotation.back:
+    if proof.state == "undecided" or rotation.used:
         raise _failed(work, f"the key {_named(rotation.new)} could not be proven", proof)
     error = _failed(
         work, f"the new key {_named(rotation.new)} fails and is taken away; the one in use is untouched", proof
@@ -172,7 +172,14 @@ def verify_live(work: Work, rotation: Rotation) -> Next:
 
 def turned(rotation: Rotation) -> Rotation:
     """The rotation with its keys changing places."""
-    changed = {"old": rotation.new, "new": rotation.old, "back": not rotation.back, "step": "enable", "promoted": None}
+    changed = {
+        "old": rotation.new,
+        "new": rotation.old,
+        "back": not rotation.back,
+        "used": True,
+        "step": "enable",
+        "promoted": None,
+    }
     return rotation.model_copy(update=changed)
 
 
