@@ -1,4 +1,4 @@
-"""Keys that any program makes, by a small protocol over stdin and stdout: docs/rotation.md."""
+"""Keys that any program makes, by a small protocol over stdin and stdout: docs/rotation-command.md."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
-from bootstrap.errors import IssuerUnavailable
+from bootstrap.errors import IssuerDenied, IssuerUnavailable
 from bootstrap.model import Model
 from bootstrap.rotation.durations import Duration
-from bootstrap.rotation.issuers._program import Program
+from bootstrap.rotation.issuers._program import PROTOCOL, Program
 from bootstrap.rotation.issuers.base import (
     WINDOW,
     Attempt,
@@ -23,9 +23,21 @@ from bootstrap.rotation.issuers.base import (
     KeyInfo,
     Surroundings,
 )
-from bootstrap.secret import Secret
+from bootstrap.secret import PublicText, Secret
+
+_LONGEST = timedelta(seconds=100)  # a run that writes nothing for two minutes is taken for dead by other machines
+
+
+def _patience(span: timedelta) -> timedelta:
+    if not timedelta(seconds=1) <= span <= _LONGEST:
+        msg = "expected 1s to 100s"
+        raise ValueError(msg)
+    return span
+
 
 Words = Annotated[list[str], Field(min_length=1), AfterValidator(tuple)]
+Patience = Annotated[Duration, AfterValidator(_patience)]
+Id = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
 
 
 class Options(IssuerOptions):
@@ -34,12 +46,12 @@ class Options(IssuerOptions):
     issuer: Literal["command"]
     run: Words
     fields: Words = ["password"]
-    timeout: Duration = timedelta(seconds=60)
+    timeout: Patience = timedelta(seconds=60)
     account: str | None = None
 
 
 class _Made(Model):
-    id: str
+    id: Id
     fields: dict[str, str]
     created: AwareDatetime | None = None
     expires: AwareDatetime | None = None
@@ -52,7 +64,7 @@ class _Issued(Model):
 class Listed(Model):
     """A key in a program's listing."""
 
-    id: str
+    id: Id
     state: Literal["enabled", "disabled"]
     created: AwareDatetime | None = None
     expires: AwareDatetime | None = None
@@ -71,13 +83,13 @@ class Listing(Model):
 
 
 class _Lost(Model):
-    ids: list[str]
+    ids: list[Id]
 
 
 class Identified(Model):
     """Which key it is; null if the program can't tell."""
 
-    id: str | None
+    id: Id | None
 
 
 class Nothing(Model):
@@ -107,14 +119,30 @@ class Command:
         """Once."""
         require_early(attempt, self.account)
         made = self.program.ask({"action": "issue", **told(attempt)}, _Issued).key
-        values = {name: Secret(value) for name, value in made.fields.items()}
+        values = {name: _secret(name, value, made.id) for name, value in made.fields.items()}
         for value in values.values():
             value.reveal()
+        self._require_whole(made)
         return Key(made.id, values, made.created, made.expires)
 
+    def _require_whole(self, made: _Made) -> None:
+        what = f"{self.program.name}: issue"
+        if made.fields.keys() != set(self.fields) or not all(made.fields.values()):
+            message = (
+                f"{what}: the key must have these fields, each with a text, and no others: {', '.join(self.fields)}"
+            )
+            raise IssuerUnavailable(message, f"correct the program, or `fields:`; {PROTOCOL}")
+        if any(made.id == value for name, value in made.fields.items() if name != "login"):
+            raise IssuerUnavailable(f"{what}: the key's id is its secret, and ids are written down", PROTOCOL)
+
     def lost(self, attempt: Attempt) -> Sequence[str]:
-        """As the program can tell by the run's name."""
-        return self.program.ask({"action": "lost", **told(attempt)}, _Lost).ids
+        """As the program can tell by the run's name. Raises IssuerDenied if it names a key that is older than the attempt."""
+        ids = self.program.ask({"action": "lost", **told(attempt)}, _Lost).ids
+        older = sorted({*attempt.known, *filter(None, [attempt.current])} & set(ids))
+        if older:
+            message = f"{self.program.name}: lost: says that this run made {', '.join(older)}, which was there before"
+            raise IssuerDenied(message, f"correct the program; {PROTOCOL}")
+        return ids
 
     def keys(self) -> Sequence[KeyInfo]:
         """Its listing."""
@@ -136,6 +164,11 @@ class Command:
     def destroy(self, key_id: str) -> None:
         """Of a key that is gone, the program says nothing."""
         self.program.ask({"action": "destroy", "key": key_id}, Nothing)
+
+
+def _secret(name: str, value: str, key_id: str) -> Secret:
+    """A login that is the key's id is no secret: masked, no message could name the key."""
+    return PublicText(value) if name == "login" and value == key_id else Secret(value)
 
 
 def told(attempt: Attempt) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""A shared secret that is drawn here, and that the user's own program installs where it is checked: docs/rotation.md."""
+"""A shared secret that is drawn here, and that the user's own program installs where it is checked: docs/rotation-command.md."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bootstrap.rotation.durations import Duration
 from bootstrap.rotation.issuers._program import Program
 from bootstrap.rotation.issuers.base import Attempt, Issuer, IssuerOptions, Key, KeyFields, KeyInfo, Surroundings
-from bootstrap.rotation.issuers.command import Identified, Listing, Nothing, Words, require_early
+from bootstrap.rotation.issuers.command import Identified, Listing, Nothing, Patience, Words, require_early
 from bootstrap.secret import Secret
 
 _LETTERS = "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none looks like another
@@ -26,7 +25,7 @@ class Options(IssuerOptions):
     push: Words
     field: str = "password"
     length: Annotated[int, Field(ge=16, le=1024)] = 40
-    timeout: Duration = timedelta(seconds=60)
+    timeout: Patience = timedelta(seconds=60)
 
 
 def fields(options: Options) -> tuple[str, ...]:
