@@ -18,7 +18,7 @@ from bootstrap.errors import AirflowError, BootstrapError, Exit, StoreError
 from bootstrap.files import cache_folder, shown
 from bootstrap.manifest import Manifest
 from bootstrap.smoke.run import packages_missing_for
-from bootstrap.store_policy import needs
+from bootstrap.store_policy import most
 from bootstrap.validation import conn_types
 from bootstrap.validation.check import check
 from bootstrap.validation.known import known
@@ -176,12 +176,12 @@ def _store(manifest: Manifest, secrets: Secrets, name: str) -> Finding:
 
 
 def _excess(manifest: Manifest, secrets: Secrets, name: str) -> Iterator[Finding]:
-    """A warning for each thing that the store's credential may do far beyond what `up` and `register --prune` need."""
+    """A warning for each thing that the store's credential may do far beyond what this tool's commands need."""
     store: Any = secrets.store(name)
     if manifest.stores[name].kind == "embedded" or not hasattr(store, "excess"):  # its root token is the tool's own
         return
     try:
-        found = store.excess(needs(manifest, secrets, name, "prune"))
+        found = store.excess(most(manifest, secrets, name))
     except StoreError:  # what can't be told is no finding; if the store is down, its secrets will tell
         return
     for sentence in found:

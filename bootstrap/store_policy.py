@@ -3,34 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from bootstrap import stores
 from bootstrap.desired import Secrets
 from bootstrap.errors import UsageError
 from bootstrap.manifest import Manifest
-from bootstrap.manifest_models import find_references
+from bootstrap.manifest_models import RotateSpec, find_references
+from bootstrap.reference import Reference
+from bootstrap.rotation import issuers, journal, material
+from bootstrap.rotation.key_content import place_of
 from bootstrap.stores.base import BackendPaths, Context
 from bootstrap.stores.needs import Needs
 from bootstrap.targets.index import NAME
 
-Purpose = Literal["read", "register", "prune", "airflow"]
+Purpose = Literal["read", "register", "prune", "rotate", "airflow"]
 
 
 def needs(manifest: Manifest, secrets: Secrets, name: str, purpose: Purpose) -> Needs:
     """What one store's credential is needed for. Asks no store.
 
     `read`: what the manifest refers to. `register`: that, and writing connections and variables, as `up` does. `prune`: that, and
-    deleting connections that the manifest no longer has. `airflow`: what Airflow's own secrets backend looks for.
+    deleting connections that the manifest no longer has. `rotate`: that of `register`, and replacing keys. `airflow`: what
+    Airflow's own secrets backend looks for.
     """
     if purpose == "airflow":
         return Needs(below=_unique(_looked_below(manifest, name)))
     kept = list(_kept(manifest, name)) if purpose != "read" else []
-    write = _unique(_written(kept, secrets, name))
-    wanted = find_references([manifest.connections, manifest.variables, manifest.config])
+    rotated = _unique(_rotated(manifest, name)) if purpose == "rotate" else ()
+    candidates = _unique(map(material.path_of, rotated))
+    write = _unique((*_written(kept, secrets, name), *rotated, *candidates, *map(journal.path_of, rotated)))
+    options = [spec.options for spec in _rotations(manifest)] if purpose == "rotate" else []
+    wanted = find_references([manifest.connections, manifest.variables, manifest.config, options])
     read = _unique(reference.path for _, reference in wanted if reference.store == name)
     prune = _unique(prefix for prefix, _ in kept) if purpose == "prune" else ()
-    return Needs(read=tuple(path for path in read if path not in write), write=write, prune=prune)
+    return Needs(
+        read=tuple(path for path in read if path not in write),
+        write=write,
+        prune=prune,
+        destroy=_unique((*rotated, *candidates)),
+        delete=candidates,
+    )
+
+
+def most(manifest: Manifest, secrets: Secrets, name: str) -> Needs:
+    """What one store's credential may be needed for by any command."""
+    return replace(needs(manifest, secrets, name, "rotate"), prune=needs(manifest, secrets, name, "prune").prune)
+
+
+def _rotations(manifest: Manifest) -> Iterator[RotateSpec]:
+    yield from manifest.rotations.values()
+    if manifest.backend_rotation is not None:
+        yield manifest.backend_rotation
+
+
+def _rotated(manifest: Manifest, name: str) -> Iterator[str]:
+    """The secrets of the store that hold a key which is replaced."""
+    own = manifest.backend_rotation
+    found = [_place(manifest, conn_id, spec) for conn_id, spec in manifest.rotations.items()]
+    found += [own.keep] if own is not None and own.keep is not None else []
+    yield from (place.path for place in found if place.store == name)
+
+
+def _place(manifest: Manifest, conn_id: str, spec: RotateSpec) -> Reference:
+    module: Any = issuers.KINDS.find(spec.issuer)
+    return place_of(conn_id, manifest.connections[conn_id], module.fields(spec.options)).reference
 
 
 def _unique(paths: Iterable[str]) -> tuple[str, ...]:

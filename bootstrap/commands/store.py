@@ -171,11 +171,11 @@ def _tell_of_conflicts(app: App, plan: CopyPlan) -> None:
 @click.option(
     "--for",
     "purpose",
-    type=click.Choice(["read", "register", "prune", "airflow"]),
+    type=click.Choice(["read", "register", "prune", "rotate", "airflow"]),
     default="register",
     show_default=True,
     help="read: what the manifest refers to; register: what `up` needs; prune: that, and to delete what is no longer in"
-    " the manifest; airflow: what Airflow itself needs.",
+    " the manifest; rotate: what `register` and `rotate` need; airflow: what Airflow itself needs.",
 )
 @click.option("--format", "wanted", help="hcl, terraform, gcloud or iam; what the store's kind has.")
 @click.pass_obj

@@ -47,6 +47,7 @@ def secrets_manager(options: AwsOptions, needs: Needs, context: Context) -> Mapp
         rules.statement("Read", SECRET_READS, [it for path in needs.read for it in exact(path)]),
         rules.statement("Write", SECRET_WRITES, [it for path in needs.write for it in exact(path)]),
         rules.statement("ReadBelow", SECRET_READS, [f"secret:{prefix}/*" for prefix in needs.below]),
+        rules.statement("Delete", SECRET_PRUNES, [it for path in needs.delete for it in exact(path)]),
         rules.statement("PruneBelow", SECRET_PRUNES, [f"secret:{prefix}/*" for prefix in needs.prune]),
         *rules.key(("Decrypt", "GenerateDataKey") if needs.write else ("Decrypt",)),
     ]
@@ -61,6 +62,7 @@ def parameter_store(options: AwsOptions, needs: Needs, context: Context, *, adva
         rules.statement("Read", PARAMETER_READS, [f"parameter/{path}" for path in needs.read]),
         rules.statement("Write", PARAMETER_WRITES, [f"parameter/{path}" for path in needs.write]),
         rules.statement("ReadBelow", PARAMETER_READS, [f"parameter/{prefix}/*" for prefix in needs.below]),
+        rules.statement("Delete", PARAMETER_PRUNES, [f"parameter/{path}" for path in needs.delete]),
         rules.statement("PruneBelow", PARAMETER_PRUNES, [f"parameter/{prefix}/*" for prefix in needs.prune]),
         *rules.key(("Decrypt", *encrypts) if needs.write else ("Decrypt",)),
     ]

@@ -23,7 +23,8 @@ PRUNES = (
     "secretmanager.versions.access",
     "secretmanager.versions.get",
 )
-EXCESSIVE = {  # what nothing here needs, but the first where it prunes
+DESTROYS = ("secretmanager.versions.destroy", "secretmanager.versions.get")
+EXCESSIVE = {  # what nothing here needs, but the first where it prunes, and the second of what is rotated
     "secretmanager.secrets.delete": "may delete",
     "secretmanager.versions.destroy": "may destroy versions of",
     "secretmanager.secrets.setIamPolicy": "may let anybody read",
@@ -47,6 +48,7 @@ class _Rules:
         self.options = options
         self.below = needs.below
         self.prune = needs.prune
+        self.destroy = needs.destroy
         starts = tuple(f"{prefix}-" for prefix in needs.below)
         self.read = [path for path in needs.read if path not in needs.write and not path.startswith(starts)]
         self.write = [path for path in needs.write if not path.startswith(starts)]
@@ -74,12 +76,17 @@ class _Rules:
             yield _gcloud_role(project, "airflowBootstrapCreator", CREATES)
         if self.prune:
             yield _gcloud_role(project, "airflowBootstrapPruner", PRUNES)
+        if self.destroy:
+            yield _gcloud_role(project, "airflowBootstrapDestroyer", DESTROYS)
         for path in self.read:
             yield f'gcloud secrets add-iam-policy-binding {path} {where} --member="$MEMBER" --role={READER}'
         for path in self.write:
             new = "" if location else " --replication-policy=automatic"
             role = f"projects/{project}/roles/airflowBootstrapWriter"
             yield f"gcloud secrets describe {path} {where} || gcloud secrets create {path} {where}{new}"
+            yield f'gcloud secrets add-iam-policy-binding {path} {where} --member="$MEMBER" --role={role}'
+        for path in self.destroy:
+            role = f"projects/{project}/roles/airflowBootstrapDestroyer"
             yield f'gcloud secrets add-iam-policy-binding {path} {where} --member="$MEMBER" --role={role}'
         yield from self._gcloud_below()
 
@@ -107,8 +114,12 @@ class _Rules:
             yield _terraform_role(project, "creator", "airflowBootstrapCreator", CREATES)
         if self.prune:
             yield _terraform_role(project, "pruner", "airflowBootstrapPruner", PRUNES)
+        if self.destroy:
+            yield _terraform_role(project, "destroyer", "airflowBootstrapDestroyer", DESTROYS)
         yield from self._terraform_secrets("read", self.read, dumps(READER))
         yield from self._terraform_secrets("write", self.write, "google_project_iam_custom_role.writer.id")
+        destroyer = "google_project_iam_custom_role.destroyer.id"
+        yield from self._terraform_secrets("destroy", self.destroy, destroyer)
         reading = [prefix for prefix in self.below if prefix not in self.write_below]
         yield from self._terraform_below("read_below", reading, dumps(READER))
         yield from self._terraform_below("write_below", self.write_below, "google_project_iam_custom_role.writer.id")

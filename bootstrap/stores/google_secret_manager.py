@@ -16,7 +16,7 @@ from bootstrap.stores.google_backend import airflow_backend
 from bootstrap.stores.google_client import Client
 from bootstrap.stores.google_errors import GooglePlace, corrupt, is_missing_permission
 from bootstrap.stores.google_options import Options
-from bootstrap.stores.google_policy import EXCESSIVE, PRUNES, policy
+from bootstrap.stores.google_policy import DESTROYS, EXCESSIVE, PRUNES, policy
 from bootstrap.stores.google_writing import LEASE, Deleting, Writing, conflict, newest_version, number_of
 from bootstrap.stores.needs import Needs
 from bootstrap.stores.structured import as_stored
@@ -129,7 +129,10 @@ class GoogleStore:
             raise
         except StoreError:
             return ()
-        needed = PRUNES if needs.prunes(path, self.separator) else ()
+        needed = (
+            *(PRUNES if needs.prunes(path, self.separator) else ()),
+            *(DESTROYS if path in needs.destroy else ()),
+        )
         found = (permission for permission in EXCESSIVE if permission in answer.permissions)
         return [f"{EXCESSIVE[permission]} {path}" for permission in found if permission not in needed]
 

@@ -12,16 +12,20 @@ class Needs:
     """Paths of a store, by what happens to them; each sorted, none twice.
 
     `read` and `write` are secrets (a written one is read first), `below` are prefixes below which Airflow itself reads
-    whatever it is asked for, `prune` are prefixes below which what is no longer wanted is read, and deleted.
+    whatever it is asked for, `prune` are prefixes below which what is no longer wanted is read, and deleted. Of `destroy`, old
+    versions are destroyed, where a store of this kind can; where it can't, what is in `delete` is deleted instead. Both are
+    among the written ones.
     """
 
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     below: tuple[str, ...] = ()
     prune: tuple[str, ...] = ()
+    destroy: tuple[str, ...] = ()
+    delete: tuple[str, ...] = ()
 
     def prunes(self, path: str, separator: str) -> bool:
-        """Whether the secret at `path` may have to be deleted."""
+        """Whether the secret at `path` may have to be deleted, since it is no longer wanted."""
         return path.startswith(tuple(f"{prefix}{separator}" for prefix in self.prune))
 
 

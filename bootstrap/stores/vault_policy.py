@@ -72,8 +72,11 @@ def _stanzas(engine: Engine, needs: Needs) -> Iterator[str]:
     for path in needs.read:
         yield _stanza(_exact(engine.api_path(path)), _READ)
     for path in needs.write:  # its stanza holds instead of any that ends in *
-        more = engine.deletes[1] if engine.kv_version == 1 and needs.prunes(path, "/") else set()
+        deleted = engine.kv_version == 1 and (needs.prunes(path, "/") or path in needs.delete)
+        more = engine.deletes[1] if deleted else set()
         yield _stanza(_exact(engine.api_path(path)), _READ | _WRITE | more)
+    for path in needs.destroy if engine.kv_version != 1 else ():
+        yield _stanza(_exact(engine.api_path(path, "destroy")), {"update"})
     for folder in needs.below:
         yield _stanza(f"{_exact(engine.api_path(folder))}/*", _READ)
     for folder in needs.prune:
@@ -145,7 +148,8 @@ def _of_mount(mount: str, data: set[str], metadata: set[str]) -> Iterator[str]:
 
 def _of_secrets(own: Mapping[str, str], allowed: Mapping[str, set[str]], needs: Needs) -> Iterator[str]:
     change = [path for api_path, path in own.items() if path in needs.read and allowed[api_path] & _WRITE]
-    delete = [path for api_path, path in own.items() if allowed[api_path] & _DELETE and not needs.prunes(path, "/")]
+    kept = {path for path in own.values() if path not in needs.delete and not needs.prunes(path, "/")}
+    delete = [path for api_path, path in own.items() if allowed[api_path] & _DELETE and path in kept]
     if change:
         yield f"may write {_listed(change)}, and needs to read only"
     if delete:

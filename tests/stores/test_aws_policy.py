@@ -169,6 +169,18 @@ def test_without_pruning_nothing_below_is_read_or_deleted(kind: str, opened: Ope
         store.delete("connections/old", expect=store.read("connections/old").version)
 
 
+@both
+def test_what_is_deleted_by_its_name_is_that_alone(kind: str, opened: Opened, region: str) -> None:
+    fill(opened(kind))
+    may = statements(policy(kind, region, Needs(write=NEEDS.write, delete=("connections/old",)))["iam"])
+    assert [statement["Sid"] for statement in may] == ["Write", "Delete"]
+    store: Any = opened(kind, policy=may)
+    store.delete("connections/old", expect=store.read("connections/old").version)
+    made = store.write("connections/new", Secret("x"), expect=None)
+    with pytest.raises(Denied):
+        store.delete("connections/new", expect=made)
+
+
 PRUNES = [
     *((SECRETS, action) for action in ("DeleteSecret", "DescribeSecret", "GetSecretValue", "RestoreSecret")),
     *((PARAMETERS, action) for action in ("DeleteParameter", "GetParameter")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from bootstrap.errors import Denied, Unavailable
 from bootstrap.stores import google_client
 from bootstrap.stores import google_secret_manager as gsm
 from bootstrap.stores.base import Context
-from bootstrap.stores.google_policy import PRUNES, WRITES
+from bootstrap.stores.google_policy import DESTROYS, PRUNES, WRITES
 from bootstrap.stores.needs import Needs
 from tests.stores.google_bench import NAME, PATH, Opened, failure, opened, server
 from tests.systems.secret_manager import SecretManager
@@ -125,6 +126,23 @@ def test_the_role_that_prunes_is_enough_and_necessary(opened: Opened, server: Se
         server.allow(permission)
         store.delete(PATH, expect="1")
         assert NAME not in server.secrets.known
+
+
+def test_the_role_that_destroys_is_enough_and_necessary(opened: Opened, server: SecretManager) -> None:
+    for method in METHODS.values():
+        if method.permission not in DESTROYS:
+            server.deny(method.permission)
+    store: Any = opened()
+    for permission in DESTROYS:
+        server.put("proj", PATH, "x")
+        newest = str(len(server.secrets.known[NAME].versions))
+        server.deny(permission)
+        assert permission in failure(Denied, partial(store.destroy, PATH, newest)).hint
+        server.allow(permission)
+        store.destroy(PATH, newest)
+    server.deny("secretmanager.secrets.setIamPolicy")
+    assert store.excess(Needs(write=(PATH,))) == [f"may destroy versions of {PATH}"]
+    assert store.excess(Needs(write=(PATH,), destroy=(PATH,))) == []
 
 
 def test_who_may_create_none_writes_those_that_are_there(opened: Opened, server: SecretManager) -> None:
