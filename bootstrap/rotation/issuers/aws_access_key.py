@@ -7,17 +7,16 @@ seconds until it is known everywhere. AWS tells a key's last use with a lag of m
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from bootstrap.errors import IssuerDenied, IssuerError, IssuerUnavailable
+from bootstrap.errors import IssuerDenied, IssuerUnavailable
 from bootstrap.manifest_types import SecretRef
 from bootstrap.rotation.durations import shown
+from bootstrap.rotation.issuers._aws import FULL, GONE, Iam, code
 from bootstrap.rotation.issuers.base import (
     WINDOW,
     Attempt,
@@ -29,18 +28,14 @@ from bootstrap.rotation.issuers.base import (
     Surroundings,
     Window,
 )
-from bootstrap.secret import Secret, redact
+from bootstrap.secret import PublicText, Secret
 
 KEYLESS = (
     "On AWS, Airflow gets in as the role of its instance, task or pod (IRSA), and elsewhere by web identity: leave out login and "
     "password, or give role_arn in extra."
 )
-_CONNECT, _READ = 5, 10  # seconds
-_TRIES = 3  # of a request that changes nothing, or that may be sent twice
 _LIMIT = 2  # keys of a user
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_NO_ANSWER = ("ServiceFailure", "ServiceUnavailable", "InternalFailure", "Throttling", "RequestLimitExceeded")
-_GONE = "NoSuchEntity"
+_STATES: Mapping[str, Literal["enabled", "disabled"]] = {"Active": "enabled"}
 
 
 class Options(IssuerOptions):
@@ -59,71 +54,64 @@ def fields(_options: Options) -> tuple[str, ...]:
 
 
 def open_issuer(options: Options, surroundings: Surroundings) -> Issuer:
-    """Reads the admin's key; asks AWS at the first request. Raises StoreError, IssuerDenied."""
-    return AccessKeys(options, _client(options, surroundings))
-
-
-def _client(options: Options, surroundings: Surroundings) -> Any:
-    try:
-        import boto3
-        from botocore.config import Config
-    except ImportError as err:
-        raise IssuerDenied("aws_access_key needs boto3", "pip install 'airflow-bootstrap[aws]'") from err
-    keys: dict[str, str] = {}
-    endpoint = options.endpoint_url
-    if options.admin is not None:
-        admin = surroundings.whole(options.admin)
-        if not admin.login or not admin.password:
-            raise IssuerDenied(
-                f"{options.admin}: has no access key: login and password", "store a connection of type aws"
-            )
-        keys = {"aws_access_key_id": admin.login, "aws_secret_access_key": admin.password}
-        endpoint = endpoint or (admin.extra or {}).get("endpoint_url")
-    local = endpoint is not None and urlsplit(endpoint).hostname in _LOOPBACK
-    config = Config(
-        connect_timeout=_CONNECT,
-        read_timeout=_READ,
-        retries={"total_max_attempts": 1},
-        proxies={} if local else None,
-    )
-    return boto3.Session(**keys).client("iam", region_name=options.region, endpoint_url=endpoint, config=config)
+    """Asks AWS, and reads the admin's key, at the first request."""
+    account = f"IAM user {options.user}" + (f" at {options.endpoint_url}" if options.endpoint_url else "")
+    iam = Iam(account, options.user, options.region, options.endpoint_url, options.admin, surroundings)
+    return AccessKeys(options.user, account, iam)
 
 
 class AccessKeys:
     """The keys of one user."""
 
-    def __init__(self, options: Options, client: Any) -> None:
-        self.user = options.user
-        self.account = f"IAM user {options.user}" + (f" at {options.endpoint_url}" if options.endpoint_url else "")
-        self._client = client
+    def __init__(self, user: str, account: str, iam: Iam) -> None:
+        self.user = user
+        self.account = account
+        self._iam = iam
 
     def issue(self, attempt: Attempt) -> Key:
-        """One request, never repeated."""
+        """One request, never repeated. Raises IssuerDenied where there are two keys, or the one in use is another user's."""
         there = self.keys()
         if len(there) >= _LIMIT:
-            raise self._full(there)
+            raise self._full(there, attempt.current)
+        if attempt.current is not None and all(key.id != attempt.current for key in there):
+            self._require_nobody_elses(attempt.current)
         if (datetime.now(timezone.utc) - attempt.since).total_seconds() > WINDOW:
             raise IssuerUnavailable(f"{self.account}: too slow to make a key safely; none was made", "run this again")
-        made = self._once("create_access_key", UserName=self.user)["AccessKey"]
-        secret = Secret(made["SecretAccessKey"])
-        secret.reveal()
-        return Key(made["AccessKeyId"], {"login": Secret(made["AccessKeyId"]), "password": secret}, made["CreateDate"])
+        return self._made(attempt)
+
+    def _made(self, attempt: Attempt) -> Key:
+        try:
+            made = self._iam.once("create_access_key", UserName=self.user)["AccessKey"]
+            secret = Secret(made["SecretAccessKey"])
+            secret.reveal()
+            return Key(
+                made["AccessKeyId"],
+                {"login": PublicText(made["AccessKeyId"]), "password": secret},
+                made.get("CreateDate"),
+            )
+        except IssuerDenied as err:
+            if code(err.__cause__) != FULL:
+                raise
+            raise self._full(self.keys(), attempt.current) from err
+        except KeyError as err:
+            raise self._iam.not_aws("create_access_key") from err
 
     def lost(self, attempt: Attempt) -> Sequence[str]:
-        """The one key that the attempt can have made. Raises IssuerDenied for more than one."""
-        listed = self.keys()
-        found = [key.id for key in listed if Window(attempt).holds(key)]
+        """The one key that the attempt can have made. Raises IssuerDenied for more than one, or if its last use can't be asked."""
+        window = Window(attempt)
+        found = [key.id for key in self._listed() if window.holds(key) and self._last_use(key.id) is None]
         if len(found) > 1:
             raise IssuerDenied(
                 f"{self.account}: {', '.join(found)} were made when an earlier run made a key whose secret is lost",
-                f"delete the one that nobody uses: aws iam delete-access-key --user-name {self.user} --access-key-id …",
+                f"delete the one that nobody uses: {self._deletes('…')}",
             )
         return found
 
     def keys(self) -> Sequence[KeyInfo]:
         """One more request for each key's last use; unknown where that may not be asked."""
-        listed = self._ask("list_access_keys", UserName=self.user)["AccessKeyMetadata"]
-        return [self._info(each) for each in sorted(listed, key=lambda each: each["CreateDate"])]
+        return [
+            KeyInfo(key.id, key.state, key.created, last_used=self._last_use_if_told(key.id)) for key in self._listed()
+        ]
 
     def identify(self, fields: KeyFields) -> str | None:
         """The id is the login."""
@@ -148,79 +136,71 @@ class AccessKeys:
         return self._unless_gone("update_access_key", UserName=self.user, AccessKeyId=key_id, Status=status)
 
     def _unless_gone(self, method: str, **request: str) -> bool:
-        """False if there is no such key. A user that is gone is an error: nothing is known of its keys then."""
+        """False if there is no such key. If the user is gone, or it is another user's key, nobody knows that it is: an error."""
         try:
-            self._ask(method, **request)
+            self._iam.ask(method, **request)
         except IssuerDenied as err:
-            if _code(err.__cause__) != _GONE or any(key.id == request["AccessKeyId"] for key in list(self.keys())):
+            if code(err.__cause__) != GONE:
                 raise
+            key_id = request["AccessKeyId"]
+            if any(key.id == key_id for key in self._listed()):
+                raise IssuerUnavailable(
+                    f"{self.account}: AWS says both that {key_id} is there and that it is gone", "run this again"
+                ) from err
+            self._require_nobody_elses(key_id)
             return False
         return True
 
-    def _info(self, about: Any) -> KeyInfo:
-        key_id = about["AccessKeyId"]
+    def _require_nobody_elses(self, key_id: str) -> None:
+        """Raises IssuerDenied if the key is another user's. Of a key that is gone, AWS names no user."""
         try:
-            used = self._ask("get_access_key_last_used", AccessKeyId=key_id)["AccessKeyLastUsed"].get("LastUsedDate")
+            owner = self._iam.ask("get_access_key_last_used", AccessKeyId=key_id).get("UserName")
         except IssuerDenied:
-            used = None
-        return KeyInfo(
-            key_id, "enabled" if about["Status"] == "Active" else "disabled", about["CreateDate"], last_used=used
-        )
+            return
+        if owner is not None and owner != self.user:
+            message = f"{self.account}: the key {key_id} is not this user's, but {owner}'s"
+            raise IssuerDenied(message, "correct `user` of this connection's `rotate:`")
 
-    def _full(self, there: Sequence[KeyInfo]) -> IssuerDenied:
+    def _listed(self) -> Sequence[KeyInfo]:
+        """The oldest first, without their last use."""
+        try:
+            found = self._iam.ask("list_access_keys", UserName=self.user)["AccessKeyMetadata"]
+            keys = [
+                KeyInfo(each["AccessKeyId"], _STATES.get(each["Status"], "disabled"), each["CreateDate"])
+                for each in found
+            ]
+        except KeyError as err:
+            raise self._iam.not_aws("list_access_keys") from err
+        return sorted(keys, key=_created)
+
+    def _last_use(self, key_id: str) -> datetime | None:
+        about: Any = self._iam.ask("get_access_key_last_used", AccessKeyId=key_id).get("AccessKeyLastUsed") or {}
+        found: datetime | None = about.get("LastUsedDate")
+        return found
+
+    def _last_use_if_told(self, key_id: str) -> datetime | None:
+        try:
+            return self._last_use(key_id)
+        except IssuerDenied:
+            return None
+
+    def _full(self, there: Sequence[KeyInfo], current: str | None) -> IssuerDenied:
         now = datetime.now(timezone.utc)
         lines = [
-            f"  {key.id}: {key.state}, made {shown(now - key.created) if key.created else '?'} ago, "
+            f"  {key.id}: {key.state}, made {shown(now - _created(key))} ago, "
             + (f"used {shown(now - key.last_used)} ago" if key.last_used else "no known use")
+            + (", in use by this connection" if key.id == current else "")
             for key in there
         ]
+        other = next((key.id for key in there if key.id != current), "…")
         return IssuerDenied(
             "\n".join([f"{self.account}: has {len(there)} keys, and AWS allows no more:", *lines]),
-            f"delete one that nobody uses: aws iam delete-access-key --user-name {self.user} --access-key-id …",
+            f"if nobody uses {other}, delete it: {self._deletes(other)}",
         )
 
-    def _ask(self, method: str, **request: str) -> Any:
-        """Again after a failure: it does no harm to do these twice."""
-        for again in range(_TRIES):
-            try:
-                return self._once(method, **request)
-            except IssuerUnavailable:
-                if again == _TRIES - 1:
-                    raise
-                time.sleep(2.0**again)
-        raise AssertionError  # the loop returns or raises
-
-    def _once(self, method: str, **request: str) -> Any:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        send: Callable[..., Any] = getattr(self._client, method)
-        try:
-            return send(**request)
-        except ClientError as err:
-            raise self._translated(err, method) from err
-        except BotoCoreError as err:
-            raise self._unsent(err) from err
-
-    def _translated(self, err: Any, method: str) -> IssuerError:
-        said = err.response.get("Error", {})
-        status = err.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        what = redact(f"{self.account}: {method}: {said.get('Code')}: {said.get('Message', '')}")
-        if status >= 500 or said.get("Code") in _NO_ANSWER:  # noqa: PLR2004
-            return IssuerUnavailable(what, "run this again later")
-        if said.get("Code") in {"AccessDenied", "AccessDeniedException"}:
-            action = "".join(part.title() for part in method.split("_"))
-            return IssuerDenied(what, f"allow iam:{action} on the user {self.user}")
-        return IssuerDenied(what, "check `user` and `admin` of this connection's `rotate:`")
-
-    def _unsent(self, err: Exception) -> IssuerError:
-        from botocore.exceptions import NoCredentialsError, PartialCredentialsError
-
-        what = redact(f"{self.account}: {err}")
-        if isinstance(err, NoCredentialsError | PartialCredentialsError):
-            return IssuerDenied(what, "give `admin`, or log in: aws configure")
-        return IssuerUnavailable(what, "check the network and endpoint_url")
+    def _deletes(self, key_id: str) -> str:
+        return f"aws iam delete-access-key --user-name {self.user} --access-key-id {key_id}"
 
 
-def _code(error: BaseException | None) -> str:
-    response = getattr(error, "response", {})
-    return str(response.get("Error", {}).get("Code", ""))
+def _created(key: KeyInfo) -> datetime:
+    return key.created or datetime.min.replace(tzinfo=timezone.utc)
