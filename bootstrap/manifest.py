@@ -148,6 +148,7 @@ class _Builder:
                 yield conn_id, parsed
 
     def _rotations(self, specs: Mapping[str, ConnectionSpec]) -> Iterator[tuple[str, RotateSpec]]:
+        taken: dict[str, str] = {}
         for conn_id, spec in specs.items():
             path: Path_ = ("connections", conn_id, "rotate")
             found = self._rotation(path, spec.rotate)
@@ -157,9 +158,14 @@ class _Builder:
 
             module: Any = issuers.KINDS.find(found.issuer)
             try:
-                place_of(conn_id, spec, module.fields(found.options))
+                where = place_of(conn_id, spec, module.fields(found.options)).where
             except ManifestError as err:
                 self.problems.append(Problem(path, err.message, err.hint))
+                continue
+            if where in taken:
+                message = f"connections.{conn_id}: its key is {where}, which {taken[where]} rotates already"
+                self.problems.append(Problem(path, message, "leave one of them out: checks of both prove the key"))
+            taken[where] = conn_id
             yield conn_id, found
 
     def _backend_rotation(self, backend: Backend | None) -> RotateSpec | None:

@@ -385,6 +385,14 @@ def test_a_key_that_could_not_be_replaced_is_told_of(tmp_path: Path, said: str, 
     assert mistakes(tmp_path, text) == [f"8:5: connections.warehouse: {message}"]
 
 
+def test_a_secret_is_rotated_by_one_connection_alone(tmp_path: Path) -> None:
+    first = f"{ROTATED}{POSTGRES}}}"
+    second = first[first.index("  warehouse:") :].replace("  warehouse:", "  reports:")
+    found = mistakes(tmp_path, f"{first}\n{second}")
+    assert len(found) == 1
+    assert "its key is team:warehouse, which warehouse rotates already" in found[0]
+
+
 def test_a_login_may_stand_in_the_manifest_where_only_the_password_changes(tmp_path: Path) -> None:
     text = ROTATED.replace('{secret: "team:warehouse#username"}', "etl") + "{issuer: random, push: [./install]}"
     assert read(tmp_path, text).rotations["warehouse"].issuer == "random"

@@ -34,11 +34,16 @@ class KeyPlace:
     whole: bool = False
     conn_type: str | None = None
 
+    @property
+    def where(self) -> str:
+        """The secret, for people."""
+        return f"{self.reference.store}:{self.reference.path}"
+
     def fields_of(self, stored: Stored) -> KeyFields:
         """The key's fields as the secret has them. Raises NotFound, Malformed or Empty."""
         if self.whole:
             return dict(_picked(readings.whole(stored, self.reference, self.conn_type), self.parts))
-        where = f"{self.reference.store}:{self.reference.path}"
+        where = self.where
         return {
             field: pick_field(stored, f"{where}#{part}" if part else where, part) for field, part in self.parts.items()
         }
