@@ -19,6 +19,7 @@ from tests.rotation.model import (
     CANDIDATE,
     JOURNAL,
     PATH,
+    Issuer,
     World,
     built,
     killed,
@@ -289,3 +290,28 @@ def test_a_journal_that_nobody_understands_stops_everything() -> None:
     with pytest.raises(BootstrapError, match="not a journal"):
         opened(world).rotate()
     assert set(world.keys) == {"first"}
+
+
+def test_the_old_key_is_not_destroyed_if_somebody_put_it_back() -> None:
+    good = Proof("passed", ("a",))
+    world = built(lives=[good, Proof("undecided", (), "dns", "no")])
+    with pytest.raises(Refused):
+        opened(world).rotate()
+    world.keys["first"] = KeyInfo("first", "enabled")
+    world.secrets[PATH].append("first-value")
+    world.resolved = "first-value"
+    world.lives.append(good)
+    with pytest.raises(Conflict, match="somebody else changed"):
+        opened(world).resume()
+    assert world.keys["first"].state == "enabled"
+
+
+@pytest.mark.parametrize("act", ["resume", "roll_back"])
+def test_the_key_in_use_is_never_taken_for_a_lost_one(act: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = built()
+    assert killed(world, opened(world).rotate, 2, "before")
+    assert world.document.rotation is not None
+    monkeypatch.setattr(Issuer, "lost", lambda self, _: list(self.world.keys))  # as one with a fault would
+    getattr(opened(world), act)()
+    world.check()
+    assert world.document.rotation is None
