@@ -14,7 +14,7 @@ from typing_extensions import Self
 from bootstrap.connection import Connection
 from bootstrap.errors import IssuerDenied, IssuerUnavailable
 from bootstrap.manifest_types import SecretRef
-from bootstrap.rotation.issuers.base import WINDOW, Attempt, IssuerOptions, KeyFields, Surroundings
+from bootstrap.rotation.issuers.base import WINDOW, Attempt, IssuerOptions, KeyFields, KeyInfo, Surroundings
 from bootstrap.secret import Secret
 from bootstrap.stores.retrying import GIVE_UP, retried
 
@@ -142,6 +142,32 @@ def asked(request: Callable[[], T], give_up: float = GIVE_UP) -> T:
 
 def _may_pass(err: BaseException) -> bool:
     return isinstance(err, IssuerUnavailable) and not isinstance(err, TooLate)
+
+
+def lost_user(users: Sequence[str], attempt: Attempt, keys: Sequence[KeyInfo]) -> Sequence[str]:
+    """The user whose turn it was, if it had no password before the attempt and has one now: that is the attempt's.
+
+    One that had a password before is left as it is: a new attempt replaces that anyway.
+    """
+    if attempt.current not in users:
+        return []
+    user = next_user(users, attempt.current)
+    return [key.id for key in keys if key.id == user and key.id not in attempt.known]
+
+
+def in_use(user: str, sessions: int, at: Address) -> IssuerDenied:
+    """The error for a user whose password would be changed under somebody's feet."""
+    return IssuerDenied(
+        f"{at.shown}: somebody uses {user}, whose password would be replaced ({sessions} sessions)",
+        "the other one of `users` must be nobody else's: end its sessions, then run the command again",
+    )
+
+
+def busy(user: str, at: Address) -> IssuerUnavailable:
+    """The error for a user that another run is changing."""
+    return IssuerUnavailable(
+        f"{at.shown}: another run is changing {user}", "wait for it to end, then run the command again"
+    )
 
 
 def foreign(key_id: str, at: Address, users: Sequence[str]) -> IssuerDenied:

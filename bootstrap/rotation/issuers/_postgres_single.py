@@ -37,11 +37,11 @@ class Single:
         mark = hashlib.sha256(attempt.run.encode()).hexdigest()[:8]
         return Key(f"{self.user}#{mark}", {"password": Secret(f"{secrets.token_urlsafe(32)}.{mark}")})
 
-    def install(self, key_id: str, fields: KeyFields) -> None:
+    def install(self, key_id: str | None, fields: KeyFields) -> None:
         """Make this the role's password, which may also be the old one. Raises IssuerDenied for a role that isn't there."""
         password = fields.get("password")
         if not password:
-            raise IssuerDenied(f"{self.server.at.shown}: the key {key_id} has no password", "rotate again")
+            raise IssuerDenied(f"{self.server.at.shown}: the key {key_id or 'before'} has no password", "rotate again")
 
         def work(session: Session) -> None:
             from psycopg2 import sql

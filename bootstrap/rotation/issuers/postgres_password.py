@@ -110,9 +110,8 @@ class Alternating:
         return Key(user, {"login": Secret(user), "password": password}, expires=role.expires)
 
     def lost(self, attempt: Attempt) -> Sequence[str]:
-        """The other role, if it has come to a password since the attempt began."""
-        listed = self.keys()
-        return [key.id for key in listed if key.id not in {attempt.current, *attempt.known}]
+        """The role whose turn it was, if it had no password before and has one now."""
+        return _database.lost_user(self.users, attempt, self.keys())
 
     def keys(self) -> Sequence[KeyInfo]:
         """The roles that have a password. Everybody may see whose the sessions are, so that their number is true."""
@@ -224,10 +223,7 @@ def _pairs(user: str, current: str, of: dict[str, set[str]]) -> list[tuple[str, 
 def _free(role: _Role, attempt: Attempt, at: Address) -> None:
     """Raise IssuerDenied if somebody uses the role, or if its new password wouldn't work."""
     if role.login and role.is_key and role.sessions and role.name in attempt.known:
-        raise IssuerDenied(
-            f"{at.shown}: somebody uses the role {role.name}, whose password would be replaced ({role.sessions} sessions)",
-            "give the other role of `users` to nobody; end its sessions, then run the command again",
-        )
+        raise _database.in_use(role.name, role.sessions, at)
     if role.expires is not None and role.expires <= datetime.now(timezone.utc):
         raise IssuerDenied(
             f"{at.shown}: the role {role.name} is valid until {role.expires:%Y-%m-%d} only, which is over",
