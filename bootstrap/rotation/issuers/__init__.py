@@ -14,6 +14,7 @@ KINDS = Registry(
         "aws_access_key": "bootstrap.rotation.issuers.aws_access_key",
         "command": "bootstrap.rotation.issuers.command",
         "google_service_account_key": "bootstrap.rotation.issuers.google_service_account_key",
+        "mysql_password": "bootstrap.rotation.issuers.mysql_password",
         "postgres_password": "bootstrap.rotation.issuers.postgres_password",
         "random": "bootstrap.rotation.issuers.random",
         "vault_approle_secret_id": "bootstrap.rotation.issuers.vault_approle_secret_id",
