@@ -227,7 +227,7 @@ def test_an_answer_that_is_not_of_aws_says_nothing_about_keys(
     user, old = world.user()
     issuer = world.issuer(user, endpoint_url=front.url)
     front.faults.append(lambda operation: instead if operation == "CreateAccessKey" else None)
-    with pytest.raises(IssuerUnavailable, match="create_access_key|502") as caught:
+    with pytest.raises(IssuerUnavailable, match=r"create_access_key|502") as caught:
         issuer.issue(attempt(old))
     assert caught.value.hint
     front.faults.append(lambda _: instead)
