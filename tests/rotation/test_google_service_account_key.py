@@ -240,7 +240,7 @@ def fill(bench: Bench) -> list[str]:
     for days, key_id in enumerate(ids):
         bench.key(key_id).created = datetime.now(timezone.utc) - timedelta(days=30 * days + 3)
     bench.key(ids[3]).disabled = True
-    bench.key(ids[5]).used = datetime(2026, 3, 1, tzinfo=timezone.utc)
+    bench.key(ids[5]).used = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
     return ids
 
 

@@ -11,6 +11,7 @@ import json
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .in_process import Request
 
 LIMIT = 10
+_WEST = timedelta(hours=7)
 USED = "policyanalyzer.serviceAccountKeyLastAuthenticationActivities.query"
 _KEYS = r"/v1/projects/(?P<project>[^/]+)/serviceAccounts/(?P<account>[^/]+)/keys"
 _KEY = rf"{_KEYS}/(?P<key>[^/:]+)"
@@ -172,7 +174,7 @@ class Iam:
             {
                 "fullResourceName": _full_name(key),
                 "activityType": _ACTIVITY,
-                "activity": {"lastAuthenticatedTime": key.used.strftime("%Y-%m-%dT07:00:00Z")} if key.used else {},
+                "activity": {"lastAuthenticatedTime": _time(_day(key.used))} if key.used else {},
             }
             for key in self.accounts.keys.values()
             if wanted in {"", f'activities.full_resource_name="{_full_name(key)}"'}
@@ -198,6 +200,11 @@ def _shown(key: Key) -> dict[str, Any]:
         "keyType": "USER_MANAGED",
     }
     return {**shown, "disabled": True} if key.disabled else shown
+
+
+def _day(when: datetime) -> datetime:
+    """When the day began in California, which is never yet to come."""
+    return (when - _WEST).replace(hour=0, minute=0, second=0, microsecond=0) + _WEST
 
 
 def _time(when: datetime) -> str:
