@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from bootstrap.errors import Empty, Malformed
-from bootstrap.secret import fingerprint, is_sensitive, remember
+from bootstrap.secret import fingerprint, masks, remember
 
 FIELDS = ("conn_type", "description", "host", "login", "password", "schema", "port", "extra")
 SECRET_FIELDS = ("password", "extra")
@@ -61,7 +61,7 @@ def sensitive_texts(node: Any, *, sensitive: bool = False) -> Iterator[str]:
     """Every text in plain JSON data below a key that is named like a secret."""
     if isinstance(node, Mapping):
         for key, value in node.items():
-            yield from sensitive_texts(value, sensitive=sensitive or is_sensitive(str(key)))
+            yield from sensitive_texts(value, sensitive=masks(str(key), inside=sensitive))
     elif isinstance(node, list | tuple):
         for value in node:
             yield from sensitive_texts(value, sensitive=sensitive)

@@ -30,6 +30,7 @@ SENSITIVE_KEYS = (  # names of fields that hold secrets; the same words as Airfl
 )
 
 _ABOUT_A_SECRET = ("_file", "_path", "_url", "_uri", "_name")  # private_key_file: /etc/key.pem
+_ID_OF_A_KEY = "private_key_id"  # tells a Google account's keys apart, in public listings too: people must see it
 _FINGERPRINT_KEY = os.urandom(32)
 _known: set[str] = set()
 _index: Mapping[str, Sequence[str]] | None = None
@@ -82,6 +83,11 @@ def is_sensitive(key: str) -> bool:
     """Whether a field of this name is expected to hold a secret, not the place or the name of one."""
     name = key.lower().replace("-", "_")
     return not name.endswith(_ABOUT_A_SECRET) and any(word in name for word in SENSITIVE_KEYS)
+
+
+def masks(key: str, *, inside: bool) -> bool:
+    """Whether texts below this key are to be masked; `inside`: it is itself below one that does."""
+    return key != _ID_OF_A_KEY and (inside or is_sensitive(key))
 
 
 def remember(value: str) -> None:
@@ -173,7 +179,7 @@ def _sensitive_strings(node: object, *, inside: bool = False) -> Iterator[str]:
     """Every string below a key whose name is that of a secret, and its lines."""
     if isinstance(node, dict):
         for key, item in node.items():
-            yield from _sensitive_strings(item, inside=inside or is_sensitive(str(key)))
+            yield from _sensitive_strings(item, inside=masks(str(key), inside=inside))
     elif isinstance(node, list):
         for item in node:
             yield from _sensitive_strings(item, inside=inside)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,13 @@ def test_the_secrets_inside_a_json_secret_are_masked_and_the_rest_is_not() -> No
     document = {"project_id": "my-project", "private_key": PEM, "tokens": [{"value": "tok-123"}, 5]}
     remember(json.dumps(document))
     assert redact("my-project tok-123") == "my-project ***"
+    assert redact(KEY_LINES[1]) == "***"
+
+
+@pytest.mark.parametrize("nest", [lambda key: key, lambda key: {"keyfile_dict": key}])
+def test_the_id_of_a_google_key_stays_readable(nest: Callable[[object], object]) -> None:
+    remember(json.dumps(nest({"private_key_id": "0a1b2c3d4e5f", "private_key": PEM})))
+    assert redact("the key 0a1b2c3d4e5f is gone") == "the key 0a1b2c3d4e5f is gone"
     assert redact(KEY_LINES[1]) == "***"
 
 

@@ -214,11 +214,13 @@ def test_a_google_key_is_rotated_and_no_task_fails(google: Google) -> None:
     new = google.key
     assert_no_task_failed(rotated)
     assert google.ids == {new["private_key_id"]} != {old["private_key_id"]}
+    assert google.status()["key"] == new["private_key_id"]
     assert not rotated.seen
     assert google.status()["history"][-1]["outcome"] == "rotated"
     google.done("smoke")
     for key in (old, new):
         assert line(key).core not in rotated.text
+        assert key["private_key_id"] in rotated.text
         assert google.leaked_on_disk(line(key)) == []
 
 
