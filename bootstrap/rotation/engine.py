@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 from bootstrap.errors import BootstrapError, UsageError
 from bootstrap.rotation.journal import Journal, Rotation, Side, TakenOver, now, over
+from bootstrap.rotation.material import content
 from bootstrap.rotation.outcome import Outcome, Unfinished
 from bootstrap.rotation.steps import STEPS, due, turned
 from bootstrap.rotation.subject import Subject, Voice
-from bootstrap.rotation.work import Work
+from bootstrap.rotation.work import Refused, Work
 from bootstrap.secret import redact
 
 BEFORE_USE = ("issue", "stage", "verify", "abandon")  # the new key was never in use
@@ -64,7 +65,7 @@ class Engine:
         with self._taken():
             rotation = self.journal.rotation
             if rotation is not None:
-                self._work(fresh=False).material.forget()
+                self._work(fresh=False).forget()
                 left = ", ".join(sorted({key for key in (rotation.old.key, rotation.new.key, *rotation.doomed) if key}))
                 text = (
                     f"{self.subject.name}: given up at `{rotation.step}`; what is still at the issuer is yours: {left}"
@@ -110,22 +111,35 @@ class Engine:
                 f"{name}: the key {rotation.old.key} was taken out of use for good: there is no way back to it",
                 f"airflow-bootstrap rotate --resume {name}, then rotate {name} for another new key",
             )
-        if not rotation.used and not self._came_into_use(rotation):
+        in_use = self._came_into_use(rotation)
+        if not rotation.used and not in_use:
             self.voice.say(f"{name}: the new key was never in use: it is taken away")
             return rotation.model_copy(update={"step": "abandon", "failure": ""})
         self.voice.say(f"{name}: back to the key {rotation.old.key or 'before'}")
         return turned(rotation)
 
     def _came_into_use(self, rotation: Rotation) -> bool:
-        """Whether the secret ever held the new key, as far as can be told."""
+        """Whether the secret ever held the new key. If it doesn't yet, it never will: a run that was only thought dead may
+        wake in the midst of writing it, and finds another version of the same.
+        """
         if rotation.step != "promote":
             return rotation.step not in BEFORE_USE
-        work = self._work(fresh=False)
-        _, new = work.contents(rotation)
-        return work.holds(self.subject.store.read(self.subject.path), new)
+        subject, work = self.subject, self._work(fresh=False)
+        old, new = work.contents(rotation)
+        stored = subject.store.read(subject.path)
+        if work.holds(stored, new):
+            return True
+        if work.holds(stored, old):
+            subject.store.write(subject.path, content(stored).payload(), expect=stored.version)
+        return False
 
     def _work(self, *, fresh: bool) -> Work:
-        return Work(self.subject, self.journal, self.voice, fresh=fresh, despite_use=self.despite_use)
+        """Whoever goes on with a rotation that came to nothing is told so, as the run was that has left it."""
+        work = Work(self.subject, self.journal, self.voice, fresh=fresh, despite_use=self.despite_use)
+        rotation = self.journal.rotation
+        if rotation is not None and rotation.reason and (rotation.back or rotation.step == "abandon"):
+            work.error = Refused(rotation.reason)
+        return work
 
     def _go_on(self, *, fresh: bool) -> Outcome:
         """Step after step, each written down before it is done."""
@@ -154,5 +168,11 @@ class Engine:
         except BaseException as err:
             if not isinstance(err, TakenOver):
                 with contextlib.suppress(BootstrapError):
-                    self.journal.release(redact(err.message) if isinstance(err, BootstrapError) else type(err).__name__)
+                    self.journal.release(self._failure(err))
             raise
+
+    def _failure(self, err: BaseException) -> str:
+        """What is written down of an error; of a command that can't be, nothing: what was there stays."""
+        if isinstance(err, Unfinished | UsageError) and self.journal.rotation is not None:
+            return self.journal.rotation.failure
+        return redact(err.message) if isinstance(err, BootstrapError) else type(err).__name__

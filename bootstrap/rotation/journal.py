@@ -116,6 +116,13 @@ class Document(Model):
         return done[-1].promoted if done else None
 
 
+def _kept(history: tuple[Past, ...]) -> tuple[Past, ...]:
+    """The last ones, and the one that the key in use is from, however many have failed since."""
+    last = history[-KEPT:]
+    in_use = next((past for past in reversed(history) if past.outcome == "rotated"), None)
+    return last if in_use is None or in_use in last else (in_use, *last[1:])
+
+
 def path_of(path: str) -> str:
     """Where the journal of the secret at `path` is."""
     return f"{path}_{SUFFIX}"
@@ -190,7 +197,7 @@ class Journal:
 
     def put(self, rotation: Rotation | None, *, past: Past | None = None) -> None:
         """Write how far the rotation is; one that is over is nobody's any more. Raises TakenOver, StoreError."""
-        history = (*self.document.history, past)[-KEPT:] if past is not None else self.document.history
+        history = _kept((*self.document.history, past)) if past is not None else self.document.history
         changed = self.document.model_copy(update={"rotation": rotation, "history": history})
         self._write(changed, self.holder if rotation is not None else None)
 
@@ -210,9 +217,17 @@ class Journal:
         try:
             self._version = self.store.write(path_of(self.path), PublicText(text), expect=self._version)
         except Conflict as err:
-            message = f"{self.where}: another run works on this rotation; this one has stopped"
-            raise TakenOver(message, "airflow-bootstrap rotate --status") from err
+            raise self._taken_over() from err
         self.document = document
+
+    def require_ours(self) -> None:
+        """Nobody has written since we did: to be asked right before what knows no check-and-set. Raises TakenOver, StoreError."""
+        if self.store.read(path_of(self.path)).version != self._version:
+            raise self._taken_over()
+
+    def _taken_over(self) -> TakenOver:
+        message = f"{self.where}: another run works on this rotation; this one has stopped"
+        return TakenOver(message, "airflow-bootstrap rotate --status")
 
 
 def now() -> datetime:
@@ -232,5 +247,5 @@ def over(rotation: Rotation, outcome: Literal["rotated", "rolled back", "abandon
         old=rotation.old,
         new=rotation.new,
         proofs=rotation.proofs,
-        failure=failure or rotation.failure or rotation.reason,
+        failure=failure or rotation.reason or rotation.failure,
     )

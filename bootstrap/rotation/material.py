@@ -71,15 +71,14 @@ class Material:
         """For people."""
         return f"{self.name}:{path_of(self.path)}"
 
-    def write(self, run: str, old: Content, new: Content) -> None:
+    def write(self, run: str, old: Content, new: Content, *, expect: Version | None) -> None:
         """Keep both, instead of what another run has left. Raises StoreError."""
         document = {
             "run": run,
             "old": {"text": old.text.as_public(), "fields": old.fields},
             "new": {"text": new.text.as_public(), "fields": new.fields},
         }
-        version = self._version()
-        self.store.write(path_of(self.path), Secret(json.dumps(document, ensure_ascii=False)), expect=version)
+        self.store.write(path_of(self.path), Secret(json.dumps(document, ensure_ascii=False)), expect=expect)
 
     def read(self, run: str) -> dict[Slot, Content] | None:
         """Both; None if this run has written none. Raises StoreError."""
@@ -95,21 +94,20 @@ class Material:
             return {slot: Content(Secret(document[slot]["text"]), document[slot]["fields"]) for slot in ("old", "new")}
         except (ValueError, KeyError, TypeError):  # it quotes the value
             raise Malformed(
-                f"{self.where}: not what a rotation keeps there", "airflow-bootstrap rotate --rollback"
+                f"{self.where}: not what a rotation keeps there",
+                "put the secret right by hand, then: airflow-bootstrap rotate --give-up",
             ) from None
 
-    def forget(self) -> None:
+    def forget(self, version: Version) -> None:
         """It is gone, for good where the store can. Raises StoreError."""
-        version = self._version()
-        if version is None:
-            return
         power: Any = self.store
         if hasattr(power, "destroy"):
             power.destroy(path_of(self.path), version)
         else:
             power.delete(path_of(self.path), expect=version)
 
-    def _version(self) -> Version | None:
+    def version(self) -> Version | None:
+        """Of what is kept; None: nothing. Raises StoreError."""
         try:
             return self.store.read(path_of(self.path)).version
         except NotFound:

@@ -88,7 +88,7 @@ def _kept(work: Work, rotation: Rotation, key: Key) -> Next:
     stored = work.subject.store.read(work.subject.path)
     if stored.version != rotation.old.version:
         raise work.changed()
-    work.material.write(rotation.run, content(stored), work.subject.filled(stored, key.fields))
+    work.keep(rotation.run, content(stored), work.subject.filled(stored, key.fields))
     return _to("verify", rotation)
 
 
@@ -122,7 +122,7 @@ def verify(work: Work, rotation: Rotation) -> Next:
         work, f"the new key {_named(rotation.new)} fails and is taken away; the one in use is untouched", proof
     )
     work.error = error
-    return Next(rotation.model_copy(update={"step": "abandon", "failure": error.message}))
+    return Next(rotation.model_copy(update={"step": "abandon", "failure": "", "reason": error.message}))
 
 
 def abandon(work: Work, rotation: Rotation) -> Next:
@@ -133,7 +133,7 @@ def abandon(work: Work, rotation: Rotation) -> Next:
         raise work.changed()
     doomed = {*rotation.doomed, *lost, *filter(None, [rotation.new.key])} - {rotation.old.key}
     _take_all_away(work, rotation, doomed)
-    work.material.forget()
+    work.forget()
     return Next(None, over(rotation, "abandoned"))
 
 
@@ -144,6 +144,7 @@ def promote(work: Work, rotation: Rotation) -> Next:
     stored = subject.store.read(subject.path)
     version = stored.version
     fields = subject.fields_of(new.stored())
+    work.journal.require_ours()  # before `stored` was read, nobody had turned back; and whoever does now writes it anew
     if work.installs:
         power: Any = subject.issuer
         power.install(rotation.new.key, fields)
@@ -222,6 +223,7 @@ def disable(work: Work, rotation: Rotation) -> Next:
     if not work.can_disable:
         work.say(f"{work.subject.issuer_name} can't disable a key for a while: the old one is destroyed at once")
         return _to("destroy", rotation)
+    work.journal.require_ours()
     work.subject.issuer.disable(str(rotation.old.key))
     return _to("verify_disabled", rotation)
 
@@ -234,7 +236,9 @@ def _require_new(work: Work, rotation: Rotation) -> None:
 
 
 def verify_disabled(work: Work, rotation: Rotation) -> Next:
-    """Prove that nothing needs the old key; else it is enabled again."""
+    """Prove that nothing needs the old key; else it is enabled again, as a run may have done that was killed here."""
+    if not work.fresh:
+        return _to("disable", rotation)
     proof = settled(work.subject.prove_live, timedelta(0), work.say)
     if proof.state == "passed":
         return _to("destroy", rotation, proofs={**rotation.proofs, "verify_disabled": proof.checks})
@@ -248,6 +252,7 @@ def verify_disabled(work: Work, rotation: Rotation) -> Next:
 def destroy(work: Work, rotation: Rotation) -> Next:
     """The old key is gone."""
     _require_new(work, rotation)
+    work.journal.require_ours()
     work.subject.issuer.destroy(str(rotation.old.key))
     work.say(f"the old key {rotation.old.key} is gone")
     return _to("forget", rotation)
@@ -260,7 +265,7 @@ def forget(work: Work, rotation: Rotation) -> Next:
     if rotation.old.version not in {None, version} and hasattr(power, "destroy"):
         with contextlib.suppress(NotFound):
             power.destroy(work.subject.path, rotation.old.version)
-    work.material.forget()
+    work.forget()
     return Next(None, over(rotation, "rolled back" if rotation.back else "rotated"))
 
 

@@ -66,6 +66,19 @@ class Work:
             )
         return found[rotation.old.slot], found[rotation.new.slot]
 
+    def keep(self, run: str, old: Content, new: Content) -> None:
+        """Both contents are beside the secret, unless another run has gone on meanwhile. Raises TakenOver, StoreError."""
+        version = self.material.version()
+        self.journal.require_ours()
+        self.material.write(run, old, new, expect=version)
+
+    def forget(self) -> None:
+        """They are gone. Raises TakenOver, StoreError."""
+        version = self.material.version()
+        self.journal.require_ours()
+        if version is not None:
+            self.material.forget(version)
+
     def holds(self, stored: Stored, wanted: Content) -> bool:
         """Whether the secret has the key of such a content; what else is in it may have changed."""
         return self.subject.fields_of(stored) == self.subject.fields_of(wanted.stored())
@@ -78,7 +91,8 @@ class Work:
         )
 
     def take_away(self, key_id: str) -> None:
-        """A key that is of no use is gone at the issuer."""
+        """A key that is of no use is gone at the issuer. Raises TakenOver."""
+        self.journal.require_ours()
         if self.can_disable:
             self.subject.issuer.disable(key_id)
         self.subject.issuer.destroy(key_id)

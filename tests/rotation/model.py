@@ -5,6 +5,7 @@ Each crash must be exact. The real ones are in test_rotate.py and in the issuers
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -32,7 +33,11 @@ class Killed(BaseException):
 
 @dataclass
 class World:
-    """A store, an issuer and an Airflow. `kill` is the effect (by number, and whether it comes before or after) that ends a process."""
+    """A store, an issuer and an Airflow.
+
+    `kill` is the effect, by its number, "before" or "after" which the process ends, or that is done and "unanswered". `needed`
+    is a key that something of Airflow's can't do without. `intruder` is who comes in between, before the moment of that number.
+    """
 
     secrets: dict[str, list[str | None]] = field(default_factory=dict)
     keys: dict[str, KeyInfo] = field(default_factory=dict)
@@ -41,6 +46,10 @@ class World:
     effects: int = 0
     kill: tuple[int, str] | None = None
     dead: bool = False
+    struck: bool = False
+    needed: str = ""
+    moments: int = 0
+    intruder: tuple[int, Callable[[], None]] | None = None
     made: int = 0
     foreign: set[str] = field(default_factory=set)
     proofs: list[Proof] = field(default_factory=list)  # instead of what would be true
@@ -50,10 +59,10 @@ class World:
     limit: int = 10
     between: Callable[[], None] | None = None
 
-    def effect(self, act: Callable[[], Any]) -> Any:
-        """Do it, unless the process is killed before, and be killed after it if that is so."""
+    def effect(self, act: Callable[[], Any], lost: BootstrapError) -> Any:
+        """Do it, unless the process is killed before, and be killed after it if that is so. `lost`: its answer is."""
         if self.dead or self.kill == (self.effects, "before"):
-            self.dead = True
+            self.dead = self.struck = True
             raise Killed
         done = act()
         self.check()
@@ -61,10 +70,20 @@ class World:
             between, self.between = self.between, None
             between()
         if self.kill == (self.effects, "after"):
-            self.dead = True
+            self.dead = self.struck = True
             raise Killed
         self.effects += 1
+        if self.kill == (self.effects - 1, "unanswered"):
+            self.struck = True
+            raise lost
         return done
+
+    def moment(self) -> None:
+        """Somebody else may come in between now."""
+        number, self.moments = self.moments, self.moments + 1
+        if self.intruder is not None and self.intruder[0] == number:
+            (_, act), self.intruder = self.intruder, None
+            act()
 
     def check(self) -> None:
         """What must be true at every moment."""
@@ -102,6 +121,7 @@ class Store:
     separator = "/"
 
     def read(self, path: str, version: Version | None = None) -> Stored:
+        self.world.moment()
         if self.world.store_down:
             raise Unavailable("down")
         found = self.world.secrets.get(path) or []
@@ -112,7 +132,8 @@ class Store:
 
     def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:
         assert isinstance(value, Secret)
-        return str(self.world.effect(lambda: self._write(path, value.as_public(), expect)))
+        self.world.moment()
+        return str(self.world.effect(lambda: self._write(path, value.as_public(), expect), Unavailable("no answer")))
 
     def _write(self, path: str, text: str, expect: Version | None) -> int:
         if self.world.store_down:
@@ -128,7 +149,7 @@ class Store:
         def act() -> None:
             self.world.secrets[path][int(version) - 1] = None
 
-        self.world.effect(act)
+        self.world.effect(act, Unavailable("no answer"))
 
     def names(self, prefix: str) -> Iterator[str]:
         raise AssertionError(prefix)
@@ -147,7 +168,7 @@ class Issuer:
     def _act(self, act: Callable[[], Any]) -> Any:
         if self.world.issuer_down:
             raise IssuerUnavailable("down")
-        return self.world.effect(act)
+        return self.world.effect(act, IssuerUnavailable("no answer"))
 
     def issue(self, attempt: Attempt) -> Key:
         if len(self.world.keys) >= self.world.limit:
@@ -220,18 +241,23 @@ class Subject:
         """All is well."""
 
     def prove(self, candidate: Content) -> Proof:
+        self.world.moment()
         return self.world.proofs.pop(0) if self.world.proofs else self._proof(candidate.text.as_public())
 
     def publish(self) -> None:
         def act() -> None:
             self.world.resolved = self.world.text(PATH)
 
-        self.world.effect(act)
+        self.world.effect(act, Unavailable("no answer"))
 
     def prove_live(self) -> Proof:
+        self.world.moment()
         if self.world.lives:
             return self.world.lives.pop(0)
-        assert self.world.resolved == self.world.text(PATH)
+        if self.world.needed and self.world.keys[self.world.needed].state == "disabled":
+            return Proof("refused", (), "auth", f"{self.world.needed} is needed")
+        if self.world.resolved != self.world.text(PATH):
+            return Proof("undecided", (), "drift", "Airflow finds another key")
         return self._proof(self.world.resolved)
 
     def _proof(self, value: str) -> Proof:
@@ -265,17 +291,12 @@ def opened(world: World, *, grace: timedelta = timedelta(0), answer: bool = Fals
 
 
 def killed(world: World, act: Callable[[], Any], number: int, when: str) -> bool:
-    """Whether the process was killed at this effect of its."""
-    world.effects, world.kill = 0, (number, when)
-    try:
+    """Whether it came to that effect, and the process was killed there, or had no answer."""
+    world.effects, world.kill, world.struck = 0, (number, when), False
+    with contextlib.suppress(Killed, BootstrapError):
         act()
-    except Killed:
-        return True
-    except BootstrapError:
-        return world.dead
-    finally:
-        world.kill = None
-    return False
+    world.kill = None
+    return world.struck
 
 
 def require_over(world: World, key: str) -> None:

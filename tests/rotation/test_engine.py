@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from bootstrap.errors import BootstrapError, Busy, Conflict, IssuerDenied, IssuerUnavailable, Unavailable
-from bootstrap.rotation import engine, holder, steps
+from bootstrap.rotation import engine, holder, journal, steps
 from bootstrap.rotation.issuers.base import KeyInfo
 from bootstrap.rotation.outcome import Unfinished
 from bootstrap.rotation.subject import Proof
@@ -29,7 +31,7 @@ from tests.rotation.model import (
     require_over,
 )
 
-CRASHES = [(number, when) for number in range(40) for when in ("before", "after")]
+CRASHES = [(number, when) for number in range(40) for when in ("before", "after", "unanswered")]
 LONGEST = 20  # effects of a rotation, at least
 
 
@@ -315,3 +317,86 @@ def test_the_key_in_use_is_never_taken_for_a_lost_one(act: str, monkeypatch: pyt
     getattr(opened(world), act)()
     world.check()
     assert world.document.rotation is None
+
+
+def test_whatever_kills_it_a_key_that_is_still_needed_comes_back() -> None:
+    for number, when in CRASHES:
+        world = built(needed="first")
+        if not killed(world, opened(world).rotate, number, when):
+            break
+        for act in (opened(world).resume, opened(world).resume):
+            if world.document.rotation is not None:
+                with pytest.raises(Refused, match="since the old key is disabled"):
+                    act()
+        if world.document.rotation is not None:
+            assert world.document.rotation.step == "grace"
+        assert world.keys["first"].state == "enabled"
+    assert number > 15
+
+
+def test_who_resumes_a_rotation_that_came_to_nothing_is_told() -> None:
+    bad = Proof("refused", (), "permission", "no")
+    for verdict in ("proofs", "lives"):
+        for number, when in CRASHES:
+            world = built(**{verdict: [bad]})
+            if not killed(world, opened(world).rotate, number, when):
+                break
+            if getattr(world, verdict) or world.document.rotation is None:  # it hasn't failed yet, or is over
+                continue
+            if on_its_way_back(world):
+                with pytest.raises(Refused, match=r"fails .*permission: no"):
+                    opened(world).resume()
+                require_over(world, "first")
+                assert "permission: no" in world.document.history[-1].failure
+
+
+def test_what_stopped_a_rotation_is_kept_until_it_goes_on() -> None:
+    world = built(proofs=[Proof("undecided", (), "dns", "no such host")])
+    with pytest.raises(Refused):
+        opened(world).rotate()
+    assert world.document.rotation is not None
+    failure = world.document.rotation.failure
+    for _ in range(2):
+        with pytest.raises(Unfinished, match="no such host"):
+            opened(world).rotate()
+        assert world.document.rotation.failure == failure
+
+
+def test_many_failures_do_not_hide_the_last_rotation() -> None:
+    world = built()
+    opened(world).rotate()
+    key, rotated = new_key(world), world.document.rotated
+    for _ in range(journal.KEPT + 1):
+        world.proofs.append(Proof("refused", (), "auth", "no"))
+        with pytest.raises(Refused):
+            opened(world).rotate()
+    assert world.document.rotated == rotated
+    assert key in world.document.keys
+    assert len(world.document.history) == journal.KEPT
+
+
+@pytest.mark.parametrize("other", ["resume", "roll_back"])
+@pytest.mark.parametrize("act", ["rotate", "resume", "roll_back"])
+@pytest.mark.parametrize("grace", [timedelta(0), timedelta(hours=1)])
+def test_a_run_that_was_only_thought_dead_does_no_harm(act: str, other: str, grace: timedelta) -> None:
+    """Such as that of a laptop that was asleep: another goes on at any moment, and then it wakes."""
+
+    def taken_over(world: World) -> None:
+        with contextlib.suppress(BootstrapError):
+            getattr(opened(world, grace=grace), other)()
+
+    for number in range(200):
+        world = built()
+        if act != "rotate":
+            opened(world, grace=timedelta(hours=1)).rotate()
+        sleeper, world.moments = opened(world), 0
+        world.intruder = (number, functools.partial(taken_over, world))
+        with contextlib.suppress(BootstrapError):
+            getattr(sleeper, act)()
+        world.check()
+        if world.moments <= number:  # it was over before
+            break
+        opened(world).resume()
+        opened(world).rotate()
+        require_over(world, world.values[world.resolved])
+    assert 10 < number < 199

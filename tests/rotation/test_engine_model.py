@@ -5,6 +5,7 @@ What must be true at every moment is in model.World.check. ROTATION_EXAMPLES=200
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,12 +22,13 @@ from bootstrap.rotation import holder
 from bootstrap.rotation.engine import Engine
 from bootstrap.rotation.issuers.base import KeyInfo
 from bootstrap.rotation.subject import Proof
-from tests.rotation.model import Killed, World, built, opened, require_over
+from bootstrap.rotation.work import Refused
+from tests.rotation.model import CANDIDATE, Killed, World, built, opened, require_over
 
 EXAMPLES = int(os.environ.get("ROTATION_EXAMPLES", "800"))
 TRIED: Counter[str] = Counter()
 ACTS = ("rotate", "resume", "roll_back")
-crashes = st.none() | st.tuples(st.integers(0, 22), st.sampled_from(["before", "after"]))
+crashes = st.tuples(st.integers(0, 22), st.sampled_from(["before", "after", "unanswered"]))
 graces = st.sampled_from([timedelta(0), timedelta(hours=1)])
 proofs = st.sampled_from(
     [Proof("refused", (), "permission", "no"), Proof("undecided", (), "dns", "no"), Proof("passed", ("a",))]
@@ -53,6 +55,8 @@ class Rotations(RuleBasedStateMachine):
         except BootstrapError:
             TRIED["errors"] += 1
         finally:
+            TRIED["lost answers"] += self.world.struck and not self.world.dead
+            self.world.struck = False
             self.world.kill, self.world.dead = None, False
             self.world.proofs.clear()
             self.world.lives.clear()
@@ -60,9 +64,13 @@ class Rotations(RuleBasedStateMachine):
         if len(after.history) > len(before.history) and after.history[-1].outcome == "abandoned" and act == "rotate":
             assert self.world.versions == versions, "a candidate that failed has left a version"
 
+    @rule(act=st.sampled_from(ACTS), grace=graces)
+    def run(self, act: str, grace: timedelta) -> None:
+        self._run(act, grace, None)
+
     @rule(act=st.sampled_from(ACTS), grace=graces, crash=crashes)
-    def run(self, act: str, grace: timedelta, crash: tuple[int, str] | None) -> None:
-        self._run(act, grace, crash)
+    def run_with_a_crash(self, act: str, grace: timedelta, crash: tuple[int, str]) -> None:
+        self._run("rotate" if self.world.document.rotation is None else act, grace, crash)
 
     @rule(act=st.sampled_from(ACTS), verdict=proofs, live=st.booleans())
     def run_with_a_verdict(self, act: str, verdict: Proof, live: bool) -> None:  # noqa: FBT001  hypothesis's
@@ -93,6 +101,19 @@ class Rotations(RuleBasedStateMachine):
         except BootstrapError:
             TRIED["errors"] += 1
         self.world.between = None
+
+    @rule(act=st.sampled_from(ACTS), other=st.sampled_from(ACTS), number=st.integers(0, 60), grace=graces)
+    def a_run_sleeps_while_another_goes_on(self, act: str, other: str, number: int, grace: timedelta) -> None:
+        sleeper = opened(self.world)
+        self.world.moments, self.world.intruder = 0, (number, lambda: self._taken_over(other, grace))
+        with contextlib.suppress(BootstrapError):
+            getattr(sleeper, act)()
+        self.world.intruder = None
+
+    def _taken_over(self, act: str, grace: timedelta) -> None:
+        TRIED["runs taken over"] += 1
+        with contextlib.suppress(BootstrapError):
+            getattr(opened(self.world, grace=grace), act)()
 
     def _after(self, number: int, act: Callable[[], Any]) -> None:
         """Do it when so many effects are done."""
@@ -133,7 +154,10 @@ class Rotations(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Whatever happened, it can be ended."""
         self.world.limit = 99
-        opened(self.world).resume()
+        with contextlib.suppress(Refused):  # it came to nothing, which is told
+            opened(self.world).resume()
+        if self.world.text(CANDIDATE):  # a run that woke late has left it there, until there is another rotation
+            opened(self.world).rotate()
         require_over(self.world, self.world.values[self.world.resolved])
 
 
@@ -151,4 +175,4 @@ def test_any_order_of_events() -> None:
         settings=settings(max_examples=EXAMPLES, stateful_step_count=15, deadline=None, suppress_health_check=checks),
     )
     assert TRIED["states"] > 5 * EXAMPLES
-    assert TRIED["crash points"] > EXAMPLES / 5
+    assert min(TRIED[what] for what in ("crash points", "lost answers", "runs taken over")) > EXAMPLES / 40
