@@ -1,0 +1,61 @@
+"""Where the server listens and keeps its data: `address.json` and `server.json`.
+
+Facts: openbao.org/docs/configuration (raft storage, the `static` seal).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bootstrap.files import write_atomic
+from bootstrap.processes import free_port
+
+MOUNT = "airflow"
+TOKEN_PERIOD = "8760h"  # noqa: S105  a year; every start renews it
+
+
+def config_file(folder: Path) -> Path:
+    """What the server is started with."""
+    return folder / "server.json"
+
+
+def address(folder: Path) -> dict[str, Any]:
+    """Where it listens, or did when it last ran; empty if it has never run."""
+    return read_json(folder / "address.json")
+
+
+def configure(folder: Path) -> None:
+    """Write the server's configuration: the same ports as last time, unless somebody else has them now."""
+    last = address(folder)
+    port, cluster = (free_port(last.get(name)) for name in ("port", "cluster_port"))
+    write_atomic(folder / "address.json", json.dumps({"port": port, "cluster_port": cluster}))
+    write_atomic(config_file(folder), json.dumps(_configuration(folder, port, cluster), indent=1))
+
+
+def _configuration(folder: Path, port: int, cluster_port: int) -> dict[str, Any]:
+    return {
+        "ui": False,
+        "api_addr": f"http://127.0.0.1:{port}",
+        "cluster_addr": f"http://127.0.0.1:{cluster_port}",
+        "max_lease_ttl": TOKEN_PERIOD,
+        "storage": {"raft": {"path": str(folder / "data"), "node_id": "local", "performance_multiplier": "1"}},
+        "listener": {
+            "tcp": {
+                "address": f"127.0.0.1:{port}",
+                "cluster_address": f"127.0.0.1:{cluster_port}",
+                "tls_disable": True,
+            }
+        },
+        "seal": {"static": {"current_key_id": "1", "current_key": f"file://{folder / 'seal.key'}"}},
+    }
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """An object; empty where there is no file."""
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    return dict(content)
