@@ -10,13 +10,14 @@ from bootstrap.console import Console
 from bootstrap.reports.text import measured, printable
 from bootstrap.secret import redact
 from bootstrap.smoke.report import Report
-from bootstrap.smoke.verdict import CheckResult
+from bootstrap.smoke.verdict import CheckResult, CheckStatus
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 Mark = Literal["ok", "changed", "warning", "failed"]
 _SYMBOLS = {"ok": "[green]✓[/]", "changed": "[yellow]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
+_MARKS: dict[CheckStatus, Mark] = {"passed": "ok", "failed": "failed", "unproven": "warning"}
 _STEP_MARKS = {"passed": "✓", "failed": "✗", "skipped": "-"}
 _ENDLESS = 10_000  # columns: more than any table needs
 
@@ -39,14 +40,13 @@ class Row:
 
 def check_row(result: CheckResult) -> Row:
     """A check with its steps."""
-    passed = result.status == "passed"
-    cause = "" if passed else f"  {result.cause}"
+    cause = "" if result.status == "passed" else f"  {result.cause or result.status}"
     return Row(
         stage="smoke",
         subject=result.connection,
         check=result.id.removeprefix(f"{result.connection}."),
         detail=" ".join(f"{_STEP_MARKS[step.status]}{step.name}" for step in result.steps) + cause,
-        mark="ok" if passed else "failed",
+        mark=_MARKS[result.status],
         seconds=result.seconds,
         brief="".join(_STEP_MARKS[step.status] + step.name * (step.status == "failed") for step in result.steps)
         + cause,
@@ -55,7 +55,7 @@ def check_row(result: CheckResult) -> Row:
 
 def check_line(result: CheckResult, done: int, total: int) -> str:
     """Progress: one check, as it ends."""
-    word = "passed" if result.status == "passed" else f"FAILED ({result.cause})"
+    word = f"FAILED ({result.cause})" if result.status == "failed" else result.status
     return f"[{done}/{total}] {result.id} {word}"
 
 
@@ -87,14 +87,15 @@ def _table(rows: Sequence[Row]) -> Table:
 
 
 def failures(results: Iterable[CheckResult]) -> str:
-    """What went wrong with each failed check, and the next step."""
-    return "".join(_failure(result) for result in results if result.status == "failed")
+    """What went wrong with each failed check, or why one proves nothing here, and the next step."""
+    return "".join(_failure(result) for result in results if result.status != "passed")
 
 
 def _failure(result: CheckResult) -> str:
     step = next((step.name for step in result.steps if step.status == "failed"), None)
     at = f" at {step}" if step else ""
-    return printable(f"\n✗ {result.id}: {result.cause}{at}\n    {result.message}\n    next: {result.hint}\n")
+    sign, said = ("✗", f"{result.cause}{at}") if result.status == "failed" else ("!", result.status)
+    return printable(f"\n{sign} {result.id}: {said}\n    {result.message}\n    next: {result.hint}\n")
 
 
 def notes(results: Iterable[CheckResult]) -> str:

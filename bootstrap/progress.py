@@ -21,10 +21,11 @@ from bootstrap.smoke.verdict import CheckResult
 if TYPE_CHECKING:
     from rich.table import Table
 
-State = Literal["running", "failed", "waiting", "passed"]
+State = Literal["running", "failed", "unproven", "waiting", "passed"]
 _SYMBOLS: dict[State, str] = {
     "running": "[yellow]▸[/]",
     "failed": "[red]✗[/]",
+    "unproven": "[yellow]![/]",
     "waiting": "[dim]·[/]",
     "passed": "[green]✓[/]",
 }
@@ -123,8 +124,9 @@ class Board:
 
     def _sum(self) -> str:
         states = [line.state for line in self._lines.values()]
-        failed = states.count("failed")
-        return f"{states.count('passed') + failed} of {len(states)} done" + (f", {failed} failed" if failed else "")
+        done = len(states) - states.count("waiting") - states.count("running")
+        told = (f", {states.count(state)} {state}" for state in ("failed", "unproven") if state in states)
+        return f"{done} of {len(states)} done{''.join(told)}"
 
 
 def _seconds(line: _Line) -> str:

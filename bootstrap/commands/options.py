@@ -26,6 +26,9 @@ _RUN = (
     click.option(
         "--isolated", is_flag=True, help="A plain `airflow tasks test` process for each check: slower, same result."
     ),
+    click.option(
+        "--allow-unproven", is_flag=True, help="Exit 0 also if a connection is where this machine can't look."
+    ),
     *(
         click.option(
             f"--{name}", f"{name}_file", metavar="FILE", help=f"Write smoke's report here, {what}; - is stdout."
@@ -33,6 +36,9 @@ _RUN = (
         for name, what in _REPORTS.items()
     ),
 )
+
+
+_LIMITS = ("jobs", "timeout", "deadline", "isolated", "allow_unproven")
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class RunOptions:
     timeout: float
     deadline: float | None
     isolated: bool
+    allow_unproven: bool
     reports: dict[str, str]
 
     @property
@@ -50,7 +57,9 @@ class RunOptions:
         """For `run.smoke`."""
         from bootstrap.smoke.run import Settings
 
-        return Settings(self.jobs or os.cpu_count() or 1, self.timeout, self.isolated, self.deadline)
+        return Settings(
+            self.jobs or os.cpu_count() or 1, self.timeout, self.isolated, self.deadline, self.allow_unproven
+        )
 
     def files(self, manifest: os.PathLike[str]) -> Files:
         """The report files, looked at before the run. Raises UsageError."""
@@ -70,7 +79,7 @@ def run_options(function: Callable[..., int]) -> Callable[..., int]:
     def collected(*arguments: Any, **given: Any) -> int:
         files = {name: given.pop(f"{name}_file") for name in _REPORTS}
         reports = {name: file for name, file in files.items() if file is not None}
-        limits = {name: given.pop(name) for name in ("jobs", "timeout", "deadline", "isolated")}
+        limits = {name: given.pop(name) for name in _LIMITS}
         return function(*arguments, options=RunOptions(**limits, reports=reports), **given)
 
     for option in reversed(_RUN):

@@ -24,8 +24,11 @@ def workflow_commands(report: Report, locate: Locate) -> Iterator[str]:
     report = report.redacted()
     for check in report.checks:
         title = {"title": check.id}
-        if check.status == "failed":
-            yield _line("error", f"{check.message} — next: {check.hint}", {**locate(check.connection), **title})
+        if check.status != "passed":
+            level = "warning" if check.status == "unproven" and report.allow_unproven else "error"
+            yield _line(
+                level, f"{_kind(check)}{check.message} — next: {check.hint}", {**locate(check.connection), **title}
+            )
         for warning in check.warnings:
             yield _line("warning", warning, {**locate(check.connection), **title})
     for sentence in report.drift.sentences:
@@ -60,14 +63,19 @@ def summary(report: Report) -> str:
     if report.checks:
         lines += ["", "| | check | result | time |", "| --- | --- | --- | ---: |"]
     for check in report.checks:
-        mark = "✅" if check.status == "passed" else "❌"
+        mark = {"passed": "✅", "failed": "❌", "unproven": "⚠️"}[check.status]
         lines.append(f"| {mark} | {_plain(check.id)} | {_plain(_told(check))} | {check.seconds:.1f} s |")
     return "\n".join(lines) + "\n\n"
 
 
 def _told(check: CheckResult) -> str:
-    result = f"{check.cause}: {check.message}; next: {check.hint}" if check.status == "failed" else "passed"
+    why = f"{check.cause or check.status}: {check.message}; next: {check.hint}"
+    result = "passed" if check.status == "passed" else why
     return "; ".join((result, *(f"warning: {warning}" for warning in check.warnings)))
+
+
+def _kind(check: CheckResult) -> str:
+    return "unproven: " if check.status == "unproven" else ""
 
 
 def append_summary(report: Report, file: Path) -> None:

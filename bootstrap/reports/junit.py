@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from bootstrap.checks.base import CauseName
 from bootstrap.errors import Exit
@@ -22,7 +22,7 @@ def junit(report: Report) -> str:
     suite = TestSuite("airflow-bootstrap smoke")
     suite.timestamp = report.started.isoformat(timespec="seconds")
     suite.add_property("airflow", printable(report.airflow))
-    for case in (*map(_check, report.checks), *_run(report)):
+    for case in (*(_check(check, report) for check in report.checks), *_run(report)):
         suite.add_testcase(case)
     document = JUnitXml("airflow-bootstrap")
     document.add_testsuite(suite)
@@ -32,7 +32,7 @@ def junit(report: Report) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{text.decode()}\n'
 
 
-def _check(check: CheckResult) -> TestCase:
+def _check(check: CheckResult, report: Report) -> TestCase:
     case = TestCase(printable(check.id), f"{_CLASS}.{printable(check.connection)}", check.seconds)
     said = [f"warning: {printable(text)}" for text in check.warnings]
     said += [f"measured: {measured(check.measured)}"] if check.measured else []
@@ -41,6 +41,9 @@ def _check(check: CheckResult) -> TestCase:
         step = next((step.name for step in check.steps if step.status == "failed"), "none")
         text = f"step: {step}\nmessage: {check.message}\nnext: {check.hint}"
         case.result = [_problem(kind, str(check.cause), check.message, text)]
+    if check.status == "unproven":  # what isn't allowed must not look good in a CI that counts failures only
+        kind_of = Skipped if report.allow_unproven else Failure
+        case.result = [_problem(kind_of, "unproven", check.message, f"{check.message}\nnext: {check.hint}")]
     if said:
         case.system_out = "\n".join(said)
     return case
@@ -63,13 +66,13 @@ def _run(report: Report) -> Iterator[TestCase]:
         yield noted
 
 
-def _case(name: str, *problems: Failure | Error) -> TestCase:
+def _case(name: str, *problems: Failure | Error | Skipped) -> TestCase:
     case = TestCase(name, _CLASS, 0.0)
     case.result = list(problems)
     return case
 
 
-def _problem(kind: type[Failure | Error], cause: str, message: str, text: str) -> Failure | Error:
+def _problem(kind: type[Failure | Error | Skipped], cause: str, message: str, text: str) -> Failure | Error | Skipped:
     problem = kind(printable(message), cause)
     problem.text = printable(text)
     return problem

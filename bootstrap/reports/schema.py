@@ -7,8 +7,9 @@ from typing import Any, get_args
 
 from bootstrap.checks.base import CauseName, StepName
 from bootstrap.smoke.report import VERSION
-from bootstrap.smoke.verdict import Status
+from bootstrap.smoke.verdict import CheckStatus, Status
 
+_REASON = ("cause", "message", "hint")
 _TEXT = {"type": "string"}
 _SECONDS = {"type": "number", "minimum": 0, "description": "wall time in seconds"}
 
@@ -41,15 +42,15 @@ def generated() -> str:
 
 
 def _check() -> dict[str, Any]:
-    reason = ("cause", "message", "hint")
+    reason = _REASON
     fields = {
         "id": _TEXT | {"description": "<connection>.<check>"},
         "connection": _TEXT,
         "check": _TEXT,
-        "status": {"enum": ["passed", "failed"]},
+        "status": {"enum": list(get_args(CheckStatus))},
         "steps": {"type": "array", "items": {"$ref": "#/$defs/step"}},
         "cause": {"enum": list(get_args(CauseName))},
-        "message": _TEXT,
+        "message": _TEXT | {"description": "what went wrong, or why nothing is proven"},
         "hint": _TEXT | {"description": "the next step"},
         "warnings": _texts("what did not fail and should be known"),
         "measured": {"type": "object", "minProperties": 1, "description": "figures by name; units are in the names"},
@@ -57,9 +58,17 @@ def _check() -> dict[str, Any]:
     }
     return {
         **_object(fields, optional=(*reason, "warnings", "measured")),
-        "if": {"properties": {"status": {"const": "failed"}}},
-        "then": {"required": list(reason)},
-        "else": {"not": {"anyOf": [{"required": [name]} for name in reason]}},
+        "oneOf": [_told("passed"), _told("failed", *reason), _told("unproven", *reason[1:])],
+    }
+
+
+def _told(status: CheckStatus, *reason: str) -> dict[str, Any]:
+    """What a check of this status says of its reason, and nothing else of it."""
+    others = [{"required": [name]} for name in _REASON if name not in reason]
+    return {
+        "properties": {"status": {"const": status}},
+        "required": list(reason),
+        **({"not": {"anyOf": others}} if others else {}),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import asdict, dataclass, field, replace
@@ -28,6 +29,7 @@ class Report:
     checks: tuple[CheckResult, ...]
     drift: Drift = field(default_factory=Drift)
     interrupted: bool = False
+    allow_unproven: bool = False  # what can't be proven here is counted, and no reason to fail
 
     @property
     def verdict(self) -> Literal["passed", "failed"]:
@@ -36,22 +38,24 @@ class Report:
 
     @property
     def exit_code(self) -> Exit:
-        """130 after ^C; 3 if a store was the reason; 1 for a failed check, drift, or no check at all."""
+        """130 after ^C; 3 if a store was the reason; 1 for a failed or unproven check, drift, or no check at all."""
         if self.interrupted:
             return Exit.INTERRUPTED
         if any(check.cause in _STORE_CAUSES for check in self.checks):
             return Exit.STORE
-        if not self.checks or any(check.status == "failed" for check in self.checks):
+        wrong = ("failed",) if self.allow_unproven else ("failed", "unproven")
+        if not self.checks or any(check.status in wrong for check in self.checks):
             return max(Exit.FAILED, self.drift.exit_code)
         return self.drift.exit_code
 
     @property
     def summary(self) -> str:
         """The verdict in a sentence."""
-        failed = sum(check.status == "failed" for check in self.checks)
         if not self.checks:
             return "nothing was checked"
-        counted = f"{len(self.checks) - failed} of {len(self.checks)} checks passed"
+        counts = Counter(check.status for check in self.checks)
+        counted = f"{counts['passed']} of {len(self.checks)} checks passed"
+        counted += f", {counts['unproven']} unproven" if counts["unproven"] else ""
         return f"{counted}; interrupted" if self.interrupted else counted
 
     @property
@@ -112,8 +116,8 @@ def _public_check(check: CheckResult) -> CheckResult:
 
 def _check(check: CheckResult) -> Mapping[str, Any]:
     document = asdict(check)
-    if check.status == "passed":
-        for name in ("cause", "message", "hint"):
+    if check.status != "failed":
+        for name in ("cause",) if check.status == "unproven" else ("cause", "message", "hint"):
             del document[name]
     for name in ("warnings", "measured"):
         if not document[name]:

@@ -25,7 +25,8 @@ from bootstrap.smoke.receipt import unclean
 from bootstrap.smoke.report import Report
 from bootstrap.smoke.runner import IsolatedRunner, Limits, Outcome, command
 from bootstrap.smoke.scratch import Job, for_dag, prepare, prepare_cleaning, scratch, variables_for
-from bootstrap.smoke.verdict import CheckResult, failed, judge, missing_provider, with_cleaning
+from bootstrap.smoke.verdict import CheckResult, failed, judge, missing_provider, unproven, with_cleaning
+from bootstrap.smoke.visible import elsewhere
 
 OnResult = Callable[[CheckResult, int], None]  # a result, and how many there are now
 TIMEOUT = 60.0  # seconds for one check, Airflow's start-up not included
@@ -42,6 +43,7 @@ class Settings:
     timeout: float = TIMEOUT
     isolated: bool = False
     deadline: float | None = None
+    allow_unproven: bool = False
 
 
 def select(manifest: Manifest, selectors: Sequence[str]) -> list[CheckSpec]:
@@ -88,12 +90,17 @@ def smoke(
         checks=tuple(results[spec.id] for spec in chosen if spec.id in results),
         drift=drift,
         interrupted=interrupted,
+        allow_unproven=settings.allow_unproven,
     )
 
 
 def _results(
     manifest: Manifest, environment: Environment, chosen: Sequence[CheckSpec], settings: Settings
 ) -> Generator[CheckResult, None, None]:
+    reason = elsewhere(manifest)
+    if reason and manifest.backend is None:
+        yield from (unproven(spec, reason) for spec in chosen)
+        return
     require_airflow(environment)
     specs = {spec.id: spec for spec in chosen}
     for spec in chosen:
@@ -107,7 +114,9 @@ def _results(
         session = _Session(manifest, ready, place.folder, settings, _until(settings))
         session.clean(place.abandoned)
         try:
-            yield from session.results(specs)
+            for result in session.results(specs):
+                missing_here = reason and result.cause == "secret_missing"
+                yield unproven(specs[result.id], reason) if missing_here else result
         finally:
             session.clean(session.unclean())
 

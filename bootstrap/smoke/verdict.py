@@ -15,7 +15,8 @@ from bootstrap.smoke.runner import START_TIMEOUT, Outcome
 
 _NO_BACKEND = "in initialize_secrets_backends"  # the function of Airflow's, in a traceback
 _LONGER = "give the run a later --deadline, more --jobs, or fewer checks"
-Status = Literal["passed", "failed", "skipped"]
+Status = Literal["passed", "failed", "skipped"]  # of a step
+CheckStatus = Literal["passed", "failed", "unproven"]
 _ORDER: tuple[StepName, ...] = get_args(StepName)
 
 
@@ -31,12 +32,15 @@ class Step:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """A check as the report shows it; `cause`, `message` and `hint` are empty when it passed."""
+    """A check as the report shows it; `cause`, `message` and `hint` are empty when it passed.
+
+    `unproven`: this machine can't look where the connection is registered; `message` says why, and there is no `cause`.
+    """
 
     id: str
     connection: str
     check: str
-    status: Literal["passed", "failed"]
+    status: CheckStatus
     steps: tuple[Step, ...]
     seconds: float
     cause: CauseName | None = None
@@ -123,7 +127,13 @@ def failed(
     return _result(spec, "failed", steps, cause=cause, message=redact(message), hint=hint, **more)
 
 
-def _result(spec: CheckSpec, status: Literal["passed", "failed"], steps: tuple[Step, ...], **more: Any) -> CheckResult:
+def unproven(spec: CheckSpec, reason: str) -> CheckResult:
+    """The result of a check that would prove nothing here."""
+    hint = "run it beside the Airflow that has the connection; or accept that nothing is proven: --allow-unproven"
+    return _result(spec, "unproven", (Step("resolve", "skipped", 0.0),), message=reason, hint=hint)
+
+
+def _result(spec: CheckSpec, status: CheckStatus, steps: tuple[Step, ...], **more: Any) -> CheckResult:
     ordered = tuple(sorted(steps, key=lambda step: _ORDER.index(step.name)))
     return CheckResult(
         id=spec.id,

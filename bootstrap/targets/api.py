@@ -26,6 +26,7 @@ from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Register
 
 __all__ = ["Options", "open_target"]
 
+ELSEWHERE = True  # its connections are in another Airflow's database
 STRICT = True  # --strict is about what people see in Airflow's list of connections
 _KINDS: tuple[Kind, ...] = ("connection", "variable")
 _AGAIN = "airflow-bootstrap register"

@@ -18,6 +18,8 @@ from bootstrap.targets.base import Content, Key
 from bootstrap.targets.one_file import FileTarget
 from bootstrap.variable import Variable
 
+ELSEWHERE = True  # only pods get the Secret's variables
+
 
 class Options(Model):
     """`path`: relative to the manifest's folder. `name` and `namespace` of the Secret."""

@@ -29,6 +29,10 @@ def check(cause: CauseName | None = None, **more: Any) -> CheckResult:
     return replace(result, **more)
 
 
+def unproven() -> CheckResult:
+    return check(status="unproven", message="it is elsewhere", hint="look there")
+
+
 def report(*checks: CheckResult, **more: Any) -> Report:
     return Report(airflow="3.3.2", started=STARTED, seconds=6.12345, checks=checks, **more)
 
@@ -47,6 +51,9 @@ def report(*checks: CheckResult, **more: Any) -> Report:
         (report(check(), drift=Drift((), (AirflowError("there is no metadata database"),))), 4),
         (report(check(), drift=Drift((), (Denied("who only smokes may not read the sources"),))), 0),
         (report(check(), interrupted=True), 130),
+        (report(check(), unproven()), 1),
+        (report(unproven(), allow_unproven=True), 0),
+        (report(unproven(), check("auth"), allow_unproven=True), 1),
     ],
 )
 def test_exit_code_and_verdict_agree(found: Report, code: int) -> None:
@@ -93,7 +100,21 @@ def test_warnings_and_figures_are_there_only_if_there_are_any() -> None:
     assert {"warnings", "measured"} & set(silent) == set()
 
 
+def test_what_is_unproven_is_counted_and_says_why() -> None:
+    for allowed in (False, True):
+        found = report(check(), unproven(), allow_unproven=allowed)
+        assert found.summary == "1 of 2 checks passed, 1 unproven"
+        document = json.loads(found.as_json())["checks"][1]
+        assert (document["status"], document["message"], document["hint"]) == (
+            "unproven",
+            "it is elsewhere",
+            "look there",
+        )
+        assert "cause" not in document
+
+
 REPORTS = {
+    "unproven": report(check(), unproven()),
     "passed": report(check()),
     "failed": report(check(), check("auth")),
     "interrupted": report(check(), interrupted=True),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from junitparser import Error, Failure, JUnitXml
+from junitparser import Error, Failure, JUnitXml, Skipped
 
 from bootstrap.checks.base import CauseName
 from bootstrap.cli import main
@@ -26,7 +26,7 @@ from bootstrap.secret import Secret
 from bootstrap.smoke.report import Report
 from bootstrap.smoke.verdict import Step
 from tests.project import ROOT
-from tests.smoke.test_report import check, report
+from tests.smoke.test_report import check, report, unproven
 
 HOSTILE = 'a <b>"tag"</b> & \x1b[31m\x00 ]]> | 100%\r\n::error::,: \ud800 ü'
 FAILED = report(check(), check("auth", message=HOSTILE, warnings=(HOSTILE,), measured={"route": HOSTILE}))
@@ -65,6 +65,16 @@ def test_junit_names_the_step_that_failed() -> None:
 @pytest.mark.parametrize("cause", get_args(CauseName))
 def test_junit_tells_a_failure_from_a_check_that_could_not_be_judged(cause: CauseName) -> None:
     assert problems(report(check(cause))) == [("a.http", Error if cause in UNJUDGED else Failure, cause)]
+
+
+@pytest.mark.parametrize(("allowed", "kind", "level"), [(False, Failure, "error"), (True, Skipped, "warning")])
+def test_what_is_unproven_is_as_bad_as_the_exit_code_says(*, allowed: bool, kind: type, level: str) -> None:
+    found = report(unproven(), allow_unproven=allowed)
+    assert problems(found) == [("a.http", kind, "unproven")]
+    [line] = github.workflow_commands(found, lambda _: {})
+    assert line == f"::{level} title=a.http::unproven: it is elsewhere — next: look there"
+    assert "⚠️ | a.http | unproven: it is elsewhere; next: look there" in github.summary(found)
+    assert ">! unproven<" in FORMATS["html"](found)
 
 
 def test_junit_has_warnings_and_figures_in_the_output() -> None:

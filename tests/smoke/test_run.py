@@ -14,6 +14,7 @@ from bootstrap.manifest import CheckSpec, Manifest, load
 from bootstrap.smoke import run
 from bootstrap.smoke.run import packages_missing_for, require_airflow, select
 from bootstrap.smoke.verdict import missing_provider
+from bootstrap.smoke.visible import elsewhere
 
 MANIFEST = """
 version: 1
@@ -72,6 +73,31 @@ def test_each_check_names_the_packages_that_it_lacks(
     assert missing == list(_module(name).PROVIDERS)
     result = missing_provider(spec, missing)
     assert (result.cause, result.hint) == ("provider_missing", f"pip install {' '.join(missing)}")
+
+
+@pytest.mark.parametrize(
+    ("register", "statuses"),
+    [
+        ("[api: {url: 'http://127.0.0.1:9', token: {env: T}}]", ["unproven"]),
+        ("[kubernetes, api: {url: 'http://127.0.0.1:9', token: {env: T}}]", ["unproven"]),
+    ],
+)
+def test_what_only_another_airflow_has_is_unproven(tmp_path: Path, register: str, statuses: list[str]) -> None:
+    file = tmp_path / "bootstrap.yaml"
+    file.write_text(f"version: 1\nregister: {register}\nconnections: {{web: {{conn_type: http, host: h}}}}\n")
+    found = load(file)
+    report = run.smoke(
+        found, locate(found), select(found, []), run.Settings(1), drift=Drift(), on_result=lambda *_: None
+    )
+    assert [check.status for check in report.checks] == statuses
+    assert "the Airflow on this machine can't look" in report.checks[0].message
+
+
+@pytest.mark.parametrize("register", ["[env]", "[metadata]", "[env, kubernetes]", "[]"])
+def test_what_this_airflow_may_have_is_proven_here(tmp_path: Path, register: str) -> None:
+    file = tmp_path / "bootstrap.yaml"
+    file.write_text(f"version: 1\nregister: {register}\nconnections: {{web: {{conn_type: http, host: h}}}}\n")
+    assert elsewhere(load(file)) == ""
 
 
 def test_smoke_without_an_airflow_home_is_an_airflow_error(manifest: Manifest) -> None:

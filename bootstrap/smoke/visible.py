@@ -1,0 +1,21 @@
+"""Whether the Airflow on this machine can find what is registered: some targets only another Airflow looks into."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bootstrap import targets
+from bootstrap.manifest import Manifest
+
+
+def elsewhere(manifest: Manifest) -> str:
+    """Why only another Airflow has the connections; "" where this one may have them."""
+    names = [target.name for target in manifest.register]
+    if not names or not all(map(_is_remote, names)):
+        return ""
+    return f"it is registered with {' and '.join(names)} only, where the Airflow on this machine can't look"
+
+
+def _is_remote(name: str) -> bool:
+    module: Any = targets.KINDS.find(name)
+    return getattr(module, "ELSEWHERE", False)
