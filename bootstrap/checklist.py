@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from bootstrap.console import Console
 from bootstrap.reports.text import measured, printable
 from bootstrap.secret import redact
-from bootstrap.smoke.report import Report
+from bootstrap.smoke.report import Report, StageResult, StageStatus
 from bootstrap.smoke.verdict import CheckResult, CheckStatus
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-Mark = Literal["ok", "changed", "warning", "failed"]
 _SYMBOLS = {"ok": "[green]✓[/]", "changed": "[yellow]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
-_MARKS: dict[CheckStatus, Mark] = {"passed": "ok", "failed": "failed", "unproven": "warning"}
+_MARKS: dict[CheckStatus, StageStatus] = {"passed": "ok", "failed": "failed", "unproven": "warning"}
 _STEP_MARKS = {"passed": "✓", "failed": "✗", "skipped": "-"}
 _ENDLESS = 10_000  # columns: more than any table needs
 
@@ -33,9 +32,16 @@ class Row:
     subject: str
     check: str
     detail: str
-    mark: Mark = "ok"
+    mark: StageStatus = "ok"
     seconds: float | None = None
     brief: str = ""
+
+
+def stage_row(result: StageResult) -> Row:
+    """What a stage before the checks looked at or did; of a long message its first line."""
+    return Row(
+        result.stage, result.subject, "", (result.message.splitlines() or [""])[0], result.status, result.seconds
+    )
 
 
 def check_row(result: CheckResult) -> Row:
@@ -114,4 +120,6 @@ def ending(report: Report, *, unchanged: bool = False) -> str:
     """Verdict, what differs from the manifest, and the exit code; `unchanged`: nothing had to be changed before."""
     sentences = "".join(f"! {sentence}\n" for sentence in report.drift.sentences)
     said = f"nothing to change; {report.summary}" if unchanged else report.summary
+    if report.unchecked:
+        sentences += f"! no check proves {', '.join(report.unchecked)}\n"
     return f"\n{sentences}{report.verdict}: {said} in {report.seconds:.1f} s (exit code {int(report.exit_code)})\n"

@@ -42,6 +42,10 @@ class Console:
         if not self.quiet:
             self._log("info", text)
 
+    def important(self, text: str) -> None:
+        """What a question or a decision is about, also with --quiet."""
+        self._log("info", text)
+
     def detail(self, text: str) -> None:
         """What happens underneath, with --verbose."""
         if self.verbose:

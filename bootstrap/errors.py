@@ -5,6 +5,7 @@ An error says where and what (`message`) and the next step (`hint`); its `exit_c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 
@@ -21,9 +22,14 @@ class Exit(IntEnum):
 
 
 class BootstrapError(Exception):
-    """An expected failure: a sentence for the user, never a traceback."""
+    """An expected failure: a sentence for the user, never a traceback.
+
+    `parts`: where it sums up several failures, each of them. `line`: where it stands in the manifest, 0 if nowhere.
+    """
 
     exit_code: Exit = Exit.FAILED
+    parts: Sequence[BootstrapError] = ()
+    line: int = 0
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)

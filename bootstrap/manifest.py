@@ -296,7 +296,15 @@ class _Builder:
         )
         lines = [f"{place}: {message}" + (f" ({hint})" if hint else "") for place, message, hint in placed]
         count = f"{len(lines)} mistakes in the manifest" if len(lines) > 1 else "a mistake in the manifest"
-        return ManifestError("\n".join([f"{count}:", *lines]), "airflow-bootstrap schema prints what is allowed")
+        err = ManifestError("\n".join([f"{count}:", *lines]), "airflow-bootstrap schema prints what is allowed")
+        err.parts = [_mistake(f"{place}: {message}", hint or err.hint, place.line) for place, message, hint in placed]
+        return err
+
+
+def _mistake(message: str, hint: str, line: int) -> ManifestError:
+    err = ManifestError(message, hint)
+    err.line = line
+    return err
 
 
 def _find_plain_secrets(node: Any, path: Path_, *, inside: bool = False) -> Iterator[Path_]:

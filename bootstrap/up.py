@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 
-from bootstrap import airflow_cfg, airflow_env, doctor, read_back
+from bootstrap import airflow_cfg, airflow_env, doctor, drift, read_back
 from bootstrap.airflow_env import Environment
 from bootstrap.airflow_settings import settings
-from bootstrap.checklist import Mark, Row, check_row
 from bootstrap.desired import Secrets
 from bootstrap.drift import Drift
-from bootstrap.errors import BootstrapError, Exit
+from bootstrap.errors import BootstrapError
 from bootstrap.files import shown
 from bootstrap.manifest import Manifest
-from bootstrap.plan import plan
-from bootstrap.smoke.report import Report
-from bootstrap.smoke.run import OnResult, Settings, require_airflow, select, smoke
+from bootstrap.plan import Plan, plan
+from bootstrap.smoke.report import Report, StageResult, StageStatus
+from bootstrap.smoke.run import OnResult, Settings, require_airflow, select, smoke, unchecked
 
 Watch = Callable[[Sequence[str], int], AbstractContextManager[OnResult]]  # check ids, and how many at a time
 
@@ -28,53 +28,92 @@ class Progress:
     """What has been done so far; stays true when a stage raises."""
 
     say: Callable[[str], None]
-    watch: Watch
-    rows: list[Row] = field(default_factory=list)
-    changed: bool = False
-    report: Report | None = None
+    stages: list[StageResult] = field(default_factory=list)
+    changed: bool | None = None  # whether anything had to be changed; None: that was not looked at
+    smoke: Report | None = None
     stopped: BootstrapError | None = None
+    interrupted: bool = False
+    started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    _clock: float = field(default_factory=time.monotonic)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """An error of the block is kept, not raised: as what it consists of, unless the stage has told of it itself."""
+        began, before = time.monotonic(), len(self.stages)
+        try:
+            yield
+        except BootstrapError as err:
+            self.stopped = err
+            if not any(result.status == "failed" for result in self.stages[before:]):
+                seconds = time.monotonic() - began
+                self.stages += (_failure(name, part, seconds) for part in err.parts or (err,))
+        except KeyboardInterrupt:
+            self.interrupted = True
 
     @property
-    def exit_code(self) -> Exit:
-        """Of the stage that failed, else of smoke."""
-        if self.stopped is not None:
-            return self.stopped.exit_code
-        return self.report.exit_code if self.report else Exit.FAILED
+    def unchanged(self) -> bool:
+        """Whether nothing had to be changed."""
+        return self.changed is False and not self.ended
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing may follow."""
+        return self.stopped is not None or self.interrupted
+
+    def report(self) -> Report:
+        """All of it; what was checked, as far as it came to that."""
+        checked = self.smoke or Report(airflow_env.installed_version() or "", self.started, 0.0, ())
+        return replace(
+            checked,
+            started=self.started,
+            seconds=time.monotonic() - self._clock,
+            stages=tuple(self.stages),
+            stopped=self.stopped,
+            interrupted=self.interrupted or checked.interrupted,
+        )
+
+
+def _failure(stage: str, err: BootstrapError, seconds: float) -> StageResult:
+    return StageResult(stage, "", err.message, "failed", err.hint, seconds, err.line)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What `up` works with."""
+    """What `up` works with. `approve` is asked before others' connections are changed, and raises to refuse.
+
+    `register`: False proves what is there, and changes no connection.
+    """
 
     manifest: Manifest
     environment: Environment
     secrets: Secrets
     settings: Settings
+    watch: Watch
+    approve: Callable[[Sequence[Plan]], None]
+    register: bool = True
 
 
 def up(job: Job, progress: Progress) -> None:
     """Run the stages; the first that fails is the last."""
+    progress.changed = False
     for name, stage in (("doctor", _doctor), ("render", _render), ("register", _register), ("smoke", _smoke)):
         progress.say(f"{name} …")
-        began = time.monotonic()
-        before = len(progress.rows)
-        try:
-            for row in stage(job, progress):
-                progress.rows.append(row)
-        except BootstrapError as err:
-            progress.stopped = err
-            progress.rows.append(Row(name, "", "", err.message.splitlines()[0], "failed", time.monotonic() - began))
+        before = len(progress.stages)
+        with progress.stage(name):
+            for result in stage(job, progress):
+                progress.stages.append(result)
+        if progress.ended:
             return
-        if len(progress.rows) == before:
-            progress.rows.append(Row(name, "", "", "nothing to do"))
+        if len(progress.stages) == before and name != "smoke":
+            progress.stages.append(StageResult(name, "", "nothing to do"))
 
 
-def _doctor(job: Job, _progress: Progress) -> Iterator[Row]:
+def _doctor(job: Job, _progress: Progress) -> Iterator[StageResult]:
     findings = []
     for finding in doctor.examine(job.manifest, job.environment, job.secrets):
         findings.append(finding)
-        mark: Mark = "failed" if not finding.ok else "warning" if finding.warning else "ok"
-        yield Row("doctor", finding.subject, "", finding.message, mark)
+        status: StageStatus = "failed" if not finding.ok else "warning" if finding.warning else "ok"
+        yield StageResult("doctor", finding.subject, finding.message, status, finding.fix)
     wrong = [finding for finding in findings if not finding.ok]
     if wrong:
         err = BootstrapError(
@@ -84,33 +123,34 @@ def _doctor(job: Job, _progress: Progress) -> Iterator[Row]:
         raise err
 
 
-def _render(job: Job, progress: Progress) -> Iterator[Row]:
+def _render(job: Job, progress: Progress) -> Iterator[StageResult]:
     began = time.monotonic()
     if airflow_env.prepare_home(job.environment):
         progress.changed = True
         home = f"{shown(job.environment.home)} created"
-        yield Row("render", "airflow home", "", home, "changed", time.monotonic() - began)
+        yield StageResult("render", "airflow home", home, "changed", seconds=time.monotonic() - began)
     if not job.manifest.decides_airflow_cfg:
         return
     began = time.monotonic()
     wanted = settings(job.manifest)
     rendering = airflow_cfg.render(wanted, job.environment.config)
     if not rendering.changed:
-        yield Row("render", "airflow.cfg", "", "nothing to change")
+        yield StageResult("render", "airflow.cfg", "nothing to change")
         return
     progress.changed = True
     read_back.write_verified(rendering, wanted, job.environment)
     for advice in wanted.advice:
         progress.say(advice)
-    yield Row("render", "airflow.cfg", "", "written, read back by Airflow", "changed", time.monotonic() - began)
+    written = "written, read back by Airflow"
+    yield StageResult("render", "airflow.cfg", written, "changed", seconds=time.monotonic() - began)
     yield from _looked_up(job)
 
 
-def _looked_up(job: Job) -> Iterator[Row]:
+def _looked_up(job: Job) -> Iterator[StageResult]:
     """What airflow.cfg says to be in the store, as Airflow finds it there."""
     findings = list(doctor.config_options(job.manifest, job.environment, job.secrets))
     for finding in findings:
-        yield Row("render", finding.subject, "", finding.message, "ok" if finding.ok else "failed")
+        yield StageResult("render", finding.subject, finding.message, "ok" if finding.ok else "failed", finding.fix)
     wrong = [finding for finding in findings if not finding.ok]
     if wrong:
         err = BootstrapError(f"Airflow does not get {', '.join(item.subject for item in wrong)}", wrong[0].fix)
@@ -118,41 +158,47 @@ def _looked_up(job: Job) -> Iterator[Row]:
         raise err
 
 
-def _register(job: Job, progress: Progress) -> Iterator[Row]:
-    """Everything is compared before the first write."""
+def _register(job: Job, progress: Progress) -> Iterator[StageResult]:
+    """Everything is compared, and approved where others use it too, before the first write."""
+    if not job.register:
+        yield StageResult("register", "", "left out (--no-register)")
+        return
     began = time.monotonic()
     plans = [plan(job.manifest, job.secrets, target) for target in job.manifest.register]
     for found in plans:
+        for key, problem in {**found.errors, **found.conflicts}.items():
+            yield StageResult("register", str(key), problem.message, "failed", problem.hint)
         found.raise_if_unsafe()
         for warning in found.warnings:
             progress.say(warning)
+    shared = [found for found in plans if found.pending and found.target.shared]
+    if shared:
+        job.approve(shared)
     for found in plans:
         errors = []
         for applied in found.apply():
             seconds, began = time.monotonic() - began, time.monotonic()
             if applied.error is not None:
                 errors.append(applied.error)
+                yield StageResult("register", str(applied.key), applied.error.message, "failed", applied.error.hint)
                 continue
             unchanged = applied.action == "unchanged"
-            progress.changed |= not unchanged
-            detail = f"{applied.done} at {applied.where}"
-            yield Row("register", str(applied.key), "", detail, "ok" if unchanged else "changed", seconds)
+            progress.changed = progress.changed or not unchanged
+            done = f"{applied.done} at {applied.where}"
+            yield StageResult("register", str(applied.key), done, "ok" if unchanged else "changed", seconds=seconds)
         if errors:
             raise errors[0]
 
 
-def _smoke(job: Job, progress: Progress) -> Iterator[Row]:
+def _smoke(job: Job, progress: Progress) -> Iterator[StageResult]:
     require_airflow(job.environment)
     if not progress.changed:
         progress.say("nothing to change")
     chosen = select(job.manifest, [])
-    with progress.watch([spec.id for spec in chosen], job.settings.jobs) as on_result:
-        progress.report = smoke(
-            job.manifest,
-            job.environment,
-            chosen,
-            job.settings,
-            drift=Drift(),  # it has just been rendered and registered
-            on_result=on_result,
-        )
-    yield from map(check_row, progress.report.checks)
+    found = Drift()  # it has just been rendered and registered
+    if not job.register:
+        found = drift.find(job.manifest, job.environment, job.secrets)
+    with job.watch([spec.id for spec in chosen], job.settings.jobs) as on_result:
+        report = smoke(job.manifest, job.environment, chosen, job.settings, drift=found, on_result=on_result)
+    progress.smoke = replace(report, unchecked=unchecked(job.manifest, []))
+    yield from ()

@@ -149,4 +149,4 @@ def test_a_run_that_ends_early_leaves_no_report_of_an_earlier_one(project: Proje
     report.write_text('{"verdict": "passed"}')
     result = project.run(command, "--json", str(report))  # no credential for the store, no Airflow home
     assert result.code != 0
-    assert not report.exists()
+    assert json.loads(report.read_text())["verdict"] == "failed"

@@ -9,7 +9,7 @@ import pytest
 
 from bootstrap import airflow_env, openbao, stores, up
 from bootstrap.airflow_env import locate
-from bootstrap.checklist import show
+from bootstrap.checklist import show, stage_row
 from bootstrap.console import Console
 from bootstrap.desired import Secrets
 from bootstrap.doctor import Finding, examine, worst
@@ -212,9 +212,9 @@ def test_the_checklist_of_a_run_marks_the_warning_and_goes_on(
 ) -> None:
     (project.manifest.parent / "token").write_text(bao.root_token)
     manifest = load(project.manifest)
-    job = up.Job(manifest, locate(manifest), Secrets(manifest), Settings(1))
-    rows = list(up._doctor(job, up.Progress(print, lambda *_: nullcontext(print))))  # raises nothing
-    show(Console(), rows)
+    job = up.Job(manifest, locate(manifest), Secrets(manifest), Settings(1), lambda *_: nullcontext(print), print)
+    results = list(up._doctor(job, up.Progress(print)))  # raises nothing
+    show(Console(), [stage_row(result) for result in results])
     [line] = [line for line in capsys.readouterr().out.splitlines() if "root token" in line]
     assert line.split()[:3] == ["!", "store", "team"]
 

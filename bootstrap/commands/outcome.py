@@ -1,34 +1,67 @@
-"""What a run ends with: its files, the checklist, and GitHub's annotations."""
+"""What a run ends with, however it ends: its files, the checklist, and GitHub's annotations."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from bootstrap.app import App
+from bootstrap.errors import BootstrapError, Exit
 
 if TYPE_CHECKING:
-    from bootstrap.checklist import Row
     from bootstrap.reports.files import Files
+    from bootstrap.reports.github import Locate
     from bootstrap.smoke.report import Report
+    from bootstrap.up import Progress
+
+MANIFEST = "manifest"  # the stage that a wrong one ends
 
 
-def tell(app: App, report: Report, files: Files, rows: Sequence[Row], *, unchanged: bool = False) -> None:
-    """Print the checklist and the verdict, and write the report wherever it is wanted."""
+def reported(app: App, files: Files, name: str, run: Callable[[Progress], None]) -> int:
+    """Run the command of this name, and report on it: also where it ends early, by an error of the manifest, by a bug of ours or by ^C."""
+    from bootstrap.up import Progress
+
+    files.forget()
+    progress = Progress(say=app.console.note)
+    try:
+        with progress.stage(MANIFEST):
+            _ = app.manifest
+        if not progress.ended:
+            with progress.stage(name):
+                run(progress)
+    except Exception as err:
+        progress.stopped = BootstrapError(f"this is a bug in airflow-bootstrap: {type(err).__name__}")
+        progress.stopped.exit_code = Exit.BUG
+        _tell(app, progress, files)
+        raise
+    return _tell(app, progress, files)
+
+
+def _tell(app: App, progress: Progress, files: Files) -> Exit:
+    """Print the checklist and the verdict, and write the report wherever it is wanted. Raises BootstrapError."""
     from bootstrap import checklist
 
+    report = progress.report()
     try:
         files.write(report, app.console.reveal)  # it is redacted, value by value: JSON stays JSON
     finally:
-        checklist.show(app.console, rows, to_stderr=files.to_stdout)
+        done = [stage for stage in report.stages if stage.stage != MANIFEST]  # the error says it all
+        rows = [*map(checklist.stage_row, done), *map(checklist.check_row, report.checks)]
+        if rows:
+            checklist.show(app.console, rows, to_stderr=files.to_stdout)
         text = checklist.failures(report.checks) + checklist.notes(report.checks)
-        text += checklist.ending(report, unchanged=unchanged)
+        text += checklist.ending(report, unchanged=progress.unchanged)
         (app.console.warn if files.to_stdout else app.console.data)(text)
+        if (
+            progress.stopped is not None and progress.stopped.exit_code != Exit.BUG
+        ):  # which is told of where it is caught
+            app.console.error(progress.stopped)
         _tell_github(app, report)
+    return report.exit_code
 
 
 def _tell_github(app: App, report: Report) -> None:
@@ -36,10 +69,20 @@ def _tell_github(app: App, report: Report) -> None:
 
     if github.active():
         root = Path(os.environ.get("GITHUB_WORKSPACE") or ".")
-        for line in github.workflow_commands(report, github.places(app.manifest, root)):
+        for line in github.workflow_commands(report, _places(app, root)):
             click.echo(line, err=True)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
             github.append_summary(report, Path(summary))
         except OSError as err:
             app.console.warn(f"can't write GITHUB_STEP_SUMMARY: {err}")
+
+
+def _places(app: App, root: Path) -> Locate:
+    """Of a manifest that is wrong, lines alone are known."""
+    from bootstrap.reports import github
+
+    try:
+        return github.places(app.manifest, root)
+    except BootstrapError:
+        return github.lines(app.file, {}, root)

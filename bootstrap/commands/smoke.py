@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from bootstrap.app import App
 from bootstrap.commands.options import RunOptions, run_options
-from bootstrap.commands.outcome import tell
+from bootstrap.commands.outcome import reported
 from bootstrap.errors import Exit
 
 if TYPE_CHECKING:
-    from bootstrap.smoke.report import Report
+    from bootstrap.up import Progress
 
 
 @click.command("smoke")
@@ -25,7 +27,6 @@ def command(app: App, *, selectors: tuple[str, ...], options: RunOptions, show_c
 
     A SELECTOR is a connection, a check's id (warehouse.postgres), a check's name, or a glob.
     """
-    from bootstrap import checklist
     from bootstrap.smoke import run
 
     files = options.files(app.file)
@@ -33,18 +34,17 @@ def command(app: App, *, selectors: tuple[str, ...], options: RunOptions, show_c
         chosen = run.select(app.manifest, selectors)
         app.console.data(run.show_command(app.manifest, app.environment, chosen))
         return Exit.OK
-    files.forget()
-    report = _run(app, selectors, options)
-    tell(app, report, files, [checklist.check_row(check) for check in report.checks])
-    return report.exit_code
+    return reported(app, files, "smoke", partial(_run, app, selectors, options))
 
 
-def _run(app: App, selectors: tuple[str, ...], options: RunOptions) -> Report:
+def _run(app: App, selectors: tuple[str, ...], options: RunOptions, progress: Progress) -> None:
     from bootstrap import drift
     from bootstrap.progress import watching
     from bootstrap.smoke import run
 
+    run.require_known(app.manifest, selectors)
     chosen = run.select(app.manifest, selectors)
     found = drift.find(app.manifest, app.environment, app.secrets)
     with watching(app.console, [spec.id for spec in chosen], options.settings.jobs) as on_result:
-        return run.smoke(app.manifest, app.environment, chosen, options.settings, drift=found, on_result=on_result)
+        report = run.smoke(app.manifest, app.environment, chosen, options.settings, drift=found, on_result=on_result)
+    progress.smoke = replace(report, unchecked=run.unchecked(app.manifest, selectors))

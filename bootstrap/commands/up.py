@@ -2,34 +2,63 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from bootstrap.app import App
 from bootstrap.commands.options import RunOptions, run_options
-from bootstrap.commands.outcome import tell
+from bootstrap.commands.outcome import reported
+from bootstrap.errors import BootstrapError, UsageError
+
+if TYPE_CHECKING:
+    from bootstrap.plan import Plan
+    from bootstrap.up import Progress
 
 
 @click.command("up")
 @run_options
+@click.option("--yes", is_flag=True, help="Change what others use too, without asking.")
+@click.option("--no-register", is_flag=True, help="Register nothing: prove what is there.")
 @click.pass_obj
-def command(app: App, *, options: RunOptions) -> int:
-    """Do everything: doctor, render, register, smoke."""
-    from bootstrap import checklist
-    from bootstrap.progress import watching
-    from bootstrap.up import Job, Progress, up
+def command(app: App, *, options: RunOptions, yes: bool, no_register: bool) -> int:
+    """Do everything: doctor, render, register, smoke.
 
-    files = options.files(app.file)
-    files.forget()
-    progress = Progress(say=app.console.note, watch=partial(watching, app.console))
-    job = Job(app.manifest, app.environment, app.secrets, options.settings)
-    with app.alone():
-        up(job, progress)
-    if progress.report is not None:
-        tell(app, progress.report, files, progress.rows, unchanged=not progress.changed)
-    else:
-        checklist.show(app.console, progress.rows, to_stderr=files.to_stdout)
-    if progress.stopped is not None:
-        app.console.error(progress.stopped)
-    return progress.exit_code
+    Shows what it would change in a place that others use too (Vault, Secret Manager, AWS, a running Airflow, a
+    database), and asks. Without a terminal it needs --yes.
+    """
+    from bootstrap.progress import watching
+    from bootstrap.up import Job, up
+
+    def run(progress: Progress) -> None:
+        watch, approve = partial(watching, app.console), partial(_approve, app, yes=yes)
+        job = Job(
+            app.manifest, app.environment, app.secrets, options.settings, watch, approve, register=not no_register
+        )
+        with app.alone():
+            up(job, progress)
+
+    return reported(app, options.files(app.file), "up", run)
+
+
+def _approve(app: App, plans: Sequence[Plan], *, yes: bool) -> None:
+    """Show the changes and ask. Raises UsageError where nobody can be asked, BootstrapError for a no."""
+    from bootstrap.plan_text import lines
+
+    for plan in plans:
+        app.console.important("\n".join(lines(plan, app.manifest)))
+    if yes:
+        return
+    count = sum(len(plan.pending) for plan in plans)
+    names = ", ".join(plan.target_name for plan in plans)
+    what = f"{count} {'change' if count == 1 else 'changes'} in a place that others use too ({names})"
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(
+            f"up would make {what}, and nobody can be asked here: nothing was registered",
+            "make them: airflow-bootstrap up --yes; or prove what is there: airflow-bootstrap up --no-register",
+        )
+    if not click.confirm(f"Make {what}?", err=True):
+        raise BootstrapError("nothing was registered", "prove what is there: airflow-bootstrap up --no-register")

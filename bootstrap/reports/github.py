@@ -13,43 +13,63 @@ from pathlib import Path
 from bootstrap.document import overlay, parse
 from bootstrap.manifest import Manifest
 from bootstrap.reports.text import printable
-from bootstrap.smoke.report import Report
+from bootstrap.smoke.report import Report, StageResult
 from bootstrap.smoke.verdict import CheckResult
 
-Locate = Callable[[str], Mapping[str, str]]  # connection → an annotation's `file` and `line`; empty: not known
+# A connection, or a line of the manifest → an annotation's `file` and `line`; empty: not known.
+Locate = Callable[[str | int], Mapping[str, str]]
+_MARKS = {"ok": "✅", "changed": "✅", "warning": "⚠️", "failed": "❌"}
 
 
 def workflow_commands(report: Report, locate: Locate) -> Iterator[str]:
     """A line for everything that failed or should be known, without secrets."""
     report = report.redacted()
+    for stage in report.stages:
+        if stage.status in {"failed", "warning"}:
+            level = "error" if stage.status == "failed" else "warning"
+            where = locate(stage.line or stage.subject)
+            yield _line(level, _with_hint(stage.message, stage.hint), {**where, "title": _title(stage)})
     for check in report.checks:
         title = {"title": check.id}
         if check.status != "passed":
             level = "warning" if check.status == "unproven" and report.allow_unproven else "error"
-            yield _line(
-                level, f"{_kind(check)}{check.message} — next: {check.hint}", {**locate(check.connection), **title}
-            )
+            told = _with_hint(f"{_kind(check)}{check.message}", check.hint)
+            yield _line(level, told, {**locate(check.connection), **title})
         for warning in check.warnings:
             yield _line("warning", warning, {**locate(check.connection), **title})
     for sentence in report.drift.sentences:
         yield _line("warning", sentence, {"title": "drift"})
-    if report.interrupted or not report.checks:
+    if report.interrupted or not (report.checks or report.stopped):
         yield _line("error", report.summary, {"title": "smoke"})
+
+
+def _title(stage: StageResult) -> str:
+    return f"{stage.stage}: {stage.subject}" if stage.subject else stage.stage
+
+
+def _with_hint(message: str, hint: str) -> str:
+    return f"{message} — next: {hint}" if hint else message
 
 
 def places(manifest: Manifest, root: Path) -> Locate:
     """Where connections stand in the manifest; nothing for a manifest outside `root`, the checkout."""
-    file = manifest.file.resolve()
-    if not file.is_relative_to(root.resolve()):
-        return lambda _: {}
-    document = parse(file.read_text(encoding="utf-8"), file)
+    document = parse(manifest.file.read_text(encoding="utf-8"), manifest.file)
     if manifest.profile is not None:
         document = overlay(document, ("profiles", manifest.profile))
+    known = {conn_id: document.places.get(("connections", conn_id)) for conn_id in manifest.connections}
+    return lines(manifest.file, {conn_id: place.line for conn_id, place in known.items() if place}, root)
+
+
+def lines(manifest: Path, known: Mapping[str, int], root: Path) -> Locate:
+    """Of a file in `root`, the checkout: the lines of the connections that are known."""
+    file = manifest.resolve()
+    if not file.is_relative_to(root.resolve()):
+        return lambda _: {}
     shown = str(file.relative_to(root.resolve()))
 
-    def locate(connection: str) -> Mapping[str, str]:
-        place = document.places.get(("connections", connection))
-        return {"file": shown, "line": str(place.line)} if place else {}
+    def locate(where: str | int) -> Mapping[str, str]:
+        line = where if isinstance(where, int) else known.get(where)
+        return {"file": shown, "line": str(line)} if line else {}
 
     return locate
 
@@ -58,10 +78,15 @@ def summary(report: Report) -> str:
     """The report as a short table in Markdown, without secrets."""
     report = report.redacted()
     said = f"{report.summary} in {report.seconds:.1f} s (exit code {int(report.exit_code)})"
-    lines = [f"### airflow-bootstrap smoke: {report.verdict}", "", _plain(said)]
+    lines = [f"### airflow-bootstrap: {report.verdict}", "", _plain(said)]
+    lines += ["", f"Unchecked: {_plain(', '.join(report.unchecked))}"] if report.unchecked else []
     lines += ["", *(f"- {_plain(sentence)}" for sentence in report.drift.sentences)] if report.drift.sentences else []
-    if report.checks:
+    if report.checks or report.stages:
         lines += ["", "| | check | result | time |", "| --- | --- | --- | ---: |"]
+    for stage in report.stages:
+        told = _with_hint(stage.message, stage.hint) if stage.status == "failed" else stage.message
+        seconds = "" if stage.seconds is None else f"{stage.seconds:.1f} s"
+        lines.append(f"| {_MARKS[stage.status]} | {_plain(_title(stage))} | {_plain(told)} | {seconds} |")
     for check in report.checks:
         mark = {"passed": "✅", "failed": "❌", "unproven": "⚠️"}[check.status]
         lines.append(f"| {mark} | {_plain(check.id)} | {_plain(_told(check))} | {check.seconds:.1f} s |")

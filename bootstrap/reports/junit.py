@@ -9,7 +9,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from bootstrap.checks.base import CauseName
 from bootstrap.errors import Exit
 from bootstrap.reports.text import measured, printable
-from bootstrap.smoke.report import Report
+from bootstrap.smoke.report import Report, StageResult
 from bootstrap.smoke.verdict import CheckResult
 
 UNJUDGED: tuple[CauseName, ...] = ("store_unreachable", "store_denied", "provider_missing", "check_error")
@@ -17,12 +17,20 @@ _CLASS = "airflow_bootstrap"
 
 
 def junit(report: Report) -> str:
-    """One testsuite with a testcase for each check. A check that couldn't be judged is an error, not a failure."""
+    """One testsuite with a testcase for each check, and for all that a stage before them looked at or did.
+
+    A check that couldn't be judged, and what ended the run before the checks, is an error, not a failure.
+    """
     report = report.redacted()
-    suite = TestSuite("airflow-bootstrap smoke")
+    suite = TestSuite("airflow-bootstrap")
     suite.timestamp = report.started.isoformat(timespec="seconds")
     suite.add_property("airflow", printable(report.airflow))
-    for case in (*(_check(check, report) for check in report.checks), *_run(report)):
+    for case in (
+        *map(_stage, report.stages),
+        *(_check(check, report) for check in report.checks),
+        *map(_unchecked, report.unchecked),
+        *_run(report),
+    ):
         suite.add_testcase(case)
     document = JUnitXml("airflow-bootstrap")
     document.add_testsuite(suite)
@@ -30,6 +38,23 @@ def junit(report: Report) -> str:
     document.time = suite.time = round(report.seconds, 3)
     text: bytes = document.tostring()  # type: ignore[no-untyped-call]
     return f'<?xml version="1.0" encoding="utf-8"?>\n{text.decode()}\n'
+
+
+def _stage(stage: StageResult) -> TestCase:
+    case = TestCase(printable(stage.subject or stage.stage), f"{_CLASS}.{stage.stage}", stage.seconds or 0.0)
+    if stage.status == "failed":
+        text = f"message: {stage.message}\nnext: {stage.hint}"
+        case.result = [_problem(Error, stage.stage, stage.message, text)]
+    elif stage.message:
+        warned = "warning: " if stage.status == "warning" else ""
+        case.system_out = f"{warned}{printable(stage.message)}"
+    return case
+
+
+def _unchecked(conn_id: str) -> TestCase:
+    case = TestCase(printable(conn_id), f"{_CLASS}.{printable(conn_id)}", 0.0)
+    case.result = [Skipped("unchecked: the connection has no check")]
+    return case
 
 
 def _check(check: CheckResult, report: Report) -> TestCase:
@@ -51,7 +76,11 @@ def _check(check: CheckResult, report: Report) -> TestCase:
 
 def _run(report: Report) -> Iterator[TestCase]:
     """What is wrong with the run itself."""
-    if not report.checks:
+    if report.stopped is not None:
+        if not any(stage.status == "failed" for stage in report.stages):
+            problem = _problem(Error, "stopped", report.stopped.message, report.stopped.message)
+            yield _case("stopped", problem)
+    elif not report.checks:
         yield _case("nothing checked", _problem(Failure, "nothing_checked", report.summary, report.summary))
     if report.interrupted:
         yield _case("interrupted", _problem(Error, "interrupted", report.summary, report.summary))

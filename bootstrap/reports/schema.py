@@ -6,7 +6,7 @@ import json
 from typing import Any, get_args
 
 from bootstrap.checks.base import CauseName, StepName
-from bootstrap.smoke.report import VERSION
+from bootstrap.smoke.report import VERSION, StageStatus
 from bootstrap.smoke.verdict import CheckStatus, Status
 
 _REASON = ("cause", "message", "hint")
@@ -26,13 +26,15 @@ def schema() -> dict[str, Any]:
                 "airflow": _TEXT | {"description": "Airflow's version; empty if it is not installed"},
                 "started": _TEXT | {"format": "date-time"},
                 "seconds": _SECONDS,
+                "unchecked": _texts("connections that have no check", least=0),
                 "checks": {"type": "array", "items": {"$ref": "#/$defs/check"}},
+                "stages": {"type": "array", "items": {"$ref": "#/$defs/stage"}, "minItems": 1},
                 "drift": _texts("connections, or airflow.cfg, that differ from the manifest"),
                 "reasons": _texts("why the verdict is failed, beside checks that failed"),
             },
-            optional=("drift", "reasons"),
+            optional=("stages", "drift", "reasons"),
         ),
-        "$defs": {"check": _check(), "step": _step()},
+        "$defs": {"check": _check(), "step": _step(), "stage": _stage()},
     }
 
 
@@ -52,12 +54,12 @@ def _check() -> dict[str, Any]:
         "cause": {"enum": list(get_args(CauseName))},
         "message": _TEXT | {"description": "what went wrong, or why nothing is proven"},
         "hint": _TEXT | {"description": "the next step"},
-        "warnings": _texts("what did not fail and should be known"),
+        "warnings": _texts("what did not fail and should be known", least=0),
         "measured": {"type": "object", "minProperties": 1, "description": "figures by name; units are in the names"},
         "seconds": _SECONDS,
     }
     return {
-        **_object(fields, optional=(*reason, "warnings", "measured")),
+        **_object(fields, optional=(*reason, "measured")),
         "oneOf": [_told("passed"), _told("failed", *reason), _told("unproven", *reason[1:])],
     }
 
@@ -82,10 +84,23 @@ def _step() -> dict[str, Any]:
     return _object(fields, optional=("detail",))
 
 
+def _stage() -> dict[str, Any]:
+    fields = {
+        "stage": _TEXT | {"description": "manifest, doctor, render or register"},
+        "subject": _TEXT | {"description": "a connection, a variable, a store, …"},
+        "message": _TEXT,
+        "status": {"enum": list(get_args(StageStatus))},
+        "hint": _TEXT | {"description": "the next step"},
+        "seconds": _SECONDS,
+        "line": {"type": "integer", "minimum": 1, "description": "in the manifest"},
+    }
+    return _object(fields, optional=("hint", "seconds", "line"))
+
+
 def _object(fields: dict[str, Any], optional: tuple[str, ...]) -> dict[str, Any]:
     required = [name for name in fields if name not in optional]
     return {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
 
 
-def _texts(description: str) -> dict[str, Any]:
-    return {"type": "array", "items": _TEXT, "minItems": 1, "description": description}
+def _texts(description: str, *, least: int = 1) -> dict[str, Any]:
+    return {"type": "array", "items": _TEXT, "minItems": least, "description": description}

@@ -16,12 +16,33 @@ from bootstrap.secret import redact, redact_value
 from bootstrap.smoke.verdict import CheckResult
 
 VERSION = 1
+StageStatus = Literal["ok", "changed", "warning", "failed"]
 _STORE_CAUSES = ("store_unreachable", "store_denied")
 
 
 @dataclass(frozen=True)
+class StageResult:
+    """One thing that a stage before the checks looked at or did: of `manifest`, `doctor`, `render` or `register`.
+
+    `line` is where it stands in the manifest, 0 if that isn't known. `seconds` of None: too quick to tell.
+    """
+
+    stage: str
+    subject: str
+    message: str
+    status: StageStatus = "ok"
+    hint: str = ""
+    seconds: float | None = None
+    line: int = 0
+
+
+@dataclass(frozen=True)
 class Report:
-    """All results of a run, in the manifest's order."""
+    """All results of a run, in the manifest's order.
+
+    `unchecked`: the connections that have no check. `stages`: what was done before the checks. `stopped`: why the run
+    ended before the checks; what they would have found is then not known.
+    """
 
     airflow: str
     started: datetime
@@ -30,6 +51,9 @@ class Report:
     drift: Drift = field(default_factory=Drift)
     interrupted: bool = False
     allow_unproven: bool = False  # what can't be proven here is counted, and no reason to fail
+    unchecked: tuple[str, ...] = ()
+    stages: tuple[StageResult, ...] = ()
+    stopped: BootstrapError | None = None
 
     @property
     def verdict(self) -> Literal["passed", "failed"]:
@@ -38,9 +62,11 @@ class Report:
 
     @property
     def exit_code(self) -> Exit:
-        """130 after ^C; 3 if a store was the reason; 1 for a failed or unproven check, drift, or no check at all."""
+        """130 after ^C; what stopped the run; 3 if a store was the reason; 1 for a failed or unproven check, drift, or no check."""
         if self.interrupted:
             return Exit.INTERRUPTED
+        if self.stopped is not None:
+            return self.stopped.exit_code
         if any(check.cause in _STORE_CAUSES for check in self.checks):
             return Exit.STORE
         wrong = ("failed",) if self.allow_unproven else ("failed", "unproven")
@@ -51,18 +77,23 @@ class Report:
     @property
     def summary(self) -> str:
         """The verdict in a sentence."""
-        if not self.checks:
-            return "nothing was checked"
-        counts = Counter(check.status for check in self.checks)
-        counted = f"{counts['passed']} of {len(self.checks)} checks passed"
-        counted += f", {counts['unproven']} unproven" if counts["unproven"] else ""
-        return f"{counted}; interrupted" if self.interrupted else counted
+        counted = Counter(check.status for check in self.checks)
+        said = f"{counted['passed']} of {len(self.checks)} checks passed" if self.checks else "nothing was checked"
+        if self.stopped is not None:
+            failed = [stage.stage for stage in self.stages if stage.status == "failed"]
+            said = f"ended at {failed[-1]}; {said}" if failed else said
+        warnings = sum(len(check.warnings) for check in self.checks)
+        warnings += sum(stage.status == "warning" for stage in self.stages)
+        more = {"unproven": counted["unproven"], "unchecked": len(self.unchecked), "warnings": warnings}
+        counts = (f"{name}: {count}" for name, count in more.items() if count)
+        return "; ".join((said, *counts, *(("interrupted",) if self.interrupted else ())))
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the verdict is `failed`, beside checks that failed."""
-        ended = ("interrupted",) if self.interrupted else () if self.checks else ("nothing was checked",)
-        return ended + (self.drift.sentences if self.drift.exit_code else ())
+        stopped = (self.stopped.message,) if self.stopped is not None else ()
+        ended = ("interrupted",) if self.interrupted else () if self.checks or stopped else ("nothing was checked",)
+        return stopped + ended + (self.drift.sentences if self.drift.exit_code else ())
 
     def as_json(self) -> str:
         """The report, version 1, without secrets; docs/report.schema.json describes it."""
@@ -73,8 +104,11 @@ class Report:
             "airflow": report.airflow,
             "started": report.started.isoformat(timespec="seconds"),
             "seconds": round(report.seconds, 3),
+            "unchecked": list(report.unchecked),
             "checks": [_check(check) for check in report.checks],
         }
+        if report.stages:
+            document["stages"] = [_stage(stage) for stage in report.stages]
         if report.drift.differing:
             document["drift"] = list(report.drift.differing)
         if report.reasons:
@@ -88,7 +122,13 @@ class Report:
         a password `1` is in `"version": 1` too.
         """
         drift = Drift(tuple(map(_public, self.drift.differing)), tuple(map(_public_error, self.drift.errors)))
-        return replace(self, checks=tuple(map(_public_check, self.checks)), drift=drift)
+        return replace(
+            self,
+            checks=tuple(map(_public_check, self.checks)),
+            drift=drift,
+            stages=tuple(map(_public_stage, self.stages)),
+            stopped=None if self.stopped is None else _public_error(self.stopped),
+        )
 
 
 def _public(text: str) -> str:
@@ -98,7 +138,7 @@ def _public(text: str) -> str:
 
 def _public_error(error: BootstrapError) -> BootstrapError:
     public = copy(error)
-    public.message = _public(error.message)
+    public.message, public.hint = _public(error.message), _public(error.hint)
     public.args = (public.message,)
     return public
 
@@ -114,14 +154,22 @@ def _public_check(check: CheckResult) -> CheckResult:
     )
 
 
+def _public_stage(stage: StageResult) -> StageResult:
+    return replace(stage, message=_public(stage.message), hint=_public(stage.hint))
+
+
+def _stage(stage: StageResult) -> Mapping[str, Any]:
+    document = {name: value for name, value in asdict(stage).items() if value not in {"", None, 0}}
+    return {"subject": "", **document, "message": stage.message}
+
+
 def _check(check: CheckResult) -> Mapping[str, Any]:
     document = asdict(check)
     if check.status != "failed":
         for name in ("cause",) if check.status == "unproven" else ("cause", "message", "hint"):
             del document[name]
-    for name in ("warnings", "measured"):
-        if not document[name]:
-            del document[name]
+    if not document["measured"]:
+        del document["measured"]
     document["steps"] = [{key: value for key, value in step.items() if value != ""} for step in document["steps"]]
     document["seconds"] = document.pop("seconds")
     return document

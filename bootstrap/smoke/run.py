@@ -18,8 +18,9 @@ from bootstrap import airflow_env, checks
 from bootstrap.airflow_env import Environment
 from bootstrap.airflow_settings import credentials
 from bootstrap.drift import Drift
-from bootstrap.errors import AirflowError, UsageError
+from bootstrap.errors import AirflowError, BootstrapError, UsageError
 from bootstrap.manifest import CheckSpec, Manifest
+from bootstrap.manifest_problems import nearest
 from bootstrap.smoke.forked import ForkingRunner
 from bootstrap.smoke.receipt import unclean
 from bootstrap.smoke.report import Report
@@ -52,6 +53,22 @@ def select(manifest: Manifest, selectors: Sequence[str]) -> list[CheckSpec]:
     if not selectors:
         return every
     return [spec for spec in every if any(_means(selector, spec) for selector in selectors)]
+
+
+def unchecked(manifest: Manifest, selectors: Sequence[str]) -> tuple[str, ...]:
+    """The connections without a check that any selector means; none given: all of them."""
+    without = [conn_id for conn_id in manifest.connections if not manifest.checks[conn_id]]
+    return tuple(it for it in without if not selectors or any(fnmatch.fnmatchcase(it, given) for given in selectors))
+
+
+def require_known(manifest: Manifest, selectors: Sequence[str]) -> None:
+    """Raises BootstrapError for a selector that means nothing, with the names that there are."""
+    every = select(manifest, [])
+    for selector in selectors:
+        if not unchecked(manifest, [selector]) and not any(_means(selector, spec) for spec in every):
+            ids = [spec.id for spec in every]
+            message = f"nothing was checked: no connection or check is named {selector!r}"
+            raise BootstrapError(message, nearest(selector, [*manifest.connections, *ids]))
 
 
 def _means(selector: str, spec: CheckSpec) -> bool:

@@ -36,6 +36,8 @@ _UNKNOWN = Unavailable("not told")
 class ApiTarget:
     """Connections and variables of one Airflow."""
 
+    shared = True
+
     def __init__(self, client: Client, owner: str) -> None:
         self._client = client
         self._owner = owner

@@ -29,9 +29,12 @@ _ATTEMPTS = 5  # to bring the list up to date while others do the same
 class BackendTarget:
     """A secret for each connection and variable, below `prefixes` of a store; so many at a time."""
 
-    def __init__(self, name: str, store: Store, prefixes: Mapping[Kind, str], owner: str, concurrency: int) -> None:
+    def __init__(
+        self, name: str, store: Store, prefixes: Mapping[Kind, str], owner: str, concurrency: int, *, shared: bool
+    ) -> None:
         self.name = name
         self.store = store
+        self.shared = shared
         self._prefixes = prefixes
         self._owner = owner
         self._concurrency = concurrency
@@ -249,4 +252,6 @@ def open_target(_options: Options, manifest: Manifest, secrets: Secrets) -> Back
         raise ManifestError(
             f"{manifest.file}: `backend.connections` is off, so nothing can be registered there", "set a path"
         )
-    return BackendTarget(backend.store, secrets.store(backend.store), prefixes, manifest.owner, secrets.concurrency)
+    shared = manifest.stores[backend.store].kind != "embedded"  # which serves one machine
+    store = secrets.store(backend.store)
+    return BackendTarget(backend.store, store, prefixes, manifest.owner, secrets.concurrency, shared=shared)

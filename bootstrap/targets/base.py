@@ -81,7 +81,15 @@ class Applied:
 
 
 class Target(Protocol):
-    """A place where Airflow finds connections and variables. It knows whose manifest it works for, the owner."""
+    """A place where Airflow finds connections and variables. It knows whose manifest it works for, the owner.
+
+    `shared`: whether others use it, too, and `up` asks before it changes anything there; known after `registered`.
+    """
+
+    @property
+    def shared(self) -> bool:
+        """Whether more people than who runs this depend on it."""
+        ...
 
     def where(self, key: Key) -> str:
         """The place of one of them, for people."""

@@ -73,6 +73,8 @@ class _Variables:
 class TwoFiles:
     """Connections in one file, variables in another: nothing is written where one of them can't be."""
 
+    shared = False
+
     def __init__(self, connections: FileTarget, variables: FileTarget) -> None:
         self._files: Mapping[Kind, FileTarget] = {"connection": connections, "variable": variables}
 

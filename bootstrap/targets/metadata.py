@@ -35,6 +35,7 @@ class MetadataTarget:
     def __init__(self, manifest: Manifest, *, allow_unencrypted: bool) -> None:
         self._manifest = manifest
         self._allow_unencrypted = allow_unencrypted
+        self.shared = True  # until the database has told
 
     def where(self, key: Key) -> str:  # noqa: ARG002  one place for all
         """There is one database."""
@@ -44,6 +45,7 @@ class MetadataTarget:
         """Reads the rows, in one query for many. Raises AirflowError, StoreError."""
         names = {kind: [key.name for key in wanted if key.kind == kind] for kind in KINDS}
         answer = self._process.ask({"read": names, "owner": self._manifest.owner})
+        self.shared = answer["shared"]
         index = Index.read(answer["index"], PLACE)
         found: dict[Key, Registered] = {}
         for kind in KINDS:

@@ -4,7 +4,8 @@
 stdout, all JSON, until stdin ends; a KIND is "connection" or "variable":
 
 - `{"read": {KIND: [NAME, …]}, "owner": …}`: `{KIND: {NAME: {"version": …, "team": whether it is of one, "fields": {…} or
-  "malformed": …}}, "index": TEXT or null}`, with those that the owner has registered besides
+  "malformed": …}}, "index": TEXT or null, "shared": whether it is more than a file in Airflow's home}`, with those
+  that the owner has registered besides
 - `{"write": [{"kind": …, "name": …, "expect": VERSION or null, "fields": {…} or null to delete}, …], "marks": [the same
   without fields, …], "owner": …, "allow_unencrypted": …}`: `{"conflicts": [[KIND, NAME], …]}`. Everything is written if
   there are none; else nothing.

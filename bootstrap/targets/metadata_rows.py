@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from airflow import settings
@@ -63,8 +64,15 @@ def read(names: Mapping[str, Sequence[str]], owner: str) -> dict[str, Any]:
             text = _text(_list(connection))
             found = {kind: _shown(connection, kind, names[kind], text, owner) for kind in BY_KIND}
             if _text(_list(connection)) == text:  # else another run wrote between these statements
-                return {"index": text, **found}
+                return {"index": text, "shared": _is_shared(), **found}
     raise Unavailable(f"{_PLACE}: other runs register there all the time", "try again when they are done")
+
+
+def _is_shared() -> bool:
+    """Whether it is anything but an SQLite file in Airflow's home."""
+    url = settings.engine.url
+    home = Path(os.environ.get("AIRFLOW_HOME", "")).resolve()
+    return url.get_backend_name() != "sqlite" or not Path(url.database or "").resolve().is_relative_to(home)
 
 
 def write(

@@ -37,6 +37,8 @@ class Format(Protocol):
 class FileTarget:
     """Connections and variables in a file that nobody else may read: all changes are made, or none."""
 
+    shared = False
+
     def __init__(self, file: Path, form: Format, owner: str) -> None:
         self.file = file
         self._format = form

@@ -13,7 +13,7 @@ from bootstrap.drift import Drift
 from bootstrap.errors import AirflowError, Denied, NotFound, Unavailable
 from bootstrap.reports.schema import generated, schema
 from bootstrap.secret import Secret
-from bootstrap.smoke.report import Report
+from bootstrap.smoke.report import Report, StageResult
 from bootstrap.smoke.verdict import CheckResult, Step
 from tests.project import ROOT
 
@@ -80,8 +80,10 @@ def test_the_json_is_the_documented_one() -> None:
             {"name": "resolve", "status": "passed", "seconds": 0.02, "detail": "team (vault)"},
             {"name": "reach", "status": "skipped", "seconds": 0.0},
         ],
+        "warnings": [],
         "seconds": 0.4,
     }
+    assert document["unchecked"] == []
     assert (failed["cause"], failed["message"], failed["hint"]) == ("auth", "why", "what")
 
 
@@ -93,17 +95,59 @@ def test_what_differs_comes_with_the_command_that_mends_it(differing: tuple[str,
     assert sentence.endswith(f"Run airflow-bootstrap {command}")
 
 
-def test_warnings_and_figures_are_there_only_if_there_are_any() -> None:
+def test_figures_are_there_only_if_there_are_any_and_warnings_always() -> None:
     document = json.loads(report(check(warnings=("slow",), measured={"bytes": 5}), check()).as_json())
     told, silent = document["checks"]
     assert (told["warnings"], told["measured"]) == (["slow"], {"bytes": 5})
-    assert {"warnings", "measured"} & set(silent) == set()
+    assert silent["warnings"] == []
+    assert "measured" not in silent
+
+
+STAGES = (
+    StageResult("doctor", "airflow", "3.3.2"),
+    StageResult("doctor", "store team", "sealed", "failed", "vault operator unseal", 0.2),
+    StageResult("manifest", "", "bootstrap.yaml:3:1: unknown key", "failed", line=3),
+)
+STOPPED = Unavailable("1 of 2 things are missing", "vault operator unseal")
+
+
+def test_a_run_that_ended_early_says_where_and_why() -> None:
+    found = report(stages=STAGES[:2], stopped=STOPPED)
+    document = json.loads(found.as_json())
+    assert (found.exit_code, document["verdict"], document["checks"]) == (3, "failed", [])
+    assert document["stages"] == [
+        {"stage": "doctor", "subject": "airflow", "message": "3.3.2", "status": "ok"},
+        {
+            "stage": "doctor",
+            "subject": "store team",
+            "message": "sealed",
+            "status": "failed",
+            "hint": "vault operator unseal",
+            "seconds": 0.2,
+        },
+    ]
+    assert document["reasons"] == ["1 of 2 things are missing"]
+    assert found.summary == "ended at doctor; nothing was checked"
+
+
+@pytest.mark.parametrize(
+    ("found", "summary"),
+    [
+        (report(check(), unchecked=("archive",)), "1 of 1 checks passed; unchecked: 1"),
+        (report(check("auth"), unchecked=("a", "b")), "0 of 1 checks passed; unchecked: 2"),
+        (report(unchecked=("archive",)), "nothing was checked; unchecked: 1"),
+        (report(check(warnings=("one", "two"))), "1 of 1 checks passed; warnings: 2"),
+    ],
+)
+def test_the_summary_counts_what_no_check_proves(found: Report, summary: str) -> None:
+    assert found.summary == summary
+    assert json.loads(found.as_json())["unchecked"] == list(found.unchecked)
 
 
 def test_what_is_unproven_is_counted_and_says_why() -> None:
     for allowed in (False, True):
         found = report(check(), unproven(), allow_unproven=allowed)
-        assert found.summary == "1 of 2 checks passed, 1 unproven"
+        assert found.summary == "1 of 2 checks passed; unproven: 1"
         document = json.loads(found.as_json())["checks"][1]
         assert (document["status"], document["message"], document["hint"]) == (
             "unproven",
@@ -115,6 +159,8 @@ def test_what_is_unproven_is_counted_and_says_why() -> None:
 
 REPORTS = {
     "unproven": report(check(), unproven()),
+    "unchecked": report(check(), unchecked=("archive",)),
+    "ended early": report(stages=STAGES, stopped=STOPPED),
     "passed": report(check()),
     "failed": report(check(), check("auth")),
     "interrupted": report(check(), interrupted=True),
@@ -173,6 +219,8 @@ def test_every_text_is_masked() -> None:
     found = report(
         CheckResult("id.x", "id", "x", "failed", step, 0.1, "auth", word, word, (word,), {"host": [word]}),
         drift=Drift((word,), (Unavailable(word),)),
+        stages=(StageResult("doctor", "store", word, "failed", word),),
+        stopped=Unavailable(word, word),
     )
     assert word not in found.as_json()
     assert word not in repr(found.redacted())

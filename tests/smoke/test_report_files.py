@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from junitparser import Error, JUnitXml
 
 from bootstrap.errors import BootstrapError, UsageError
 from bootstrap.reports.files import Files
@@ -127,25 +128,41 @@ def left(folder: Path) -> list[str]:
     return [name for name in NAMES if (folder / name).exists()]
 
 
+DOWN = MANIFEST.replace("connections:", "stores: {team: {kind: vault, url: 'http://127.0.0.1:9'}}\nconnections:")
+
+
 @pytest.mark.parametrize(
-    ("manifest_text", "command", "code"),
+    ("manifest_text", "command", "code", "errored"),
     [
-        (MANIFEST, "smoke", 4),  # no airflow.cfg there
-        ("version: 7", "smoke", 2),
-        ("version: 7", "up", 2),
-        (
-            MANIFEST.replace("connections:", "stores: {team: {kind: vault, url: 'http://127.0.0.1:9'}}\nconnections:"),
-            "up",
-            3,
-        ),
+        (MANIFEST, "smoke", 4, {"smoke"}),  # no airflow.cfg there
+        ("version: 7\nowned: me", "smoke", 2, {"manifest"}),
+        ("version: 7\nowned: me", "up", 2, {"manifest"}),
+        ("version: [", "up", 2, {"manifest"}),
+        (DOWN.replace("host: h", "host: {secret: 'team:a#b'}"), "up", 3, {"store team"}),
     ],
 )
-def test_a_run_that_ends_early_leaves_no_earlier_report(
-    project: Project, manifest_text: str, command: str, code: int
+def test_a_run_that_ends_early_is_reported_all_the_same(
+    project: Project, manifest_text: str, command: str, code: int, errored: set[str]
 ) -> None:
-    project.write(manifest_text.replace("host: h", "host: {secret: 'team:a#b'}") if code == 3 else manifest_text)
-    result = project.run(command, *options(project.folder), VAULT_TOKEN="t")
-    assert (result.code, left(project.folder)) == (code, []), result.text
+    project.write(manifest_text)
+    summary = project.folder / "summary.md"
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(project.folder), "GITHUB_STEP_SUMMARY": str(summary)}
+    result = project.run(command, *options(project.folder), VAULT_TOKEN="token-of-a-test", **github)
+    assert (result.code, left(project.folder)) == (code, list(NAMES)), result.text
+    document = json.loads((project.folder / "json").read_text())
+    assert (document["verdict"], document["checks"]) == ("failed", [])
+    cases = [case for suite in JUnitXml.fromstring((project.folder / "junit").read_bytes()) for case in suite]
+    wrong = [case for case in cases if case.result]
+    findings = [stage for stage in document["stages"] if stage["status"] == "failed"]
+    assert len(wrong) == len(findings) == ("owned" in manifest_text) + 1  # one for each
+    assert {case.name for case in wrong} == errored
+    assert all(isinstance(case.result[0], Error) for case in wrong)
+    assert result.err.count("::error ") == len(findings)
+    if "owned" in manifest_text:
+        assert "::error file=work/bootstrap.yaml,line=2,title=manifest::" in result.err
+    for text in ((project.folder / "html").read_text(), summary.read_text()):
+        assert "failed" in text
+        assert all(stage["stage"] in text for stage in findings)
 
 
 @pytest.mark.parametrize("command", ["smoke", "up"])

@@ -175,7 +175,7 @@ def test_no_format_hides_a_secret_in_its_own_quoting(name: str) -> None:
     assert "wrong: ***" in text
 
 
-def nowhere(_connection: str) -> dict[str, str]:
+def nowhere(_where: str | int) -> dict[str, str]:
     return {}
 
 
@@ -236,7 +236,7 @@ def test_github_summary_is_a_table_that_no_message_breaks(tmp_path: Path) -> Non
     github.append_summary(FAILED, file)
     text = file.read_text()
     rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert text.startswith("before\n### airflow-bootstrap smoke: failed\n")
+    assert text.startswith("before\n### airflow-bootstrap: failed\n")
     assert [row.count("|") for row in rows] == [5, 5, 5, 5]
     assert "<b>" not in text
     assert "| ✅ | a.http | passed | 0.4 s |" in rows
