@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bootstrap.console import Console
-from bootstrap.reports.text import measured, printable
+from bootstrap.printable import printable
+from bootstrap.reports.text import measured
 from bootstrap.secret import redact
 from bootstrap.smoke.report import Report, StageResult, StageStatus
 from bootstrap.smoke.verdict import CheckResult, CheckStatus

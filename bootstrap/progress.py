@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bootstrap.checklist import check_line
 from bootstrap.console import Console
-from bootstrap.reports.text import printable
+from bootstrap.printable import printable
 from bootstrap.secret import redact
 from bootstrap.smoke.run import OnResult
 from bootstrap.smoke.verdict import CheckResult

@@ -1,39 +1,48 @@
 """Secret values: never printed by accident, and masked in whatever is printed.
 
-Whatever leaves a `Secret` by `reveal` is remembered for the life of the process, so that `redact` can mask it in any
-text: an exception of a library, a line of a server's log. Nothing else keeps values.
+Whatever leaves a `Secret` by `reveal` is remembered for the life of the process. A message is made of trusted parts (our
+sentences, the manifest's identifiers), which stand as they are, and of foreign parts (an exception of a library, the
+output of a program, a value), which go through `foreign` where they enter it: it masks every secret. Where a message
+leaves, `safety_net` masks once more what can be nothing but a secret, in case that `foreign` was forgotten.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from urllib.parse import quote, quote_plus
+from collections.abc import Callable, Iterable, Iterator
 
-MASK = "***"
-SHORT = 4  # a value shorter than this is masked only where it stands alone: elsewhere the gaps would spell it out
-SENSITIVE_KEYS = (  # names of fields that hold secrets; the same words as Airflow's own masker, and a few more
-    "access_token",
-    "api_key",
-    "apikey",
-    "authorization",
-    "credential",
-    "keyfile_dict",
-    "passphrase",
-    "passwd",
-    "password",
-    "private_key",
-    "secret",
-    "token",
-)
+from bootstrap.errors import BootstrapError
+from bootstrap.printable import printable
+from bootstrap.secret_forms import forms, is_sensitive, masks
+from bootstrap.secret_matcher import MASK, Matcher
 
-_ABOUT_A_SECRET = ("_file", "_path", "_url", "_uri", "_name")  # private_key_file: /etc/key.pem
-_ID_OF_A_KEY = "private_key_id"  # tells a Google account's keys apart, in public listings too: people must see it
+__all__ = [
+    "MASK",
+    "PublicText",
+    "Secret",
+    "fingerprint",
+    "foreign",
+    "foreign_stream",
+    "foreign_value",
+    "is_sensitive",
+    "masks",
+    "redact",
+    "remember",
+    "safe_value",
+    "safety_net",
+    "trust",
+]
+
+_DISTINCT = 6  # characters; what is shorter can stand in any text by chance
+_LONGEST_PLAIN = 24  # characters; longer than our own identifiers of words, as `airflow_bootstrap_smoke`
+_PLAIN = re.compile(
+    r"[A-Za-z]+(?:[ _./:-][A-Za-z]+)*|[0-9]+(?:[ _./:-][0-9]+)*"
+)  # words, a name; a number, an address, a date
 _FINGERPRINT_KEY = os.urandom(32)
-_known: set[str] = set()
-_index: Mapping[str, Sequence[str]] | None = None
+_LONGEST_LINE = 1 << 20  # characters
+_FEW = 100  # values; more are looked for in one pass
 _lock = threading.Lock()
 
 
@@ -79,129 +88,141 @@ class PublicText(Secret):
         return self._value
 
 
-def is_sensitive(key: str) -> bool:
-    """Whether a field of this name is expected to hold a secret, not the place or the name of one."""
-    name = key.lower().replace("-", "_")
-    return not name.endswith(_ABOUT_A_SECRET) and any(word in name for word in SENSITIVE_KEYS)
+class _Known:
+    """What is remembered. Forms are made when a text is to be masked: most processes that read secrets print little."""
+
+    def __init__(self, values: Iterable[str] = (), trusted: Iterable[str] = ()) -> None:
+        self.values, self.trusted = set(values), list(trusted)
+        self.forget()
+
+    def forget(self) -> None:
+        """Make everything anew from the values."""
+        self.all, self.distinct = Matcher(), Matcher()
+        self.pending = list(self.values)
+
+    def settle(self) -> None:
+        """Make the forms of what is new."""
+        pending, self.pending = self.pending, []
+        distinct: list[str] = []
+        for value in pending:
+            found = forms(value)
+            self.all.add(found)
+            distinct += (form for form in found if len(form) >= _DISTINCT and not _is_plain(form))
+        trusted = self._trusted(distinct)
+        self.distinct.add(form for form in distinct if form not in trusted)
+
+    def _trusted(self, found: list[str]) -> set[str]:
+        """Those of them that stand in a trusted text."""
+        if len(found) <= _FEW:
+            return {form for form in found if any(form in text for text in self.trusted)}
+        from ahocorasick_rs import AhoCorasick
+
+        automaton = AhoCorasick(found, store_patterns=False)
+        hits = (automaton.find_matches_as_indexes(text, overlapping=True) for text in self.trusted)
+        return {found[index] for matches in hits for index, _, _ in matches}
 
 
-def masks(key: str, *, inside: bool) -> bool:
-    """Whether texts below this key are to be masked; `inside`: it is itself below one that does."""
-    return key != _ID_OF_A_KEY and (inside or is_sensitive(key))
+_known = _Known()
 
 
 def remember(value: str) -> None:
     """Mask this value, its lines and its usual encodings from now on."""
-    global _index  # noqa: PLW0603  one cache for the process, rebuilt when it is next needed
-    if value and value not in _known:
-        forms = set(_forms(value))
+    if value and value not in _known.values:
         with _lock:
-            _known.update(forms)
-            _index = None
+            _known.values.add(value)
+            _known.pending.append(value)
+
+
+def trust(text: str) -> None:
+    """What stands in this text (a manifest, which holds no secret; a path) is no secret to the safety net."""
+    with _lock:
+        if not any(text in known for known in _known.trusted):
+            _known.trusted.append(text)
+            _known.forget()
+
+
+def foreign(said: object) -> str:
+    """A text or an exception of somebody else's, fit for a message: no secret in it, and nothing that a terminal obeys.
+
+    What is left of a secret that was cut off is masked as well. Our own errors are messages already.
+    """
+    if isinstance(said, BootstrapError):
+        return said.message
+    text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    if not text and isinstance(said, BaseException):
+        return type(said).__name__
+    masked = redact(printable(text))
+    with _lock:
+        return _known.all.mask_cut(masked)
+
+
+def foreign_value(value: object) -> object:
+    """`foreign` for every string inside plain JSON data; keys are names."""
+    return _each(value, foreign)
+
+
+def foreign_stream(chunks: Iterable[str]) -> Iterator[str]:
+    """`foreign` for the parts of one long text, as a program prints it; a line and a secret's length are held back."""
+    with _lock:
+        masked = _settled().all.stream(map(printable, _lines(chunks)))
+    last = ""
+    for text in masked:
+        yield last
+        last = text
+    yield foreign(last)
+
+
+def _lines(chunks: Iterable[str]) -> Iterator[str]:
+    """The same text in parts that end with a line: what a terminal obeys is seen as a whole."""
+    kept: list[str] = []
+    for chunk in chunks:
+        head, newline, rest = chunk.rpartition("\n")
+        if newline or sum(map(len, kept)) > _LONGEST_LINE:
+            yield "".join((*kept, head, newline))
+            kept.clear()
+        kept.append(rest)
+    yield "".join(kept)
+
+
+def safety_net(text: str) -> str:
+    """`text` with every secret replaced that can't be mistaken for a word of ours or for an identifier.
+
+    Left alone is what is shorter than six characters, what consists of words or of numbers alone (`postgres`,
+    `my-database`, `2026-11-30`), and what stands in the manifest in clear: `foreign` masks these, where they enter.
+    """
+    with _lock:
+        return printable(_settled().distinct.mask(text))
+
+
+def safe_value(value: object) -> object:
+    """`safety_net` for every string inside plain JSON data: a mask over its text could break the syntax."""
+    return _each(value, safety_net)
 
 
 def redact(text: str) -> str:
-    """`text` with every remembered secret replaced by ``***``; longest first, so that none shines through."""
-    index = _indexed()
-    parts: list[str] = []
-    done = at = 0
-    while index and at < len(text):
-        form = _form_at(text, at, index)
-        if form:
-            parts += (text[done:at], MASK)
-            done = at = at + len(form)
-        else:
-            at += 1
-    return "".join((*parts, text[done:]))
+    """`text` with every remembered secret replaced by ``***``; the leftmost first, and the longest of those."""
+    with _lock:
+        return _settled().all.mask(text)
 
 
-def _indexed() -> Mapping[str, Sequence[str]]:
-    """What is remembered, by its first characters, longest first. A regex of thousands takes minutes for a long text."""
-    global _index  # noqa: PLW0603
-    with _lock:  # else one thread's index, made without it, could hide that another has just remembered a secret
-        if _index is None:
-            found: dict[str, list[str]] = {}
-            for form in sorted(_known, key=len, reverse=True):
-                found.setdefault(form[:SHORT], []).append(form)
-            _index = found
-        return _index
+def _settled() -> _Known:
+    if _known.pending:
+        _known.settle()
+    return _known
 
 
-def _form_at(text: str, at: int, index: Mapping[str, Sequence[str]]) -> str | None:
-    start = text[at : at + SHORT]
-    if len(start) == SHORT:
-        for form in index.get(start, ()):
-            if text.startswith(form, at):
-                return form
-    for length in range(SHORT - 1, 0, -1):
-        form = start[:length]
-        if form in index and len(form) == length and not _joined(text, at, at + length):
-            return form
-    return None
+def _is_plain(form: str) -> bool:
+    return len(form) <= _LONGEST_PLAIN and _PLAIN.fullmatch(form) is not None
 
 
-def _joined(text: str, at: int, end: int) -> bool:
-    """Whether what is there is only a part of a word."""
-    return any(char.isalnum() or char == "_" for char in (text[at - 1 : at], text[end : end + 1]))
-
-
-def redact_value(value: object) -> object:
-    """`redact` for every string inside plain JSON data."""
+def _each(value: object, change: Callable[[str], str]) -> object:
     if isinstance(value, str):
-        return redact(value)
+        return change(value)
     if isinstance(value, dict):
-        return {key: redact_value(item) for key, item in value.items()}
+        return {key: _each(item, change) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [redact_value(item) for item in value]
+        return [_each(item, change) for item in value]
     return value
-
-
-def _forms(value: str) -> Iterator[str]:
-    for part in (value, *_parts(value)):
-        yield part
-        yield from (form for form in _encodings(part) if form and form != part)
-
-
-def _parts(value: str) -> Iterator[str]:
-    """What of a value gives it away on its own: the lines of a PEM, the strings of a JSON document."""
-    lines = [line.strip() for line in value.splitlines()]
-    if len(lines) > 1:
-        yield from (line for line in lines if len(line) >= SHORT and not line.startswith("-----"))
-    if value.lstrip().startswith(("{", "[")):
-        try:
-            document = json.loads(value)
-        except ValueError:
-            return
-        yield from _sensitive_strings(document)
-
-
-def _sensitive_strings(node: object, *, inside: bool = False) -> Iterator[str]:
-    """Every string below a key whose name is that of a secret, and its lines."""
-    if isinstance(node, dict):
-        for key, item in node.items():
-            yield from _sensitive_strings(item, inside=masks(str(key), inside=inside))
-    elif isinstance(node, list):
-        for item in node:
-            yield from _sensitive_strings(item, inside=inside)
-    elif isinstance(node, str) and inside and len(node) >= SHORT:
-        yield node
-        yield from _parts(node)
-
-
-def _encodings(value: str) -> Iterable[str]:
-    import base64
-
-    raw = value.encode("utf-8", "surrogateescape")
-    return (
-        quote(value, safe=""),
-        quote(value),
-        quote_plus(value),
-        json.dumps(value)[1:-1],
-        json.dumps(value, ensure_ascii=False)[1:-1],
-        repr(value)[1:-1],
-        base64.b64encode(raw).decode(),
-        base64.urlsafe_b64encode(raw).decode().rstrip("="),
-    )
 
 
 def fingerprint(value: object) -> str:

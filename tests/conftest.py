@@ -21,8 +21,6 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _forget_secrets() -> Iterator[None]:
-    known = set(secret._known)
+    before = set(secret._known.values), list(secret._known.trusted)
     yield
-    secret._known.clear()
-    secret._known.update(known)
-    secret._index = None
+    secret._known = secret._Known(*before)

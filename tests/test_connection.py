@@ -136,8 +136,7 @@ def test_each_key_of_extra_has_its_fingerprint() -> None:
 
 
 def test_a_connections_secrets_are_masked_once_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secret, "_known", set())
-    monkeypatch.setattr(secret, "_index", None)
+    monkeypatch.setattr(secret, "_known", secret._Known())
     extra = {"region": "eu-west-1", "nested": {"api_key": ["key-123"]}}
     Connection("http", login="etl-user", password="hunter2", extra=extra).remember()
     assert redact("etl-user hunter2 key-123 eu-west-1") == "etl-user *** *** eu-west-1"

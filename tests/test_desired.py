@@ -23,8 +23,7 @@ STORES = (
 
 @pytest.fixture(autouse=True)
 def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secret, "_known", set())
-    monkeypatch.setattr(secret, "_index", None)
+    monkeypatch.setattr(secret, "_known", secret._Known())
 
 
 def resolved(folder: Path, **connections: str) -> dict[str, Connection | StoreError]:

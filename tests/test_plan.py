@@ -97,8 +97,7 @@ def team() -> MemoryStore:
 
 @pytest.fixture(autouse=True)
 def _sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secret, "_known", set())
-    monkeypatch.setattr(secret, "_index", None)
+    monkeypatch.setattr(secret, "_known", secret._Known())
     monkeypatch.setenv("TEST_DB", json.dumps({"login": f"login-{CANARY}", "password": CANARY}))
 
 

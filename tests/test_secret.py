@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -15,12 +17,27 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+import markupsafe
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bootstrap import secret
-from bootstrap.secret import Secret, fingerprint, is_sensitive, redact, redact_value, remember
+from bootstrap.errors import Denied
+from bootstrap.secret import (
+    Secret,
+    fingerprint,
+    foreign,
+    foreign_stream,
+    foreign_value,
+    is_sensitive,
+    redact,
+    remember,
+    safety_net,
+    trust,
+)
+from bootstrap.secret_forms import SHORT
+from bootstrap.secret_matcher import Matcher
 
 ROOT = Path(__file__).parent.parent
 VALUE = 'pä ss/w+"ö\\rd\n&?'
@@ -30,8 +47,7 @@ PEM = "\n".join(["-----BEGIN PRIVATE KEY-----", *KEY_LINES, "-----END PRIVATE KE
 
 @pytest.fixture(autouse=True)
 def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secret, "_known", set())
-    monkeypatch.setattr(secret, "_index", None)
+    monkeypatch.setattr(secret, "_known", secret._Known())
 
 
 # Secret
@@ -105,12 +121,46 @@ def test_a_field_with_such_a_name_holds_none(name: str) -> None:
         repr(VALUE)[1:-1],
         base64.b64encode(VALUE.encode()).decode(),
         base64.urlsafe_b64encode(VALUE.encode()).decode().rstrip("="),
+        quote(VALUE, safe="").replace("%2F", "%2f").replace("%C3%A4", "%c3%a4").replace("%5C", "%5c").lower(),
+        quote(VALUE, safe=" +"),
+        html.escape(VALUE),
+        str(markupsafe.escape(VALUE)),
+        repr(VALUE.encode())[2:-1],
+        ascii(VALUE)[1:-1],
+        json.dumps(json.dumps(VALUE))[3:-3],
+        json.dumps(json.dumps(json.dumps(VALUE, ensure_ascii=False), ensure_ascii=False), ensure_ascii=False)[7:-7],
+        shlex.quote(VALUE)[1:-1],
+        VALUE.encode().hex(),
+        VALUE.encode().hex().upper(),
+        VALUE.replace('"', '""'),
     ],
-    ids=["plain", "url", "url, no slash", "form", "json", "json, unicode", "repr", "base64", "base64, url"],
+    ids=[
+        *("plain", "url", "url, no slash", "form", "json", "json, unicode", "repr", "base64", "base64, url"),
+        *("url, lower case", "url of SQLAlchemy", "html", "html of MarkupSafe", "bytes", "ascii", "json in json"),
+        *("json in json in json, unicode", "shell", "hex", "hex, upper case", "csv"),
+    ],
 )
 def test_a_secret_is_masked_in_every_usual_form(form: str) -> None:
     remember(VALUE)
     assert redact(f"before {form} after") == "before *** after"
+
+
+@pytest.mark.parametrize("around", ["it's {}", 'say "{}"', """it's "{}" """])
+@pytest.mark.parametrize("quoted", [repr, ascii, lambda text: repr(text.encode()), shlex.quote])
+def test_the_quotation_marks_around_a_text_do_not_hide_a_secret_in_it(quoted: Any, around: str) -> None:
+    value = "o'clock-Ü$%-7"
+    remember(value)
+    masked = redact(quoted(around.format(value)))
+    assert "***" in masked
+    assert "clock" not in masked
+
+
+@pytest.mark.parametrize("before", ["a:", "ab:", "abc:", "abcd:"])
+def test_a_secret_is_masked_inside_a_longer_text_in_base64(before: str) -> None:
+    remember("hunter2-canary-0815")
+    header = base64.b64encode(f"{before}hunter2-canary-0815".encode()).decode()
+    left = redact(f"Basic {header}").removeprefix("Basic ").replace("***", "")
+    assert len(left) <= len(before) * 4 / 3 + 4
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
@@ -184,17 +234,17 @@ def test_a_secret_of_pattern_characters_is_taken_literally() -> None:
 def test_every_string_inside_data_is_masked() -> None:
     remember("hunter2")
     data = {"a": ["x hunter2", ("hunter2", 5)], "b": {"c": "hunter2"}, "d": None, "e": True}
-    assert redact_value(data) == {"a": ["x ***", ["***", 5]], "b": {"c": "***"}, "d": None, "e": True}
+    assert foreign_value(data) == {"a": ["x ***", ["***", 5]], "b": {"c": "***"}, "d": None, "e": True}
 
 
 @given(
-    value=st.text(st.characters(codec="utf-8", exclude_characters="*"), min_size=secret.SHORT),
+    value=st.text(st.characters(codec="utf-8", exclude_characters="*"), min_size=SHORT),
     before=st.text(max_size=5),
     after=st.text(max_size=5),
 )
 @settings(deadline=None, max_examples=100)
 def test_no_secret_is_left_in_redacted_text(value: str, before: str, after: str) -> None:
-    secret._known.clear()  # the fixture runs once for all examples
+    secret._known = secret._Known()  # the fixture runs once for all examples
     remember(value)
     assert value not in redact(f"{before}{value}{after}")
 
@@ -203,12 +253,106 @@ def test_no_secret_is_left_in_redacted_text(value: str, before: str, after: str)
 _FEW = st.text("ab_ .é", min_size=1, max_size=7)
 
 
-@given(st.sets(_FEW, min_size=1, max_size=6), st.lists(_FEW, max_size=6).map("".join))
-def test_masking_is_what_the_pattern_of_all_forms_would_do(values: set[str], text: str) -> None:
-    secret._known, secret._index = set(values), None
+@given(st.sets(_FEW, min_size=1, max_size=6), st.lists(_FEW, max_size=6).map("".join), st.integers(1, 9))
+def test_masking_is_what_the_pattern_of_all_forms_would_do(values: set[str], text: str, cut: int) -> None:
     longest_first = sorted(values, key=len, reverse=True)
     forms = [re.escape(form) if len(form) >= 4 else rf"(?<!\w){re.escape(form)}(?!\w)" for form in longest_first]
-    assert redact(text) == re.sub("|".join(forms), "***", text)
+    masked = re.sub("|".join(forms), "***", text)
+    walking, searching = Matcher(values), Matcher(values)
+    searching._automaton = searching._built(len(values))
+    assert walking.mask(text) == masked
+    assert searching.mask(text) == masked
+    assert "".join(searching.stream(text[at : at + cut] for at in range(0, len(text), cut))) == masked
+
+
+# foreign: what enters a message; the safety net: where it leaves
+
+REAL = "hunter2-canary-0815"
+
+
+@pytest.mark.parametrize(
+    "weak", ["postgres", "airflow", "secret", "snow", "1", "60", "2718", "my-database", "127.0.0.1"]
+)
+def test_a_password_that_is_a_word_is_masked_in_foreign_text_alone(weak: str) -> None:
+    remember(weak)
+    assert foreign(ValueError(f"the password {weak} is wrong")) == "the password *** is wrong"
+    assert (
+        safety_net(f"{weak}_default, 60 secrets written to {weak}") == f"{weak}_default, 60 secrets written to {weak}"
+    )
+
+
+def test_a_secret_that_is_nothing_else_is_masked_where_foreign_was_forgotten() -> None:
+    remember(REAL)
+    assert safety_net(f"no log-in with {REAL}") == "no log-in with ***"
+    assert safety_net(quote(json.dumps(f"é {REAL}"))).endswith("***%22")
+
+
+@pytest.mark.parametrize("count", [1, secret._FEW + 1], ids=["few", "many"])
+@pytest.mark.parametrize("trusted_first", [True, False])
+def test_what_the_manifest_says_in_clear_is_no_secret_to_the_net(*, trusted_first: bool, count: int) -> None:
+    known = [f"db{number}-warehouse" for number in range(count)]
+    if trusted_first:
+        trust("host: db0-warehouse.internal")
+    for value in known:
+        remember(value)
+    assert trusted_first or safety_net("db0-warehouse") == "***"
+    trust("host: db0-warehouse.internal")
+    assert safety_net(f"db0-warehouse.internal, db{count}-warehouse") == f"db0-warehouse.internal, db{count}-warehouse"
+    assert safety_net(f"x{known[-1]}x") == (f"x{known[-1]}x" if count == 1 else "x***x")
+    assert foreign(f"can't reach {known[0]}") == "can't reach ***"
+
+
+def test_an_error_of_ours_is_a_message_already() -> None:
+    remember("postgres")
+    assert foreign(Denied("postgres_default: refused")) == "postgres_default: refused"
+
+
+@pytest.mark.parametrize(
+    ("said", "fit"),
+    [
+        (KeyError("x"), "'x'"),
+        (ValueError(), "ValueError"),
+        (b"caf\xe9 \xff", "caf\ufffd \ufffd"),
+        ("\x1b[31mred\x1b[0m\tx\r\ny", "red\tx\ny"),
+        ("\x1b]0;title\x07rest \x9b2Jx", "rest x"),
+        ("\x1b]52;c;aGk=\x1b\\rest", "rest"),
+        ("a\x08b\x00\x7f\x85\u202ec", "a\ufffdb\ufffd\ufffd\ufffd\ufffdc"),
+        (f"hun\x1b[31mter2{REAL[7:]}", "***"),
+    ],
+)
+def test_foreign_text_is_fit_for_a_terminal(said: object, fit: str) -> None:
+    remember(REAL)
+    assert foreign(said) == fit
+
+
+def test_a_secret_with_a_control_character_is_masked_without_it() -> None:
+    remember("hunter2\x1b[31m-canary\x08-0815")
+    assert foreign("it is hunter2\x1b[31m-canary\x08-0815.") == "it is ***."
+
+
+@pytest.mark.parametrize("length", range(8, len(REAL)))
+def test_what_is_left_of_a_secret_that_was_cut_off_is_masked(length: int) -> None:
+    remember(REAL)
+    assert foreign(f"no log-in with {REAL[:length]}") == "no log-in with ***"
+    assert foreign(f"got '{REAL[:length]}...{REAL[-8:]}', sorry") == "got '***...***', sorry"
+    assert foreign(f"got {quote(REAL[:length])}… and no more") == "got ***… and no more"
+
+
+@pytest.mark.parametrize("size", [1, 7, 50, 1000])
+def test_a_long_text_is_masked_in_parts(size: int) -> None:
+    for value in (REAL, "ab", PEM):
+        remember(value)
+    text = f"{REAL}\x1b[1m ab cab {PEM}{REAL}{REAL[:9]}\n{KEY_LINES[0]} ab\r\n" * 5 + REAL[:-2]
+    parts = (text[at : at + size] for at in range(0, len(text), size))
+    assert "".join(foreign_stream(parts)) == foreign(text)
+
+
+def test_a_long_text_is_masked_in_bounded_memory_and_in_linear_time() -> None:
+    for number in range(1000):
+        remember(f"{number}-canary-{number:05}")
+    line = "12:00:01 INFO a line of a log, and 7-canary-00007 in it\n"
+    parts = (line * 1000 for _ in range(200))
+    assert max(len(text) for text in foreign_stream(parts)) < 3 * len(line) * 1000
 
 
 # fingerprint

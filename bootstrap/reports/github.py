@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bootstrap.document import overlay, parse
 from bootstrap.manifest import Manifest
-from bootstrap.reports.text import printable
+from bootstrap.printable import printable
 from bootstrap.smoke.report import Report, StageResult
 from bootstrap.smoke.verdict import CheckResult
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bootstrap import __version__
-from bootstrap.reports.text import measured, printable
+from bootstrap.printable import printable
+from bootstrap.reports.text import measured
 from bootstrap.smoke.report import Report
 from bootstrap.templates import FOLDERS
 

@@ -8,7 +8,8 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from bootstrap.checks.base import CauseName
 from bootstrap.errors import Exit
-from bootstrap.reports.text import measured, printable
+from bootstrap.printable import printable
+from bootstrap.reports.text import measured
 from bootstrap.smoke.report import Report, StageResult
 from bootstrap.smoke.verdict import CheckResult
 

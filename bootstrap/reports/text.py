@@ -6,14 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+from bootstrap.printable import printable
+
 _UNITS = ("kB", "MB", "GB", "TB")
 _STEP = 1000
-
-
-def printable(text: str) -> str:
-    """`text` without the control characters that XML forbids and that a terminal would obey."""
-    return _CONTROL.sub("\ufffd", text)
 
 
 def measured(values: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from bootstrap.rotation.journal import Document, now
 from bootstrap.rotation.keyring import Keyring
 from bootstrap.rotation.outcome import Item, State
 from bootstrap.rotation.steps import due
-from bootstrap.secret import redact_value
+from bootstrap.secret import foreign_value
 
 VERSION = 1
 
@@ -103,6 +103,6 @@ def as_json(items: Sequence[Item]) -> str:
     document = {
         "version": VERSION,
         "taken": now().isoformat(timespec="seconds"),
-        "keys": [redact_value(dict(item.as_json())) for item in items],
+        "keys": [foreign_value(dict(item.as_json())) for item in items],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

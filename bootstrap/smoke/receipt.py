@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.checks.base import new_run_id
-from bootstrap.secret import redact_value
+from bootstrap.secret import foreign_value
 
 VARIABLE = "AIRFLOW_BOOTSTRAP_RECEIPT"
 
@@ -45,7 +45,7 @@ class Receipt:
         """Append one line, redacted, and get it to the disk before anything else happens."""
         if self.file is None:
             return
-        line = json.dumps({"nonce": self.nonce, **{key: redact_value(value) for key, value in entry.items()}})
+        line = json.dumps({"nonce": self.nonce, **{key: foreign_value(value) for key, value in entry.items()}})
         descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "a", encoding="utf-8") as file:
             file.write(line + "\n")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from bootstrap.drift import Drift
 from bootstrap.errors import BootstrapError, Exit
-from bootstrap.secret import redact, redact_value
+from bootstrap.secret import foreign_value, redact
 from bootstrap.smoke.verdict import CheckResult
 
 VERSION = 1
@@ -150,7 +150,7 @@ def _public_check(check: CheckResult) -> CheckResult:
         message=_public(check.message),
         hint=_public(check.hint),
         warnings=tuple(map(_public, check.warnings)),
-        measured={name: redact_value(value) for name, value in check.measured.items()},
+        measured={name: foreign_value(value) for name, value in check.measured.items()},
     )
 
 

@@ -1,0 +1,21 @@
+"""Text of others, such that no terminal, log or page obeys it."""
+
+from __future__ import annotations
+
+import re
+
+# ECMA-48: control sequences (colours, cursor), and strings that a terminal takes as its title, a link, the clipboard
+_SEQUENCE = re.compile(
+    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)"
+)
+# What XML forbids, what a terminal obeys, and what turns the direction of writing or ends a line unseen
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+
+
+def printable(text: str) -> str:
+    """`text` without sequences that a terminal would obey; other control characters, but tab and newline, become U+FFFD."""
+    if _CONTROL.search(text) is None:
+        return text
+    return _CONTROL.sub("\ufffd", _SEQUENCE.sub("", text.replace("\r\n", "\n")))

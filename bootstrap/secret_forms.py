@@ -1,0 +1,143 @@
+"""How a secret can look in a text: as it is, in part, and in the encodings of those who quote it."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from urllib.parse import quote, quote_plus
+
+from bootstrap.printable import printable
+
+SHORT = 4  # a value shorter than this is masked only where it stands alone: elsewhere the gaps would spell it out
+SENSITIVE_KEYS = (  # names of fields that hold secrets; the same words as Airflow's own masker, and a few more
+    "access_token",
+    "api_key",
+    "apikey",
+    "authorization",
+    "credential",
+    "keyfile_dict",
+    "passphrase",
+    "passwd",
+    "password",
+    "private_key",
+    "secret",
+    "token",
+)
+_ABOUT_A_SECRET = ("_file", "_path", "_url", "_uri", "_name")  # private_key_file: /etc/key.pem
+_ID_OF_A_KEY = "private_key_id"  # tells a Google account's keys apart, in public listings too: people must see it
+_BASE64_LINE = 76  # characters; MIME's, and the `base64` command's
+_NESTED = 3  # how often a text is put as JSON into JSON
+
+
+def is_sensitive(key: str) -> bool:
+    """Whether a field of this name is expected to hold a secret, not the place or the name of one."""
+    name = key.lower().replace("-", "_")
+    return not name.endswith(_ABOUT_A_SECRET) and any(word in name for word in SENSITIVE_KEYS)
+
+
+def masks(key: str, *, inside: bool) -> bool:
+    """Whether texts below this key are to be masked; `inside`: it is itself below one that does."""
+    return key != _ID_OF_A_KEY and (inside or is_sensitive(key))
+
+
+def forms(value: str) -> set[str]:
+    """The value, what of it gives it away on its own, and each of these in every usual encoding."""
+    found = set[str]()
+    for part in (value, *_parts(value)):
+        found |= {part, *_escaped(part), *_quoted(part)}
+        if len(part) >= SHORT:  # else the mask would hide every `31` because of a password `1`
+            found |= set(_as_bytes(part))
+    return {form for form in found if form}
+
+
+def _parts(value: str) -> Iterator[str]:
+    """The lines of a PEM, the strings of a JSON document."""
+    lines = [line.strip() for line in value.splitlines()]
+    if len(lines) > 1:
+        yield from (line for line in lines if len(line) >= SHORT and not line.startswith("-----"))
+    if value.lstrip().startswith(("{", "[")):
+        try:
+            document = json.loads(value)
+        except (ValueError, RecursionError):
+            return
+        yield from _sensitive_strings(document)
+
+
+def _sensitive_strings(node: object, *, inside: bool = False) -> Iterator[str]:
+    """Every string below a key whose name is that of a secret, and its lines."""
+    if isinstance(node, dict):
+        for key, item in node.items():
+            yield from _sensitive_strings(item, inside=masks(str(key), inside=inside))
+    elif isinstance(node, list):
+        for item in node:
+            yield from _sensitive_strings(item, inside=inside)
+    elif isinstance(node, str) and inside and len(node) >= SHORT:
+        yield node
+        yield from _parts(node)
+
+
+def _escaped(value: str) -> Iterator[str]:
+    """As Python, JSON, a shell, YAML, CSV, an ini file and a compose file write it; without its quotation marks."""
+    raw = _bytes(value)
+    yield printable(value)
+    for other in ("", '"'):  # Python's quotation marks, and with them its escapes, depend on what else is in the text
+        for shown in (repr(other + value)[1:-1], ascii(other + value)[1:-1], repr(other.encode() + raw)[2:-1]):
+            yield shown[len(other) :]
+    for ascii_only in (True, False):
+        nested = value
+        for _ in range(_NESTED):
+            nested = json.dumps(nested, ensure_ascii=ascii_only)[1:-1]
+            yield nested
+    quoted = shlex.quote(value)
+    yield quoted[1:-1] if quoted != value else value
+    yield value.replace("'", r"'\''")
+    yield re.sub(r"([^\w@%+=:,./-])", r"\\\1", value)
+    yield from (value.replace(mark, mark * 2) for mark in "'\"%$")
+
+
+def _quoted(value: str) -> Iterator[str]:
+    """As a URL and as HTML."""
+    for quoted in (
+        quote(value, safe="", errors="replace"),
+        quote(value, errors="replace"),
+        quote_plus(value, errors="replace"),
+        quote(value, safe=" +", errors="replace"),  # SQLAlchemy 2's URL
+        re.sub(r"[:@/]", lambda found: quote(found[0], safe=""), value),  # SQLAlchemy 1.4's
+    ):
+        yield quoted
+        yield re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), quoted)
+    yield html.escape(value)
+    yield html.escape(value, quote=False)
+    yield html.escape(value).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")  # MarkupSafe's and Go's
+
+
+def _as_bytes(value: str) -> Iterator[str]:
+    """As hex, and as base64 wherever in the encoded bytes it begins: `login:password` of an HTTP header is one text."""
+    raw = _bytes(value)
+    yield raw.hex()
+    yield raw.hex().upper()
+    yield from _base64(raw)
+    for shift in (0, 1, 2):
+        whole = base64.b64encode(b"\0" * shift + raw).decode()
+        skipped, sure = -(-shift * 4 // 3), (shift + len(raw)) * 4 // 3
+        aligned = whole[skipped:sure]
+        if len(aligned) >= 2 * SHORT:  # of a short value, too little is left to tell it from other text
+            yield aligned
+            yield aligned.replace("+", "-").replace("/", "_")
+
+
+def _base64(raw: bytes) -> Iterator[str]:
+    encoded = base64.b64encode(raw).decode()
+    for form in (encoded, base64.urlsafe_b64encode(raw).decode()):
+        yield form
+        yield form.rstrip("=")
+    lines = (encoded[start : start + _BASE64_LINE] for start in range(0, len(encoded), _BASE64_LINE))
+    yield from (line for line in lines if len(line) >= 2 * SHORT)
+
+
+def _bytes(value: str) -> bytes:
+    return value.encode("utf-8", "surrogatepass")
