@@ -17,6 +17,8 @@ TLS), `authenticate`, `access` (the named resource), and for checks that write `
 what it made itself. That carries the run's id in its name, and is removed after success, after failure, and when the task was killed;
 what is still left after {days} day goes with the next run of the same check.
 
+Parameters are taken as they are: only the `arguments` of [operator](#operator) are Airflow's templates.
+
 A connection without `checks:` gets the one of its conn_type, else `hook`. A check may be named more than once, each time with other
 parameters: `checks: [{{http: {{path: a}}}}, {{http: {{path: b}}}}]`.
 

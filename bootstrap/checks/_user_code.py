@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ _NO_RESULT = {  # how a task ends that is neither a success nor a failure; by na
     "TaskDeferred": "deferred its work to a trigger (say deferrable: false)",
     "AirflowRescheduleException": "put its work off (say mode: poke)",
 }
+_UNOPTIMIZED = "leave PYTHONOPTIMIZE out of the environment, and out of `airflow.env` in the manifest"
 
 
 class UserCodeError(Exception):
@@ -90,9 +92,48 @@ def _distribution(module: str) -> str | None:
     return None
 
 
+def require_ran(what: str, result: Any) -> None:
+    """Raises UserCodeError where the result is a promise of work that nobody did."""
+    kind = next((name for name, is_one in _PROMISES.items() if is_one(result)), None)
+    if kind is None:
+        return
+    if inspect.iscoroutine(result):
+        result.close()  # else Python complains at the end
+    raise UserCodeError(f"{what} returned {kind}: its work was never run", "let it do the work itself, and return")
+
+
+def _is_xcom(result: Any) -> bool:
+    return any(kind.__name__ == "XComArg" for kind in type(result).__mro__)
+
+
+_PROMISES: Mapping[str, Callable[[Any], bool]] = {
+    "a coroutine (it is async, and was not awaited)": inspect.iscoroutine,
+    "a generator": inspect.isgenerator,
+    "an async generator": inspect.isasyncgen,
+    "an awaitable (it is async, and was not awaited)": inspect.isawaitable,
+    "a task of a DAG (it is decorated with @task)": _is_xcom,
+    "a context manager": lambda result: hasattr(type(result), "__enter__") or hasattr(type(result), "__aenter__"),
+    "a callable": callable,
+}
+_SHOWN = 200  # characters of a result
+
+
+def shown(result: Any) -> str:
+    """A result as a message has it: the beginning of its repr, without secrets, and its type."""
+    kind = type(result)
+    name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+    try:
+        text = redact(repr(result))
+    except Exception:
+        return name
+    return f"{text[:_SHOWN]}{'…' if len(text) > _SHOWN else ''} ({name})"
+
+
 @contextlib.contextmanager
 def guarded(what: str) -> Iterator[None]:
     """Run the user's code: only a plain return is a result. Raises UserCodeError, and whatever else the code raises."""
+    if not __debug__:
+        raise UserCodeError("this Python skips `assert` (-O, PYTHONOPTIMIZE): nothing would be proven", _UNOPTIMIZED)
     try:
         with _redacted_output():
             yield

@@ -1,10 +1,11 @@
-"""Any conn_type whose hook has `test_connection`: proves that the login works, and nothing about access."""
+"""Any conn_type whose hook has `test_connection`: proves what that proves, mostly that the login works, and nothing about access."""
 
 from __future__ import annotations
 
 from typing import Any
 from urllib.parse import urlsplit
 
+from bootstrap.checks import _user_code
 from bootstrap.checks.base import CheckParams, Endpoint, Run, url_endpoint
 
 
@@ -35,9 +36,17 @@ def task(conn_id: str, params: Params, run: Run) -> Any:  # noqa: ARG001
         hook = BaseHook.get_connection(conn_id).get_hook()
         if not hasattr(hook, "test_connection"):
             raise RuntimeError(f"{type(hook).__name__} has no test_connection: name another check for {conn_id}")
-        passed, message = hook.test_connection()
-        if not passed:
-            raise RuntimeError(message)
-        return str(message)
+        return _message(type(hook).__name__, hook.test_connection())
 
     return run.task(work)
+
+
+def _message(kind: str, result: Any) -> str:
+    """What the hook says of its test. Raises RuntimeError where that failed, and where it is no `(bool, message)`."""
+    match result:
+        case tuple((True, message)):
+            return str(message)
+        case tuple((False, message)):
+            raise RuntimeError(message)
+    _user_code.require_ran(f"{kind}.test_connection", result)
+    raise RuntimeError(f"{kind}.test_connection returned {_user_code.shown(result)} instead of (True, message)")

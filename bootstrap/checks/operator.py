@@ -22,8 +22,8 @@ def _dotted(path: str) -> str:
 
 class Params(CheckParams):
     """`path` is the operator's dotted path; its module is installed, beside the manifest, or in `airflow.dags`.
-    `arguments` go to its constructor; in its template fields {{ params.conn_id }} and {{ params.run_id }} say which
-    connection and which run this is. `conn_id_argument` is the argument that takes the connection; by default the only
+    `arguments` go to its constructor. They alone are templates, as in a DAG: in the operator's template fields
+    {{ params.conn_id }} and {{ params.run_id }} say which connection and which run this is. `conn_id_argument` is the argument that takes the connection; by default the only
     one whose name ends in `conn_id`. `expect` is what it must return, or {contains: "…"}, a text that must be in it.
     """
 
@@ -38,6 +38,7 @@ PROVIDERS = ()
 PERMISSIONS = ("whatever the operator asks for",)
 CREATES = "whatever the operator makes, and doesn't remove"
 STEPS = ("access",)
+TEMPLATES = True
 cause = _user_code.cause
 
 
@@ -129,7 +130,9 @@ def _guarded(kind: Any) -> Any:
 
     def execute(self: Any, context: Any) -> Any:
         with _user_code.guarded(kind.__name__):
-            return kind.execute(self, context)
+            result = kind.execute(self, context)
+            _user_code.require_ran(kind.__name__, result)
+            return result
 
     return type(kind.__name__, (kind,), {"execute": execute, "__module__": kind.__module__, "__doc__": kind.__doc__})
 

@@ -1,4 +1,4 @@
-"""Python: calls a function of yours with the connection; it fails by raising or by returning False."""
+"""Python: calls a function of yours with the connection. It passes by returning None or True, or (True, a message) as Airflow's `test_connection` does; it fails by raising, and by returning anything else."""
 
 from __future__ import annotations
 
@@ -62,14 +62,32 @@ def _require_arguments(function: Callable[..., Any], params: Params) -> None:
         raise _user_code.UserCodeError(message, "correct `arguments`, or the function") from err
 
 
-def _call(function: Callable[..., Any], conn_id: str, params: Params) -> None:
+def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa: ARG001
+    """The function's own message, for the report."""
+    return str(result)
+
+
+def _call(function: Callable[..., Any], conn_id: str, params: Params) -> str:
+    """Call the function; returns its message. Raises UserCodeError for what is no verdict, RuntimeError for `(False, …)`."""
     from bootstrap.airflow_api import BaseHook
 
     connection = BaseHook.get_connection(conn_id)
     with _user_code.guarded(params.callable):
         result = function(connection, **params.arguments)
-    if inspect.iscoroutine(result):
-        result.close()
-        raise _user_code.UserCodeError(f"{params.callable} is async, and was not awaited", "make it a plain function")
-    if result is False:
-        raise RuntimeError(f"{params.callable} returned False")
+        return _message(params.callable, result)
+
+
+def _message(path: str, result: Any) -> str:
+    """Nothing else passes: what counts as true in an `if` may be an accident, as the truth of a table or an array is."""
+    if result is None or result is True:
+        return ""
+    match result:
+        case tuple((True, str(message))):
+            return message
+        case tuple((False, str(message))):
+            raise RuntimeError(f"{path} returned False: {message}")
+    _user_code.require_ran(path, result)
+    raise _user_code.UserCodeError(f"{path} returned {_user_code.shown(result)}", _RETURN)
+
+
+_RETURN = 'return None or True where all is well, else (False, "why"), or raise; bool(…) makes a bool'

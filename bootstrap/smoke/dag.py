@@ -46,9 +46,19 @@ def _operator(conn_id: str, spec: CheckSpec, store_label: str) -> Any:
         return replace(steps.run, arguments={"task_id": task_id, "on_success_callback": succeeded}).task(steps.clean)
     run = replace(steps.run, arguments=steps.arguments)
     try:
-        return module.task(conn_id, spec.params, run)
+        task = module.task(conn_id, spec.params, run)
     except Exception as err:  # of this check only; the others must still run
         return run.task(partial(_raise, err))
+    return task if getattr(module, "TEMPLATES", False) else _literal(task)
+
+
+def _literal(task: Any) -> Any:
+    """The same task, whose arguments Airflow takes as they are.
+
+    As templates, `{{ conn.other.password }}` in a path would be sent to another system, and a table's name that ends in `.sql` read from a file.
+    """
+    task.template_fields, task.template_ext = (), ()
+    return task
 
 
 def _raise(error: Exception) -> None:

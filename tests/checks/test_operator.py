@@ -63,6 +63,17 @@ class Waits(BaseSensorOperator):
         return False
 
 
+class Awaits(Base):
+    async def execute(self, context):
+        raise RuntimeError("never run")
+
+
+class Generates(Base):
+    def execute(self, context):
+        raise RuntimeError("never run")
+        yield
+
+
 class Two(Base):
     def __init__(self, *, other_conn_id="b", **more):
         super().__init__(**more)
@@ -129,6 +140,8 @@ def failing(good: dict[str, Any]) -> dict[str, Cell]:
         "asked_to_defer": fails(run("Reads", arguments={"deferrable": True}), "deferred its work"),
         "reschedules": fails(run("Waits", "reschedule"), "put its work off"),
         "sensor_skips": fails(run("Waits", arguments={"soft_fail": True, "timeout": 0}), "skipped its work"),
+        "awaits": fails(run("Awaits"), "a coroutine"),
+        "generates": fails(run("Generates"), "a generator"),
         "other_result": fails(run("Reads", "a", expect="b"), "expect", "show-command"),
         "number_for_text": fails(run("Reads", "1", expect=1), "expect"),
         "contains_not": fails(run("Reads", "a", expect={"contains": "b"}), "'b'"),
