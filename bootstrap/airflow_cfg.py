@@ -17,6 +17,7 @@ from bootstrap.files import PRIVATE_FILE, file_mode, folder_locked, write_atomic
 from bootstrap.memo import remembered
 from bootstrap.render_record import Record
 from bootstrap.secret import remember
+from bootstrap.special_files import is_special
 from bootstrap.templates import folder_of
 from bootstrap.templates import render as render_template
 
@@ -137,6 +138,9 @@ def write(rendering: Rendering, records: Path, *, backup: bool = False) -> Path 
     """
     file = rendering.file
     try:
+        if is_special(file):
+            write_atomic(file, rendering.after or "")
+            return None
         file.parent.mkdir(parents=True, exist_ok=True)
         with folder_locked(file.resolve().parent, busy=f"another run writes {file}"):
             return _replace(rendering, records, backup=backup)
@@ -181,6 +185,9 @@ def _backup(rendering: Rendering) -> Path:
 
 
 def _read(file: Path) -> str | None:
+    """None where there is no file, or one that nothing can be read back from."""
+    if is_special(file):
+        return None
     try:
         return file.read_bytes().decode("utf-8")
     except FileNotFoundError:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bootstrap import airflow_cfg, airflow_env, openbao, read_back, stores
+from bootstrap import airflow_cfg, airflow_env, openbao, read_back, special_files, stores
 from bootstrap.airflow_env import Environment
 from bootstrap.airflow_settings import credentials, settings
 from bootstrap.airflow_versions import release
@@ -153,7 +153,7 @@ def _home(environment: Environment) -> Finding:
 
 
 def _says_sqlite(config: Path, database: Path) -> bool:
-    return f"sqlite:///{database}" in config.read_text(encoding="utf-8", errors="replace")
+    return f"sqlite:///{database}" in special_files.read(config).decode(errors="replace")
 
 
 def _dags(manifest: Manifest) -> Iterator[Finding]:

@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bootstrap.errors import Busy
+from bootstrap import special_files
+from bootstrap.errors import Busy, UsageError
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 LEFTOVER_AGE = 60.0  # seconds
+_NAME_KEPT = 60  # characters of a file's name in that of the one beside it: 255 bytes are the limit
 
 
 def shown(path: Path) -> str:
@@ -27,14 +29,24 @@ def shown(path: Path) -> str:
 def write_atomic(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE) -> None:
     """Replace `path` with `content` in one step: a reader, or a crash, sees the old file or the new one.
 
-    A symbolic link stays a link; its target is replaced. Raises OSError.
+    A symbolic link stays a link; its target is replaced. What is no regular file is written to as it is. Raises
+    OSError with the name of `path`.
     """
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        if special_files.is_special(path):
+            special_files.write(path, data)
+        else:
+            _replace(Path(os.path.realpath(path)), data, mode)  # resolve() may raise what is no OSError
+    except OSError as err:  # not with the name of the file beside it, nor without one, as of a full disk
+        raise OSError(err.errno, err.strerror, str(path)) from err
+
+
+def _replace(target: Path, data: bytes, mode: int) -> None:
     import tempfile
 
-    target = path.resolve()
-    data = content.encode() if isinstance(content, str) else content
     _remove_leftovers(target)
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:_NAME_KEPT]}.", suffix=".tmp", dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)
@@ -59,7 +71,7 @@ def _keep_owner(target: Path, descriptor: int) -> None:
 
 def _remove_leftovers(target: Path) -> None:
     """What a killed run left half-written; younger ones may be another process's work."""
-    for leftover in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+    for leftover in target.parent.glob(f".{glob.escape(target.name[:_NAME_KEPT])}.*.tmp"):
         with contextlib.suppress(FileNotFoundError):
             if time.time() - leftover.stat().st_mtime > LEFTOVER_AGE:
                 leftover.unlink()
@@ -74,9 +86,16 @@ def file_mode(path: Path, default: int = PRIVATE_FILE) -> int:
 
 
 def private_folder(path: Path) -> Path:
-    """Make `path` a folder that only its owner may enter."""
+    """Make `path` a folder that only its owner may enter. Raises UsageError for a link to one that others may enter."""
     path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-    if stat.S_IMODE(path.stat().st_mode) != PRIVATE_FOLDER:
+    found = path.stat()
+    if path.is_symlink():  # whatever else is in there, it is not ours to change
+        if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & ~PRIVATE_FOLDER:
+            raise UsageError(
+                f"{shown(path)} is a link to {path.resolve()}, which others may enter; what is kept there is nobody's business",
+                f"remove the link, or chmod 700 {path.resolve()}",
+            )
+    elif stat.S_IMODE(found.st_mode) != PRIVATE_FOLDER:
         path.chmod(PRIVATE_FOLDER)
     return path
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bootstrap import checks, stores, targets
+from bootstrap import checks, special_files, stores, targets
 from bootstrap.document import Document, Path_, overlay, parse
 from bootstrap.errors import ManifestError, UsageError
 from bootstrap.manifest_models import (
@@ -37,7 +37,7 @@ __all__ = ["CheckSpec", "ConnectionSpec", "Manifest", "StoreSpec", "TargetSpec",
 def load(file: Path, *, profile: str | None = None, allow_plaintext: bool = False) -> Manifest:
     """Read and check a manifest. Raises ManifestError that lists every problem with its line and column."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = special_files.read(file).decode("utf-8")
     except FileNotFoundError as err:
         raise ManifestError(
             f"there is no manifest {file}", "airflow-bootstrap init writes one; or name another with -f FILE"

@@ -16,9 +16,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bootstrap import special_files
 from bootstrap.errors import BootstrapError, UsageError
 from bootstrap.files import shown
 from bootstrap.plan import Plan, Unsafe
+from bootstrap.special_files import is_special
 from bootstrap.targets.base import Change
 from bootstrap.targets.index import canonical
 
@@ -98,7 +100,7 @@ def text(found: Document) -> str:
 def load(file: Path) -> Document:
     """Raises UsageError for a file that is no plan."""
     try:
-        return Document.model_validate_json(file.read_bytes())
+        return Document.model_validate_json(special_files.read(file))
     except OSError as err:
         raise UsageError(f"can't read {shown(file)}: {err.strerror}", "airflow-bootstrap plan --out FILE") from err
     except ValidationError as err:
@@ -107,7 +109,7 @@ def load(file: Path) -> Document:
 
 def require_room(file: Path) -> None:
     """Raises UsageError where something else than a plan would be lost."""
-    if file.is_dir() or (file.exists() and not (file.is_file() and _is_plan(file))):
+    if file.exists() and not is_special(file) and not (file.is_file() and _is_plan(file)):
         raise UsageError(f"{shown(file)} is there already, and is no saved plan; it stays", "name another file")
 
 

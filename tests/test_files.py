@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.errors import Busy
+from bootstrap.errors import Busy, UsageError
 from bootstrap.files import LEFTOVER_AGE, file_mode, locked, private_folder, shown, state_folder, write_atomic
 
 ROOT = Path(__file__).parent.parent
@@ -147,6 +147,32 @@ def test_a_private_folder_is_closed_to_others_even_if_it_was_open(tmp_path: Path
     (tmp_path / "open").chmod(0o755)
     assert mode(private_folder(tmp_path / "open")) == 0o700
     assert mode(private_folder(tmp_path / "a" / "new")) == 0o700
+
+
+def test_a_link_changes_nothing_in_the_folder_behind_it(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    victim.chmod(0o755)
+    (tmp_path / ".bootstrap").symlink_to(victim)
+    with pytest.raises(UsageError, match="others may enter"):
+        state_folder(tmp_path)
+    assert (mode(victim), list(victim.iterdir())) == (0o755, [])
+    victim.chmod(0o700)
+    assert (state_folder(tmp_path) / ".gitignore").read_text() == "*\n"
+
+
+def test_an_error_names_the_file_that_was_to_be_written(tmp_path: Path) -> None:
+    with full_disk(), pytest.raises(OSError, match="File too large") as caught:
+        write_atomic(tmp_path / "file", "new" * 100)
+    assert caught.value.filename == str(tmp_path / "file")
+    with pytest.raises(OSError, match="No such file") as caught:
+        write_atomic(tmp_path / "nowhere" / "file", "new")
+    assert caught.value.filename == str(tmp_path / "nowhere" / "file")
+
+
+def test_a_name_as_long_as_it_may_be_is_written(tmp_path: Path) -> None:
+    write_atomic(tmp_path / ("n" * 255), "x")
+    assert (tmp_path / ("n" * 255)).read_text() == "x"
 
 
 def test_the_state_folder_is_private_and_ignored_by_git(tmp_path: Path) -> None:

@@ -66,13 +66,14 @@ def _wanted(app: App, conn_ids: tuple[str, ...]) -> list[str]:
 
 def _write(app: App, connections: Mapping[str, Connection], text: str, output: str, *, yes: bool) -> None:
     from bootstrap.files import shown, write_atomic
+    from bootstrap.special_files import is_special
 
     if output == "-":
         if sys.stdout.isatty() and not yes:
             _ask_to_show(len(connections))
         app.console.reveal(text)
         return
-    if Path(output).exists():
+    if Path(output).exists() and not is_special(Path(output)):
         raise UsageError(f"{output} is there already, and stays", "name another file, or remove it")
     try:
         write_atomic(Path(output), text)

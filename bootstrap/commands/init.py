@@ -81,7 +81,9 @@ def _target(app: App, wishes: Wishes) -> Path | None:
 
 
 def _require_new(file: Path) -> None:
-    if file.exists():
+    from bootstrap.special_files import is_special
+
+    if file.exists() and not is_special(file):
         raise UsageError(f"{file} is there already, and stays", "name another with -o FILE, or print it with -o -")
 
 

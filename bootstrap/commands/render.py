@@ -31,6 +31,13 @@ class Wishes:
     format: str
     output: str | None
 
+    @property
+    def is_printed(self) -> bool:
+        """Whether it is for stdout, by whatever name."""
+        from bootstrap.special_files import own_descriptor
+
+        return self.output is not None and (self.output == "-" or own_descriptor(Path(self.output)) == 1)
+
 
 @click.command("render")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if the file differs.")
@@ -69,7 +76,7 @@ def _settings(app: App) -> Settings:
 
 
 def _file(app: App, wishes: Wishes) -> Path:
-    return app.environment.config if wishes.output in (None, "-") else Path(str(wishes.output))
+    return app.environment.config if wishes.output is None or wishes.is_printed else Path(wishes.output)
 
 
 def _print_for_elsewhere(app: App, wishes: Wishes) -> int:
@@ -82,7 +89,7 @@ def _print_for_elsewhere(app: App, wishes: Wishes) -> int:
     _refuse_to_print_credentials(settings, wishes)
     absent = [(section, option) for section, options in settings.absent.items() for option in options]
     text = cfg_formats.text(wishes.format, airflow_cfg.values(settings), absent)
-    if wishes.output in (None, "-"):
+    if wishes.is_printed or wishes.output is None:
         app.console.data(text)
     else:
         file = Path(str(wishes.output))
@@ -92,7 +99,7 @@ def _print_for_elsewhere(app: App, wishes: Wishes) -> int:
 
 
 def _refuse_to_print_credentials(settings: Settings | None, wishes: Wishes) -> None:
-    if settings is not None and settings.inline and wishes.output in (None, "-"):
+    if settings is not None and settings.inline and (wishes.is_printed or wishes.output is None):
         raise UsageError("a credential would be inline, and is not printed", "write it to a file with -o FILE")
 
 
@@ -106,10 +113,14 @@ def _remove(app: App, wishes: Wishes) -> int:
 
 
 def _finish(app: App, rendering: Rendering, wishes: Wishes, settings: Settings | None) -> int:
-    if wishes.output == "-":
+    from bootstrap.special_files import is_special
+
+    if wishes.is_printed:
         _refuse_to_print_credentials(settings, wishes)
         app.console.data(rendering.after or "")
         return Exit.OK
+    if wishes.verify and is_special(rendering.file):
+        raise UsageError(f"--verify reads the file back, which {rendering.file} is not for", "name a file with -o FILE")
     if wishes.diff:
         rendering.remember_inline_secrets()
         app.console.data(rendering.diff())

@@ -53,11 +53,12 @@ def put(ctx: click.Context, *, reference: str, from_file: Path | None) -> int:
 
 
 def _value(from_file: Path | None) -> str:
+    from bootstrap import special_files
     from bootstrap.secret_commands import as_text
 
     if from_file is not None:
         try:
-            return as_text(from_file.read_bytes(), str(from_file))
+            return as_text(special_files.read(from_file), str(from_file))
         except OSError as err:
             raise UsageError(f"can't read {from_file}: {err.strerror}", "check the file") from err
     if sys.stdin.isatty():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from bootstrap import special_files
 from bootstrap.convert import env_lines, settings_file, structured
 from bootstrap.convert.found import Found
 from bootstrap.errors import UsageError
@@ -21,7 +22,7 @@ _STRUCTURED = {".json", ".yaml", ".yml"}
 def read_file(file: Path, form: str | None) -> tuple[str, str]:
     """The text, and its format. Raises UsageError."""
     try:
-        data = file.read_bytes()
+        data = special_files.read(file)
     except OSError as err:
         hint = f"metadata:{file}, if it is an AIRFLOW_HOME" if file.is_dir() else "check the file"
         raise UsageError(f"can't read {file}: {err.strerror}", hint) from err

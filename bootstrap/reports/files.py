@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootstrap.errors import BootstrapError, UsageError
+from bootstrap.special_files import is_special
 
 if TYPE_CHECKING:
     from bootstrap.smoke.report import Report
 
 STDOUT = "-"
-_STREAMS = ("/dev/std", "/dev/fd/", "/proc/")  # names of what a process has open: never removed, never replaced
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Files:
         taken = {manifest.resolve(): "the manifest"}
         for name, path in self._paths():
             _require_writable(path)
-            if (before := taken.setdefault(path.resolve(), f"--{name}")) != f"--{name}":
+            if (before := taken.setdefault(Path(os.path.realpath(path)), f"--{name}")) != f"--{name}":
                 raise UsageError(f"--{name} {path} is {before}'s file too", "give each a FILE of its own")
 
     def forget(self) -> None:
@@ -44,7 +44,7 @@ class Files:
         Raises UsageError.
         """
         for _, path in self._paths():
-            if path.is_file() and not _is_stream(path):
+            if path.is_file() and not is_special(path):
                 try:
                     path.resolve().unlink()
                 except OSError as err:
@@ -72,15 +72,10 @@ class Files:
         return ((name, Path(file)) for name, file in self.wanted.items() if file != STDOUT)
 
 
-def _is_stream(path: Path) -> bool:
-    """A pipe, a terminal, /dev/null: written to as it is."""
-    return str(path).startswith(_STREAMS) or (path.exists() and not path.is_file())
-
-
 def _require_writable(path: Path) -> None:
     if path.is_dir():
         raise UsageError(f"{path} is a folder", "name a FILE in it")
-    if _is_stream(path):
+    if is_special(path):
         return
     folder = path.resolve().parent
     if not folder.is_dir():
@@ -92,10 +87,7 @@ def _require_writable(path: Path) -> None:
 def _write(path: Path, text: str) -> None:
     from bootstrap.files import file_mode, write_atomic
 
-    if _is_stream(path):
-        path.write_text(text, encoding="utf-8")
-    else:
-        write_atomic(path, text, mode=file_mode(path, 0o666 & ~_umask()))
+    write_atomic(path, text, mode=file_mode(path, 0o666 & ~_umask()))
 
 
 def _umask() -> int:

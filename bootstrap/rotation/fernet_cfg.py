@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from bootstrap import ini
+from bootstrap import ini, special_files
 from bootstrap.airflow_env import Environment
 from bootstrap.errors import AirflowError
 from bootstrap.files import file_mode, folder_locked, private_folder, write_atomic
@@ -168,7 +168,7 @@ def _name(environment: Environment) -> str:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_bytes().decode("utf-8")
+        return special_files.read(file).decode("utf-8")
     except FileNotFoundError as err:
         raise AirflowError(f"there is no {file}", "airflow-bootstrap up") from err
     except (OSError, UnicodeDecodeError) as err:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
 from typing_extensions import Self
 
+from bootstrap import special_files
 from bootstrap.errors import Denied
 from bootstrap.model import Model
 from bootstrap.secret import Secret
@@ -51,7 +52,7 @@ class Credential(Model):
     @staticmethod
     def _content(store: str, path: Path) -> str:
         try:
-            value = path.read_text(encoding="utf-8").strip()
+            value = special_files.read(path).decode("utf-8").strip()
         except OSError as err:
             raise Denied(
                 f"store {store}: can't read its credential {path}: {err.strerror}", f"write it to {path}"

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field
 
+from bootstrap import special_files
 from bootstrap.errors import BootstrapError, Denied, Malformed, NotFound
 from bootstrap.model import Model
 from bootstrap.secret import Secret
@@ -85,7 +86,7 @@ class FileStore:
     @cached_property
     def _document(self) -> Mapping[str, Any]:
         try:
-            text = self.file.read_bytes().decode("utf-8-sig")
+            text = special_files.read(self.file).decode("utf-8-sig")
         except FileNotFoundError as err:
             raise NotFound(f"store {self.name}: there is no file {self.file}", "create it, 0600") from err
         except PermissionError as err:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from bootstrap import special_files
 from bootstrap.errors import StoreError, Unavailable
 from bootstrap.stores.base import Context
 from bootstrap.stores.google_credentials import Bearer, load
@@ -116,7 +117,7 @@ class Client:
         if not file:
             return None
         try:
-            return Path(file).read_bytes()
+            return special_files.read(Path(file))
         except OSError as err:
             raise Unavailable(
                 f"store {self.context.name}: can't read {file}: {err.strerror}", f"correct or unset ${ROOTS}"

@@ -18,6 +18,7 @@ from bootstrap.errors import IllegalName, Malformed
 from bootstrap.manifest import Manifest
 from bootstrap.model import Model
 from bootstrap.secret import Secret
+from bootstrap.special_files import is_special
 from bootstrap.targets.base import Content, Key, Kind
 from bootstrap.targets.one_file import FileTarget
 from bootstrap.variable import Variable
@@ -147,8 +148,11 @@ def open_target(options: Options, manifest: Manifest, _secrets: Secrets) -> File
 
 def variables(options: Options, manifest: Manifest) -> dict[str, Secret]:
     """Those of the file, for Airflow's processes that we start: others get them from whoever loads the file."""
+    file = _file(options, manifest)
+    if is_special(file):
+        return {}
     try:
-        text = _file(options, manifest).read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
     except OSError:
         return {}
     found = _bindings(text, str(options.path))

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from bootstrap.errors import Conflict, Denied, FileDenied, Malformed, StoreError
 from bootstrap.files import folder_locked, shown, write_atomic
+from bootstrap.special_files import is_special
 from bootstrap.targets.base import Applied, Change, Content, Key, Registered
 from bootstrap.targets.index import Entry, Index, content_hash
 
@@ -85,6 +86,9 @@ class FileTarget:
     def _write(self, changes: Sequence[Change], write: Callable[[Path, str], None]) -> None:
         where = shown(self.file)
         try:
+            if is_special(self.file):
+                write(self.file, self._changed("", changes, where))
+                return
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with folder_locked(self.file.resolve().parent, busy=f"another run writes {where}"):
                 text = self._read()
@@ -114,6 +118,9 @@ class FileTarget:
         return replace(index, entries=entries)
 
     def _read(self) -> str | None:
+        """None where there is no file, or one that nothing can be read back from."""
+        if is_special(self.file):
+            return None
         try:
             return self.file.read_bytes().decode("utf-8")
         except FileNotFoundError:
@@ -126,5 +133,7 @@ class FileTarget:
 
 def _try(file: Path, _text: str) -> None:
     """As far as write_atomic may fail: another file beside it."""
+    if is_special(file):
+        return
     with tempfile.TemporaryFile(dir=file.resolve().parent):
         pass
