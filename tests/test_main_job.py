@@ -347,7 +347,7 @@ def test_a_vault_of_the_team_is_brought_up_with_least_privilege(
     team: tuple[Project, openbao.OpenBao, dict[str, str]],
 ) -> None:
     project, _, credential = team
-    result = project.run("up", **credential)
+    result = project.run("up", "--yes", **credential)
     assert result.code == 0, result.text
     assert "AIRFLOW__SECRETS__BACKEND_KWARG__SECRET_ID" in result.err  # what the user must set
     assert credential["VAULT_SECRET_ID"] not in result.text

@@ -93,7 +93,7 @@ def test_up_with_secrets_in_a_cloud(tmp_path: Path, kind: str) -> None:
         assert done.code == 0, done.text
         done = project.run("store", "get", "prod:api-password", **cloud.environment)
         assert done.out.startswith("prod:api-password: ***, version "), done.text
-        done = project.run("up", **cloud.environment)
+        done = project.run("up", "--yes", **cloud.environment)
         assert done.code == 0, done.text
         assert "created at prod:" in done.out
         done = project.run("register", "--check", **cloud.environment)

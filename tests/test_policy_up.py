@@ -74,7 +74,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def brought_up(world: World) -> Result:
-    return world.project.run("up")
+    return world.project.run("up", "--yes")
 
 
 def test_the_printed_policy_is_all_that_up_needs(world: World, brought_up: Result) -> None:

@@ -544,3 +544,17 @@ def _commands(created: str) -> Sequence[tuple[tuple[str, ...], str]]:
         (("register",), f"one: {created} at metadata database"),
         (("register",), "nothing to change"),
     )
+
+
+def test_only_a_file_in_the_home_is_nobody_elses(
+    shared: metadata.MetadataTarget, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered(shared, ())
+    assert not shared.shared
+    elsewhere = tmp_path / "airflow.db"
+    elsewhere.write_bytes(database_of(folder).read_bytes())
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{elsewhere}")
+    opened = target(folder)
+    registered(opened, ())
+    assert opened.shared
+    opened.close()
