@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -179,9 +180,8 @@ def test_a_file_of_ones_own_is_not_shared_and_a_store_or_another_airflow_is(
     file = tmp_path / "bootstrap.yaml"
     file.write_text(TARGETS.replace("STORE", store))
     manifest = load(file)
-    opened = {
-        spec.name: targets.KINDS.find(spec.name).open_target(spec.options, manifest, Secrets(manifest))
-        for spec in manifest.register
-    }
-    told = {name: target.shared for name, target in opened.items()}
+    told = {}
+    for spec in manifest.register:
+        module: Any = targets.KINDS.find(spec.name)
+        told[spec.name] = module.open_target(spec.options, manifest, Secrets(manifest)).shared
     assert told == {"env": False, "file": False, "kubernetes": False, "api": True, "backend": shared}
