@@ -11,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from bootstrap.document import Path_
 
+_MOST = 30  # names in one sentence
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -70,11 +72,12 @@ def _models_at(model: Any, steps: tuple[str | int, ...]) -> Iterator[type[BaseMo
 
 
 def nearest(name: object, known: Any) -> str:
-    """The most similar of what is known, as a question; else all of it."""
+    """The most similar of what is known, as a question; else what there is, as far as a reader takes it in."""
     import difflib
 
     names = sorted(map(str, known))
     close = difflib.get_close_matches(str(name), names, n=1)
     if close:
         return f"did you mean {close[0]!r}?"
-    return f"there are: {', '.join(names)}" if names else ""
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return f"there are: {', '.join(names[:_MOST])}{more}" if names else ""

@@ -9,10 +9,10 @@ import pytest
 from bootstrap import airflow_env, checks
 from bootstrap.airflow_env import locate
 from bootstrap.drift import Drift
-from bootstrap.errors import AirflowError
+from bootstrap.errors import AirflowError, BootstrapError
 from bootstrap.manifest import CheckSpec, Manifest, load
 from bootstrap.smoke import run
-from bootstrap.smoke.run import packages_missing_for, require_airflow, select
+from bootstrap.smoke.run import packages_missing_for, require_airflow, require_known, select, unchecked
 from bootstrap.smoke.verdict import missing_provider
 from bootstrap.smoke.visible import elsewhere
 
@@ -54,6 +54,34 @@ def test_a_selector_is_a_connection_an_id_a_check_or_a_glob(
     manifest: Manifest, selectors: list[str], ids: list[str]
 ) -> None:
     assert [spec.id for spec in select(manifest, selectors)] == ids
+
+
+@pytest.mark.parametrize(
+    ("selectors", "hint"),
+    [
+        (["warehous"], "did you mean 'warehouse'?"),
+        (
+            ["warehouse", "zzz"],
+            "there are: api, api.http, boat, boat.hook, odd, odd.hook, stock, ",
+        ),  # beside one that is
+        (["zzz*"], "there are: api, api.http, boat, "),
+    ],
+)
+def test_a_selector_that_means_nothing_is_an_error_with_the_names(
+    manifest: Manifest, selectors: list[str], hint: str
+) -> None:
+    with pytest.raises(BootstrapError) as caught:
+        require_known(manifest, selectors)
+    assert (caught.value.exit_code, caught.value.hint[: len(hint)]) == (1, hint)
+    require_known(manifest, ["warehouse", "*.hook", "http", "b?at"])
+
+
+def test_connections_without_a_check_are_known(tmp_path: Path) -> None:
+    file = tmp_path / "bootstrap.yaml"
+    file.write_text(MANIFEST + "  archive: {conn_type: generic, checks: []}\n")
+    found = load(file)
+    assert [unchecked(found, selectors) for selectors in ([], ["arch*"], ["api"])] == [("archive",), ("archive",), ()]
+    require_known(found, ["archive"])
 
 
 def test_a_missing_provider_is_known_before_the_run(manifest: Manifest) -> None:
