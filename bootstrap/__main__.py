@@ -6,6 +6,7 @@ import gc
 import sys
 import types
 
+_INTERRUPTED = 130
 GC_THRESHOLD = 500_000  # start-up makes many objects that stay and no garbage: looking for some costs a tenth of it
 
 
@@ -20,14 +21,32 @@ def _without_pydantic_plugins() -> None:
 
 
 def main() -> None:
-    """The console script."""
+    """The console script. Nothing of ours is imported before ^C is looked after."""
+    code, came = _INTERRUPTED, False
+    try:
+        from bootstrap.interrupts import Interrupts
+
+        interrupts = Interrupts()
+        code = _run()
+        interrupts.end()
+        came = interrupts.came
+    except KeyboardInterrupt:  # while modules were imported, or a second one
+        sys.stderr.write("warning: interrupted\n")
+    gc.freeze()  # or the interpreter would look for garbage in all of it once more, to throw it away
+    sys.exit(_INTERRUPTED if came else code)
+
+
+def _run() -> int:
+    from bootstrap.streams import Streams
+    from bootstrap.umask import keep_private
+
     gc.set_threshold(GC_THRESHOLD)
+    streams = Streams()
+    keep_private()
     _without_pydantic_plugins()
     from bootstrap.cli import main as run
 
-    code = run()
-    gc.freeze()  # or the interpreter would look for garbage in all of it once more, to throw it away
-    sys.exit(code)
+    return run(unwritten=streams.end)
 
 
 if __name__ == "__main__":

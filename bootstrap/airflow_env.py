@@ -18,7 +18,7 @@ from typing import Any
 
 from bootstrap import distributions
 from bootstrap.errors import AirflowError
-from bootstrap.files import PRIVATE_FILE, private_folder, state_folder, write_atomic
+from bootstrap.files import PRIVATE_FILE, expanded, private_folder, state_folder, write_atomic
 from bootstrap.manifest import Manifest
 from bootstrap.secret import Secret, redact
 from bootstrap.secret_variables import secret_variables
@@ -88,11 +88,11 @@ class Environment:
 def locate(manifest: Manifest) -> Environment:
     """The manifest's home, else $AIRFLOW_HOME, else ~/airflow; the configuration in it, or at $AIRFLOW_CONFIG."""
     if manifest.airflow.home is not None:
-        home = (manifest.folder / Path(manifest.airflow.home).expanduser()).absolute()
+        home = (manifest.folder / expanded(manifest.airflow.home)).absolute()
         config = home / "airflow.cfg"
     else:
-        home = Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser().absolute()
-        config = Path(os.environ.get("AIRFLOW_CONFIG") or home / "airflow.cfg").expanduser()
+        home = expanded(os.environ.get("AIRFLOW_HOME") or "~/airflow").absolute()
+        config = expanded(os.environ.get("AIRFLOW_CONFIG") or home / "airflow.cfg")
     state = state_folder(manifest.folder.absolute())
     elsewhere = "sql_alchemy_conn" in manifest.config.get("database", {})
     return Environment(home, config, manifest.airflow.env, state, secret_variables(manifest), elsewhere)

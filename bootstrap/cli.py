@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +17,20 @@ from bootstrap.app import App
 from bootstrap.console import Console, wants_color
 from bootstrap.errors import BootstrapError, Exit, UsageError
 from bootstrap.secret import redact
+
+_OF_THE_MACHINE = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EROFS,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOENT,
+        errno.EBADF,
+    }
+)  # what is wrong with no file in particular: a disk, a limit, the current folder
 
 COMMANDS = {  # in the order of a first day
     "init": "write a starter manifest, or one made from what you have",
@@ -92,14 +108,22 @@ def cli(  # noqa: PLR0913  one parameter for each global option
     ctx.obj = App(file, profile, allow_plaintext=allow_plaintext, console=console, concurrency=concurrency)
 
 
-def main(arguments: list[str] | None = None) -> int:  # noqa: PLR0911  one return for each kind of end
-    """Run the command line; return the exit code. Every error ends here."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+def main(arguments: list[str] | None = None, unwritten: Callable[[], str] = str) -> int:
+    """Run the command line; return the exit code. Every error ends here.
+
+    `unwritten` tells in the end what stdout did not get.
+    """
     holder: dict[str, Any] = {}
+    code = _run(sys.argv[1:] if arguments is None else arguments, holder)
+    if lost := unwritten():
+        _console(holder).error(BootstrapError(lost, "make room, or send it elsewhere, and run this again"))
+        return code or Exit.FAILED
+    return code
+
+
+def _run(arguments: list[str], holder: dict[str, Any]) -> int:
     try:
-        with cli.make_context("airflow-bootstrap", sys.argv[1:] if arguments is None else arguments) as ctx:
+        with cli.make_context("airflow-bootstrap", arguments) as ctx:
             holder["ctx"] = ctx
             return int(cli.invoke(ctx) or Exit.OK)
     except click.exceptions.Exit as err:
@@ -113,9 +137,6 @@ def main(arguments: list[str] | None = None) -> int:  # noqa: PLR0911  one retur
     except BootstrapError as err:
         _console(holder).error(err)
         return err.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
     except Exception as err:
         return _unexpected(_console(holder), err)
 
@@ -126,12 +147,24 @@ def _console(holder: dict[str, Any]) -> Console:
 
 
 def _unexpected(console: Console, err: Exception) -> Exit:
-    """A file or folder that can't be used is the user's to mend; all else is a bug of ours."""
-    if isinstance(err, OSError) and err.filename is not None:
-        console.error(UsageError(f"{err.filename}: {err.strerror}", "check its permissions and its folder"))
+    """A file, folder or disk that can't be used is the user's to mend; all else is a bug of ours."""
+    if isinstance(err, OSError) and (err.filename is not None or err.errno in _OF_THE_MACHINE):
+        console.error(_unusable(err))
         return Exit.USAGE
     console.error(_bug(err))
     return Exit.BUG
+
+
+def _unusable(err: OSError) -> UsageError:
+    if err.filename is not None:
+        return UsageError(
+            f"{err.filename}: {err.strerror}", "check its permissions, its folder, and the room on its disk"
+        )
+    try:
+        os.getcwd()  # noqa: PTH109  as Path does
+    except OSError:
+        return UsageError("the current folder is not there any more", "cd into one that is, and run this again")
+    return UsageError(f"this machine refuses: {err.strerror}", "check the disk and the limits (df, ulimit -a)")
 
 
 def _bug(err: Exception) -> BootstrapError:
@@ -139,7 +172,13 @@ def _bug(err: Exception) -> BootstrapError:
     import tempfile
     import traceback
 
-    descriptor, name = tempfile.mkstemp(prefix="airflow-bootstrap-", suffix=".log")
-    with os.fdopen(descriptor, "w") as file:
-        file.write(redact("".join(traceback.format_exception(err))))
-    return BootstrapError(f"this is a bug in airflow-bootstrap: {type(err).__name__}: {err}", f"report it with {name}")
+    said = f"this is a bug in airflow-bootstrap: {type(err).__name__}: {err}"
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="airflow-bootstrap-", suffix=".log")
+        with os.fdopen(descriptor, "w") as file:
+            file.write(redact("".join(traceback.format_exception(err))))
+    except OSError as full:
+        return BootstrapError(
+            said, f"set TMPDIR to a folder with room for the traceback ({full.strerror}), and report it"
+        )
+    return BootstrapError(said, f"report it with {name}")

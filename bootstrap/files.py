@@ -26,6 +26,16 @@ def shown(path: Path) -> str:
     return str(path)
 
 
+def expanded(written: str | Path) -> Path:
+    """A path with its `~` or `~user` filled in. Raises UsageError where there is no such home."""
+    try:
+        return Path(written).expanduser()
+    except RuntimeError as err:
+        raise UsageError(
+            f"{written}: there is no home folder for ~ here", "write the path without ~, or set HOME"
+        ) from err
+
+
 def write_atomic(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE) -> None:
     """Replace `path` with `content` in one step: a reader, or a crash, sees the old file or the new one.
 

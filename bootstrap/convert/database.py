@@ -12,6 +12,7 @@ from bootstrap.airflow_env import Environment
 from bootstrap.connection import Connection
 from bootstrap.convert.found import Found
 from bootstrap.errors import BootstrapError, Malformed
+from bootstrap.files import expanded
 from bootstrap.smoke.run import require_airflow
 
 PREFIX = "metadata:"
@@ -21,7 +22,7 @@ _PLACE = "metadata database"
 
 def read(home: str, folder: Path) -> Found:
     """All connections and variables of the Airflow at `home`. Writes nothing there. Raises AirflowError."""
-    place = Path(home).expanduser().absolute()
+    place = expanded(home).absolute()
     environment = Environment(place, place / "airflow.cfg", {}, folder / ".bootstrap")
     require_airflow(environment)
     told: dict[str, Any] = json.loads(airflow_env.run_airflow(environment, _MODULE))

@@ -86,12 +86,6 @@ def _require_writable(path: Path) -> None:
 
 def _write(path: Path, text: str) -> None:
     from bootstrap.files import file_mode, write_atomic
+    from bootstrap.umask import users_umask
 
-    write_atomic(path, text, mode=file_mode(path, 0o666 & ~_umask()))
-
-
-def _umask() -> int:
-    """Python can only ask for it by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+    write_atomic(path, text, mode=file_mode(path, 0o666 & ~users_umask()))

@@ -12,6 +12,7 @@ from typing_extensions import Self
 
 from bootstrap import special_files
 from bootstrap.errors import Denied
+from bootstrap.files import expanded
 from bootstrap.model import Model
 from bootstrap.secret import Secret
 
@@ -47,7 +48,7 @@ class Credential(Model):
 
     def path(self, folder: Path) -> Path:
         """Where the file is; a relative path starts in `folder`."""
-        return (folder / Path(str(self.file)).expanduser()).absolute()
+        return (folder / expanded(str(self.file))).absolute()
 
     @staticmethod
     def _content(store: str, path: Path) -> str:

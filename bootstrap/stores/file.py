@@ -18,6 +18,7 @@ from pydantic import Field
 
 from bootstrap import special_files
 from bootstrap.errors import BootstrapError, Denied, Malformed, NotFound
+from bootstrap.files import expanded
 from bootstrap.model import Model
 from bootstrap.secret import Secret
 from bootstrap.stores.base import Context, Fields, Stored, Version
@@ -147,4 +148,4 @@ def _leaves(node: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
 
 def open_store(options: Options, context: Context) -> FileStore:
     """The store; the file is read when it is first needed."""
-    return FileStore(context.name, context.folder / Path(options.path).expanduser())
+    return FileStore(context.name, context.folder / expanded(options.path))

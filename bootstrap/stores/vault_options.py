@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
+from bootstrap.files import expanded
 from bootstrap.model import Model
 from bootstrap.stores.vault_auth import Auth, Mount, Name, TokenAuth
 
@@ -41,4 +42,4 @@ class Options(Model):
 
 def file_in(folder: Path, written: str) -> str:
     """The absolute path of a file that the manifest, which lies in `folder`, names."""
-    return str((folder / Path(written).expanduser()).absolute())
+    return str((folder / expanded(written)).absolute())

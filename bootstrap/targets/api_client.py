@@ -16,6 +16,7 @@ from typing_extensions import Self
 
 from bootstrap.connection import remember_login
 from bootstrap.errors import Denied
+from bootstrap.files import expanded
 from bootstrap.model import Model
 from bootstrap.secret import Secret
 from bootstrap.stores.credential import Credential
@@ -166,5 +167,5 @@ class Client:
         from bootstrap.targets.api_transport import Transport
 
         ca_file = self._options.ca_file
-        trusted = str((self._folder / Path(ca_file).expanduser()).absolute()) if ca_file else None
+        trusted = str((self._folder / expanded(ca_file)).absolute()) if ca_file else None
         return Transport(self.place, trusted, CONCURRENCY)

@@ -15,6 +15,7 @@ from bootstrap import connection
 from bootstrap.connection import Connection
 from bootstrap.desired import Secrets
 from bootstrap.errors import IllegalName, Malformed
+from bootstrap.files import expanded
 from bootstrap.manifest import Manifest
 from bootstrap.model import Model
 from bootstrap.secret import Secret
@@ -161,4 +162,4 @@ def variables(options: Options, manifest: Manifest) -> dict[str, Secret]:
 
 
 def _file(options: Options, manifest: Manifest) -> Path:
-    return (manifest.folder / Path(options.path).expanduser()).absolute()
+    return (manifest.folder / expanded(options.path)).absolute()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -13,6 +12,7 @@ from bootstrap import connection
 from bootstrap.connection import Connection
 from bootstrap.desired import Secrets
 from bootstrap.errors import Conflict, Malformed, StoreError
+from bootstrap.files import expanded
 from bootstrap.manifest import Manifest
 from bootstrap.model import Model
 from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
@@ -153,7 +153,7 @@ def _written(text: str, entries: Mapping[str, Any], where: str) -> str:
 def open_target(options: Options, manifest: Manifest, _secrets: Secrets) -> TwoFiles:
     """The target; reads nothing yet."""
     connections, variables = (
-        (manifest.folder / Path(path).expanduser()).absolute() for path in (options.path, options.variables)
+        (manifest.folder / expanded(path)).absolute() for path in (options.path, options.variables)
     )
     return TwoFiles(
         FileTarget(connections, _Connections(), manifest.owner), FileTarget(variables, _Variables(), manifest.owner)

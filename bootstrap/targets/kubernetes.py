@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -11,6 +10,7 @@ from pydantic import Field
 from bootstrap.connection import Connection
 from bootstrap.desired import Secrets
 from bootstrap.errors import Malformed
+from bootstrap.files import expanded
 from bootstrap.manifest import Manifest
 from bootstrap.model import Model
 from bootstrap.targets import kubernetes_text
@@ -81,5 +81,5 @@ def _as_text(item: Content | None) -> str | None:
 
 def open_target(options: Options, manifest: Manifest, _secrets: Secrets) -> FileTarget:
     """The target; reads nothing yet."""
-    file = (manifest.folder / Path(options.path).expanduser()).absolute()
+    file = (manifest.folder / expanded(options.path)).absolute()
     return FileTarget(file, _Secret(options), manifest.owner)

@@ -21,7 +21,7 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import ValidationError
 
 from bootstrap.errors import IssuerDenied, IssuerUnavailable
-from bootstrap.files import PRIVATE_FILE, state_folder
+from bootstrap.files import PRIVATE_FILE, expanded, state_folder
 from bootstrap.model import Model
 from bootstrap.processes import flock
 from bootstrap.secret import redact
@@ -142,7 +142,7 @@ class Program:
 
     def _command(self) -> str:
         first = self.argv[0]
-        return str(self.folder.absolute() / Path(first).expanduser()) if "/" in first else first
+        return str(self.folder.absolute() / expanded(first)) if "/" in first else first
 
 
 def _fail(what: str, error: Error) -> NoReturn:

@@ -1,0 +1,74 @@
+"""stdin, stdout and stderr as they may be: closed, full, or a pipe that nobody reads any longer.
+
+What was asked for is done all the same. What nobody reads any more is thrown away; what could not be written is an error in the
+end, so that a file cut short never looks like a whole one.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from typing import Any
+
+_FULL = "can't write to stdout: {}"
+
+
+class _Output(io.FileIO):
+    """A descriptor that never raises; `lost` says why something could not be written."""
+
+    lost = ""
+
+    def write(self, data: Any) -> int:
+        """All of it, or none of it from the first error on."""
+        size = len(memoryview(data).cast("B"))
+        if self.lost:
+            return size
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            self._discard()
+        except OSError as err:
+            self.lost = "it is closed" if err.errno == errno.EBADF else str(err.strerror)
+        return size
+
+    def _discard(self) -> None:
+        """Also what our own children would print there."""
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, self.fileno())
+        os.close(nothing)
+
+
+class Streams:
+    """The standard streams of this process, made fit for use."""
+
+    def __init__(self) -> None:
+        _fill_gaps()
+        if sys.stdin is None:
+            sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  a descriptor that stays
+        self._out, self._err = _Output(1, "w", closefd=False), _Output(2, "w", closefd=False)
+        sys.stdout, sys.stderr = _text(self._out, sys.stdout), _text(self._err, sys.stderr)
+
+    def end(self) -> str:
+        """Write what is left; why stdout did not get everything, or ''."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return _FULL.format(self._out.lost) if self._out.lost else ""
+
+
+def _fill_gaps() -> None:
+    """A closed descriptor would be the next file that is opened: a lock, a store's key. It gets one that refuses to be used."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY if number else os.O_WRONLY)  # the lowest that is free: this one
+
+
+def _text(output: _Output, before: Any) -> io.TextIOWrapper:
+    """As Python makes it, but that a letter which the encoding doesn't have is replaced."""
+    encoding = before.encoding if before is not None else "utf-8"
+    return io.TextIOWrapper(
+        io.BufferedWriter(output), encoding=encoding, errors="replace", line_buffering=output.isatty()
+    )
