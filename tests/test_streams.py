@@ -50,7 +50,11 @@ def unread_pipe() -> IO[bytes]:
 
 
 def closing(*numbers: int) -> Callable[[], None]:
-    return lambda: [os.close(number) for number in numbers] and None
+    def close() -> None:
+        for number in numbers:
+            os.close(number)
+
+    return close
 
 
 def registered(project: Project) -> int:
