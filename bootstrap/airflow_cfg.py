@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -11,18 +10,16 @@ from typing import Any
 
 from bootstrap import ini
 from bootstrap.airflow_settings import Settings
-from bootstrap.connection import sensitive_texts
 from bootstrap.errors import AirflowError
 from bootstrap.files import PRIVATE_FILE, file_mode, folder_locked, write_atomic
 from bootstrap.memo import remembered
 from bootstrap.render_record import Record
-from bootstrap.secret import remember
+from bootstrap.secret import MASK
 from bootstrap.special_files import is_special
 from bootstrap.templates import folder_of
 from bootstrap.templates import render as render_template
 
 TEMPLATE = "airflow.cfg.j2"
-_WITH_CREDENTIALS = (("secrets", "backend_kwargs"), ("workers", "secrets_backend_kwargs"))
 _WORKERS = {"workers": ("secrets_backend", "secrets_backend_kwargs")}
 _WRITABLE = 0o200
 _OF_OTHERS = 0o077
@@ -47,31 +44,37 @@ class Rendering:
         return self.before != self.after or (self.private and bool(file_mode(self.file) & _OF_OTHERS))
 
     def diff(self) -> str:
-        """A unified diff without context; '' when nothing changes. A credential that stands inline is masked."""
+        """A unified diff without context; '' when nothing changes. What is or may be a secret is masked on both sides."""
         import difflib
 
-        return "".join(
-            difflib.unified_diff(
-                (self.before or "").splitlines(keepends=True),
-                (self.after or "").splitlines(keepends=True),
-                fromfile=str(self.file),
-                tofile=f"{self.file} (rendered)",
-                n=0,
-            )
-        )
+        from bootstrap.cfg_masking import masked
 
-    def remember_inline_secrets(self) -> None:
-        """Mask the credentials that the file's managed options hold now, in all output from now on."""
-        if self.before is None:
-            return
-        for section, option in _WITH_CREDENTIALS:
-            value = ini.section_values(self.before, section, self.file).get(option, "")
-            try:
-                texts = list(sensitive_texts(json.loads(value)))
-            except ValueError:
-                texts = value.splitlines()
-            for text in texts:
-                remember(text)
+        before, after = self.before or "", self.after or ""
+        old, new = masked(before), masked(after)
+        matcher = difflib.SequenceMatcher(None, before.splitlines(keepends=True), after.splitlines(keepends=True))
+        lines = [f"--- {self.file}\n", f"+++ {self.file} (rendered)\n"]
+        for action, start, end, new_start, new_end in matcher.get_opcodes():
+            if action == "equal":
+                continue
+            removed = old[start:end]
+            lines.append(f"@@ -{_range(start, end)} +{_range(new_start, new_end)} @@\n")
+            lines += [f"-{line}" for line in removed]
+            lines += [f"+{_noted(line) if line in removed else line}" for line in new[new_start:new_end]]
+        return "".join(_ended(line) for line in lines) if before != after else ""
+
+
+def _range(start: int, end: int) -> str:
+    """As diff writes it: of no line, the one before."""
+    return f"{start + 1}" if end - start == 1 else f"{start + (end > start)},{end - start}"
+
+
+def _noted(line: str) -> str:
+    """Two secrets look the same."""
+    return line.replace(MASK, f"{MASK} (another value)", 1)
+
+
+def _ended(line: str) -> str:
+    return line if line.endswith("\n") else f"{line}\n"
 
 
 def text(settings: Settings) -> str:

@@ -26,7 +26,6 @@ from bootstrap.airflow_versions import release
 from bootstrap.errors import AirflowError, Busy, Exit, ManifestError
 from bootstrap.files import folder_locked
 from bootstrap.manifest import load
-from bootstrap.secret import redact
 from tests.project import without_roots_rights
 
 CLASS = "airflow.providers.hashicorp.secrets.vault.VaultBackend"
@@ -630,10 +629,9 @@ def test_the_diff_masks_a_credential_that_stood_inline(value: str, newline: str,
     text = f"{BOM}[secrets]\nbackend_kwargs = {value.replace('SECRET', canary)}\n".replace("\n", newline)
     file.write_bytes(text.encode())
     rendering = airflow_cfg.render(BACKEND, file)
-    assert canary in redact(rendering.diff())
-    rendering.remember_inline_secrets()
-    assert canary not in redact(rendering.diff())
-    assert "+backend_kwargs" in redact(rendering.diff())
+    assert canary not in rendering.diff()
+    assert canary.replace("%%", "%") not in rendering.diff()
+    assert "+backend_kwargs" in rendering.diff()
 
 
 def test_the_diff_names_only_what_changes(tmp_path: Path) -> None:

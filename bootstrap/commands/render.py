@@ -122,7 +122,6 @@ def _finish(app: App, rendering: Rendering, wishes: Wishes, settings: Settings |
     if wishes.verify and is_special(rendering.file):
         raise UsageError(f"--verify reads the file back, which {rendering.file} is not for", "name a file with -o FILE")
     if wishes.diff:
-        rendering.remember_inline_secrets()
         app.console.data(rendering.diff())
     if wishes.check:
         return _compare(app, rendering, wishes)
