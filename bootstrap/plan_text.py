@@ -12,6 +12,7 @@ from bootstrap.manifest_models import find_references
 from bootstrap.plan import Plan
 from bootstrap.reference import Reference
 from bootstrap.secret import MASK, is_sensitive
+from bootstrap.secret_places import hide
 from bootstrap.targets.base import Change
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-", "unchanged": "="}
@@ -41,7 +42,7 @@ def describe(change: Change, manifest: Manifest) -> str:
 def _variable_field(name: str, change: Change, manifest: Manifest) -> str:
     said = manifest.variables[change.key.name]
     hidden = is_sensitive(change.key.name) or not isinstance(said, str) or any(True for _ in find_references(said))
-    return f"{name} = {MASK if hidden else said}"
+    return f"{name} = {MASK if hidden else hide(str(said))}"
 
 
 def _connection_field(name: str, change: Change, manifest: Manifest) -> str:
@@ -55,4 +56,4 @@ def _connection_field(name: str, change: Change, manifest: Manifest) -> str:
     if key:
         said = said.get(key) if isinstance(said, Mapping) else None
     hidden = said is None or isinstance(said, Reference | Mapping | list) or is_sensitive(name)
-    return f"{name} = {MASK if hidden else value}"
+    return f"{name} = {MASK if hidden else hide(str(value))}"

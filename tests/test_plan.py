@@ -257,6 +257,24 @@ def test_a_password_that_is_allowed_in_the_manifest_is_not_shown_either(tmp_path
     assert CANARY not in "\n".join(lines(plan(manifest, secrets, manifest.register[0]), manifest))
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://h/x?page=1&{}",
+        "https://u:{}@h/x?page=1",
+        "https://h/x?page=1&token={}&y",
+        "s3://b?page=1&x-amz-signature={}",
+    ],
+)
+def test_the_secrets_of_a_uri_are_hidden_and_the_rest_is_shown(uri: str, tmp_path: Path, team: MemoryStore) -> None:
+    found = uri.format("access_token=t0k3n-canary" if uri.endswith("&{}") else "t0k3n-canary")
+    fields = f"{{conn_type: http, host: '{found}', extra: {{endpoint: '{found}'}}}}"
+    said = "\n".join(shown(tmp_path, team, f"  api: {fields}\n"))
+    assert "t0k3n-canary" not in said
+    assert said.count("page=1") == 2
+    assert said.count("***") == 2
+
+
 def test_planning_masks_the_secrets_it_read(tmp_path: Path, team: MemoryStore) -> None:
     planned(tmp_path, team, WAREHOUSE)
     assert redact(f"password {CANARY}") == "password ***"
