@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from sqlite3 import SQLITE_IGNORE, SQLITE_OK, SQLITE_PRAGMA
 from typing import Any
+from urllib.parse import quote
 
 try:
     from airflow.sdk import DAG, BaseHook, BaseOperator  # 3.0 and later
@@ -32,6 +34,7 @@ __all__ = [
     "is_final",
     "missing_database",
     "multi_team",
+    "open_read_only",
     "passes_execution_api",
     "read_only",
     "secrets_backends",
@@ -160,6 +163,25 @@ def read_only() -> None:
             connection.commit()
 
     event.listen(engine, "connect", forbid, insert=True)
+
+
+def open_read_only() -> None:
+    """From now on Airflow's engine in this process is one that the database opens for reading only."""
+    from airflow import settings
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    file = settings.engine.url.database
+    if settings.engine.dialect.name != "sqlite" or not file or missing_database():
+        read_only()
+        return
+    settings.engine = create_engine("sqlite://", creator=lambda: _opened_read_only(file), poolclass=NullPool)
+
+
+def _opened_read_only(file: str) -> sqlite3.Connection:
+    """Nobody has it open without such a file beside it; then SQLite must make none either."""
+    in_use = any(Path(f"{file}{suffix}").exists() for suffix in ("-wal", "-journal"))
+    return sqlite3.connect(f"file:{quote(file)}?mode=ro{'' if in_use else '&immutable=1'}", uri=True)
 
 
 def _is_journal(code: int, name: str | None) -> bool:

@@ -29,7 +29,7 @@ class Rules:
     """Which changes are made.
 
     `prune`: what this manifest registered and no longer has is deleted. `overwrite`: so is what somebody else wrote since,
-    or another manifest registered. `strict`: a connection of a type that nobody knows is not written where Airflow would
+    or another manifest registered; and what is there just so already is ours from now on. `strict`: a connection of a type that nobody knows is not written where Airflow would
     show it beside others.
     """
 
@@ -132,7 +132,7 @@ def plan(manifest: Manifest, secrets: Secrets, spec: TargetSpec, rules: Rules | 
     contents = {key: item for key, item in resolved.items() if not isinstance(item, StoreError)}
     there = target.registered(contents)
     owned = tuple(key for key, found in there.items() if found.owner == manifest.owner)
-    wanted = [_change(key, item, there.get(key), manifest.owner) for key, item in contents.items()]
+    wanted = [_change(key, it, there.get(key), manifest.owner, take=rules.overwrite) for key, it in contents.items()]
     gone = {key: there[key] for key in owned if rules.prune and key not in resolved}
     changes = [*wanted, *(_deletion(key, found) for key, found in gone.items() if found.error is None)]
     conflicts = {} if rules.overwrite else _conflicts(changes, there, manifest.owner, target)
@@ -215,14 +215,16 @@ def _validated(
     return refused, tuple(warnings)
 
 
-def _change(key: Key, wanted: Content, there: Registered | None, owner: str) -> Change:
+def _change(key: Key, wanted: Content, there: Registered | None, owner: str, *, take: bool) -> Change:
+    """`take`: what others wrote just so is ours from now on."""
     if there is None:
         return Change(key, "create", tuple(wanted.fingerprints()), wanted, None)
     new = wanted.fingerprints()
     differing = tuple(name for name in {**there.fields, **new} if there.fields.get(name) != new.get(name))
     if there.malformed or differing:
         return Change(key, "update", differing, wanted, there.version, seen=there.seen)
-    mark = there.owner == owner and (there.changed or there.pending)  # what was there before us never becomes ours
+    ours = there.owner == owner  # what was there before us becomes ours only if that is asked for
+    mark = (there.changed or there.pending) if ours else take
     return Change(key, "unchanged", (), wanted, there.version, mark, there.seen)
 
 

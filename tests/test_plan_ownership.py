@@ -66,6 +66,13 @@ def test_what_was_there_before_never_becomes_ours(tmp_path: Path, team: MemorySt
     assert planned(tmp_path, team, ABC, prune=True)[0].pending == ()
 
 
+def test_what_was_there_before_is_taken_over_if_asked(tmp_path: Path, team: MemoryStore) -> None:
+    team.versions[f"{AT}d"] = [{"conn_type": "http", "host": "d.internal"}]
+    assert apply(tmp_path, team, ABCD, overwrite=True)["d"] == "unchanged"
+    assert owners(team)["d"][1] == "1"
+    assert len(team.versions[f"{AT}d"]) == 1
+
+
 def test_a_connection_whose_secret_is_missing_is_not_deleted(
     tmp_path: Path, team: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

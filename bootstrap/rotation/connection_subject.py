@@ -114,8 +114,8 @@ class ConnectionSubject:
             )
         if self.manifest.backend is None and not any(map(_shows, self.manifest.register)):
             raise UsageError(
-                f"{self.name}: nothing would prove a new key in use: checks run beside Airflow's own database",
-                "register it where checks find it, too: backend, or env",
+                f"{self.name}: nothing would prove a new key in use: the Airflow on this machine doesn't find the connection",
+                "register it where checks find it, too: backend, env or metadata",
             )
         require_airflow(self.environment)
         for each in self._plans():
@@ -191,4 +191,4 @@ class ConnectionSubject:
 
 def _shows(target: TargetSpec) -> bool:
     """Whether Airflow's processes that checks run in find what is registered there."""
-    return hasattr(targets.KINDS.find(target.name), "variables")
+    return target.name == "metadata" or hasattr(targets.KINDS.find(target.name), "variables")

@@ -9,8 +9,9 @@ from bootstrap.checks._errors import Diagnosed, store_cause, summary
 from bootstrap.checks.base import Cause
 from bootstrap.lookup.backends import Query
 from bootstrap.lookup.sources import Answer, ask, source_name
+from bootstrap.smoke import rows
 
-_NAMES = {"environment": "environment", "database": "metadata database", "execution_api": "execution API"}
+_NAMES = {"environment": "environment", "database": rows.PLACE, "execution_api": "execution API"}
 
 
 def resolve(conn_id: str, store_label: str) -> tuple[Any, str]:
@@ -20,13 +21,27 @@ def resolve(conn_id: str, store_label: str) -> tuple[Any, str]:
     back to is not what the manifest says.
     """
     for backend in _backends():
-        label = _NAMES.get(source_name(backend)) or store_label or type(backend).__name__
+        label = _label(backend, conn_id, store_label)
         answer = ask(backend, Query("connection", conn_id))
         if answer.state == "hit":
             return answer.value, label
+        if answer.state != "miss" and _is_database(backend) and (known := rows.cause(conn_id)):
+            raise Diagnosed(known) from answer.error
         if answer.state != "miss":
             raise Diagnosed(_cause(answer, conn_id, label)) from answer.error
-    raise Diagnosed(Cause("secret_missing", f"Airflow finds no connection {conn_id!r} in any of its sources"))
+    missing = Cause("secret_missing", f"Airflow finds no connection {conn_id!r} in any of its sources")
+    raise Diagnosed(rows.cause(conn_id) or missing)
+
+
+def _label(backend: Any, conn_id: str, store_label: str) -> str:
+    """The Execution API that a check asks is its own, and has nothing but what its database has."""
+    if _is_database(backend) and rows.is_copied(conn_id):
+        return rows.PLACE
+    return _NAMES.get(source_name(backend)) or store_label or type(backend).__name__
+
+
+def _is_database(backend: Any) -> bool:
+    return source_name(backend) in {"database", "execution_api"}
 
 
 def _backends() -> list[Any]:

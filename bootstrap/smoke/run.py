@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,15 @@ from bootstrap.drift import Drift
 from bootstrap.errors import AirflowError, BootstrapError, UsageError
 from bootstrap.manifest import CheckSpec, Manifest
 from bootstrap.manifest_problems import nearest
+from bootstrap.smoke import rows
 from bootstrap.smoke.forked import ForkingRunner
 from bootstrap.smoke.receipt import unclean
 from bootstrap.smoke.report import Report
+from bootstrap.smoke.rows import Rows
 from bootstrap.smoke.runner import IsolatedRunner, Limits, Outcome, command
-from bootstrap.smoke.scratch import Job, for_dag, prepare, prepare_cleaning, scratch, variables_for
+from bootstrap.smoke.scratch import Job, Jobs, for_dag, scratch, variables_for
 from bootstrap.smoke.verdict import CheckResult, failed, judge, missing_provider, unproven, with_cleaning
-from bootstrap.smoke.visible import elsewhere
+from bootstrap.smoke.visible import elsewhere, has_rows
 
 OnResult = Callable[[CheckResult, int], None]  # a result, and how many there are now
 TIMEOUT = 60.0  # seconds for one check, Airflow's start-up not included
@@ -151,7 +154,7 @@ class _Session:
 
     def results(self, specs: Mapping[str, CheckSpec]) -> Iterator[CheckResult]:
         """Each check's result as it comes; those last whose task was killed before it removed what it had made."""
-        self.jobs = prepare(self.manifest, self.environment, self.folder, list(specs))
+        self.jobs = self._prepared.checking(list(specs))
         killed: dict[str, CheckResult] = {}
         for outcome in self._run(self.jobs, self.until):
             result = judge(specs[outcome.check_id], outcome, self.settings.timeout)
@@ -170,16 +173,28 @@ class _Session:
         """Remove what these runs made, each by a task of its own check. A check that is gone can't."""
         known = {spec.id for specs in self.manifest.checks.values() for spec in specs}
         runs = {check_id: run_id for check_id, run_id in unclean_runs.items() if check_id in known}
-        jobs = prepare_cleaning(self.manifest, self.environment, self.folder, runs)
+        if not runs:
+            return []
+        jobs = self._prepared.cleaning(runs)
         self.jobs = [job for job in self.jobs if job.check_id not in runs]
-        return list(self._run(jobs, math.inf)) if jobs else []
+        return list(self._run(jobs, math.inf))
+
+    @cached_property
+    def _prepared(self) -> Jobs:
+        return Jobs.of(self.manifest, self.environment, self.folder, self._rows)
+
+    @cached_property
+    def _rows(self) -> Rows:
+        wanted = has_rows(self.manifest)
+        return rows.read(self.manifest, self.environment) if wanted else Rows()
 
     def _run(self, jobs: Sequence[Job], until: float) -> Iterator[Outcome]:
         limits = Limits(self.settings.jobs, self.settings.timeout, until)
+        environment = self.environment.with_secrets(self._rows.secrets)
         if self.settings.isolated:
-            return IsolatedRunner(self.environment, limits).run(jobs)
+            return IsolatedRunner(environment, limits).run(jobs)
         variables = variables_for(self.manifest, self.folder, [job.check_id for job in jobs])
-        return ForkingRunner(self.environment, limits, self.folder, variables).run(jobs)
+        return ForkingRunner(environment, limits, self.folder, variables).run(jobs)
 
 
 def _until(settings: Settings) -> float:

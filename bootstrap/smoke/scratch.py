@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from bootstrap.files import private_folder
 from bootstrap.manifest import Manifest
 from bootstrap.smoke import CLEAN_VARIABLE
 from bootstrap.smoke.receipt import Receipt, lines, unclean
+from bootstrap.smoke.rows import Rows
 
 DAGS = Path(__file__).parent / "dags"
 _BUNDLES = [
@@ -68,8 +70,16 @@ def scratch(environment: Environment) -> Iterator[Scratch]:
         with FileLock(folder / "lock"):
             yield Scratch(folder, abandoned)
     finally:
-        if not any(_unclean(folder)):
+        if any(_unclean(folder)):
+            _remove_databases(folder)
+        else:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_databases(folder: Path) -> None:
+    """They hold connections, and the next run needs nothing but receipts."""
+    for file in folder.rglob("*.db*"):
+        file.unlink(missing_ok=True)
 
 
 def _abandoned(parent: Path) -> Iterator[tuple[str, str]]:
@@ -96,43 +106,57 @@ def _ended_cleaning(entry: Mapping[str, Any]) -> bool:
     return entry.get("step") == "clean" and entry["status"] != "started"
 
 
-def prepare(manifest: Manifest, environment: Environment, folder: Path, check_ids: Sequence[str]) -> list[Job]:
-    """A job for each check: no two share a database, a receipt or a date."""
-    run_id = new_run_id()
-    prepared = _Jobs(manifest, database_template(environment))
-    return [
-        prepared.job(folder / str(index), check_id, f"{run_id}-{index}") for index, check_id in enumerate(check_ids)
-    ]
-
-
-def prepare_cleaning(
-    manifest: Manifest, environment: Environment, folder: Path, unclean_runs: Mapping[str, str]
-) -> list[Job]:
-    """A job for each check that only removes what its run of that id made."""
-    prepared = _Jobs(manifest, database_template(environment))
-    return [
-        prepared.job(folder / f"clean-{run_id}", check_id, run_id, {CLEAN_VARIABLE: "1"})
-        for check_id, run_id in unclean_runs.items()
-    ]
-
-
 @dataclass(frozen=True)
-class _Jobs:
-    manifest: Manifest
-    template: Path
+class Jobs:
+    """Makes them in the folder of a run: no two share a database, a receipt or a date."""
 
-    def job(self, own: Path, check_id: str, run_id: str, more: Mapping[str, str] | None = None) -> Job:
+    manifest: Manifest
+    folder: Path
+    rows: Rows
+    template: Path  # of their databases
+
+    @classmethod
+    def of(cls, manifest: Manifest, environment: Environment, folder: Path, rows: Rows) -> Jobs:
+        """With these rows in each one's database. Raises AirflowError."""
+        template = folder / "template.db"
+        shutil.copyfile(database_template(environment), template)
+        rows.into(template)
+        return cls(manifest, folder, rows, template)
+
+    def checking(self, check_ids: Sequence[str]) -> list[Job]:
+        """One for each check."""
+        run_id = new_run_id()
+        return [
+            self._job(self.folder / str(index), check_id, f"{run_id}-{index}")
+            for index, check_id in enumerate(check_ids)
+        ]
+
+    def cleaning(self, unclean_runs: Mapping[str, str]) -> list[Job]:
+        """One for each check that only removes what its run of that id made."""
+        return [
+            self._job(self.folder / f"clean-{run_id}", check_id, run_id, {CLEAN_VARIABLE: "1"})
+            for check_id, run_id in unclean_runs.items()
+        ]
+
+    def _job(self, own: Path, check_id: str, run_id: str, more: Mapping[str, str] | None = None) -> Job:
         private_folder(own / "tmp")
-        shutil.copyfile(self.template, own / "airflow.db")
+        shutil.copy(self.template, own / "airflow.db")  # with its mode
         receipt = Receipt(run_id=run_id, nonce=secrets.token_hex(16), file=own / "receipt")
         variables = {
             **variables_for(self.manifest, own, [check_id]),
             **receipt.as_environment(),
+            **self.rows.told(self._connections[check_id]),
             "TMPDIR": str(own / "tmp"),  # so that what a killed check left there goes with the run
             **(more or {}),
         }
         date = (_FIRST_DATE + timedelta(seconds=secrets.randbelow(10**8))).isoformat()
         return Job(check_id, own, variables, receipt, date)
+
+    @cached_property
+    def _connections(self) -> Mapping[str, tuple[str, ...]]:
+        """Those of each check."""
+        every = (spec for specs in self.manifest.checks.values() for spec in specs)
+        return {spec.id: (spec.connection, *spec.params.connections) for spec in every}
 
 
 def variables_for(manifest: Manifest, folder: Path, check_ids: Sequence[str]) -> dict[str, str]:

@@ -16,6 +16,11 @@ def elsewhere(manifest: Manifest) -> str:
     return f"it is registered with {' and '.join(names)} only, where the Airflow on this machine can't look"
 
 
+def has_rows(manifest: Manifest) -> bool:
+    """Whether connections are registered in the metadata database."""
+    return any(target.name == "metadata" for target in manifest.register)
+
+
 def _is_remote(name: str) -> bool:
     module: Any = targets.KINDS.find(name)
     return getattr(module, "ELSEWHERE", False)

@@ -1,6 +1,6 @@
 """Reads and writes connections and variables inside an Airflow process, in the user's own metadata database.
 
-`python -m bootstrap.targets.metadata_child` says `{"ready": VERSION}`, then answers each line of stdin with one of
+`python -m bootstrap.targets.metadata_child [read-only]` says `{"ready": VERSION}`, then answers each line of stdin with one of
 stdout, all JSON, until stdin ends; a KIND is "connection" or "variable":
 
 - `{"read": {KIND: [NAME, …]}, "owner": …}`: `{KIND: {NAME: {"version": …, "team": whether it is of one, "fields": {…} or
@@ -9,6 +9,7 @@ stdout, all JSON, until stdin ends; a KIND is "connection" or "variable":
 - `{"write": [{"kind": …, "name": …, "expect": VERSION or null, "fields": {…} or null to delete}, …], "marks": [the same
   without fields, …], "owner": …, "allow_unencrypted": …}`: `{"conflicts": [[KIND, NAME], …]}`. Everything is written if
   there are none; else nothing.
+- `{"copy": [CONN_ID, …], "owner": …}`: see `metadata_copies`
 - what fails: `{"error": a class of bootstrap.errors, "message": …, "hint": …}`
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import IO, Any
@@ -66,8 +68,11 @@ def _start() -> dict[str, Any]:
     except (Exception, SystemExit) as err:
         hint = f"see why: AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow version"
         raise AirflowError(f"Airflow does not start ({type(err).__name__})", hint) from err
+    from bootstrap import airflow_api
     from bootstrap.targets.metadata_rows import require_database
 
+    if "read-only" in sys.argv[1:]:
+        airflow_api.open_read_only()
     require_database()
     return {"ready": airflow.__version__}
 
@@ -75,6 +80,10 @@ def _start() -> dict[str, Any]:
 def _asked(request: Mapping[str, Any]) -> dict[str, Any]:
     from bootstrap.targets import metadata_rows
 
+    if "copy" in request:
+        from bootstrap.targets.metadata_copies import copies
+
+        return copies(request["copy"], request["owner"])
     if "read" in request:
         return metadata_rows.read(request["read"], request["owner"])
     conflicts = metadata_rows.write(

@@ -23,10 +23,10 @@ _MODULE = "bootstrap.targets.metadata_child"
 class MetadataProcess:
     """The process, from its start on. It ends with `close`, when nobody holds this any more, and when this process does."""
 
-    def __init__(self, environment: Environment) -> None:
-        """Raises AirflowError if Airflow does not start."""
+    def __init__(self, environment: Environment, *, read_only: bool = False) -> None:
+        """`read_only`: the database itself refuses this process's writes. Raises AirflowError if Airflow does not start."""
         process = subprocess.Popen(
-            [*CHILD, _MODULE],
+            [*CHILD, _MODULE, *(["read-only"] if read_only else [])],
             env=environment.child(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -36,7 +36,7 @@ BEGIN = {  # from here on nobody else writes these rows, and nobody is waited fo
     "mysql": (f"SET SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}",),
 }
 _LOCKED = ("is locked", "lock timeout", "lock wait timeout")  # in SQLite's, Postgres' and MySQL's words
-_PLACE = "metadata database"
+PLACE = "metadata database"
 _TRIES = 5
 
 Rows = Mapping[str, Mapping[str, Row]]  # by kind, then by name
@@ -45,10 +45,10 @@ Rows = Mapping[str, Mapping[str, Row]]  # by kind, then by name
 def require_database() -> None:
     """Raises AirflowError if it isn't there or has no table of connections. Creates nothing."""
     if missing := airflow_api.missing_database():
-        raise AirflowError(f"{_PLACE}: {missing.partition(':')[0]}", _migrate())
+        raise AirflowError(f"{PLACE}: {missing.partition(':')[0]}", _migrate())
     with settings.engine.connect() as connection:
         if not inspect(connection).has_table(CONNECTIONS.table.name):
-            raise AirflowError(f"{_PLACE}: it has no table of connections", _migrate())
+            raise AirflowError(f"{PLACE}: it has no table of connections", _migrate())
 
 
 def read(names: Mapping[str, Sequence[str]], owner: str) -> dict[str, Any]:
@@ -58,14 +58,14 @@ def read(names: Mapping[str, Sequence[str]], owner: str) -> dict[str, Any]:
     """
     for conn_id in names["connection"]:
         if sanitize_conn_id(conn_id) != conn_id:
-            raise IllegalName(f"{_PLACE}: Airflow takes no connection named {conn_id!r}", "rename it")
+            raise IllegalName(f"{PLACE}: Airflow takes no connection named {conn_id!r}", "rename it")
     with settings.engine.connect() as connection:
         for _ in range(_TRIES):
-            text = _text(_list(connection))
+            text = listed(connection)
             found = {kind: _shown(connection, kind, names[kind], text, owner) for kind in BY_KIND}
-            if _text(_list(connection)) == text:  # else another run wrote between these statements
+            if listed(connection) == text:  # else another run wrote between these statements
                 return {"index": text, "shared": _is_shared(), **found}
-    raise Unavailable(f"{_PLACE}: other runs register there all the time", "try again when they are done")
+    raise Unavailable(f"{PLACE}: other runs register there all the time", "try again when they are done")
 
 
 def _is_shared() -> bool:
@@ -84,7 +84,7 @@ def write(
     """
     if not allow_unencrypted and not fernet().is_encrypted:
         raise AirflowError(
-            f"{_PLACE}: {NO_KEY}, so passwords would be written in plain text",
+            f"{PLACE}: {NO_KEY}, so passwords would be written in plain text",
             f"set [core] fernet_key in airflow.cfg to what this prints: {NEW_KEY}",
         )
     rows: dict[str, dict[str, Row | None]] = {kind: {} for kind in BY_KIND}
@@ -105,12 +105,12 @@ def translated(err: Exception) -> BootstrapError:
     said = str(err.orig).partition("\n")[0] if isinstance(err, DBAPIError) else type(err).__name__
     if isinstance(err, OperationalError) and any(words in said.lower() for words in _LOCKED):
         return Unavailable(
-            f"{_PLACE}: another process has kept it locked for {LOCK_TIMEOUT} s",
+            f"{PLACE}: another process has kept it locked for {LOCK_TIMEOUT} s",
             "try again when that is done",
         )
     if isinstance(err, OperationalError) and settings.engine.dialect.name != "sqlite":
-        return Unavailable(f"{_PLACE}: {said}", "airflow db check")
-    return AirflowError(f"{_PLACE}: {said}", "airflow db check")
+        return Unavailable(f"{PLACE}: {said}", "airflow db check")
+    return AirflowError(f"{PLACE}: {said}", "airflow db check")
 
 
 def _migrate() -> str:
@@ -120,7 +120,7 @@ def _migrate() -> str:
 def _shown(connection: Any, kind: str, names: Sequence[str], index: str | None, owner: str) -> dict[str, Any]:
     """Those of a kind. What is not wanted any more, and was given to a team, is told as such."""
     table, wanted = BY_KIND[kind], set(names)
-    owned = [key.name for key in Index.read(index, _PLACE).owned(owner) if key.kind == kind]
+    owned = [key.name for key in Index.read(index, PLACE).owned(owner) if key.kind == kind]
     rows = table.stored(connection, dict.fromkeys((*names, *owned)))
     for name in wanted & rows.keys():
         table.require_no_team(rows[name])
@@ -153,6 +153,11 @@ def _list(connection: Any, *, lock: bool = False) -> Mapping[str, Row]:
     return VARIABLES.stored(connection, [NAME], lock=lock)
 
 
+def listed(connection: Any) -> str | None:
+    """The text of the list of what is ours; None where there is none."""
+    return _text(_list(connection))
+
+
 def _text(stored: Mapping[str, Row]) -> str | None:
     if NAME not in stored:
         return None
@@ -163,7 +168,7 @@ def _text(stored: Mapping[str, Row]) -> str | None:
 def _write_index(connection: Any, marks: Mapping[Key, str | None], owner: str) -> None:
     """It is inserted if it wasn't there to be locked, so a list that another run has begun meanwhile is not replaced."""
     stored = _list(connection, lock=True)
-    index = Index.read(_text(stored), _PLACE).done(marks, owner)
+    index = Index.read(_text(stored), PLACE).done(marks, owner)
     VARIABLES.write(connection, {NAME: VARIABLES.row(NAME, {"val": index.text()})}, stored)
 
 

@@ -93,7 +93,7 @@ def variables(**wanted: str) -> dict[Key, Content]:
 
 def changes(into: ApiTarget, wanted: Mapping[Key, Content], *, gone: tuple[Key, ...] = ()) -> list[Change]:
     there = into.registered(wanted)
-    found = [_change(key, item, there.get(key), into._owner) for key, item in wanted.items()]
+    found = [_change(key, item, there.get(key), into._owner, take=False) for key, item in wanted.items()]
     return found + [Change(key, "delete", (), None, there[key].version) for key in gone]
 
 

@@ -1,0 +1,99 @@
+"""What checks see of the metadata database: the rows that this manifest registered there, copied into databases of their own.
+
+Each run copies them anew, as they are stored: passwords and `extra` stay encrypted, and the Fernet key stays in airflow.cfg.
+The user's database is opened for reading only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bootstrap.airflow_env import Environment
+from bootstrap.checks.base import Cause
+from bootstrap.errors import BootstrapError
+from bootstrap.files import PRIVATE_FILE
+from bootstrap.manifest import Manifest
+from bootstrap.secret import Secret
+from bootstrap.targets.metadata_process import MetadataProcess
+
+VARIABLE = "AIRFLOW_BOOTSTRAP_ROWS"
+PLACE = "metadata database"
+_FERNET_KEY = "AIRFLOW__CORE__FERNET_KEY"
+_RESTORE = "put the key that encrypted it back into [core] fernet_key, or replace what it holds: airflow-bootstrap register --overwrite"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The copies, what there is of each connection (see `metadata_copies`), and why nothing could be read.
+
+    `secrets` has the key of what Airflow stores in plain text: no database of ours ever does.
+    """
+
+    rows: Sequence[Mapping[str, Any]] = ()
+    states: Mapping[str, str] = field(default_factory=dict)
+    problem: BootstrapError | None = None
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+
+    def into(self, database: Path) -> None:
+        """Insert them into a migrated database, which is for nobody else to read from now on."""
+        database.chmod(PRIVATE_FILE)
+        with closing(sqlite3.connect(database)) as connection, connection:
+            for row in self.rows:
+                names = ", ".join(f'"{name}"' for name in row)
+                values = ", ".join("?" * len(row))
+                connection.execute(f"INSERT INTO connection ({names}) VALUES ({values})", list(row.values()))  # noqa: S608  columns of Airflow's table
+
+    def told(self, conn_ids: Iterable[str]) -> dict[str, str]:
+        """The variable by which a check's process knows what there is of these."""
+        problem = [self.problem.message, self.problem.hint] if self.problem else None
+        states = {conn_id: self.states[conn_id] for conn_id in conn_ids if conn_id in self.states}
+        return {VARIABLE: json.dumps({"states": states, "problem": problem})}
+
+
+def read(manifest: Manifest, environment: Environment) -> Rows:
+    """What is registered in the metadata database now. Raises nothing: what went wrong is its `problem`."""
+    try:
+        process = MetadataProcess(environment, read_only=True)
+        try:
+            answer = process.ask({"copy": list(manifest.connections), "owner": manifest.owner})
+        finally:
+            process.close()
+    except BootstrapError as err:
+        return Rows(problem=err)
+    secrets = {_FERNET_KEY: Secret(answer["key"])} if answer["key"] else {}
+    return Rows(answer["rows"], answer["states"], secrets=secrets)
+
+
+def is_copied(conn_id: str) -> bool:
+    """Whether this process's database has its row."""
+    return _state(conn_id) == "copied"
+
+
+def cause(conn_id: str) -> Cause | None:
+    """Why this process's database has no row of it that Airflow could read, where there is a reason."""
+    state, problem = _state(conn_id), _told().get("problem")
+    where = f"{PLACE}: {conn_id}"
+    if state == "undecryptable":
+        return Cause("secret_malformed", f"{where} can't be decrypted with this [core] fernet_key", _RESTORE)
+    if state == "foreign":
+        message = f"{where} is there, but this manifest did not register it, so checks don't see it"
+        return Cause("secret_missing", message, "take it over: airflow-bootstrap register --overwrite")
+    if state == "team":
+        return Cause("secret_missing", f"{where} belongs to a team, whose tasks alone see it", "take it from the team")
+    return Cause("store_unreachable", problem[0], problem[1]) if problem else None
+
+
+def _state(conn_id: str) -> str:
+    return str(_told().get("states", {}).get(conn_id, ""))
+
+
+def _told() -> Mapping[str, Any]:
+    told: Mapping[str, Any] = json.loads(os.environ.get(VARIABLE) or "{}")
+    return told
