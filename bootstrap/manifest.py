@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bootstrap import checks, special_files, stores, targets
+from bootstrap import checks, stores, targets
 from bootstrap.document import Document, Path_, overlay, parse
 from bootstrap.errors import ManifestError, UsageError
+from bootstrap.input_text import BadInput, read
 from bootstrap.manifest_models import (
     Backend,
     CheckSpec,
@@ -37,13 +38,15 @@ __all__ = ["CheckSpec", "ConnectionSpec", "Manifest", "StoreSpec", "TargetSpec",
 def load(file: Path, *, profile: str | None = None, allow_plaintext: bool = False) -> Manifest:
     """Read and check a manifest. Raises ManifestError that lists every problem with its line and column."""
     try:
-        text = special_files.read(file).decode("utf-8")
+        text = read(file)
     except FileNotFoundError as err:
         raise ManifestError(
             f"there is no manifest {file}", "airflow-bootstrap init writes one; or name another with -f FILE"
         ) from err
-    except (OSError, UnicodeDecodeError) as err:
-        raise ManifestError(f"can't read {file}: {err}", "check its permissions and that it is UTF-8") from err
+    except OSError as err:
+        raise ManifestError(f"can't read {file}: {err.strerror}", "check its permissions") from err
+    except BadInput as err:
+        raise ManifestError(err.at(file), err.hint) from err
     document = _with_profile(parse(text, file), profile)
     return _Builder(document, profile, allow_plaintext=allow_plaintext).build()
 

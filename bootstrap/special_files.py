@@ -55,10 +55,11 @@ def write(path: Path, data: bytes) -> None:
         os.close(descriptor)
 
 
-def read(path: Path) -> bytes:
-    """The content of any file; what comes out of a FIFO is waited for, but not for ever. Raises OSError."""
+def read(path: Path, limit: int = -1) -> bytes:
+    """The content of any file, no more than a limit; what comes out of a FIFO is waited for, but not for ever. Raises OSError."""
     if not path.is_fifo():
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(limit)
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         return b"".join(iter(lambda: _next(descriptor, path), b""))

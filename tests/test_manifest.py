@@ -168,7 +168,7 @@ def test_a_missing_file_is_an_error_with_a_hint(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_text_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "bootstrap.yaml").write_bytes(b"version: 1\n# \xff\n")
-    with pytest.raises(ManifestError, match="can't read"):
+    with pytest.raises(ManifestError, match=r"bootstrap\.yaml:2:3: not text in UTF-8"):
         load(tmp_path / "bootstrap.yaml")
 
 
@@ -271,7 +271,7 @@ def test_a_mistake_in_a_stores_options_has_its_place(tmp_path: Path, option: str
         ("schma: s", "6:5: unknown key 'schma' (did you mean 'schema'?)"),
         ("schema: {secret: 'c:A'}", "6:5: unknown store 'c' (did you mean 'ci'?)"),
         ("login: 00123", f"6:5: expected text in quotes, or {SHAPE}"),
-        ("login: yes", f"6:5: expected text in quotes, or {SHAPE}"),
+        ("login: yes", "6:12: yes: text to YAML 1.2, and true to YAML 1.1"),
         ("port: '5432'", f"6:5: expected a number from 1 to 65535, or {SHAPE}"),
         ("port: 0", f"6:5: expected a number from 1 to 65535, or {SHAPE}"),
         ("port: 70000", f"6:5: expected a number from 1 to 65535, or {SHAPE}"),

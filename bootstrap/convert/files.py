@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bootstrap import special_files
+from bootstrap import input_text
 from bootstrap.convert import env_lines, settings_file, structured
 from bootstrap.convert.found import Found
 from bootstrap.errors import UsageError
+from bootstrap.input_text import BadInput
 
 FORMATS: Mapping[str, Callable[[str, str], Found]] = {
     "connections": lambda text, name: structured.connections(structured.loaded(text, name), name),
@@ -22,20 +23,21 @@ _STRUCTURED = {".json", ".yaml", ".yml"}
 def read_file(file: Path, form: str | None) -> tuple[str, str]:
     """The text, and its format. Raises UsageError."""
     try:
-        data = special_files.read(file)
+        text = input_text.read(file)
+    except BadInput as err:
+        raise UsageError(err.at(file), err.hint) from err
     except OSError as err:
         hint = f"metadata:{file}, if it is an AIRFLOW_HOME" if file.is_dir() else "check the file"
         raise UsageError(f"can't read {file}: {err.strerror}", hint) from err
-    text = decoded(data, str(file))
     return text, form or _format_of(text, file)
 
 
 def decoded(data: bytes, name: str) -> str:
     """Raises UsageError for what is no text; the message quotes nothing of it."""
     try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UsageError(f"{name} is not text in UTF-8", "export it again") from None
+        return input_text.decoded(data)
+    except BadInput as err:
+        raise UsageError(err.at(name), err.hint) from err
 
 
 def _format_of(text: str, file: Path) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bootstrap import document
+from bootstrap import document, input_text
 from bootstrap.convert import database, files
 from bootstrap.convert.conversion import Conversion, Place, convert
 from bootstrap.convert.found import Found
@@ -39,7 +39,7 @@ class Stores:
         """The other sections of the new manifest: those of the one at hand."""
         if self.manifest is None:
             return NEW
-        data = document.parse(self.file.read_text(encoding="utf-8"), self.file).data
+        data = document.parse(input_text.read(self.file), self.file).data
         return {name: value for name, value in data.items() if name not in _OWN}
 
     def named(self, name: str | None) -> tuple[str, Store]:

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import yaml
-
 from bootstrap import connection
 from bootstrap.connection import Connection
 from bootstrap.convert.found import Found
 from bootstrap.convert.structured import loaded
 from bootstrap.errors import Malformed, UsageError
+from bootstrap.yaml_dialects import GO, WORDS
 
 _FIELDS = {"conn_type": "conn_type"}  # the others lose their conn_
 _TEXTS = ("description", "host", "schema", "login", "password")
@@ -26,10 +25,10 @@ def is_settings(data: object) -> bool:
 
 def read(text: str, name: str) -> Found:
     """An entry without a value is a part of the template that nobody filled in. Raises UsageError."""
-    data = loaded(text, name)
+    data = loaded(text, name, GO)
     if not is_settings(data):
         raise UsageError(f"{name}: expected `airflow:` with connections, pools and variables", "check what it is")
-    written = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506  every scalar as the text that stands there
+    written = loaded(text, name, WORDS)
     found = Found()
     for where, entry, texts in _entries("connections", data, written, name):
         found.add_connection(entry.get("conn_id"), where, partial(_connection, entry, texts, where))

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from bootstrap import connection, document
+from bootstrap import connection
 from bootstrap.connection import Connection
 from bootstrap.convert.found import Found
-from bootstrap.errors import Malformed, ManifestError, UsageError
+from bootstrap.errors import Malformed, UsageError
+from bootstrap.input_text import BadInput
+from bootstrap.json_text import loads_unique
+from bootstrap.yaml_data import load
+from bootstrap.yaml_dialects import YAML_1_1, Dialect
 
 
-def loaded(text: str, name: str) -> Any:
-    """The data of a JSON or YAML text. Raises UsageError, which quotes none of it."""
-    return _json(text, name) if text.lstrip().startswith("{") else _yaml(text, name)
+def loaded(text: str, name: str, dialect: Dialect = YAML_1_1) -> Any:
+    """The data of a JSON or YAML text, as the program reads it whose it is. Raises UsageError, which quotes none of it."""
+    try:
+        return loads_unique(text) if text.lstrip().startswith("{") else load(text, dialect)
+    except BadInput as err:
+        raise UsageError(err.at(name), err.hint or "export it again") from err
 
 
 def mapping(data: Any, name: str) -> Mapping[str, Any]:
@@ -26,33 +29,6 @@ def mapping(data: Any, name: str) -> Mapping[str, Any]:
     if not isinstance(data, Mapping):
         raise UsageError(f"{name}: expected a mapping of names to connections or variables", "check what it is")
     return data
-
-
-def _json(text: str, name: str) -> Any:
-    try:
-        return json.loads(text, object_pairs_hook=partial(_object, name))
-    except json.JSONDecodeError as err:  # its `doc` is the text
-        raise UsageError(f"{name}:{err.lineno}:{err.colno}: not valid JSON", "export it again") from None
-
-
-def _object(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise UsageError(f"{name}: the key {twice!r} is here twice", "keep one of them")
-    return found
-
-
-def _yaml(text: str, name: str) -> Any:
-    try:
-        return document.parse(text, Path(name)).data
-    except ManifestError as err:
-        if not isinstance(err.__cause__, yaml.YAMLError):
-            raise UsageError(err.message, err.hint) from None
-        mark = getattr(err.__cause__, "problem_mark", None)  # the rest may quote the text, e.g. a password *abc
-        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise UsageError(f"{place}: not valid YAML", "put text in quotes") from None
 
 
 def is_connection(value: object) -> bool:

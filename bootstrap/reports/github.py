@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from bootstrap.document import overlay, parse
+from bootstrap.input_text import read
 from bootstrap.manifest import Manifest
 from bootstrap.printable import printable
 from bootstrap.smoke.report import Report, StageResult
@@ -53,11 +54,11 @@ def _with_hint(message: str, hint: str) -> str:
 
 def places(manifest: Manifest, root: Path) -> Locate:
     """Where connections stand in the manifest; nothing for a manifest outside `root`, the checkout."""
-    document = parse(manifest.file.read_text(encoding="utf-8"), manifest.file)
+    document = parse(read(manifest.file), manifest.file)
     if manifest.profile is not None:
         document = overlay(document, ("profiles", manifest.profile))
-    known = {conn_id: document.places.get(("connections", conn_id)) for conn_id in manifest.connections}
-    return lines(manifest.file, {conn_id: place.line for conn_id, place in known.items() if place}, root)
+    paths = [("connections", conn_id) for conn_id in manifest.connections]
+    return lines(manifest.file, {path[1]: document.place(path).line for path in paths if document.has(path)}, root)
 
 
 def lines(manifest: Path, known: Mapping[str, int], root: Path) -> Locate:

@@ -7,38 +7,21 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field
 
-from bootstrap import special_files
-from bootstrap.errors import BootstrapError, Denied, Malformed, NotFound
+from bootstrap.errors import Denied, Malformed, NotFound
 from bootstrap.files import expanded
+from bootstrap.input_text import BadInput, read
+from bootstrap.json_text import loads_unique
 from bootstrap.model import Model
 from bootstrap.secret import Secret
 from bootstrap.stores.base import Context, Fields, Stored, Version
 from bootstrap.stores.structured import as_stored
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which a word that isn't exactly how JSON writes a value (00123, 1.10, yes, 2030-01-01) stays text."""
-
-    yaml_implicit_resolvers: dict[str, Any] = {}
-
-
-for _tag, _words, _first in (
-    ("int", r"0|-?[1-9][0-9]*", "-0123456789"),
-    ("float", r"-?(?:0|[1-9][0-9]{0,7})\.(?:0|[0-9]{0,3}[1-9])", "-0123456789"),
-    ("bool", r"true|false", "tf"),
-    ("null", r"~|null|", ["~", "n", ""]),
-    ("merge", r"<<", "<"),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_words})$"), list(_first))
 
 
 class Options(Model):
@@ -87,13 +70,15 @@ class FileStore:
     @cached_property
     def _document(self) -> Mapping[str, Any]:
         try:
-            text = special_files.read(self.file).decode("utf-8-sig")
+            text = read(self.file)
         except FileNotFoundError as err:
             raise NotFound(f"store {self.name}: there is no file {self.file}", "create it, 0600") from err
         except PermissionError as err:
             raise Denied(f"store {self.name}: not allowed to read {self.file}", f"chmod u+r {self.file}") from err
-        except (OSError, UnicodeDecodeError) as err:
-            raise Malformed(f"store {self.name}: can't read {self.file}: {type(err).__name__}") from err
+        except OSError as err:
+            raise Malformed(f"store {self.name}: can't read {self.file}: {err.strerror}") from err
+        except BadInput as err:
+            raise Malformed(f"store {self.name}: {err.at(self.file)}", err.hint) from err
         document = _parse(text, self.file, self.name)
         if not isinstance(document, Mapping):
             raise Malformed(f"store {self.name}: {self.file} is not a mapping of names to values")
@@ -101,21 +86,18 @@ class FileStore:
 
 
 def _parse(text: str, file: Path, store: str) -> Any:
-    """The file's data. Parsers' own messages are left out: they quote the text."""
-    if file.suffix == ".json":
-        try:
-            return json.loads(text, parse_float=_number)
-        except ValueError as err:
-            raise Malformed(f"store {store}: {file} is not valid JSON") from err
-    if file.suffix in {".yaml", ".yml"}:
-        from bootstrap.document import parse
+    """The file's data. No message quotes the text."""
+    try:
+        if file.suffix == ".json":
+            return loads_unique(text, _number)
+        if file.suffix in {".yaml", ".yml"}:
+            from bootstrap.yaml_data import load
+            from bootstrap.yaml_dialects import JSON_WORDS
 
-        try:
-            parse(text, file)  # refuses a key that is there twice
-            document = yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
-        except (BootstrapError, yaml.YAMLError) as err:
-            raise Malformed(f"store {store}: {file} is not valid YAML") from err
-        return {} if document is None else document
+            document = load(text, JSON_WORDS)
+            return {} if document is None else document
+    except BadInput as err:
+        raise Malformed(f"store {store}: {err.at(file)}", err.hint) from err
     return _dotenv(text, file, store)
 
 

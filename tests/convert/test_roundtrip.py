@@ -25,6 +25,7 @@ from bootstrap.desired import Secrets, resolve_all
 from bootstrap.manifest import load
 from bootstrap.reference import parse_reference
 from bootstrap.targets.env import quotable
+from bootstrap.targets.kubernetes_yaml import dump
 from tests.project import Canary
 from tests.systems import openbao, require
 from tests.test_connection import CONNECTIONS
@@ -111,7 +112,7 @@ def _settings(connections: dict[str, Connection]) -> str:
         }
         for conn_id, item in connections.items()
     ]
-    return str(yaml.safe_dump({"airflow": {"connections": entries, "pools": None, "variables": []}}, sort_keys=False))
+    return dump({"airflow": {"connections": entries, "pools": None, "variables": []}}, as_json=False)
 
 
 SOURCES: dict[str, tuple[str, Callable[[dict[str, Connection]], str]]] = {

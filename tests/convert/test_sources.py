@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bootstrap import document
+from bootstrap import yaml_data
 from bootstrap.connection import Connection
 from bootstrap.convert import files
 from bootstrap.convert.found import Found
@@ -104,7 +104,7 @@ def test_what_may_be_either_is_asked_for(text: str, tmp_path: Path) -> None:
         read(text, "x.json", folder=tmp_path)
 
 
-@pytest.mark.parametrize("loader", [yaml.SafeLoader, document._Loader])  # what there is without libyaml quotes more
+@pytest.mark.parametrize("loader", [yaml.SafeLoader, yaml_data._Loader])  # what there is without libyaml quotes more
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
@@ -120,7 +120,7 @@ def test_what_may_be_either_is_asked_for(text: str, tmp_path: Path) -> None:
 def test_a_text_that_can_not_be_read_is_not_quoted(
     name: str, text: str, said: str, loader: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(document, "_Loader", loader)
+    monkeypatch.setattr(yaml_data, "_Loader", loader)
     with pytest.raises(UsageError) as caught:
         read(text, name, folder=tmp_path)
     assert said in caught.value.message
