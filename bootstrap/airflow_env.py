@@ -16,9 +16,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bootstrap import distributions
+from bootstrap import distributions, git
 from bootstrap.errors import AirflowError
-from bootstrap.files import PRIVATE_FILE, expanded, private_folder, state_folder, write_atomic
+from bootstrap.files import PRIVATE_FILE, airflow_home, expanded, private_folder, state_folder, write_atomic
 from bootstrap.manifest import Manifest
 from bootstrap.secret import Secret, redact
 from bootstrap.secret_variables import secret_variables
@@ -180,7 +180,7 @@ def prepare_home(environment: Environment) -> bool:
     """
     if environment.initialised:
         return False
-    environment.home.mkdir(parents=True, exist_ok=True)
+    make_home(environment)
     config, draft = environment.config.with_name("airflow.cfg.new"), environment.home / "airflow.db.new"
     for leftover in (config, draft):
         leftover.unlink(missing_ok=True)
@@ -193,6 +193,18 @@ def prepare_home(environment: Environment) -> bool:
     draft.unlink(missing_ok=True)
     os.replace(config, environment.config)
     return True
+
+
+def make_home(environment: Environment) -> None:
+    """Nothing in it is for git: neither in one that we make, nor what we put into one that has other files."""
+    try:
+        airflow_home(environment.home)
+    except OSError as err:
+        raise AirflowError(
+            f"can't create {environment.home}: {err.strerror}", "say airflow.home in the manifest, or set AIRFLOW_HOME"
+        ) from err
+    for file in (environment.config, environment.home / "airflow.db"):
+        git.keep_out(file)
 
 
 def database_template(environment: Environment) -> Path:

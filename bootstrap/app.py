@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -49,6 +50,22 @@ class App:
         from bootstrap.desired import Secrets
 
         return Secrets(self.manifest, self.concurrency)
+
+    def keep_out_of_git(self, file: Path, pattern: str = "") -> None:
+        """Have git ignore a file that is about to get secrets, and say so. Its folder is there."""
+        from bootstrap import git
+
+        notice = git.keep_out(file, pattern)
+        if notice is not None:
+            (self.console.warn if notice.warning else self.console.note)(notice.text)
+
+    def reveal(self, text: str) -> None:
+        """Secrets to stdout; where that is a file (`> FILE`), as for any other."""
+        from bootstrap.special_files import file_behind
+
+        if file := file_behind(sys.stdout.fileno()):
+            self.keep_out_of_git(file)
+        self.console.reveal(text)
 
     def alone(self) -> AbstractContextManager[None]:
         """Keeps a second run that writes out. Raises Busy."""

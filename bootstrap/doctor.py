@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bootstrap import airflow_cfg, airflow_env, openbao, read_back, special_files, stores
+from bootstrap import airflow_cfg, airflow_env, git, openbao, read_back, special_files, stores
 from bootstrap.airflow_env import Environment
 from bootstrap.airflow_settings import credentials, settings
 from bootstrap.airflow_versions import release
@@ -149,6 +149,9 @@ def _home(environment: Environment) -> Finding:
     if environment.keeps_own_database and not database.exists() and _says_sqlite(environment.config, database):
         fix = f"AIRFLOW_HOME={environment.home} airflow db migrate"
         return Finding("home", f"{environment.home} has no database", fix, Exit.AIRFLOW)
+    if found := git.exposed(environment.config):
+        fix = f"echo '*' > {environment.home / '.gitignore'}, or as much of it as git must not have"
+        return Finding("home", f"{shown(environment.config)} can hold keys, and {found}", fix, warning=True)
     return Finding("home", shown(environment.home))
 
 

@@ -112,7 +112,19 @@ def private_folder(path: Path) -> Path:
 
 def state_folder(base: Path) -> Path:
     """`.bootstrap/` beside the manifest: 0700, and ignored by git through a .gitignore of its own."""
-    folder = private_folder(base / ".bootstrap")
+    return _ignored(private_folder(base / ".bootstrap"))
+
+
+def airflow_home(home: Path) -> None:
+    """Make an Airflow home: keys, passwords and a database come into it. One that is in use stays as it is. Raises OSError."""
+    if not home.exists():
+        home.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(home)
+    if not any(home.iterdir()):
+        _ignored(home)
+
+
+def _ignored(folder: Path) -> Path:
     ignore = folder / ".gitignore"
     if not ignore.exists():
         write_atomic(ignore, "*\n")

@@ -13,6 +13,7 @@ from bootstrap.connection import Connection
 from bootstrap.desired import Secrets, resolve_all, resolve_variables
 from bootstrap.errors import BootstrapError, Conflict, Exit, Malformed, StoreError, UsageError
 from bootstrap.files import cache_folder
+from bootstrap.git import Notice
 from bootstrap.manifest import Manifest, TargetSpec
 from bootstrap.manifest_models import find_references
 from bootstrap.targets.base import Applied, Change, Content, Key, Registered, Target
@@ -58,6 +59,11 @@ class Plan:
     def pending(self) -> tuple[Change, ...]:
         """What would be written."""
         return tuple(change for change in self.changes if change.action != "unchanged")
+
+    @property
+    def notices(self) -> Sequence[Notice]:
+        """What is to be told of files with secrets, once they are written."""
+        return getattr(self.target, "notices", ())
 
     @property
     def problems(self) -> tuple[StoreError, ...]:

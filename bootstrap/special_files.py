@@ -41,6 +41,15 @@ def own_descriptor(path: Path) -> int | None:
     return None
 
 
+def file_behind(descriptor: int) -> Path | None:
+    """The regular file that this process has open there (Linux tells its name)."""
+    try:
+        name = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115
+        return Path(name) if stat.S_ISREG(os.fstat(descriptor).st_mode) and Path(name).is_file() else None
+    except OSError:
+        return None
+
+
 def write(path: Path, data: bytes) -> None:
     """Write to what is special. Raises OSError, also where nobody reads."""
     number = own_descriptor(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -35,6 +35,11 @@ class Progress:
     interrupted: bool = False
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     _clock: float = field(default_factory=time.monotonic)
+
+    def told(self, texts: Iterable[str]) -> None:
+        """Each of them."""
+        for text in texts:
+            self.say(text)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -169,8 +174,7 @@ def _register(job: Job, progress: Progress) -> Iterator[StageResult]:
         for key, problem in {**found.errors, **found.conflicts}.items():
             yield StageResult("register", str(key), problem.message, "failed", problem.hint)
         found.raise_if_unsafe()
-        for warning in found.warnings:
-            progress.say(warning)
+        progress.told(found.warnings)
     shared = [found for found in plans if found.pending and found.target.shared]
     if shared:
         job.approve(shared)
@@ -186,6 +190,7 @@ def _register(job: Job, progress: Progress) -> Iterator[StageResult]:
             progress.changed = progress.changed or not unchanged
             done = f"{applied.done} at {applied.where}"
             yield StageResult("register", str(applied.key), done, "ok" if unchanged else "changed", seconds=seconds)
+        progress.told(notice.text for notice in found.notices)
         if errors:
             raise errors[0]
 

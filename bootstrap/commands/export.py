@@ -71,10 +71,11 @@ def _write(app: App, connections: Mapping[str, Connection], text: str, output: s
     if output == "-":
         if sys.stdout.isatty() and not yes:
             _ask_to_show(len(connections))
-        app.console.reveal(text)
+        app.reveal(text)
         return
     if Path(output).exists() and not is_special(Path(output)):
         raise UsageError(f"{output} is there already, and stays", "name another file, or remove it")
+    app.keep_out_of_git(Path(output))
     try:
         write_atomic(Path(output), text)
     except OSError as err:

@@ -62,6 +62,8 @@ def _apply(app: App, found: Plan, *, force: bool) -> int:
         if item.error:
             app.console.error(item.error)
             errors.append(item.error)
+    for notice in found.notices:
+        (app.console.warn if notice.warning else app.console.note)(notice.text)
     if not found.pending:
         app.console.note("nothing to change")
     return worst(errors)

@@ -93,6 +93,8 @@ def _print_for_elsewhere(app: App, wishes: Wishes) -> int:
         app.console.data(text)
     else:
         file = Path(str(wishes.output))
+        if settings.inline:
+            app.keep_out_of_git(file)
         write_atomic(file, text)
         app.console.note(f"{shown(file)}: written")
     return Exit.OK
@@ -143,6 +145,7 @@ def _write(app: App, settings: Settings | None, rendering: Rendering, wishes: Wi
     from bootstrap.files import shown
 
     environment = replace(app.environment, config=rendering.file.absolute())
+    _keep_out_of_git(app, rendering, backup=wishes.backup)
     if wishes.verify and settings is not None:
         kept = _write_verified(settings, rendering, environment, backup=wishes.backup)
     elif rendering.changed:
@@ -154,6 +157,19 @@ def _write(app: App, settings: Settings | None, rendering: Rendering, wishes: Wi
     app.console.note(
         f"{shown(rendering.file)}: {_done(rendering, wishes)}{', read back by Airflow' if wishes.verify else ''}"
     )
+
+
+def _keep_out_of_git(app: App, rendering: Rendering, *, backup: bool) -> None:
+    """A new home and what is in it; else the file, if a credential stands in it, and a copy: one could."""
+    from bootstrap import airflow_env, git
+
+    if rendering.file == app.environment.config and rendering.before is None:
+        airflow_env.make_home(app.environment)
+    elif rendering.private:
+        app.keep_out_of_git(rendering.file)
+    if backup and rendering.before is not None:
+        pattern = f"/{git.escaped(rendering.file.name)}.*.bak"
+        app.keep_out_of_git(rendering.file.with_name(f"{rendering.file.name}.x.bak"), pattern)
 
 
 def _write_verified(settings: Settings, rendering: Rendering, environment: Environment, *, backup: bool) -> Path | None:

@@ -80,7 +80,7 @@ def get(app: App, *, reference: str, reveal: bool, yes: bool) -> int:
         value = value_of(app.secrets, app.manifest, reference)
         if sys.stdout.isatty() and not yes:
             _ask_to_show(reference)
-        app.console.reveal(value + ("\n" if sys.stdout.isatty() else ""))
+        app.reveal(value + ("\n" if sys.stdout.isatty() else ""))
     else:
         app.console.data(describe(app.secrets, app.manifest, reference) + "\n")
     return Exit.OK

@@ -13,6 +13,7 @@ from bootstrap.connection import Connection
 from bootstrap.desired import Secrets
 from bootstrap.errors import Conflict, Malformed, StoreError
 from bootstrap.files import expanded
+from bootstrap.git import Notice
 from bootstrap.manifest import Manifest
 from bootstrap.model import Model
 from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
@@ -77,6 +78,11 @@ class TwoFiles:
 
     def __init__(self, connections: FileTarget, variables: FileTarget) -> None:
         self._files: Mapping[Kind, FileTarget] = {"connection": connections, "variable": variables}
+
+    @property
+    def notices(self) -> Sequence[Notice]:
+        """Of both."""
+        return [notice for file in self._files.values() for notice in file.notices]
 
     def where(self, key: Key) -> str:
         """The file."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from bootstrap import git
 from bootstrap.errors import Conflict, Denied, FileDenied, Malformed, StoreError
 from bootstrap.files import folder_locked, shown, write_atomic
 from bootstrap.special_files import is_special
@@ -45,6 +46,7 @@ class FileTarget:
         self._format = form
         self._owner = owner
         self._seen: str | None = None
+        self.notices: list[git.Notice] = []
 
     def where(self, _key: Key) -> str:
         """The file."""
@@ -94,11 +96,19 @@ class FileTarget:
                 text = self._read()
                 if text != self._seen:
                     raise Conflict(f"{where} was changed meanwhile; nothing was written", "run this again")
-                write(self.file, self._changed(text or "", changes, where))
+                changed = self._changed(text or "", changes, where)
+                if write is write_atomic:
+                    self._keep_out_of_git()
+                write(self.file, changed)
         except OSError as err:
             raise FileDenied(
                 f"can't write {where}: {err.strerror}", "check the permissions of the file and its folder"
             ) from err
+
+    def _keep_out_of_git(self) -> None:
+        notice = git.keep_out(self.file)
+        if notice is not None:
+            self.notices.append(notice)
 
     def _changed(self, text: str, changes: Sequence[Change], where: str) -> str:
         written = {change.key: change.content for change in changes if change.action != "unchanged"}
