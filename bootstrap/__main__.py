@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import types
 
 _INTERRUPTED = 130
 GC_THRESHOLD = 500_000  # start-up makes many objects that stay and no garbage: looking for some costs a tenth of it
+
+
+def _without_current_folder() -> None:
+    """A file there that is called like a module of Python's would be run, and see our secrets.
+
+    `python -m` looks there first; so does an empty entry of PYTHONPATH (`:/lib`), which nobody means in this way.
+    """
+    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    here = os.getcwd()  # noqa: PTH109  pathlib is slow to import
+    for unwanted in (
+        __name__ == "__main__" and not getattr(sys.flags, "safe_path", False),
+        len(entries) > 1 and "" in entries,
+    ):
+        if unwanted and here in sys.path:
+            sys.path.remove(here)
 
 
 def _without_pydantic_plugins() -> None:
@@ -23,6 +39,7 @@ def _without_pydantic_plugins() -> None:
 def main() -> None:
     """The console script. Nothing of ours is imported before ^C is looked after."""
     code, came = _INTERRUPTED, False
+    _without_current_folder()
     try:
         from bootstrap.interrupts import Interrupts
 

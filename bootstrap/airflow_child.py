@@ -1,7 +1,7 @@
-"""Starts a Python module with variables that no process list shows.
+"""Starts a Python module with variables that no process list shows: see `children.command`.
 
-`python -m bootstrap.airflow_child MODULE ARGUMENT…` is `python -m MODULE ARGUMENT…`, with the JSON object in stdin's first
-line added to the environment after the start: an environment given to exec could be read by whoever may look at the process.
+It is `python -m MODULE ARGUMENT…`, with the JSON object in stdin's first line added to the environment after the start:
+an environment given to exec could be read by whoever may look at the process.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import os
 import runpy
 import sys
 
+from bootstrap.children import hide
+
 
 def main() -> None:
     """Read the variables, then hand over."""
-    os.environ.update(json.loads(sys.stdin.readline()))
+    told = json.loads(sys.stdin.readline())
+    os.environ.update(told)
+    hide(told)
     sys.argv = sys.argv[1:]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-
-
-if __name__ == "__main__":
-    main()

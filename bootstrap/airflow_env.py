@@ -16,16 +16,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bootstrap import distributions, git
+from bootstrap import children, distributions, git
 from bootstrap.errors import AirflowError
 from bootstrap.files import PRIVATE_FILE, airflow_home, expanded, private_folder, state_folder, write_atomic
+from bootstrap.logins import has_login
 from bootstrap.manifest import Manifest
 from bootstrap.secret import Secret, redact
 from bootstrap.secret_variables import secret_variables
 from bootstrap.validation import table
 
 COMMAND_TIMEOUT = 300.0  # seconds for one Airflow command
-CHILD = (sys.executable, "-m", "bootstrap.airflow_child")
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class Environment:
         """Whether the metadata database is the home's own SQLite file, as far as the manifest and the environment say."""
         prefix = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
         return not self.database_elsewhere and not any(
-            name.startswith(prefix) for name in {**os.environ, **self.variables}
+            name.startswith(prefix) for name in {**os.environ, **self.variables, **self.secrets}
         )
 
     def child(self, **more: str) -> dict[str, str]:
         """The environment of an Airflow process: this one's without secrets, the manifest's, and `more`."""
-        own = {name: value for name, value in os.environ.items() if name not in self.secrets}
+        own = children.environment(self.secrets)
         direct = ",".join(filter(None, (own.get("NO_PROXY") or own.get("no_proxy"), "127.0.0.1,localhost")))
         return {
             **own,
@@ -95,7 +95,20 @@ def locate(manifest: Manifest) -> Environment:
         config = expanded(os.environ.get("AIRFLOW_CONFIG") or home / "airflow.cfg")
     state = state_folder(manifest.folder.absolute())
     elsewhere = "sql_alchemy_conn" in manifest.config.get("database", {})
-    return Environment(home, config, manifest.airflow.env, state, secret_variables(manifest), elsewhere)
+    variables = _variables(manifest)
+    hidden = {name: Secret(value) for name, value in variables.items() if has_login(value)}  # with --allow-plaintext
+    public = {name: value for name, value in variables.items() if name not in hidden}
+    return Environment(home, config, public, state, {**secret_variables(manifest), **hidden}, elsewhere)
+
+
+def _variables(manifest: Manifest) -> Mapping[str, str]:
+    """What the manifest sets: its PYTHONPATH, as all its paths, is relative to its folder."""
+    folder = manifest.folder.absolute()
+    return {
+        name: children.python_path(value, folder) if name == "PYTHONPATH" else value
+        for name, value in manifest.airflow.env.items()
+        if not children.is_ours(name)
+    }
 
 
 @cache
@@ -148,15 +161,18 @@ def _provider_info(entry: Any) -> Mapping[str, Any]:
     return info if isinstance(info, Mapping) else {}
 
 
-def run_airflow(environment: Environment, *arguments: str, **more: str) -> str:
-    """Run a Python module with arguments in Airflow's environment and return what it printed. Raises AirflowError."""
+def run_airflow(environment: Environment, *arguments: str, request: str = "", **more: str) -> str:
+    """Run a Python module with arguments in Airflow's environment and return what it printed. Raises AirflowError.
+
+    `request` is what it reads from stdin: it may hold what no process list may show.
+    """
     import subprocess  # not at the top: most commands start no process
 
     try:
         done = subprocess.run(
-            [*CHILD, *arguments],
+            children.command(*arguments),
             env=environment.child(**more),
-            input=environment.pipe(),
+            input=f"{environment.pipe()}\n{request}",
             capture_output=True,
             text=True,
             timeout=COMMAND_TIMEOUT,

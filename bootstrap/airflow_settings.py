@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bootstrap import airflow_env, stores, targets
+from bootstrap import airflow_env, logins, stores, targets
 from bootstrap.airflow_versions import Release, release
 from bootstrap.backends import verdict
 from bootstrap.errors import AirflowError, ManifestError
@@ -154,14 +154,15 @@ def _served(manifest: Manifest, source: Source, place: _Place, known: Release) -
     found = _backend(manifest, source)
     advice = (*found.advice, *_checked(manifest, found, place))
     credentials = found.secret_kwargs
+    has_login = any(True for _ in logins.places(found.kwargs))
     context = _context(manifest, source)
     own = {name: _reader(source, context) for name, source in found.environment.items()}
     if manifest.backend is not None and manifest.backend.credential == "inline":
         inline = {name: _reader(credential, context)().reveal() for name, credential in credentials.items()}
         serving = Serving(found.backend_class, {**found.kwargs, **inline})
-        return _Served(serving, own, bool(inline), (*_needs(own), *advice))
+        return _Served(serving, own, bool(inline) or has_login, (*_needs(own), *advice))
     variables = {**own, **_variables(found, place, known, context)}
-    return _Served(Serving(found.backend_class, found.kwargs), variables, False, (*_needs(variables), *advice))
+    return _Served(Serving(found.backend_class, found.kwargs), variables, has_login, (*_needs(variables), *advice))
 
 
 def _backend(manifest: Manifest, source: Source) -> AirflowBackend:

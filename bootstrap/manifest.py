@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bootstrap import checks, stores, targets
+from bootstrap import checks, logins, stores, targets
 from bootstrap.document import Document, Path_, overlay, parse
 from bootstrap.errors import ManifestError, UsageError
 from bootstrap.input_text import BadInput, read
@@ -93,6 +93,7 @@ class _Builder:
         self._references(("variables",), top.variables)
         self._names_of_ours(("connections", "variables"))
         self._plain_secrets(("variables",), top.variables, f'{{secret: "{SHAPE_HELP}"}}')
+        self._plain_logins()
         if self.problems:
             raise self._error()
         return Manifest(
@@ -283,6 +284,17 @@ class _Builder:
             name = next(step for step in reversed(where) if isinstance(step, str))
             hint = f"write {instead} (or use --allow-plaintext)"
             self.problems.append(Problem(where, f"{name} is a secret in plain text", hint))
+
+    def _plain_logins(self) -> None:
+        """In any field: an address is read by whoever reads the manifest, and goes where the password must not."""
+        if self.context["allow_plaintext"]:
+            return
+        told = {problem.path for problem in self.problems}
+        data = {key: value for key, value in self.document.data.items() if key != "profiles"}
+        hint = "take user and password out of it, and keep them in a store (or use --allow-plaintext)"
+        for path in logins.places(data):
+            if path not in told:
+                self.problems.append(Problem(path, "an address with a password in plain text", hint))
 
     def _unknown(self, path: Path_, what: str, name: object, known: Any) -> None:
         if isinstance(name, str):

@@ -84,7 +84,7 @@ def fingerprint(salt: str, value: str) -> str:
 
 
 def _ask(environment: Environment, request: Mapping[str, Any]) -> Any:
-    lines = run_airflow(environment, MODULE, json.dumps(request)).strip().splitlines()
+    lines = run_airflow(environment, MODULE, request=json.dumps(request)).strip().splitlines()
     return json.loads(lines[-1])
 
 

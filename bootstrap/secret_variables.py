@@ -3,34 +3,53 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
-from bootstrap import stores
-from bootstrap.manifest import Manifest
-from bootstrap.manifest_models import find_references
+from bootstrap import children, stores
+from bootstrap.manifest_models import Manifest
+from bootstrap.reference import Reference
 from bootstrap.secret import Secret
 from bootstrap.stores.credential import Credential
 
 
 def secret_variables(manifest: Manifest) -> dict[str, Secret]:
-    """Those that are set: credentials of stores and of Airflow's own backend, and what references to `env` stores name."""
-    names = {name for spec in manifest.stores.values() for name in _credentials(spec.options)}
-    names |= {name for source in manifest.sources for value in source.kwargs.values() for name in _credentials(value)}
-    for _, reference in find_references(manifest.connections):
-        spec = manifest.stores[reference.store]
-        module: Any = stores.KINDS.find(spec.kind)
-        if hasattr(module, "variable"):
-            names.add(module.variable(spec.options, reference.path))
-    return {name: Secret(os.environ[name]) for name in sorted(names) if name in os.environ}
+    """Those that are set: every credential that the manifest takes from one, and what references to `env` stores name.
+
+    From now on, no process that is started has them in its environment.
+    """
+    names = sorted(set(_names(manifest, manifest)))
+    children.hide(names)
+    return {name: Secret(os.environ[name]) for name in names if name in os.environ and not children.is_ours(name)}
 
 
-def _credentials(node: Any) -> Iterator[str]:
-    if isinstance(node, Credential):
+def _names(node: Any, manifest: Manifest) -> Iterator[str]:
+    """Wherever they stand: in stores, connections, variables, options, targets, and what rotates keys."""
+    if isinstance(node, Reference):
+        yield from _variable(node, manifest)
+    elif isinstance(node, Credential):
         if node.env is not None:
             yield node.env
-    elif isinstance(node, BaseModel):
-        for name in type(node).model_fields:
-            yield from _credentials(getattr(node, name))
+    else:
+        for item in _inside(node):
+            yield from _names(item, manifest)
+
+
+def _inside(node: Any) -> Iterable[Any]:
+    if isinstance(node, Mapping):
+        return node.values()
+    if isinstance(node, list | tuple):
+        return node
+    if isinstance(node, BaseModel):
+        return [getattr(node, name) for name in type(node).model_fields]
+    return [getattr(node, item.name) for item in fields(node)] if is_dataclass(node) else []
+
+
+def _variable(reference: Reference, manifest: Manifest) -> Iterator[str]:
+    spec = manifest.stores[reference.store]
+    module: Any = stores.KINDS.find(spec.kind)
+    if hasattr(module, "variable"):
+        yield module.variable(spec.options, reference.path)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bootstrap import secret
+from bootstrap import children, secret
 
 FOREIGN = ("AIRFLOW", "VAULT_", "BAO_", "PG", "AWS_", "GOOGLE_", "NO_COLOR", "GITHUB_")
 
@@ -23,4 +23,5 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def _forget_secrets() -> Iterator[None]:
     before = set(secret._known.values), list(secret._known.trusted)
     yield
+    children._hidden.clear()
     secret._known = secret._Known(*before)

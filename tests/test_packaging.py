@@ -45,7 +45,11 @@ def test_the_wheel_has_the_package_and_its_templates_and_nothing_else(wheel: Pat
     assert "bootstrap/templates/airflow.cfg.j2" in names
     assert "bootstrap/templates/backends.json" in names
     assert "bootstrap/smoke/dags/airflow_bootstrap_smoke.py" in names
-    assert {name.split("/")[0] for name in names} == {"bootstrap", f"airflow_bootstrap-{__version__}.dist-info"}
+    assert {name.split("/")[0] for name in names} == {
+        "airflow_bootstrap.py",
+        "bootstrap",
+        f"airflow_bootstrap-{__version__}.dist-info",
+    }
 
 
 def test_it_renders_in_an_empty_environment_without_airflow(wheel: Path, tmp_path: Path) -> None:

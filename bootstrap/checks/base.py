@@ -48,6 +48,11 @@ class CheckParams(Model):
         return ()
 
 
+def own_steps(module: Any, params: CheckParams) -> tuple[StepName, ...]:
+    """What the operator of a check's module proves with these parameters, in order; its work counts as the last of them."""
+    return tuple(step for step in module.STEPS if step != "write" or params.writes)
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """What `reach` tries: DNS, TCP and, with `tls`, a TLS handshake.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from bootstrap import children
 from bootstrap.checks import _spark_job
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run
 
@@ -76,6 +77,9 @@ def task(conn_id: str, params: Params, run: Run) -> Any:  # noqa: ARG001
 
         def _get_hook(self) -> Any:
             hook = super()._get_hook()
+            hook.submit = children.without_hidden_variables()(
+                hook.submit
+            )  # the connection's secrets are in the hook by now
             process = hook._process_spark_submit_log  # noqa: SLF001  its lines go nowhere else but to the log
             hook._process_spark_submit_log = lambda lines: process(_kept(lines, output, run))  # noqa: SLF001
             return hook

@@ -1,6 +1,6 @@
 """Looks up connections, variables and options inside an Airflow process, on the user's own airflow.cfg and database.
 
-`python -m bootstrap.lookup.child REQUEST` takes JSON (`queries`, `team`, `stores`) and prints JSON as the last line of
+Reads JSON from stdin (`queries`, `team`, `stores`, whose addresses may hold a login) and prints JSON as the last line of
 stdout. Nothing that it prints holds a value, but those of options that are no secrets.
 """
 
@@ -19,7 +19,7 @@ _SETUP = "initialize_secrets_backends"  # the function of Airflow's that makes t
 
 def main() -> None:
     """One request, one answer."""
-    request = json.loads(sys.argv[1])
+    request = json.load(sys.stdin)
     with contextlib.redirect_stdout(sys.stderr):
         answer = _answer(request)
     sys.stdout.write("\n" + json.dumps(answer) + "\n")

@@ -90,7 +90,7 @@ def explain(manifest: Manifest, environment: Environment, wanted: Wanted) -> Rep
     _check(wanted)
     ready = environment.with_secrets(airflow_settings.credentials(manifest))
     request = {"queries": wanted.queries, "team": wanted.team or None, "stores": _stores(manifest)}
-    answer = json.loads(run_airflow(ready, "bootstrap.lookup.child", json.dumps(request)).splitlines()[-1])
+    answer = json.loads(run_airflow(ready, "bootstrap.lookup.child", request=json.dumps(request)).splitlines()[-1])
     if "failed" in answer:
         raise AirflowError(
             f"Airflow does not start ({answer['failed']})", f"see why: AIRFLOW_HOME={environment.home} airflow version"

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bootstrap.airflow_env import CHILD, Environment
+from bootstrap import children
+from bootstrap.airflow_env import Environment
 from bootstrap.files import write_atomic
 from bootstrap.smoke import runner
 from bootstrap.smoke.runner import Limits, Outcome, command, tail
@@ -72,7 +73,7 @@ class ForkingRunner:
     def _start(self, jobs: Sequence[Job]) -> subprocess.Popen[bytes]:
         with self._log.open("wb") as log:
             process = subprocess.Popen(
-                [*CHILD, "bootstrap.smoke.zygote", str(self._plan(jobs))],
+                children.command("bootstrap.smoke.zygote", str(self._plan(jobs))),
                 env=self.environment.child(**self.variables),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

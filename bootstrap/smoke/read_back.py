@@ -1,4 +1,4 @@
-"""Prints, as the last line, what Airflow's own parser reads: JSON. Its argument says which options, and how.
+"""Prints, as the last line, what Airflow's own parser reads: JSON. What comes from stdin says which options, and how.
 
 Values of the options that stand in the file; fingerprints of those that Airflow looks up elsewhere.
 """
@@ -17,7 +17,7 @@ def main() -> None:
     """Runs inside an Airflow process."""
     from airflow.configuration import conf
 
-    request = json.loads(sys.argv[1])
+    request = json.load(sys.stdin)
     for name in request.get("ignored", ()):  # they were needed until here, and would stand before the file
         os.environ.pop(name, None)
     found: dict[str, dict[str, Any]] = {}

@@ -6,7 +6,6 @@ import contextlib
 import fnmatch
 import math
 import shlex
-import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bootstrap import airflow_env, checks
+from bootstrap import airflow_env, checks, children
 from bootstrap.airflow_env import Environment
 from bootstrap.airflow_settings import credentials
 from bootstrap.drift import Drift
@@ -234,6 +233,6 @@ def show_command(manifest: Manifest, environment: Environment, chosen: Sequence[
     }
     exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     date = datetime.now(timezone.utc).isoformat()
-    airflow = shlex.join([sys.executable, "-m", "airflow"])
+    airflow = shlex.join(children.plain("airflow"))
     runs = [f"{airflow} {shlex.join(command(spec.id, date))}" for spec in chosen]
     return "\n".join([*exports, f"{airflow} db migrate", *runs]) + "\n"

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bootstrap.airflow_env import CHILD, Environment
+from bootstrap import children
+from bootstrap.airflow_env import Environment
 from bootstrap.smoke import DAG_ID
 from bootstrap.smoke.ending import end
 from bootstrap.smoke.scratch import Job
@@ -90,7 +91,7 @@ class IsolatedRunner:
         log = job.folder / "output"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [*CHILD, "airflow", *command(job.check_id, job.logical_date)],
+                children.command("airflow", *command(job.check_id, job.logical_date)),
                 env=self.environment.child(**job.variables),
                 stdin=subprocess.PIPE,
                 stdout=output,

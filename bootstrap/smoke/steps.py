@@ -9,7 +9,7 @@ from typing import Any
 
 from bootstrap.checks._errors import Diagnosed
 from bootstrap.checks._reach import reach
-from bootstrap.checks.base import Cause, CauseName, Endpoint, Run, StepName
+from bootstrap.checks.base import Cause, CauseName, Endpoint, Run, StepName, own_steps
 from bootstrap.connection import remember_login, sensitive_texts
 from bootstrap.manifest import CheckSpec
 from bootstrap.secret import remember
@@ -36,9 +36,7 @@ class Steps:
         self.receipt = receipt
         self.run = Run(id=receipt.run_id, tell=receipt.write)
         self.store_label = store_label
-        self.proves: tuple[StepName, ...] = tuple(
-            step for step in module.STEPS if step != "write" or spec.params.writes
-        )
+        self.proves = own_steps(module, spec.params)
         self._current: StepName = "resolve"
         self._began = 0.0
         self._recorded = False

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from bootstrap import checks
-from bootstrap.checks.base import CauseName, StepName
+from bootstrap.checks.base import CauseName, StepName, own_steps
 from bootstrap.manifest import CheckSpec
 from bootstrap.secret import redact
 from bootstrap.smoke.diagnosis import HINTS
@@ -51,11 +51,17 @@ class CheckResult:
 
 
 def judge(spec: CheckSpec, outcome: Outcome, timeout: float) -> CheckResult:
-    """Passed means: exit code 0, and a receipt of this run for the state `success`. Anything else is a failure."""
+    """Passed means: exit code 0, and a receipt of this run for the state `success` and for each step of the check's own
+    work. Anything else is a failure.
+    """
     steps = _steps(outcome)
     succeeded = any(entry.get("outcome") == "success" for entry in outcome.receipt)
     if succeeded and outcome.exit_code == 0 and not any(step.status == "failed" for step in steps):
-        return _result(spec, "passed", steps, **_told(outcome))
+        undone = _undone(spec, steps)
+        if not undone:
+            return _result(spec, "passed", steps, **_told(outcome))
+        message = f"the task succeeded without the check's own work: it did not do {', '.join(undone)}"
+        return failed(spec, "check_error", message, steps, **_told(outcome))
     failure = next((entry for entry in outcome.receipt if entry.get("status") == "failed"), None)
     if failure is not None:
         hint = failure.get("hint", "")
@@ -70,6 +76,13 @@ def judge(spec: CheckSpec, outcome: Outcome, timeout: float) -> CheckResult:
         return failed(spec, "timeout", message, steps, hint=_LONGER, **_told(outcome))
     cause, message = _why_ended(outcome, name, timeout, succeeded=succeeded)
     return failed(spec, cause, message, steps, **_told(outcome))
+
+
+def _undone(spec: CheckSpec, steps: Sequence[Step]) -> list[StepName]:
+    """What the task of this check does if it is left as we made it, and hasn't done; its last step passes with all before it."""
+    passed = {step.name for step in steps if step.status == "passed"}
+    own = own_steps(checks.KINDS.find(spec.name), spec.params)
+    return [step for step in ("resolve", *own[-1:]) if step not in passed]
 
 
 def _never_begun(spec: CheckSpec, outcome: Outcome) -> CheckResult:

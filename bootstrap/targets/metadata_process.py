@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import IO, Any
 
-from bootstrap import errors
-from bootstrap.airflow_env import CHILD, COMMAND_TIMEOUT, Environment
+from bootstrap import children, errors
+from bootstrap.airflow_env import COMMAND_TIMEOUT, Environment
 from bootstrap.errors import AirflowError, BootstrapError
 from bootstrap.secret import redact
 
@@ -26,7 +26,7 @@ class MetadataProcess:
     def __init__(self, environment: Environment, *, read_only: bool = False) -> None:
         """`read_only`: the database itself refuses this process's writes. Raises AirflowError if Airflow does not start."""
         process = subprocess.Popen(
-            [*CHILD, _MODULE, *(["read-only"] if read_only else [])],
+            children.command(_MODULE, *(["read-only"] if read_only else [])),
             env=environment.child(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -35,6 +35,11 @@ def test_a_receipt_of_success_and_exit_0_is_a_pass() -> None:
     [
         outcome(),  # Airflow 3 exits 0 also for a task that never ran
         outcome(*PASSED),  # every step passed, and Airflow did not record success
+        outcome(SUCCESS),  # the task was another than the check's
+        outcome(
+            *PASSED[:2], {"step": "clean", "status": "passed", "seconds": 0.1}, SUCCESS
+        ),  # it only removed what was left
+        outcome(*PASSED[2:], SUCCESS),
         outcome(*PASSED, SUCCESS, exit_code=1),
         outcome(*PASSED, SUCCESS, exit_code=None),
         outcome(SUCCESS, {"step": "access", "status": "failed", "seconds": 0.1, "cause": "auth", "message": "no"}),

@@ -20,6 +20,7 @@ from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
+from bootstrap import children
 from bootstrap.errors import IssuerDenied, IssuerUnavailable
 from bootstrap.files import PRIVATE_FILE, expanded, state_folder
 from bootstrap.model import Model
@@ -123,6 +124,7 @@ class Program:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=self.folder,
+                env=children.environment(),
                 start_new_session=True,
                 pass_fds=(lock,),
             )
