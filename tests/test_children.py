@@ -225,7 +225,6 @@ COMMANDS = (  # what starts processes in different ways; the others start them a
     ("smoke", "--isolated"),
     ("explain", "web"),
     ("export", "-o", "export.json"),
-    ("init", "--from", "export.json", "--script", "put.sh", "-o", "-"),
 )
 
 
