@@ -16,8 +16,11 @@ def _without_current_folder() -> None:
 
     `python -m` looks there first; so does an empty entry of PYTHONPATH (`:/lib`), which nobody means in this way.
     """
+    try:
+        here = os.getcwd()  # noqa: PTH109  pathlib is slow to import
+    except FileNotFoundError:  # it was removed: there is nothing to be run
+        return
     entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    here = os.getcwd()  # noqa: PTH109  pathlib is slow to import
     for unwanted in (
         __name__ == "__main__" and not getattr(sys.flags, "safe_path", False),
         len(entries) > 1 and "" in entries,

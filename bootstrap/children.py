@@ -51,7 +51,7 @@ def environment(secrets: Container[str] = ()) -> dict[str, str]:
         name: value for name, value in os.environ.items() if not (is_ours(name) or name in _hidden or name in secrets)
     }
     if "PYTHONPATH" in found:
-        found["PYTHONPATH"] = python_path(found["PYTHONPATH"], Path.cwd())
+        found["PYTHONPATH"] = python_path(found["PYTHONPATH"], Path())
     return found
 
 
@@ -72,7 +72,7 @@ def is_ours(name: str) -> bool:
 
 def python_path(value: str, folder: Path) -> str:
     """PYTHONPATH as it reads in `folder`, for a process in another. An empty entry, mostly by mistake, would be that folder."""
-    return os.pathsep.join(str(folder / entry) for entry in value.split(os.pathsep) if entry)
+    return os.pathsep.join(str((folder / entry).absolute()) for entry in value.split(os.pathsep) if entry)
 
 
 def namesakes(path: Iterable[str]) -> Iterator[Path]:
