@@ -6,7 +6,6 @@ characters and nested extras, are only read, in the way of `airflow.models.conne
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -14,11 +13,14 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from bootstrap.errors import Empty, Malformed
+from bootstrap.input_text import BadInput
+from bootstrap.json_text import loads
 from bootstrap.secret import fingerprint, masks, remember
 
 FIELDS = ("conn_type", "description", "host", "login", "password", "schema", "port", "extra")
 SECRET_FIELDS = ("password", "extra")
 _PORTS = range(1, 65536)
+_PORT = re.compile(r"0*[0-9]{1,5}")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 
 
@@ -84,9 +86,9 @@ def from_text(text: str, where: str) -> Connection:
         raise Empty(f"{where}: the value is empty", f"airflow-bootstrap store put {where}")
     if stripped.startswith("{"):
         try:
-            document = json.loads(stripped)
-        except ValueError as err:
-            raise Malformed(f"{where}: neither a connection's JSON nor a URI: not valid JSON", _EXPECTED) from err
+            document = loads(stripped)
+        except BadInput as err:
+            raise Malformed(f"{where}: neither a connection's JSON nor a URI: {err.problem}", _EXPECTED) from err
         return from_fields(document, where)
     return _from_uri(stripped, where)
 
@@ -123,7 +125,7 @@ def port_number(value: object, where: str) -> int | None:
     if value is None or value == "":
         return None
     text = str(value)
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or int(text) not in _PORTS:
+    if isinstance(value, bool) or not _PORT.fullmatch(text) or int(text) not in _PORTS:
         raise Malformed(f"{where}: the port is not a number from 1 to 65535", "store a number")
     return int(text)
 
@@ -134,9 +136,10 @@ def extra_object(value: object, where: str) -> Mapping[str, Any] | None:
         return None
     if isinstance(value, str):
         try:
-            value = json.loads(value)
-        except ValueError as err:
-            raise Malformed(f"{where}: extra is not valid JSON", "store a JSON object") from err
+            value = loads(value)
+        except BadInput as err:
+            why = "" if "JSON" in err.problem else f": {err.problem}"
+            raise Malformed(f"{where}: extra is not valid JSON{why}", "store a JSON object") from err
     if not isinstance(value, Mapping):
         raise Malformed(f"{where}: extra is not a JSON object", "store a JSON object")
     return value

@@ -16,18 +16,18 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 def loads(text: str) -> Any:
     """The data of one value's JSON; of a key that is there twice, the last one, as everywhere. Raises BadInput."""
-    data = _loaded(text, _ANY)
-    if _SURROGATE.search(text) and not is_text(data):
-        _locate(text, unique=False)
-    return data
+    return _require_text(text, _loaded(text, _ANY), unique=False)
 
 
-def loads_unique(text: str, number: Callable[[str], Any] = float) -> Any:
-    """The data of a file: no key may be there twice. `number` makes something of a number with a point or an exponent.
+def loads_unique(text: str, number: Callable[[str], Any] | None = None) -> Any:
+    """As `loads`; no key may be there twice. `number` makes something of a number with a point or an exponent."""
+    decoder = json.JSONDecoder(parse_float=number or _finite, parse_constant=_constant, object_pairs_hook=_unique)
+    return _require_text(text, _loaded(text, decoder), unique=True)
 
-    Half of a surrogate pair, or what JSON has no number for (NaN), is left to whoever uses the value that holds it. Raises BadInput.
-    """
-    return _loaded(text, json.JSONDecoder(parse_float=number, object_pairs_hook=_unique))
+
+def loads_file(text: str) -> Any:
+    """As `loads_unique`, but that half of a surrogate pair and NaN are left to whoever uses the value that they are in."""
+    return _loaded(text, json.JSONDecoder(object_pairs_hook=_unique))
 
 
 class _Refused(ValueError):
@@ -80,8 +80,14 @@ def _items(node: dict[str, Any] | list[Any]) -> Any:
     return node.values() if isinstance(node, dict) else node
 
 
-def is_text(data: Any) -> bool:
-    """Whether no string inside of plain data holds half of a surrogate pair, which JSON can spell and nothing else."""
+def _require_text(text: str, data: Any, *, unique: bool) -> Any:
+    if _SURROGATE.search(text) and not _is_text(data):
+        _locate(text, unique=unique)
+    return data
+
+
+def _is_text(data: Any) -> bool:
+    """JSON can spell half of a surrogate pair, and nothing else can."""
     try:
         json.dumps(data, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -121,7 +127,7 @@ def _problems(text: str, *, unique: bool) -> Iterator[tuple[int, str, str]]:
 def _problem(word: str) -> str:
     """What is wrong with a string or a word; '' for nothing."""
     if word.startswith('"'):
-        return "" if is_text(_string(word)) else "half of a surrogate pair, which is no text"
+        return "" if _is_text(_string(word)) else "half of a surrogate pair, which is no text"
     try:
         json.loads(word, parse_float=_finite, parse_constant=_constant)
     except json.JSONDecodeError:

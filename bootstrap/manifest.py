@@ -26,7 +26,7 @@ from bootstrap.manifest_models import (
     Top,
     find_references,
 )
-from bootstrap.manifest_problems import Problem, nearest, problems
+from bootstrap.manifest_problems import Problem, nearest, nuls, problems
 from bootstrap.reference import SHAPE_HELP
 from bootstrap.rotation import issuers
 from bootstrap.secret import is_sensitive
@@ -46,7 +46,7 @@ def load(file: Path, *, profile: str | None = None, allow_plaintext: bool = Fals
     except OSError as err:
         raise ManifestError(f"can't read {file}: {err.strerror}", "check its permissions") from err
     except BadInput as err:
-        raise ManifestError(err.at(file), err.hint) from err
+        raise _mistake(err.at(file), err.hint, err.line) from err
     document = _with_profile(parse(text, file), profile)
     return _Builder(document, profile, allow_plaintext=allow_plaintext).build()
 
@@ -77,6 +77,7 @@ class _Builder:
         self.problems: list[Problem] = []
 
     def build(self) -> Manifest:
+        self.problems += nuls(self.document)
         top = self._top()
         store_specs = dict(self._stores())
         specs = dict(self._connections())

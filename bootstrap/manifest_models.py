@@ -13,7 +13,18 @@ from typing_extensions import Self
 
 from bootstrap.connection import FIELDS
 from bootstrap.document import Path_
-from bootstrap.manifest_types import NAME, Command, ConfigOption, Extra, Kwarg, Port, SecretRef, Text, VariableValue
+from bootstrap.manifest_types import (
+    NAME,
+    Command,
+    ConfigOption,
+    Extra,
+    Kwarg,
+    Port,
+    SecretRef,
+    Text,
+    VariableName,
+    VariableValue,
+)
 from bootstrap.model import Model
 from bootstrap.reference import Reference
 from bootstrap.rotation.durations import Duration
@@ -36,7 +47,7 @@ class Airflow(Model):
 
     home: str | None = None
     version: Annotated[str, Field(pattern=r"^\d+\.\d+(\.\w+)*$")] | None = None
-    env: Mapping[str, str] = {}
+    env: Mapping[VariableName, str] = {}
     dags: str | None = None
     fernet_key: FernetKey | None = None
 

@@ -9,7 +9,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from bootstrap.document import Path_
+from bootstrap.connection import FIELDS
+from bootstrap.document import Document, Path_
+
+_NUL = re.compile(r"\\(?:0|x00|u0000|U00000000)")  # the only ways to write it in YAML
 
 _MOST = 30  # names in one sentence
 
@@ -21,6 +24,30 @@ class Problem:
     path: Path_
     message: str
     hint: str = ""
+
+
+def nuls(document: Document) -> Iterator[Problem]:
+    """Where a NUL stands: no path, name or address has one. The values that are registered may."""
+    if _NUL.search(document.text):
+        yield from (Problem(path, "there is a NUL in it", "leave it out") for path in _nuls(document.data, ()))
+
+
+def _nuls(node: Any, path: Path_) -> Iterator[Path_]:
+    if isinstance(node, str) and "\0" in node:
+        yield path
+    elif isinstance(node, dict):
+        for key, item in node.items():
+            yield from _nuls(key, (*path, key))
+            yield from () if _is_value((*path, key)) else _nuls(item, (*path, key))
+    elif isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _nuls(item, (*path, index))
+
+
+def _is_value(path: Path_) -> bool:
+    """Whether it is the text of a variable or of a connection's field; a profile is looked at where it is merged."""
+    field = len(path) == 3 and path[0] == "connections" and path[2] in FIELDS  # noqa: PLR2004
+    return field or path in {("variables",), ("profiles",)}
 
 
 def problems(err: ValidationError, model: type[BaseModel], path: Path_) -> Iterator[Problem]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
 
 from bootstrap.errors import UsageError
 from bootstrap.reference import SHAPE_HELP, Reference, parse_reference
@@ -104,6 +105,17 @@ def _keyword_argument(data: Any) -> Any:
     return data
 
 
+def _variable_name(data: Any) -> Any:
+    if isinstance(data, str) and not re.fullmatch(_VARIABLE, data):
+        msg = "the name of an environment variable is not empty and has no `=`"
+        raise ValueError(msg)
+    return data
+
+
+_VARIABLE = r"[^=\0]+"
+VariableName = Annotated[
+    str, BeforeValidator(_variable_name), WithJsonSchema({"type": "string", "pattern": f"^{_VARIABLE}$"})
+]
 SecretRef = Annotated[Reference, PlainValidator(_reference), WithJsonSchema(_REFERENCE_SCHEMA)]
 Text = Annotated[
     str | Reference,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bootstrap.errors import UsageError
 
-_SHAPE = re.compile(r"(?P<store>[^:#@\s]+):(?P<path>[^#@]+)(?:#(?P<field>[^@]+))?(?:@(?P<version>[^#@]+))?")
+_SHAPE = re.compile(r"(?P<store>[^:#@\s]+):(?P<path>[^#@\0]+)(?:#(?P<field>[^@]+))?(?:@(?P<version>[^#@]+))?")
 SHAPE_HELP = "STORE:PATH[#FIELD][@VERSION]"
 
 

@@ -61,10 +61,9 @@ def _parts(value: str) -> Iterator[str]:
         yield from (line for line in lines if len(line) >= SHORT and not line.startswith("-----"))
     if value.lstrip().startswith(("{", "[")):
         try:
-            document = json.loads(value)
+            yield from list(_sensitive_strings(json.loads(value)))
         except (ValueError, RecursionError):
             return
-        yield from _sensitive_strings(document)
 
 
 def _sensitive_strings(node: object, *, inside: bool = False) -> Iterator[str]:

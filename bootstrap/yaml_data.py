@@ -49,6 +49,9 @@ def _read(text: str, reader: _Reader) -> Any:
     except yaml.reader.ReaderError as err:
         line, column = place(text, err.position)
         raise BadInput(f"not valid YAML: {err.reason}", line=line, column=column) from err
+    except UnicodeEncodeError as err:  # it quotes the text
+        line, column = place(text, err.start)
+        raise BadInput("half of a surrogate pair, which is no text", line=line, column=column) from None
 
 
 class _Anchor(NamedTuple):

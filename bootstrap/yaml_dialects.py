@@ -16,6 +16,7 @@ TAG = "tag:yaml.org,2002:"
 STR, INT, FLOAT, BOOL, NULL, MERGE = (f"{TAG}{name}" for name in ("str", "int", "float", "bool", "null", "merge"))
 _AMBIGUOUS = f"{TAG}ambiguous"  # ours
 _KNOWN = ("binary", "omap", "pairs", "set", "timestamp")  # may be named in a message; any other may be a password
+_BITS = 14_000  # Python writes no number of more than 4,300 digits
 _FIRST = frozenset("-+.0123456789~tTfFnNyYoO<")  # what begins a word that may be no text, in any dialect
 _QUOTE = "put text in quotes"
 
@@ -65,6 +66,8 @@ class Dialect:
             raise
         except (ValueError, IndexError, OverflowError):  # 0x_, or more digits than Python takes
             raise BadInput("not a number", _QUOTE) from None
+        if isinstance(value, int) and value.bit_length() > _BITS:
+            raise BadInput("a number that is too large", _QUOTE)
         if isinstance(value, float) and not math.isfinite(value):
             raise BadInput("JSON knows no such value", _QUOTE)
         return value

@@ -68,6 +68,8 @@ def _whole(written: str, value: str | None) -> str:
 def _is_json(text: str) -> bool:
     try:
         json.loads(text)
+    except RecursionError:  # whoever reads it says so
+        return True
     except ValueError:
         return False
     return True

@@ -71,6 +71,8 @@ def _json(text: str) -> Any:
     if text.lstrip().startswith(("{", "[")):
         try:
             return json.loads(text)
+        except RecursionError:
+            return {"secret": text}  # nobody can look into it
         except ValueError:
             return None
     return None

@@ -11,7 +11,7 @@ from bootstrap.connection import Connection
 from bootstrap.convert.found import Found
 from bootstrap.errors import Malformed, UsageError
 from bootstrap.input_text import BadInput
-from bootstrap.json_text import loads_unique
+from bootstrap.json_text import loads_file
 from bootstrap.yaml_data import load
 from bootstrap.yaml_dialects import YAML_1_1, Dialect
 
@@ -19,7 +19,7 @@ from bootstrap.yaml_dialects import YAML_1_1, Dialect
 def loaded(text: str, name: str, dialect: Dialect = YAML_1_1) -> Any:
     """The data of a JSON or YAML text, as the program reads it whose it is. Raises UsageError, which quotes none of it."""
     try:
-        return loads_unique(text) if text.lstrip().startswith("{") else load(text, dialect)
+        return loads_file(text) if text.lstrip().startswith("{") else load(text, dialect)
     except BadInput as err:
         raise UsageError(err.at(name), err.hint or "export it again") from err
 

@@ -5,7 +5,6 @@ For use inside Airflow's processes. What it returns is plain JSON data.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from datetime import timezone
 from typing import Any
 
 from bootstrap import airflow_api, airflow_env, connection
+from bootstrap.json_text import loads
 from bootstrap.lookup import backends
 from bootstrap.lookup.backends import Query
 from bootstrap.lookup.sources import ENVIRONMENT, Answer, ask, is_store_wide, source_name
@@ -195,7 +195,7 @@ def _conn_type(conn: Any) -> str:
 
 def _extra(conn: Any) -> dict[str, Any]:
     try:
-        extra = json.loads(conn.extra or "{}")
+        extra = loads(conn.extra or "{}")
     except ValueError:
         extra = {"": conn.extra}
     return extra if isinstance(extra, dict) else {"": extra}
@@ -204,7 +204,7 @@ def _extra(conn: Any) -> dict[str, Any]:
 def _loaded(value: Any) -> Any:
     """The server's class reads a number in a URI's query as a number, the task's as a text: that is no difference."""
     try:
-        return json.loads(value) if isinstance(value, str) else value
+        return loads(value) if isinstance(value, str) else value
     except ValueError:
         return value
 

@@ -15,6 +15,8 @@ from typing import Any, Literal
 from bootstrap import airflow_api
 from bootstrap.checks._errors import chain, store_cause
 from bootstrap.connection import FIELDS
+from bootstrap.input_text import BadInput
+from bootstrap.json_text import loads
 from bootstrap.lookup import backends
 from bootstrap.lookup.backends import Look, Query
 
@@ -168,9 +170,9 @@ def _not_a_connection(error: BaseException) -> str:
 def _stray_keys(text: str) -> str:
     """The keys that make Airflow refuse the whole secret."""
     try:
-        document = json.loads(text)
-    except ValueError:
-        return ": not valid JSON" if text.lstrip().startswith("{") else ""
+        document = loads(text)
+    except BadInput as err:
+        return f": {err.problem}" if text.lstrip().startswith("{") else ""
     keys = [key for key in document if key not in _KNOWN_KEYS] if isinstance(document, dict) else []
     named = ", ".join(key if document[key] and _PLAIN.fullmatch(key) else "another one" for key in sorted(keys))
     return f": Airflow knows no key {named}" if named else ""

@@ -16,6 +16,7 @@ from bootstrap.canonical import canonical
 from bootstrap.checks._errors import Diagnosed
 from bootstrap.checks.base import Cause
 from bootstrap.connection import Connection
+from bootstrap.json_text import loads
 from bootstrap.secret import Secret
 
 VARIABLE = "AIRFLOW_BOOTSTRAP_EXPECTED"
@@ -47,7 +48,7 @@ def require(conn_id: str, conn: Any, source: str) -> None:
 def _field(conn: Any, extra: Mapping[str, Any], field: str) -> Any:
     value = extra.get(field.removeprefix(_EXTRA)) if field.startswith(_EXTRA) else getattr(conn, field)
     try:
-        return json.loads(value) if isinstance(value, str) and value.lstrip().startswith("{") else value
+        return loads(value) if isinstance(value, str) and value.lstrip().startswith("{") else value
     except ValueError:
         return value
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from bootstrap.errors import Empty, Malformed, ManifestError, NotFound
+from bootstrap.input_text import BadInput
+from bootstrap.json_text import loads
 from bootstrap.secret import Secret
 from bootstrap.stores.credential import Credential
 
@@ -176,7 +178,7 @@ def pick_field(stored: Stored, where: str, name: str | None) -> Secret:
     if name is None or (name == "value" and fields is None):
         value = fields["value"] if fields is not None and set(fields) == {"value"} else stored.value
     elif fields is None:
-        raise Malformed(f"{where}: the secret has no fields, it is one value", "leave out the #FIELD")
+        raise Malformed(f"{where}: the secret has no fields, it is {_what(stored.value)}", "leave out the #FIELD")
     elif name not in fields:
         known = ", ".join(sorted(fields)) or "none"
         raise NotFound(f"{where}: the secret has no field {name!r}; its fields are: {known}", hint)
@@ -185,3 +187,15 @@ def pick_field(stored: Stored, where: str, name: str | None) -> Secret:
     if not value:
         raise Empty(f"{where}: the value is empty", hint)
     return value
+
+
+def _what(value: Secret) -> str:
+    """What a value is that has no fields."""
+    text = value.as_public()
+    if not text.lstrip().startswith("{"):
+        return "one value"
+    try:
+        loads(text)
+    except BadInput as err:
+        return f"{err.problem} (line {err.line}, column {err.column})"
+    return "one value"

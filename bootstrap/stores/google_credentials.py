@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.errors import Denied
+from bootstrap.json_text import loads
 from bootstrap.secret import remember
 from bootstrap.stores.base import Context
 from bootstrap.stores.credential import Credential
@@ -142,7 +142,7 @@ def _json(credential: Credential, context: Context, where: str, hint: str) -> di
     """A credential's JSON object; no message quotes it."""
     text = credential.read(context.name, context.folder).reveal()
     try:
-        info = json.loads(text)
+        info = loads(text)
     except ValueError:
         info = None
     if not isinstance(info, dict):

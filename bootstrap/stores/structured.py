@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from bootstrap.input_text import BadInput
+from bootstrap.json_text import loads
 from bootstrap.secret import Secret, fingerprint
 from bootstrap.stores.base import Stored
 
@@ -38,7 +40,7 @@ def json_object(text: str) -> dict[str, Any] | None:
     if not text.lstrip().startswith("{"):
         return None
     try:
-        document = json.loads(text)
-    except ValueError:
+        document = loads(text)
+    except BadInput:
         return None
     return document if isinstance(document, dict) else None

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from bootstrap.errors import Denied, StoreError, Unavailable
+from bootstrap.json_text import loads
 from bootstrap.stores.base import Context
 from bootstrap.stores.vault_auth import GcpAuth
 from bootstrap.stores.vault_errors import no_package
@@ -45,7 +46,7 @@ def _credentials(auth: GcpAuth, context: Context) -> Any:
         return google.auth.default(scopes=auth.scopes)[0]
     text = auth.key.read(context.name, context.folder).reveal()
     try:
-        info = json.loads(text)
+        info = loads(text)
         return service_account.Credentials.from_service_account_info(info)  # type: ignore[no-untyped-call]
     except Exception:  # quotes the key
         raise Denied(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bootstrap.errors import Conflict, Malformed
+from bootstrap.json_text import loads
 from bootstrap.targets.api_marks import Marks
 from bootstrap.targets.api_shown import Shown
 from bootstrap.targets.base import Change, Content, Key, Registered
@@ -108,7 +109,7 @@ class StoredIndex:
         if shown is None:
             return None
         try:
-            (text,) = json.loads(str(shown.fields.get("value")))
+            (text,) = loads(str(shown.fields.get("value")))
         except (ValueError, TypeError) as err:
             hint = "delete it and run airflow-bootstrap register: what is as it should be is listed anew"
             raise Malformed(f"{self._where} is damaged", hint) from err

@@ -6,13 +6,13 @@ holds a password of any connection is shown with a hole in it: "***" may stand f
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.connection import Connection
+from bootstrap.json_text import loads
 from bootstrap.secret import fingerprint
 from bootstrap.targets.base import Content
 
@@ -156,6 +156,6 @@ class _Text(str):
 
 def _read(text: str) -> Any:
     try:
-        return json.loads(text)
+        return loads(text)
     except ValueError:
         return _Text(text)

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from bootstrap.connection import Connection
 from bootstrap.errors import Conflict, IllegalName, Malformed, NotFound, StoreError
+from bootstrap.json_text import loads
 from bootstrap.targets.api_client import Client
 from bootstrap.targets.api_errors import Failed
 from bootstrap.targets.api_shown import Shown
@@ -156,7 +157,7 @@ def shown_connection(item: Mapping[str, Any], where: str, team: str | None = Non
     names = ("conn_type", "description", "host", "login", "password", "schema", "port")
     fields = {name: item.get(name) for name in names if item.get(name) is not None}
     try:
-        extra = json.loads(item.get("extra") or "{}")
+        extra = loads(item.get("extra") or "{}")
     except ValueError:
         extra = None
     if not isinstance(extra, dict):

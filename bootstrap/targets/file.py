@@ -14,6 +14,8 @@ from bootstrap.desired import Secrets
 from bootstrap.errors import Conflict, Malformed, StoreError
 from bootstrap.files import expanded
 from bootstrap.git import Notice
+from bootstrap.input_text import BadInput
+from bootstrap.json_text import loads_file
 from bootstrap.manifest import Manifest
 from bootstrap.model import Model
 from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
@@ -127,9 +129,9 @@ def _entry(item: Connection) -> dict[str, Any]:
 
 def _loaded(text: str, where: str) -> dict[str, Any]:
     try:
-        found = json.loads(text) if text.strip() else {}
-    except ValueError:  # it quotes nothing, and its position is of no use without the text
-        raise Malformed(f"{where} is not valid JSON", "correct it, or name another file") from None
+        found = loads_file(text) if text.strip() else {}
+    except BadInput as err:
+        raise Malformed(f"{where} is not valid JSON: {err.at(where)}", "correct it, or name another file") from err
     if not isinstance(found, dict):
         raise Malformed(f"{where} is not a JSON object", "correct it, or name another file")
     return found

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from bootstrap.canonical import canonical as canonical_text
 from bootstrap.connection import Connection
 from bootstrap.errors import Malformed
+from bootstrap.json_text import loads
 from bootstrap.targets.base import Change, Content, Key, Registered
 
 NAME = "airflow_bootstrap_index"  # in targets whose lists have names
@@ -46,14 +47,14 @@ class Index:
         if not text:
             return cls(secrets.token_hex(16), {})
         try:
-            document = json.loads(text)
+            document = loads(text)
             entries = {
                 Key(kind, name): Entry(str(owner), mark, (str(before[0]), str(before[1])) if before else None)
                 for kind, section in _SECTIONS.items()
                 for name, (owner, mark, *before) in document[section].items()
             }
             return cls(str(document["salt"]), entries)
-        except (ValueError, TypeError, KeyError, AttributeError) as err:
+        except (ValueError, TypeError, LookupError, AttributeError) as err:
             raise Malformed(
                 f"{where}: the list of what airflow-bootstrap registered there is damaged",
                 "delete it and run airflow-bootstrap register: what is as it should be is listed anew",

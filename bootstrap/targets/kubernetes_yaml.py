@@ -11,6 +11,10 @@ from typing import Any
 import yaml
 
 from bootstrap.errors import Malformed
+from bootstrap.input_text import BadInput
+from bootstrap.json_text import loads_file
+from bootstrap.yaml_data import load
+from bootstrap.yaml_dialects import YAML_1_1
 
 CORRECT = "correct it, or name another file"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
@@ -20,13 +24,9 @@ _WORDS = {"y", "yes", "n", "no", "on", "off", "true", "false", "null"}  # no tex
 def parse(text: str, where: str) -> Any:
     """What stands there. Raises Malformed for neither one document of YAML nor of JSON."""
     try:
-        return json.loads(text) if is_json(text) else yaml.load(text, _Loader)  # noqa: S506  a safe one
-    except (yaml.YAMLError, ValueError, RecursionError) as err:
-        mark = getattr(err, "problem_mark", None)
-        line = mark.line + 1 if mark is not None else getattr(err, "lineno", 1)
-        raise Malformed(
-            f"{where}:{line}: neither one object in JSON nor in YAML", CORRECT
-        ) from None  # it quotes the text
+        return loads_file(text) if is_json(text) else load(text, YAML_1_1)
+    except BadInput as err:
+        raise Malformed(f"{err.at(where)}: neither one object in JSON nor in YAML", err.hint or CORRECT) from err
 
 
 def dump(document: Mapping[str, Any], *, as_json: bool) -> str:
@@ -46,10 +46,6 @@ def is_text(item: object) -> bool:
     return isinstance(item, str) and not any("\ud800" <= sign <= "\udfff" for sign in item)
 
 
-class _Loader(yaml.SafeLoader):
-    """Leaves times as they are written."""
-
-
 class _Dumper(yaml.SafeDumper):
     """Quotes what is a number or a truth to any reader of YAML: base64 can look like 1234e567."""
 
@@ -62,8 +58,4 @@ def _quoted(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 _Dumper.add_representer(str, _quoted)

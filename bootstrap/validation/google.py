@@ -6,11 +6,11 @@ kinds (workload identity) belong in `credential_config_file`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bootstrap.json_text import loads
 from bootstrap.validation import pem
 from bootstrap.validation.problem import Problem
 
@@ -88,7 +88,7 @@ def _configuration(value: Any) -> Iterator[Problem]:
 def _document(value: Any) -> Mapping[str, Any] | None:
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = loads(value)
         except ValueError:
             return None
     return value if isinstance(value, Mapping) else None

@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from bootstrap.errors import IssuerDenied, IssuerError, IssuerUnavailable, Malformed
+from bootstrap.json_text import loads
 from bootstrap.loopback import proxies
 from bootstrap.reference import Reference
 from bootstrap.rotation.issuers.base import Surroundings
@@ -97,7 +98,7 @@ def login(where: str, admin: Reference | None, surroundings: Surroundings) -> Lo
 def key_document(text: str) -> dict[str, Any] | None:
     """A service account's key from its JSON; None if it is none."""
     try:
-        found = json.loads(text)
+        found = loads(text)
     except ValueError:
         return None
     return found if isinstance(found, dict) and found.get("type") == "service_account" else None
