@@ -11,6 +11,7 @@ REPORT_SCHEMA := docs/report.schema.json
 # What isn't installed keeps its row, unless BACKENDS_FROM or PROVIDERS_FROM names folders that have it.
 BACKENDS := templates/backends.json
 CONN_TYPES := templates/conn_types.json
+SECRET_EXTRAS := templates/secret_extras.json
 RUN := $(BIN)/airflow-bootstrap -f $(QUICKSTART)
 # Each a stamp: what is installed is what the file says, and a second run has nothing to do. --no-deps: the file is complete.
 INSTALLED_UP := $(VENV)/.installed-quickstart
@@ -68,6 +69,8 @@ schema: $(INSTALLED_DEV)  ## generate the JSON Schemas, docs/checks.md and the t
 	@mv $(BACKENDS).new $(BACKENDS)
 	@$(BIN)/python -c 'import sys; from bootstrap.validation.table import generated; print(generated(sys.argv[1:]), end="")' $(PROVIDERS_FROM) > $(CONN_TYPES).new
 	@mv $(CONN_TYPES).new $(CONN_TYPES)
+	@$(BIN)/python -c 'import sys; from bootstrap.secret_extras import generated; print(generated(sys.argv[1:]), end="")' $(PROVIDERS_FROM) > $(SECRET_EXTRAS).new
+	@mv $(SECRET_EXTRAS).new $(SECRET_EXTRAS)
 
 bench-render: $(INSTALLED_DEV)  ## measure `render` against `airflow config get-value` (two minutes)
 	@$(BIN)/python -m benchmarks.render

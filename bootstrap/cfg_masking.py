@@ -10,9 +10,9 @@ from functools import cache
 
 from bootstrap import airflow_env
 from bootstrap.airflow_versions import RELEASES
-from bootstrap.connection import sensitive_texts
 from bootstrap.secret import MASK
 from bootstrap.secret_forms import forms, is_sensitive
+from bootstrap.sensitive import secret_texts
 from bootstrap.secret_matcher import Matcher
 from bootstrap.secret_places import hide
 
@@ -133,6 +133,6 @@ def _with_mask(line: str) -> str:
 def _secrets_of_json(text: str) -> list[str] | None:
     """The texts in it that are secrets; None: it is no JSON, and anything may be one."""
     try:
-        return list(sensitive_texts(json.loads(text.replace("%%", "%") or "{}")))
+        return list(secret_texts(json.loads(text.replace("%%", "%") or "{}")))
     except (ValueError, RecursionError):
         return None

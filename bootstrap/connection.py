@@ -15,7 +15,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from bootstrap.errors import Empty, Malformed
 from bootstrap.input_text import BadInput
 from bootstrap.json_text import loads
-from bootstrap.secret import fingerprint, masks, remember
+from bootstrap.secret import fingerprint, remember
+from bootstrap.secret_shapes import own_parts
+from bootstrap.sensitive import looks_secret, secret_texts
 
 FIELDS = ("conn_type", "description", "host", "login", "password", "schema", "port", "extra")
 SECRET_FIELDS = ("password", "extra")
@@ -48,8 +50,15 @@ class Connection:
     def remember(self) -> None:
         """Mask this connection's secrets in all output from now on."""
         remember_login(self.login, self.password)
-        for value in sensitive_texts(self.extra or {}):
-            remember(value)
+        plain = (self.host, self.schema, self.login, self.description)
+        remember_secrets(self.conn_type, self.extra or {}, *filter(None, plain))
+
+
+def remember_secrets(conn_type: str | None, extra: Any, *plain: str) -> None:
+    """Mask what of `extra`, which is plain JSON data, is a secret, and fields that are none but hold one, as a webhook's URL."""
+    for text in (*filter(looks_secret, plain), *secret_texts(extra, conn_type=conn_type)):
+        for part in (text, *own_parts(text)):
+            remember(part)
 
 
 def remember_login(login: str | None, password: str | None) -> None:
@@ -57,18 +66,6 @@ def remember_login(login: str | None, password: str | None) -> None:
     if password:
         remember(password)
         remember(f"{login or ''}:{password}")
-
-
-def sensitive_texts(node: Any, *, sensitive: bool = False) -> Iterator[str]:
-    """Every text in plain JSON data below a key that is named like a secret."""
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            yield from sensitive_texts(value, sensitive=masks(str(key), inside=sensitive))
-    elif isinstance(node, list | tuple):
-        for value in node:
-            yield from sensitive_texts(value, sensitive=sensitive)
-    elif isinstance(node, str) and sensitive:
-        yield node
 
 
 def _flat_fingerprints(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

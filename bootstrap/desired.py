@@ -13,7 +13,8 @@ from bootstrap.errors import IllegalName, Malformed, NotFound, StoreError
 from bootstrap.manifest import ConnectionSpec, Manifest
 from bootstrap.manifest_models import find_references
 from bootstrap.reference import Reference
-from bootstrap.secret import Secret, is_sensitive
+from bootstrap.secret import Secret
+from bootstrap.sensitive import is_secret
 from bootstrap.stores.base import CONCURRENCY, Context, Store, Stored, pick_field
 from bootstrap.stores.reading import PathAt, read_many
 from bootstrap.variable import Variable
@@ -104,8 +105,9 @@ def resolve_variables(manifest: Manifest, secrets: Secrets) -> dict[str, Variabl
         except StoreError as err:
             found[key] = _about(f"variable {key}", err)
             continue
-        secret = is_sensitive(key) or any(True for _ in find_references(said))
-        variable = found[key] = Variable(value if isinstance(value, str) else json.dumps(value), secret)
+        text = value if isinstance(value, str) else json.dumps(value)
+        secret = is_secret(key, text) or any(True for _ in find_references(said))
+        variable = found[key] = Variable(text, secret)
         variable.remember()
     return found
 

@@ -27,12 +27,15 @@ from bootstrap.manifest_models import (
     find_references,
 )
 from bootstrap.manifest_problems import Problem, nearest, nuls, problems
+from bootstrap.plaintext import plain_secrets
 from bootstrap.reference import SHAPE_HELP
 from bootstrap.rotation import issuers
-from bootstrap.secret import is_sensitive
 from bootstrap.targets.index import NAME as INDEX
 
 __all__ = ["CheckSpec", "ConnectionSpec", "Manifest", "StoreSpec", "TargetSpec", "Top", "load"]
+
+_TEXTS = ("description", "host", "login", "password", "schema", "extra")
+_REFERENCE = f'{{secret: "{SHAPE_HELP}"}}'
 
 
 def load(file: Path, *, profile: str | None = None, allow_plaintext: bool = False) -> Manifest:
@@ -84,8 +87,8 @@ class _Builder:
         all_checks = {conn_id: tuple(self._checks(conn_id, spec)) for conn_id, spec in specs.items()}
         for conn_id, spec in specs.items():
             self._references(("connections", conn_id), spec)
-            fields = {"password": spec.password, "extra": spec.extra}
-            self._plain_secrets(("connections", conn_id), fields, f'{{secret: "{SHAPE_HELP}"}}')
+            fields = {name: spec.field(name) for name in _TEXTS} | {"checks": spec.checks}
+            self._plain_secrets(("connections", conn_id), fields, _REFERENCE, spec.conn_type)
         rotations = dict(self._rotations(specs))
         self._backend(top.backend, store_specs)
         backend_rotation = self._backend_rotation(top.backend)
@@ -93,7 +96,8 @@ class _Builder:
         self._references(("config",), top.config)
         self._references(("variables",), top.variables)
         self._names_of_ours(("connections", "variables"))
-        self._plain_secrets(("variables",), top.variables, f'{{secret: "{SHAPE_HELP}"}}')
+        self._plain_secrets(("variables",), top.variables, _REFERENCE)
+        self._plain_secrets(("airflow", "env"), top.airflow.env, "it into your own environment")
         self._plain_logins()
         if self.problems:
             raise self._error()
@@ -278,13 +282,13 @@ class _Builder:
                 message = "this is the name of the list that `register` keeps beside what it registers"
                 self.problems.append(Problem((section, INDEX), message, "rename it"))
 
-    def _plain_secrets(self, path: Path_, node: Mapping[str, Any], instead: str) -> None:
+    def _plain_secrets(self, path: Path_, node: Any, instead: str, conn_type: str | None = None) -> None:
         if self.context["allow_plaintext"]:
             return
-        for where in _find_plain_secrets(node, path):
+        for where, said in plain_secrets(node, path, conn_type):
             name = next(step for step in reversed(where) if isinstance(step, str))
             hint = f"write {instead} (or use --allow-plaintext)"
-            self.problems.append(Problem(where, f"{name} is a secret in plain text", hint))
+            self.problems.append(Problem(where, f"{name} {said}", hint))
 
     def _plain_logins(self) -> None:
         """In any field: an address is read by whoever reads the manifest, and goes where the password must not."""
@@ -321,14 +325,3 @@ def _mistake(message: str, hint: str, line: int) -> ManifestError:
     err = ManifestError(message, hint)
     err.line = line
     return err
-
-
-def _find_plain_secrets(node: Any, path: Path_, *, inside: bool = False) -> Iterator[Path_]:
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            yield from _find_plain_secrets(value, (*path, key), inside=inside or is_sensitive(key))
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from _find_plain_secrets(value, (*path, index), inside=inside)
-    elif inside and isinstance(node, str) and node:
-        yield path

@@ -11,8 +11,9 @@ from bootstrap.manifest import Manifest
 from bootstrap.manifest_models import find_references
 from bootstrap.plan import Plan
 from bootstrap.reference import Reference
-from bootstrap.secret import MASK, is_sensitive
+from bootstrap.secret import MASK
 from bootstrap.secret_places import hide
+from bootstrap.sensitive import is_secret
 from bootstrap.targets.base import Change
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-", "unchanged": "="}
@@ -41,7 +42,7 @@ def describe(change: Change, manifest: Manifest) -> str:
 
 def _variable_field(name: str, change: Change, manifest: Manifest) -> str:
     said = manifest.variables[change.key.name]
-    hidden = is_sensitive(change.key.name) or not isinstance(said, str) or any(True for _ in find_references(said))
+    hidden = not isinstance(said, str) or is_secret(change.key.name, said) or any(True for _ in find_references(said))
     return f"{name} = {MASK if hidden else hide(str(said))}"
 
 
@@ -55,5 +56,6 @@ def _connection_field(name: str, change: Change, manifest: Manifest) -> str:
     said = spec.field(top) if spec.from_ is None else None
     if key:
         said = said.get(key) if isinstance(said, Mapping) else None
-    hidden = said is None or isinstance(said, Reference | Mapping | list) or is_sensitive(name)
+    plain = said is not None and not isinstance(said, Reference | Mapping | list)
+    hidden = not plain or is_secret(key or top, str(value), spec.conn_type)
     return f"{name} = {MASK if hidden else hide(str(value))}"

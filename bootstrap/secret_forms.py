@@ -11,32 +11,12 @@ from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
 from bootstrap.printable import printable
+from bootstrap.sensitive import names_secret as is_sensitive
 
 SHORT = 4  # a value shorter than this is masked only where it stands alone: elsewhere the gaps would spell it out
-SENSITIVE_KEYS = (  # names of fields that hold secrets; the same words as Airflow's own masker, and a few more
-    "access_token",
-    "api_key",
-    "apikey",
-    "authorization",
-    "credential",
-    "keyfile_dict",
-    "passphrase",
-    "passwd",
-    "password",
-    "private_key",
-    "secret",
-    "token",
-)
-_ABOUT_A_SECRET = ("_file", "_path", "_url", "_uri", "_name")  # private_key_file: /etc/key.pem
 _ID_OF_A_KEY = "private_key_id"  # tells a Google account's keys apart, in public listings too: people must see it
 _BASE64_LINE = 76  # characters; MIME's, and the `base64` command's
 _NESTED = 3  # how often a text is put as JSON into JSON
-
-
-def is_sensitive(key: str) -> bool:
-    """Whether a field of this name is expected to hold a secret, not the place or the name of one."""
-    name = key.lower().replace("-", "_")
-    return not name.endswith(_ABOUT_A_SECRET) and any(word in name for word in SENSITIVE_KEYS)
 
 
 def masks(key: str, *, inside: bool) -> bool:

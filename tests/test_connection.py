@@ -20,10 +20,10 @@ from bootstrap.connection import (
     from_text,
     normalize,
     port_number,
-    sensitive_texts,
 )
 from bootstrap.errors import Empty, Malformed
 from bootstrap.secret import redact
+from bootstrap.sensitive import secret_texts
 
 WHERE = "team:connections/warehouse"
 CANARY = "canary-7f3a"
@@ -144,7 +144,7 @@ def test_a_connections_secrets_are_masked_once_remembered(monkeypatch: pytest.Mo
 
 def test_texts_below_a_key_named_like_a_secret_are_sensitive() -> None:
     data = {"a": "x", "token": {"b": "1", "c": ["2", {"d": "3"}]}, "list": [{"password": "4", "e": "y"}], "secret": 5}
-    assert list(sensitive_texts(data)) == ["1", "2", "3", "4"]
+    assert list(secret_texts(data)) == ["1", "2", "3", "4"]
 
 
 # Text

@@ -92,7 +92,8 @@ def test_an_empty_secret_is_false() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["password", "PASSWORD", "api-key", "aws_secret_access_key", "private_key", "keyfile_dict", "refreshToken"]
+    "name",
+    ["password", "PASSWORD", "api-key", "aws_secret_access_key", "private_key", "keyfile_dict", "refreshToken", "pass"],
 )
 def test_a_field_with_such_a_name_holds_a_secret(name: str) -> None:
     assert is_sensitive(name)
@@ -100,7 +101,17 @@ def test_a_field_with_such_a_name_holds_a_secret(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["host", "login", "sslmode", "region_name", "project", "pass", "private_key_file", "token_url", "secret_name"],
+    [
+        "host",
+        "login",
+        "sslmode",
+        "region_name",
+        "project",
+        "pass_through",
+        "private_key_file",
+        "token_url",
+        "secret_name",
+    ],
 )
 def test_a_field_with_such_a_name_holds_none(name: str) -> None:
     assert not is_sensitive(name)

@@ -157,7 +157,7 @@ def _write(app: App, file: Path | None, text: str) -> None:
 
 
 def _tell(app: App, made: Made) -> int:
-    for note in made.notes:
+    for note in (*made.notes, *made.gaps()):
         app.console.warn(note)
     for err in made.left_out:
         app.console.error(err)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bootstrap.connection import Connection
-from bootstrap.convert.sensitive import names_secret, secret_texts
 from bootstrap.errors import BootstrapError, Malformed, StoreError
 from bootstrap.manifest_types import NAME
 from bootstrap.secret import remember
+from bootstrap.sensitive import names_secret, secret_texts
 from bootstrap.targets.index import NAME as INDEX
 
 _NAME = re.compile(NAME.strip("^$"))
@@ -48,8 +48,6 @@ class Found:
             self.leave_out(err.message, "" if err.hint.startswith("airflow-bootstrap store put") else err.hint)
         else:
             connection.remember()
-            for text in secret_texts(connection.extra or {}):
-                remember(text)
             self.connections[name] = connection
 
     def add_variable(self, key: object, where: str, value: Any) -> None:
@@ -93,8 +91,5 @@ def _require_text(value: Any, where: str) -> None:
 
 
 def _remember_variable(key: str, value: Any) -> None:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if names_secret(key):
+    for text in secret_texts(value, key=key, inside=names_secret(key)):
         remember(text)
-    for each in secret_texts(value):
-        remember(each)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -80,6 +80,12 @@ class Made:
     def manifest(self, stores: Stores) -> str:
         """The new manifest's text."""
         return text(stores.base, self.conversion, self.source)
+
+    def gaps(self) -> Iterator[str]:
+        """What is still to be filled in, each with the next step."""
+        for what, reference in self.conversion.unfilled.items():
+            step = f"airflow-bootstrap store put {reference}" if reference else "write it into the manifest"
+            yield f"{what} is a gap of a template that nobody filled in: {step}"
 
 
 def make(source: str, form: str | None, stores: Stores, store: str | None, stdin: Callable[[], bytes]) -> Made:

@@ -10,9 +10,8 @@ from typing import Any
 from bootstrap.checks._errors import Diagnosed
 from bootstrap.checks._reach import reach
 from bootstrap.checks.base import Cause, CauseName, Endpoint, Run, StepName, own_steps
-from bootstrap.connection import remember_login, sensitive_texts
+from bootstrap.connection import remember_login, remember_secrets
 from bootstrap.manifest import CheckSpec
-from bootstrap.secret import remember
 from bootstrap.smoke import diagnosis, expected
 from bootstrap.smoke.receipt import Receipt
 from bootstrap.smoke.resolve import resolve
@@ -185,5 +184,4 @@ class Steps:
 def _remember(conn: Any) -> None:
     """Mask the connection's secrets in all that this process writes from now on."""
     remember_login(conn.login, conn.password)
-    for text in sensitive_texts(conn.extra_dejson):
-        remember(text)
+    remember_secrets(conn.conn_type, conn.extra_dejson, *filter(None, (conn.host, conn.schema, conn.login)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from bootstrap.backends.source import Definition, Module, Sources, UnreadableModule, dotted_text
@@ -44,6 +44,22 @@ def facts(declared: Declared, sources: Sources) -> Facts:
     spelt_otherwise = {plain(key) for key in found.keys}
     found.words = {text for text in texts if plain(text) not in spelt_otherwise and nearest(text, found.keys)}
     return found
+
+
+def passwords(declared: Declared, sources: Sources) -> set[str]:
+    """The extra's keys that the provider's list or the form of its hook, or of a base of it, hides as one does a password."""
+    found = set(declared.passwords)
+    for definition in _line(declared.hook, sources):
+        for function in definition.node.body if isinstance(definition.node, ast.ClassDef) else ():
+            if isinstance(function, ast.FunctionDef) and function.name == "get_connection_form_widgets":
+                found.update(_bare(key) for key in _form(function, _is_password))
+    return found
+
+
+def _is_password(value: ast.expr) -> bool:
+    return isinstance(value, ast.Call) and any(
+        isinstance(node, ast.Name | ast.Attribute) and "PasswordField" in _last(node) for node in ast.walk(value)
+    )
 
 
 def _bare(key: str) -> str:
@@ -104,10 +120,12 @@ def _of_class(node: object, found: Facts, *, own: bool) -> None:
             found.hidden.update(_hidden(function))
 
 
-def _form(function: ast.FunctionDef) -> Iterator[str]:
+def _form(function: ast.FunctionDef, wanted: Callable[[ast.expr], bool] = lambda _: True) -> Iterator[str]:
     for node in ast.walk(function):
         if isinstance(node, ast.Dict):
-            for key in node.keys:
+            for key, value in zip(node.keys, node.values, strict=True):
+                if not wanted(value):
+                    continue
                 match key:
                     case ast.Constant(value=str() as text):
                         yield text

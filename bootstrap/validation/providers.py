@@ -23,7 +23,7 @@ _INFO = "airflow.providers_manager"
 
 @dataclass(frozen=True)
 class Declared:
-    """What a provider says of a conn_type: its hook, the extra's fields, and the fields that its form hides.
+    """What a provider says of a conn_type: its hook, the extra's fields, those that its form hides, and which are passwords.
 
     `package` is the distribution; `home` the provider's own Python package.
     """
@@ -33,6 +33,7 @@ class Declared:
     home: str = ""
     fields: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
+    passwords: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,5 +115,14 @@ def _literal(tree: ast.AST, wanted: str) -> Any:
 def _declared(package: str, module: str, row: Mapping[str, Any]) -> Declared:
     behaviour = row.get("ui-field-behaviour")
     hidden = behaviour.get("hidden-fields") if isinstance(behaviour, Mapping) else None
+    fields = row.get("conn-fields") or {}
     make = partial(Declared, package, str(row.get("hook-class-name") or ""), module.rpartition(".")[0])
-    return make(tuple(row.get("conn-fields") or ()), tuple(hidden or ()))
+    return make(tuple(fields), tuple(hidden or ()), tuple(_passwords(fields)))
+
+
+def _passwords(fields: Any) -> Iterator[str]:
+    """Those whose schema says `format: password`."""
+    for name, said in fields.items() if isinstance(fields, Mapping) else ():
+        schema = said.get("schema") if isinstance(said, Mapping) else None
+        if isinstance(schema, Mapping) and schema.get("format") == "password":
+            yield str(name)
