@@ -11,10 +11,10 @@ from functools import cache
 from bootstrap import airflow_env
 from bootstrap.airflow_versions import RELEASES
 from bootstrap.secret import MASK
-from bootstrap.secret_forms import forms, is_sensitive
-from bootstrap.sensitive import secret_texts
+from bootstrap.secret_forms import forms
 from bootstrap.secret_matcher import Matcher
 from bootstrap.secret_places import hide
+from bootstrap.sensitive import names_secret, secret_texts
 
 _OPTION = re.compile(
     r"(?P<head>(?P<indent>\s*)(?P<comment>[#;][#;\s]*)?(?:export\s+)?(?P<name>[\w.-]+)\s*[=:][ \t]*)(?P<value>.*)",
@@ -90,7 +90,7 @@ def _shown(option: _Option) -> Iterator[str]:
     stem = re.sub(r"_(cmd|secret)$", "", name)
     if name in _AS_JSON:
         yield from _shown_json(option)
-    elif name in _sensitive() or (is_sensitive(name) and not (stem != name and stem in _sensitive())):
+    elif name in _sensitive() or (names_secret(name) and not (stem != name and stem in _sensitive())):
         yield from _masked(option)
     else:
         yield from _lines(option, [_hidden(line) for line in option.lines])

@@ -8,7 +8,6 @@ from typing import Any
 
 from bootstrap.connection import Connection
 from bootstrap.manifest import Manifest
-from bootstrap.manifest_models import find_references
 from bootstrap.plan import Plan
 from bootstrap.reference import Reference
 from bootstrap.secret import MASK
@@ -42,8 +41,7 @@ def describe(change: Change, manifest: Manifest) -> str:
 
 def _variable_field(name: str, change: Change, manifest: Manifest) -> str:
     said = manifest.variables[change.key.name]
-    hidden = not isinstance(said, str) or is_secret(change.key.name, said) or any(True for _ in find_references(said))
-    return f"{name} = {MASK if hidden else hide(str(said))}"
+    return f"{name} = {_shown(change.key.name, said) if isinstance(said, str) else MASK}"
 
 
 def _connection_field(name: str, change: Change, manifest: Manifest) -> str:
@@ -57,5 +55,10 @@ def _connection_field(name: str, change: Change, manifest: Manifest) -> str:
     if key:
         said = said.get(key) if isinstance(said, Mapping) else None
     plain = said is not None and not isinstance(said, Reference | Mapping | list)
-    hidden = not plain or is_secret(key or top, str(value), spec.conn_type)
-    return f"{name} = {MASK if hidden else hide(str(value))}"
+    return f"{name} = {_shown(key or top, str(value), spec.conn_type) if plain else MASK}"
+
+
+def _shown(key: str, text: str, conn_type: str | None = None) -> str:
+    """Of a URL, all but its login and tokens; nothing of what is a secret as a whole."""
+    shown = hide(text)
+    return MASK if is_secret(key, shown, conn_type) else shown

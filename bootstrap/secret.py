@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from bootstrap.errors import BootstrapError
 from bootstrap.printable import printable
-from bootstrap.secret_forms import forms, is_sensitive, masks
+from bootstrap.secret_forms import forms, masks
 from bootstrap.secret_matcher import MASK, Matcher
+from bootstrap.sensitive import names_secret as is_sensitive
 
 __all__ = [
     "MASK",

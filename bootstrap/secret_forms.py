@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
 from bootstrap.printable import printable
-from bootstrap.sensitive import names_secret as is_sensitive
+from bootstrap.sensitive import names_secret
 
 SHORT = 4  # a value shorter than this is masked only where it stands alone: elsewhere the gaps would spell it out
 _ID_OF_A_KEY = "private_key_id"  # tells a Google account's keys apart, in public listings too: people must see it
@@ -21,7 +21,7 @@ _NESTED = 3  # how often a text is put as JSON into JSON
 
 def masks(key: str, *, inside: bool) -> bool:
     """Whether texts below this key are to be masked; `inside`: it is itself below one that does."""
-    return key != _ID_OF_A_KEY and (inside or is_sensitive(key))
+    return key != _ID_OF_A_KEY and (inside or names_secret(key))
 
 
 def forms(value: str) -> set[str]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 
 from bootstrap.secret import MASK
-from bootstrap.secret_forms import is_sensitive
+from bootstrap.sensitive import names_secret
 
 # A login up to the last @ of the word: whoever writes a password into a URL often forgets to encode it
 _LOGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(://)([^\s:/?#@\"']*)(:[^\s\"]*)?@")
@@ -40,7 +40,7 @@ def _without_login(found: re.Match[str]) -> str:
 
 def _without_secret(found: re.Match[str]) -> str:
     name = found[2].lower()
-    return f"{found[1]}{MASK}" if name in _OF_A_QUERY or is_sensitive(name) else found[0]
+    return f"{found[1]}{MASK}" if name in _OF_A_QUERY or names_secret(name) else found[0]
 
 
 def _hide_named(text: str, names: Collection[str]) -> str:
@@ -48,7 +48,7 @@ def _hide_named(text: str, names: Collection[str]) -> str:
     at = 0
     for named in _NAMED.finditer(text):
         value = _VALUE.match(text, named.end())
-        if value is None or named.start() < at or not (named[2].lower() in names or is_sensitive(named[2])):
+        if value is None or named.start() < at or not (named[2].lower() in names or names_secret(named[2])):
             continue
         quote = value[0][-1] if value[0][-1] in "\"'" and len(value[0]) > 1 else ""
         parts += (text[at : named.end()], f"{quote}{MASK}{quote}")
