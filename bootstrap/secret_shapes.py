@@ -91,7 +91,7 @@ def shape(text: str) -> str:
     if _PRIVATE_KEY.search(text):
         return "a private key"
     if "@" in text and _has_password(text):
-        return "a password in a URL"
+        return "an address with a password"
     if _is_webhook(unquote(text) if "%" in text else text):
         return "a webhook's address, whose path is the secret"
     if _TOKENS.search(text) or (" " in text and _has_credential(text)):
