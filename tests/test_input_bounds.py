@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
-from bootstrap import document, input_text
-from bootstrap.errors import ManifestError
+from bootstrap import document, input_text, manifest
+from bootstrap.connection import port_number
+from bootstrap.errors import Malformed, ManifestError
 from bootstrap.input_text import DEPTH, BadInput
 from bootstrap.json_text import loads, loads_unique
+from bootstrap.secret import Secret
+from bootstrap.stores import file
+from bootstrap.stores.base import Context, Stored, pick_field
 from bootstrap.yaml_data import load, spots
 from bootstrap.yaml_dialects import CORE, GO, JSON_WORDS, WORDS, YAML_1_1, Dialect
 
@@ -210,3 +214,65 @@ def test_a_pair_of_surrogates_in_json_is_a_sign() -> None:
 def test_the_manifest_says_where() -> None:
     with pytest.raises(ManifestError, match=r"m\.yaml:6:"):
         document.parse(bomb(9), Path("m.yaml"))
+
+
+# The manifest
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('airflow: {home: "a\\0b"}', "2:11: there is a NUL in it"),
+        ('airflow: {env: {"A\\0B": x}}', "2:17: there is a NUL in it"),
+        ('register: [{env: {path: "a\\x00b"}}]', "2:19: there is a NUL in it"),
+        ('stores: {s: {kind: file, path: "\\u0000"}}', "2:26: there is a NUL in it"),
+        ('connections: {a: {conn_type: http, checks: [{http: {path: "\\0"}}]}}', "2:53: there is a NUL in it"),
+        ("airflow: {env: {'A=B': x}}", "2:17: the name of an environment variable is not empty and has no `=`"),
+        ("airflow: {env: {'': x}}", "2:17: the name of an environment variable is not empty and has no `=`"),
+        ("connections: {a: {conn_type: http, port: 0x" + "f" * 5000 + "}}", "2:42: a number that is too large"),
+    ],
+)
+def test_what_no_process_and_no_file_can_be_given_is_refused_with_its_place(
+    text: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "m.yaml").write_text(f"version: 1\n{text}\n")
+    with pytest.raises(ManifestError) as caught:
+        manifest.load(tmp_path / "m.yaml")
+    assert f"m.yaml:{said}" in caught.value.message
+
+
+def test_the_text_of_a_variable_may_be_any(tmp_path: Path) -> None:
+    (tmp_path / "m.yaml").write_text('version: 1\nvariables: {v: "a\\0b"}\n')
+    assert manifest.load(tmp_path / "m.yaml").variables == {"v": "a\0b"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("s.json", '{"x":\n "abc\\ud800def"}', "s.json:2:2: half of a surrogate pair, which is no text"),
+        ("s.json", '{"x":\n "a", "x": "b"}', "s.json:2:7: the key 'x' is here twice"),
+        ("s.json", '{"x": NaN}', "s.json:1:7: a number that is none to JSON, or too large"),
+        ("s.json", '{"x":' + "[" * 100_000, "s.json:1:105: nested deeper than 100 levels"),
+        ("s.yaml", f"x: !!bool {CANARY}", "s.yaml:1:4: not what its tag !!bool says"),
+        ("s.yaml", "x: !!timestamp 2020-01-01", "s.yaml:1:4: the tag !!timestamp makes what JSON has not"),
+        ("s.yaml", bomb(9), "s.yaml:6:45: aliases that bring more than 1000000 values"),
+    ],
+)
+def test_a_store_that_is_a_file_says_where_it_is_wrong(name: str, text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    store = file.open_store(file.Options(kind="file", path=name), Context("s", tmp_path))
+    with pytest.raises(Malformed) as caught:
+        store.read("x")
+    assert caught.value.message == f"store s: {tmp_path}/{said}"
+
+
+def test_a_field_of_json_that_is_refused_says_why() -> None:
+    stored = Stored(Secret('{"a": "x",\n "b": NaN}'), "1")
+    with pytest.raises(Malformed, match=r"it is a number that is none to JSON, or too large \(line 2, column 7\)"):
+        pick_field(stored, "s:x", "a")
+
+
+@pytest.mark.parametrize("port", ["9" * 5000, 9 * 10**4000, "65536", "0", "-1", "\uff11"])
+def test_a_port_of_any_length_is_judged(port: object) -> None:
+    with pytest.raises(Malformed, match="the port is not a number from 1 to 65535"):
+        port_number(port, "s:x")
