@@ -12,6 +12,7 @@ from typing import Any
 from bootstrap import airflow_env, logins, stores, targets
 from bootstrap.airflow_versions import Release, release
 from bootstrap.backends import verdict
+from bootstrap.document import Path_
 from bootstrap.errors import AirflowError, ManifestError
 from bootstrap.files import cache_folder
 from bootstrap.manifest_models import Backend, Manifest, Source
@@ -70,8 +71,11 @@ _SECRETS = _Place("secrets", "backend_kwarg")
 _WORKERS = _Place("workers", "secrets_backend_kwarg")
 
 
-def settings(manifest: Manifest) -> Settings:
-    """Raises ManifestError for what Airflow would not understand or could not do; StoreError."""
+def settings(manifest: Manifest, *, elsewhere: bool = False) -> Settings:
+    """Raises ManifestError for what Airflow would not understand or could not do; StoreError.
+
+    `elsewhere`: they are for an Airflow that runs on another machine, where there may be what this one lacks.
+    """
     backend = manifest.backend
     if not manifest.decides_airflow_cfg:
         raise ManifestError(
@@ -83,8 +87,8 @@ def settings(manifest: Manifest) -> Settings:
     if backend is None:
         return Settings(None, None, None, None, config, absent, {}, known, inline=False, advice=())
     _possible(manifest, backend, known)
-    server = _served(manifest, backend, _SECRETS, known)
-    workers = _served(manifest, backend.workers, _WORKERS, known) if backend.workers else None
+    server = _served(manifest, backend, _SECRETS, known, elsewhere=elsewhere)
+    workers = _served(manifest, backend.workers, _WORKERS, known, elsewhere=elsewhere) if backend.workers else None
     every = [part for part in (server, workers) if part is not None]
     if backend.multi_team is not None:
         config = {**config, "core": {"multi_team": str(backend.multi_team), **config.get("core", {})}}
@@ -150,9 +154,9 @@ def _possible(manifest: Manifest, backend: Backend, known: Release) -> None:
         raise ManifestError(f"{manifest.file}: Airflow {version} knows no teams", "leave out backend.multi_team")
 
 
-def _served(manifest: Manifest, source: Source, place: _Place, known: Release) -> _Served:
+def _served(manifest: Manifest, source: Source, place: _Place, known: Release, *, elsewhere: bool) -> _Served:
     found = _backend(manifest, source)
-    advice = (*found.advice, *_checked(manifest, found, place))
+    advice = (*found.advice, *_checked(manifest, found, place, known if elsewhere else None))
     credentials = found.secret_kwargs
     has_login = any(True for _ in logins.places(found.kwargs))
     context = _context(manifest, source)
@@ -209,21 +213,48 @@ def _reader(credential: Any, context: Context) -> Callable[[], Secret]:
     return read
 
 
-def _checked(manifest: Manifest, found: AirflowBackend, place: _Place) -> Iterator[str]:
-    """What to be told of the class and its arguments. Raises ManifestError for what it would not understand."""
+def _checked(manifest: Manifest, found: AirflowBackend, place: _Place, elsewhere: Release | None) -> Iterator[str]:
+    """What to be told of the class and its arguments. Raises ManifestError for what it would not understand.
+
+    `elsewhere`: the release of the Airflow that runs on another machine.
+    """
     given = {*found.secret_kwargs, *(["token"] if "VAULT_TOKEN" in os.environ else [])}
     checked = verdict.check(found.backend_class, found.kwargs, given, cache_folder(manifest.folder))
     name = found.backend_class.rpartition(".")[2]
-    if checked.problems:
-        against = f", as {checked.source} has it" if checked.source else ""
-        lines = [_about(name, problem) + (f" ({problem.hint})" if problem.hint else "") for problem in checked.problems]
-        raise ManifestError(
-            "\n".join([f"{manifest.file}: [{place.section}] would not work{against}:", *lines]),
-            "correct `backend:`; nothing was written",
-        )
+    if problems := [problem for problem in checked.problems if elsewhere is None or not problem.local]:
+        raise _would_not_work(manifest, place, name, problems, checked.source)
+    if elsewhere is not None:
+        yield from (_at_run_time(name, problem, place, elsewhere, found.kwargs) for problem in checked.problems)
     if checked.source and not checked.source.endswith("(installed)"):
         yield f"{name} was checked against {checked.source}"
     yield from (_about(name, warning) for warning in checked.warnings)
+
+
+def _would_not_work(
+    manifest: Manifest, place: _Place, name: str, problems: list[verdict.Problem], source: str
+) -> ManifestError:
+    against = f", as {source} has it" if source else ""
+    path: Path_ = ("backend",) if place is _SECRETS else ("backend", "workers")
+    wrong = [(manifest.place(_path(path, problem.kwarg)), problem) for problem in problems]
+    lines = [f"{at}: {_about(name, it)}" + (f" ({it.hint})" if it.hint else "") for at, it in wrong]
+    err = ManifestError(
+        "\n".join([f"[{place.section}] would not work{against}:", *lines]), "correct `backend:`; nothing was written"
+    )
+    err.line = wrong[0][0].line
+    return err
+
+
+def _path(source: Path_, kwarg: str) -> Path_:
+    return (*source, "kwargs", kwarg) if kwarg else (*source, "class")
+
+
+def _at_run_time(name: str, problem: verdict.Problem, place: _Place, known: Release, kwargs: Mapping[str, Any]) -> str:
+    """What may be there, or may be otherwise, where Airflow runs: nobody here can know."""
+    if kwargs.get(problem.kwarg):
+        return f"{_about(name, problem)} ({problem.hint})"
+    own = ("VAULT_TOKEN",) if problem.kwarg == "token" else ()
+    names = (*own, place.variable(problem.kwarg if known.kwarg_variables else None))
+    return f"{_about(name, problem)}; Airflow's processes need it: {' or '.join(names)} in their environment"
 
 
 def _about(name: str, problem: verdict.Problem) -> str:

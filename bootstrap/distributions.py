@@ -25,6 +25,16 @@ def version(name: str, folders: Sequence[str | Path] | None = None) -> str | Non
     return None
 
 
+def at_least(name: str, least: str) -> bool:
+    """Whether `name` is installed, in that version or a later one."""
+    found = version(name)
+    return found is not None and _numbers(found) >= _numbers(least)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", text)[:3]))
+
+
 @lru_cache
 def metadata_folders(folder: str) -> tuple[str, ...]:
     """The names of the folders that say what is installed in `folder`, with their versions."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.errors import ManifestError
-from bootstrap.input_text import BadInput
+from bootstrap.input_text import BadInput, read
 from bootstrap.yaml_data import Spot, load, spots
 from bootstrap.yaml_dialects import CORE
 
@@ -72,6 +72,12 @@ def parse(text: str, file: Path) -> Document:
         error = ManifestError(err.at(file), err.hint)
         error.line = err.line
         raise error from err
+
+
+def reread(file: Path, profile: str | None) -> Document:
+    """The document of a manifest that was read before, with its profile over it. Raises OSError, BadInput, ManifestError."""
+    document = parse(read(file), file)
+    return document if profile is None else overlay(document, ("profiles", profile))
 
 
 def overlay(base: Document, path: Path_) -> Document:

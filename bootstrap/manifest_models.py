@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 from typing_extensions import Self
 
 from bootstrap.connection import FIELDS
-from bootstrap.document import Path_
+from bootstrap.document import Path_, Place, reread
 from bootstrap.manifest_types import (
     NAME,
     Command,
@@ -219,6 +219,10 @@ class Manifest:
     def folder(self) -> Path:
         """What relative paths are relative to."""
         return self.file.parent
+
+    def place(self, path: Path_) -> Place:
+        """Where in the file something stands, or what is around it. The file is read anew."""
+        return reread(self.file, self.profile).place(path)
 
     @property
     def decides_airflow_cfg(self) -> bool:

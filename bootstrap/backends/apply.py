@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bootstrap import distributions
 from bootstrap.backends.annotations import Parameter, fits, in_words, word_for
 from bootstrap.backends.rule import Clash, Doubtful, Needs, Rules
 from bootstrap.backends.rules import RULES
@@ -19,12 +20,15 @@ _FEW = 12  # names that can be listed in a hint
 
 @dataclass(frozen=True)
 class Finding:
-    """A problem with an argument, or (if it doesn't fail) a warning."""
+    """A problem with an argument, or (if it doesn't fail) a warning. `local`: it is one of this machine's, and may be none
+    where Airflow runs.
+    """
 
     kwarg: str
     message: str
     hint: str
     fails: bool = True
+    local: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def _argument(name: str, backend: Backend, rules: Rules, given: Given) -> list[F
     if name not in given.known:
         return [_unknown(name, backend, rules)]
     parameter = given.known[name]
-    advice = parameter.deprecated or rules.deprecated.get(name, "")
+    advice = parameter.deprecated or rules.deprecated.get(name, "") or rules.renamed.get(name, "")
     found = [Finding(name, f"{name} is deprecated", advice, fails=False)] if advice else []
     types = rules.types.get(name, parameter.types)
     if name in given.elsewhere:
@@ -93,7 +97,10 @@ def _unknown(name: str, backend: Backend, rules: Rules) -> Finding:
         hint = f"it takes: {', '.join(known)}" if 0 < len(known) <= _FEW else "leave it out, or look it up in the class"
     if backend.signature.open:
         return Finding(name, f"{backend.title} names no argument {name}: nobody could check it", hint, fails=False)
-    return Finding(name, f"{backend.title} takes no argument {name}", hint)
+    if backend.signature.strict:
+        return Finding(name, f"{backend.title} takes no argument {name}", hint)
+    slip = bool(near) and name not in rules.renamed  # nobody means what is spelt so
+    return Finding(name, f"{backend.title} takes no notice of {name}", hint, fails=slip)
 
 
 def _from_environment(name: str, types: tuple[str, ...]) -> list[Finding]:
@@ -126,10 +133,14 @@ def _value(name: str, value: Any, parameter: Parameter, rules: Rules) -> Iterato
         yield Finding(name, f"{name} is no regular expression", "mend it; it is matched from the start of an id")
     for doubtful in rules.doubtful:
         if doubtful.kwarg == name and _is_doubtful(value, doubtful):
-            yield Finding(name, f"{_with_value(name, value)}: {doubtful.why}", doubtful.hint, fails=doubtful.fails)
+            local = bool(doubtful.since)
+            yield Finding(name, f"{_with_value(name, value)}: {doubtful.why}", doubtful.hint, doubtful.fails, local)
 
 
 def _is_doubtful(value: Any, doubtful: Doubtful) -> bool:
+    package, _, since = doubtful.since.partition(" ")
+    if package and not distributions.at_least(package, since):
+        return False
     return value == doubtful.value if doubtful.value else fits(value, (doubtful.type,))
 
 
@@ -154,7 +165,7 @@ def _compiles(expression: str) -> bool:
 def _required(backend: Backend, given: Given) -> Iterator[Finding]:
     for name, parameter in given.known.items():
         if parameter.required and name not in given.kwargs and name not in given.elsewhere:
-            yield Finding(name, f"{backend.title} needs {name}", f"add {name}")
+            yield Finding(name, f"{backend.title} needs {name}", f"add {name}", local=True)
 
 
 def _need(need: Needs, given: Given) -> Iterator[Finding]:
@@ -166,7 +177,7 @@ def _need(need: Needs, given: Given) -> Iterator[Finding]:
     occasion = need.given or (f"{need.when[0]} {need.when[1]}" if need.when else "")
     listed = " or ".join(names)
     message = f"{occasion} needs {listed}" if occasion else f"{listed} is missing"
-    yield Finding(names[0], f"{message}: {need.why}", need.hint or f"add {listed}", need.fails)
+    yield Finding(names[0], f"{message}: {need.why}", need.hint or f"add {listed}", need.fails, local=True)
 
 
 def _clash(clash: Clash, given: Given) -> Iterator[Finding]:

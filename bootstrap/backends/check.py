@@ -62,7 +62,7 @@ def _compared(backend: Backend, kwargs: Mapping[str, Any], elsewhere: Collection
 
 
 def _problems(found: Iterable[Finding], *, fails: bool) -> tuple[Problem, ...]:
-    return tuple(Problem(item.kwarg, item.message, item.hint) for item in found if item.fails == fails)
+    return tuple(Problem(item.kwarg, item.message, item.hint, item.local) for item in found if item.fails == fails)
 
 
 def _without_module(
@@ -72,24 +72,55 @@ def _without_module(
     if backend_class in shipped():
         return _compared(shipped()[backend_class], kwargs, elsewhere, here=False)
     module = backend_class.rpartition(".")[0]
-    package, _, name = module.rpartition(".")
-    if package and (there := sources.submodules(package)) and not _may_be_made(sources, package, name, there):
-        near = difflib.get_close_matches(name, there, n=1)
-        hint = (
-            f"did you mean {package}.{near[0]}.{backend_class.rpartition('.')[2]}?"
-            if near
-            else _did_you_mean(backend_class)
+    package, name = _nearest_package(module, sources)
+    if package and not _may_be_made(sources, package, name):
+        return _refused(
+            f"there is no module {name} in {package}", _nearest_class(backend_class, package, name, sources)
         )
-        return _refused(f"there is no module {name} in {package}", hint)
+    if provider := _provider_of_the_table(backend_class):
+        return _refused(f"{provider} has no secrets backend in {module}", _did_you_mean(backend_class))
     return _unchecked(
         f"{module} isn't installed here: nobody could check the class and its arguments", _did_you_mean(backend_class)
     )
 
 
-def _may_be_made(sources: Sources, package: str, name: str, there: Collection[str]) -> bool:
+def _nearest_package(module: str, sources: Sources) -> tuple[str, str]:
+    """The innermost package around a module that is here, and what of the module it lacks; '' for none.
+
+    A folder without an `__init__.py` is none: other parts of it may lie elsewhere, as those of `airflow.providers` do.
+    """
+    parts = module.split(".")
+    for end in range(len(parts) - 1, 0, -1):
+        package = ".".join(parts[:end])
+        found = sources.module(package)
+        if found is not None:
+            return package, parts[end]
+        if sources.submodules(package):
+            break
+    return "", ""
+
+
+def _may_be_made(sources: Sources, package: str, name: str) -> bool:
     """Whether such a module may exist without a file of Python's: compiled, or one that the package itself names."""
     module = sources.module(package)
-    return name in there or (module is not None and module.mentions(name))
+    return name in sources.submodules(package) or (module is not None and module.mentions(name))
+
+
+def _nearest_class(backend_class: str, package: str, name: str, sources: Sources) -> str:
+    """The known class that its path is most like; else the one of the module with the nearest name."""
+    near = difflib.get_close_matches(name, sources.submodules(package), n=1)
+    if not near or backend_class.rpartition(".")[2] in _titles():
+        return _did_you_mean(backend_class)
+    return f"did you mean {package}.{near[0]}{backend_class.removeprefix(f'{package}.{name}')}?"
+
+
+def _provider_of_the_table(backend_class: str) -> str:
+    """The provider that isn't here, whose secrets backends are all in the table; '' for any other."""
+    for name, backend in shipped().items():
+        folder = f"airflow.providers.{short(backend.package).replace('-', '.')}."
+        if name.startswith(folder) and backend_class.startswith(folder):
+            return backend.package
+    return ""
 
 
 def _without_class(module: Module, name: str) -> Checked:
@@ -102,13 +133,17 @@ def _without_class(module: Module, name: str) -> Checked:
 
 def _did_you_mean(backend_class: str) -> str:
     """The class of the same or nearly the same name that Airflow's providers have, or the nearest path."""
-    titles = {name.rpartition(".")[2]: name for name in RULES}
+    titles = _titles()
     near = difflib.get_close_matches(backend_class.rpartition(".")[2], titles, n=1)
     return (
         f"did you mean {titles[near[0]]}?"
         if near
         else "check its name, or install its package beside airflow-bootstrap"
     )
+
+
+def _titles() -> dict[str, str]:
+    return {name.rpartition(".")[2]: name for name in RULES}
 
 
 def _refused(message: str, hint: str) -> Checked:

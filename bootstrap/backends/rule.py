@@ -43,7 +43,9 @@ class Legal:
 
 @dataclass(frozen=True)
 class Doubtful:
-    """A value that is accepted (one of `type`, or `value` itself), and doesn't do what it says."""
+    """A value that is accepted (one of `type`, or `value` itself), and doesn't do what it says; `since` a package's version
+    that is installed ("requests 2.32"), or always.
+    """
 
     kwarg: str
     why: str
@@ -51,6 +53,7 @@ class Doubtful:
     type: str = ""
     value: str = ""
     fails: bool = False
+    since: str = ""
 
 
 @dataclass(frozen=True)

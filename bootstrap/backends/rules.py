@@ -66,6 +66,9 @@ _AWS_RENAMED = {
     "aws_iam_role": "write role_arn",
     "host": "write endpoint_url",
 }
+_AWS_BOTH_FORMS = dict.fromkeys(
+    ("full_url_mode", "are_secret_values_urlencoded"), "leave it out: both forms of a secret are read"
+)
 _AWS_DEPRECATED = {
     "session_kwargs": "give aws_access_key_id, aws_secret_access_key and aws_session_token by themselves"
 }
@@ -83,7 +86,7 @@ RULES: Mapping[str, Rules] = {
         types={
             "kv_engine_version": ("int", "null"),
             "verify": ("bool", "str", "null"),
-            "cert": _TEXT,  # requests wants a tuple for two files, and JSON makes lists
+            "cert": ("str", "list[str]", "null"),
             "proxies": ("dict", "null"),
             "timeout": ("float", "null"),
             "namespace": _TEXT,
@@ -124,9 +127,19 @@ RULES: Mapping[str, Rules] = {
             Clash(("jwt_token", "jwt_token_path"), "Airflow takes jwt_token only", ("auth_type", "jwt"), fails=False),
         ),
         legal=(Legal(("url",), _URL, _URL_WORDS), _VERIFY, _JSON_FILE),
-        doubtful=tuple(
-            Doubtful("auth_type", _NEVER_LOGS_IN, "choose another auth method", value=method, fails=True)
-            for method in ("azure", "radius")
+        doubtful=(
+            *(
+                Doubtful("auth_type", _NEVER_LOGS_IN, "choose another auth method", value=method, fails=True)
+                for method in ("azure", "radius")
+            ),
+            Doubtful(  # requests/adapters.py, _urllib3_request_context: a tuple, which JSON has not, or one file
+                "cert",
+                "requests takes a certificate and its key as two files only before 2.32, for JSON makes a list of them",
+                "put both into one file, and name that",
+                type="list[str]",
+                fails=True,
+                since="requests 2.32",
+            ),
         ),
     ),
     # airflow/providers/google/cloud/secrets/secret_manager.py, cloud/utils/credentials_provider.py.
@@ -167,7 +180,7 @@ RULES: Mapping[str, Rules] = {
                 "letters without accents, digits and /_+=.@!-",
             ),
         ),
-        renamed={**_AWS_RENAMED, "full_url_mode": "leave it out: both forms of a secret are read"},
+        renamed={**_AWS_RENAMED, **_AWS_BOTH_FORMS},
         deprecated=_AWS_DEPRECATED,
         expressions=_AWS_EXPRESSIONS,
         read_at=_AWS_READ_AT,

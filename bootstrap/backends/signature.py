@@ -22,15 +22,18 @@ _DEEPEST = 12  # calls from a class's `**kwargs` to where it ends
 
 @dataclass(frozen=True)
 class Signature:
-    """The arguments by name. `open`: it takes others, too, and we can't tell which."""
+    """The arguments by name. `open`: it takes others, too, and we can't tell which. `strict`: it fails on any other; else
+    it takes no notice of it.
+    """
 
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     open: bool = False
+    strict: bool = False
 
     def joined(self, other: Signature) -> Signature:
         """Both; where they disagree, this one, but what only the other knows of an argument counts."""
         merged = {name: _merged(self.parameters.get(name), there) for name, there in other.parameters.items()}
-        return Signature({**self.parameters, **merged}, self.open or other.open)
+        return Signature({**self.parameters, **merged}, self.open or other.open, self.strict or other.strict)
 
     def without(self, names: set[str]) -> Signature:
         """The same, less what the caller gives already."""
@@ -92,7 +95,7 @@ class Reader:
                 return self._function(function, line, steps, bound=True)
             if place.node.decorator_list:  # such as a dataclass: its arguments are made when it is imported
                 return UNKNOWN
-        return Signature(open=not complete)
+        return Signature(open=not complete, strict=complete)
 
     def _function(self, function: Definition, line: Line, steps: int, *, bound: bool) -> Signature:
         node = function.node
@@ -101,7 +104,7 @@ class Reader:
         key = (id(node), line[0][0].name if line[0] else "")
         if key not in self._read:
             frame = _Frame(function, line, declared(function, bound=bound), steps - 1)
-            own = Signature(self._with_choices(frame))
+            own = Signature(self._with_choices(frame), strict=node.args.kwarg is None)
             self._read[key] = own.joined(self._rest(frame, node.args.kwarg.arg)) if node.args.kwarg else own
         return self._read[key]
 

@@ -121,7 +121,9 @@ def _one_line_each(rows: Mapping[str, Mapping[str, Any]]) -> str:
     texts = []
     for name, row in rows.items():
         parameters = (f"   {json.dumps(key)}: {json.dumps(value)}" for key, value in row["parameters"].items())
-        head = "".join(f"  {json.dumps(key)}: {json.dumps(row[key])},\n" for key in ("package", "version", "open"))
+        head = "".join(
+            f"  {json.dumps(key)}: {json.dumps(row[key])},\n" for key in ("package", "version", "open", "strict")
+        )
         lines = ",\n".join(parameters)
         texts.append(f' {json.dumps(name)}: {{\n{head}  "parameters": {{\n{lines}\n  }}\n }}')
     return "{\n" + ",\n".join(texts) + "\n}\n"
@@ -133,6 +135,7 @@ def _as_row(backend: Backend) -> dict[str, Any]:
         "package": backend.package,
         "version": backend.version,
         "open": backend.signature.open,
+        "strict": backend.signature.strict,
         "parameters": {name: _without_defaults(parameter) for name, parameter in parameters},
     }
 
@@ -147,7 +150,7 @@ def _from_row(name: str, row: Mapping[str, Any]) -> Backend:
     parameters = {
         key: Parameter(**{k: _frozen(v) for k, v in given.items()}) for key, given in row["parameters"].items()
     }
-    signature = Signature(parameters, row["open"])
+    signature = Signature(parameters, row["open"], row["strict"])
     return Backend(name, row["package"], row["version"], signature, name if name in RULES else "")
 
 

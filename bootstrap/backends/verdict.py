@@ -16,11 +16,15 @@ from bootstrap.memo import remembered
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with an argument ('' for the class itself), and the next step. No value of a secret stands in it."""
+    """What is wrong with an argument ('' for the class itself), and the next step. No value of a secret stands in it.
+
+    `local`: it is wrong on this machine, and may be right where Airflow runs.
+    """
 
     kwarg: str
     message: str
     hint: str
+    local: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,11 @@ def _read(backend_class: str, kwargs: Mapping[str, Any], elsewhere: Collection[s
     from bootstrap.backends import check as reading
 
     found = reading.check(backend_class, kwargs, elsewhere)
-    problems, warnings = ([[p.kwarg, p.message, p.hint] for p in items] for items in (found.problems, found.warnings))
+    problems, warnings = (
+        [[p.kwarg, p.message, p.hint, p.local] for p in items] for items in (found.problems, found.warnings)
+    )
     return [problems, warnings, found.source], () if found.problems else found.files
 
 
-def _problems(rows: Collection[Collection[str]]) -> tuple[Problem, ...]:
+def _problems(rows: Collection[Collection[Any]]) -> tuple[Problem, ...]:
     return tuple(Problem(*row) for row in rows)

@@ -66,10 +66,10 @@ def command(app: App, /, **wishes: object) -> int:
     return _finish(app, airflow_cfg.render(settings, _file(app, wanted)), wanted, settings)
 
 
-def _settings(app: App) -> Settings:
+def _settings(app: App, *, elsewhere: bool = False) -> Settings:
     from bootstrap.airflow_settings import settings
 
-    found = settings(app.manifest)
+    found = settings(app.manifest, elsewhere=elsewhere)
     for advice in found.advice:
         app.console.note(advice)
     return found
@@ -85,7 +85,7 @@ def _print_for_elsewhere(app: App, wishes: Wishes) -> int:
 
     if wishes.check or wishes.diff or wishes.backup or wishes.verify or wishes.remove:
         raise UsageError(f"--format {wishes.format} only prints", "leave out the other options, but -o")
-    settings = _settings(app)
+    settings = _settings(app, elsewhere=True)
     _refuse_to_print_credentials(settings, wishes)
     absent = [(section, option) for section, options in settings.absent.items() for option in options]
     text = cfg_formats.text(wishes.format, airflow_cfg.values(settings), absent)

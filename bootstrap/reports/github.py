@@ -10,8 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from bootstrap.document import overlay, parse
-from bootstrap.input_text import read
+from bootstrap.document import reread
 from bootstrap.manifest import Manifest
 from bootstrap.printable import printable
 from bootstrap.smoke.report import Report, StageResult
@@ -54,9 +53,7 @@ def _with_hint(message: str, hint: str) -> str:
 
 def places(manifest: Manifest, root: Path) -> Locate:
     """Where connections stand in the manifest; nothing for a manifest outside `root`, the checkout."""
-    document = parse(read(manifest.file), manifest.file)
-    if manifest.profile is not None:
-        document = overlay(document, ("profiles", manifest.profile))
+    document = reread(manifest.file, manifest.profile)
     paths = [("connections", conn_id) for conn_id in manifest.connections]
     return lines(manifest.file, {path[1]: document.place(path).line for path in paths if document.has(path)}, root)
 

@@ -142,7 +142,7 @@ REFUSED: dict[str, Case] = {
     ),
     "no scheme": with_token("url", "http:// or https://", "MissingSchema", url="vault.example.com"),
     "false as text": with_token("verify", "true, false, or the path", "OSError", url="{tls}", verify="false"),
-    "a certificate in two files": with_token("cert", "takes text, not a list", "TypeError", cert=["a", "b"]),
+    "a certificate in two files": with_token("cert", "only before 2.32", "TypeError", cert=["a", "b"]),
     "a time as text": with_token("timeout", "write a number, without quotes", "ValueError", timeout="5"),
     "a session": with_token("session", "leave it out", "AttributeError", session="x"),
     "an adapter": with_token("adapter", "leave it out", "TypeError", adapter="x"),
@@ -177,7 +177,6 @@ REFUSED: dict[str, Case] = {
         "impersonation_chain", "a list of texts, not a whole number", "TypeError", impersonation_chain=3
     ),
     "AWS: a misspelt prefix": aws(SECRETS_MANAGER, "conections_prefix", "did you mean", READS, conections_prefix="x"),
-    "AWS: an old name": aws(PARAMETER_STORE, "profile", "write profile_name", READS, profile="nobody"),
     "AWS: half a key": case(
         SECRETS_MANAGER,
         {"endpoint_url": "{moto}", "region_name": "eu-west-1", "aws_access_key_id": "{key_id}"},
@@ -268,6 +267,11 @@ REFUSED: dict[str, Case] = {
 }
 
 WARNED: dict[str, Case] = {
+    "AWS: an old name": aws(PARAMETER_STORE, "profile", "write profile_name", READS, profile="nobody"),
+    "AWS: an obsolete switch": aws(
+        SECRETS_MANAGER, "full_url_mode", "takes no notice of full_url_mode; leave it out", READS, full_url_mode=False
+    ),
+    "AWS: what nobody reads": aws(PARAMETER_STORE, "colour", "takes no notice of colour", READS, colour="red"),
     "a deprecated path": with_token(
         "global_secrets_path", "Provide a list of fallback paths", READS, global_secrets_path="common"
     ),

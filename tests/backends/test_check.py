@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from bootstrap import distributions
 from bootstrap.backends import table
 from bootstrap.backends.check import Checked, check
-from bootstrap.backends.rules import KEY_VAULT, RULES, VAULT
+from bootstrap.backends.rules import KEY_VAULT, RULES, SECRETS_MANAGER, VAULT
 from bootstrap.backends.source import Sources
 from bootstrap.stores import KINDS
 from bootstrap.stores.base import AirflowBackend, BackendPaths
@@ -87,6 +88,19 @@ def test_a_method_that_is_not_known_here_is_not_guessed() -> None:
     [
         (f"{VAULT}s", "there is no class VaultBackends in airflow.providers.hashicorp.secrets.vault", VAULT),
         (VAULT.replace(".vault.", ".valt."), "there is no module valt in airflow.providers.hashicorp.secrets", VAULT),
+        (VAULT.replace(".secrets.", ".secret."), "there is no module secret in airflow.providers.hashicorp", VAULT),
+        (VAULT.replace(".secrets.", ".a.b.c."), "there is no module a in airflow.providers.hashicorp", VAULT),
+        (
+            "airflow.contrib.secrets.aws_secrets_manager.SecretsManagerBackend",
+            "there is no module contrib in airflow",
+            SECRETS_MANAGER,
+        ),
+        (
+            "airflow.secrets.local_file.Mine",
+            "no module local_file in airflow.secrets",
+            "airflow.secrets.local_filesystem.Mine",
+        ),
+        ("bootstrap.backend.check.Mine", "there is no module backend in bootstrap", "bootstrap.backends.check.Mine"),
         ("VaultBackend", "not the dotted path of a class", VAULT),
         ("", "not the dotted path of a class", "check its name"),
         ("airflow.secrets.local_filesystem.LocalFileSystemBackend", "there is no class", "LocalFilesystemBackend"),
@@ -105,6 +119,38 @@ def test_a_class_that_is_known_nowhere_is_not_checked(backend_class: str) -> Non
     answer = check(backend_class, {"a": 1})
     assert (answer.problems, answer.source) == ((), "")
     assert [(warning.kwarg, "nobody could check" in warning.message) for warning in answer.warnings] == [("", True)]
+
+
+def test_a_module_of_a_provider_that_is_not_here_is_looked_up_in_the_table(tmp_path: Path) -> None:
+    answer = check(KEY_VAULT.replace("key_vault", "keyvault"), {}, folders=[tmp_path])
+    assert answer.problems[0].message == (
+        "apache-airflow-providers-microsoft-azure has no secrets backend in airflow.providers.microsoft.azure.secrets.keyvault"
+    )
+    assert answer.problems[0].hint == f"did you mean {KEY_VAULT}?"
+
+
+def test_another_part_of_a_package_without_an_init_may_lie_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "company" / "tools").mkdir(parents=True)
+    answer = check("company.secrets.Backend", {}, folders=[tmp_path])
+    assert (answer.problems, len(answer.warnings)) == ((), 1)
+    (tmp_path / "company" / "__init__.py").touch()
+    assert check("company.secrets.Backend", {}, folders=[tmp_path]).problems
+
+
+@pytest.mark.parametrize(("kwargs", "refused"), [("path, **kwargs", False), ("path", True)])
+def test_a_backend_of_ones_own_that_ignores_what_it_does_not_know(tmp_path: Path, kwargs: str, refused: bool) -> None:  # noqa: FBT001
+    (tmp_path / "mine.py").write_text(f"class Mine:\n    def __init__(self, {kwargs}):\n        self.path = path\n")
+    answer = check("mine.Mine", {"path": "x", "colour": "red"}, folders=[tmp_path])
+    assert [item.kwarg for item in (answer.problems if refused else answer.warnings)] == ["colour"]
+    assert check("mine.Mine", {"path": "x", "pth": "y"}, folders=[tmp_path]).problems[0].kwarg == "pth"
+
+
+def test_two_files_for_a_certificate_are_taken_where_requests_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    fine = {"url": "https://v", "token_path": "t", "cert": ["c.pem", "k.pem"]}
+    monkeypatch.setattr(distributions, "version", lambda *_: "2.31.0")
+    assert (check(VAULT, fine).problems, check(VAULT, fine).warnings) == ((), ())
+    monkeypatch.setattr(distributions, "version", lambda *_: "2.32.0")
+    assert [item.kwarg for item in check(VAULT, fine).problems] == ["cert"]
 
 
 def test_a_class_that_is_not_installed_is_looked_up_in_the_table(tmp_path: Path) -> None:
