@@ -77,11 +77,12 @@ def secrets_backends() -> list[Any]:
     return list(ensure_secrets_loaded(default_backends=DEFAULTS))
 
 
-def ask_secret_manager(backend: Any, prefix: str, name: str) -> None:
-    """Ask for what CloudSecretManagerBackend answered None to: it swallows refusals. Raises google.api_core's errors."""
+def ask_secret_manager(backend: Any, prefix: str, name: str) -> str:
+    """The full name of the secret's version. CloudSecretManagerBackend swallows refusals. Raises google.api_core's errors."""
     client = backend.client.client
     secret_id = backend.build_path(prefix, name, backend.sep)
-    client.access_secret_version(request={"name": client.secret_version_path(backend.project_id, secret_id, "latest")})
+    wanted = client.secret_version_path(backend.project_id, secret_id, "latest")
+    return str(client.access_secret_version(request={"name": wanted}).name)
 
 
 def server_backends() -> list[Any]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bootstrap.checks import _proof
+from bootstrap.checks._proof import Asked
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, url_endpoint
 
 CONN_TYPE = "aws"
@@ -94,13 +96,26 @@ def _address(service: str, region: str) -> str | None:
     return f"https://{host}.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
 
 
+class OtherServiceError(Exception):
+    """What answers is not the service that was asked, or tells of something else."""
+
+
+def require(answer: Mapping[str, Any], field: str, named: bool, what: str) -> None:  # noqa: FBT001
+    """Raises OtherServiceError unless the answer's field is `named`, as only `what` would: botocore takes any page with status 200 for an answer."""
+    if not named:
+        said = "names another" if answer.get(field) else f"has no {field}"
+        raise OtherServiceError(f"what answers {said}: it is not {what}")
+
+
 def identity(conn_id: str) -> dict[str, str]:
-    """What STS says whose key it is: `Account`, `Arn`, `UserId`. Any key may ask. Raises botocore's errors."""
+    """What STS says whose key it is: `Account`, `Arn`, `UserId`. Any key may ask. Raises botocore's errors and OtherServiceError."""
     from airflow.providers.amazon.aws.hooks.sts import StsHook
     from botocore.config import Config
 
     hook = StsHook(aws_conn_id=conn_id)
     answer: dict[str, str] = hook.get_client_type(config=hook.config.merge(Config(**_PATIENCE))).get_caller_identity()
+    require(answer, "Account", re.fullmatch(r"\d{12}", str(answer.get("Account"))) is not None, "STS")
+    require(answer, "Arn", str(answer.get("Arn")).startswith("arn:"), "STS")
     return answer
 
 
@@ -109,10 +124,12 @@ def login(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: ARG001
     return told(identity(conn_id))
 
 
-def login_if_told(conn_id: str, params: CheckParams, run: Run) -> str:
+def login_if_told(
+    conn_id: str, params: CheckParams, run: Run, stranger: Callable[[], Asked] = lambda: "unknown"
+) -> str:
     """The same where STS is there to ask: stores that speak S3 often have none, and private networks don't reach it.
 
-    Raises for a key that is surely wrong.
+    Else `stranger` asks the service itself without a key. Raises for a key that is surely wrong.
     """
     try:
         return login(conn_id, params, run)
@@ -120,7 +137,22 @@ def login_if_told(conn_id: str, params: CheckParams, run: Run) -> str:
         found = cause(err)
         if found and found.name == "auth" and (code_of(err) != _SIGNATURE or _is_amazon(conn_id)):
             raise
-        return "STS does not tell: reading or writing proves the login"
+        return _proof.told(run, stranger(), "STS does not tell whose key it is")
+
+
+def stranger(conn_id: str, service: str, ask: Callable[[Any], object]) -> Asked:
+    """Whether the service refuses `ask`, which gets a client of boto3's, to somebody who has no key."""
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
+    hook = AwsBaseHook(aws_conn_id=conn_id, client_type=service)
+    try:
+        ask(hook.get_client_type(config=hook.config.merge(Config(signature_version=UNSIGNED, **_PATIENCE))))
+    except Exception as err:
+        found = cause(err)
+        return "asked" if found and found.name in ("auth", "permission") else "unknown"
+    return "unasked"
 
 
 def _is_amazon(conn_id: str) -> bool:
@@ -138,6 +170,8 @@ def told(answer: dict[str, str]) -> str:
 
 def cause(error: BaseException) -> Cause | None:
     """What AWS says of a refused key or call, and botocore of one that it could not make."""
+    if isinstance(error, OtherServiceError):
+        return Cause("check_error", str(error), "correct endpoint_url in the connection's extra")
     if getattr(error, "operation_name", None) and code_of(error):
         return _refusal(code_of(error), error)
     for kind in type(error).__mro__:

@@ -9,6 +9,7 @@ import os
 import re
 from typing import Any
 
+from bootstrap.checks import _proof
 from bootstrap.checks._errors import Diagnosed
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, url_endpoint
 
@@ -56,9 +57,9 @@ def login(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: ARG001
     tell_of_retries(run)
     credentials = _credentials(conn_id)
     if isinstance(credentials, google.auth.credentials.AnonymousCredentials):
-        return "anonymous"
+        return _proof.told(run, "none", "anonymous")
     credentials.refresh(Request())
-    return str(getattr(credentials, "service_account_email", ""))
+    return f"Google gave a token to {getattr(credentials, 'service_account_email', '') or 'the credential'}"
 
 
 def _credentials(conn_id: str) -> Any:
@@ -138,6 +139,12 @@ def _said(message: str) -> str:
 def _first_sentence(text: str) -> str:
     """What follows may quote the key."""
     return re.split(r"[.:(] ?", text.strip("('\""), maxsplit=1)[0]
+
+
+def other_service(what: str) -> Diagnosed:
+    """What answers with status 200, and isn't Google's `what`."""
+    hint = "correct this machine's proxy, or the emulator's variable in `airflow.env`"
+    return Diagnosed(Cause("check_error", f"what answers is not {what}", hint))
 
 
 def is_missing(error: BaseException) -> bool:

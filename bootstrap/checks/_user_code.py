@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.checks.base import Cause, CauseName
-from bootstrap.secret import redact
+from bootstrap.secret import foreign, redact
 
 _TWO_PARTS = frozenset({"apache", "atlassian", "cncf", "common", "dbt", "microsoft"})  # of a provider's name
 _NO_RESULT = {  # how a task ends that is neither a success nor a failure; by name: their module differs by version
@@ -123,7 +123,7 @@ def shown(result: Any) -> str:
     kind = type(result)
     name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
     try:
-        text = redact(repr(result))
+        text = foreign(repr(result))
     except Exception:
         return name
     return f"{text[:_SHOWN]}{'…' if len(text) > _SHOWN else ''} ({name})"

@@ -50,7 +50,9 @@ def endpoint(conn: Any) -> Endpoint | None:
 def prepare(conn_id: str, params: Params, run: Run) -> None:  # noqa: ARG001
     """Look the dataset up, if that is all that is to be done with it."""
     if params.dataset and params.read_only:
-        client(conn_id).get_dataset(params.dataset)
+        found = client(conn_id).get_dataset(params.dataset).reference.dataset_id
+        if found != params.dataset:
+            raise _google.other_service(f"the dataset {params.dataset}")
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import model_validator
 from typing_extensions import Self
 
+from bootstrap.checks import _proof
 from bootstrap.checks.base import PREFIX, Cause, CauseName, CheckParams, Run, leftovers
 
 _DEFAULT_URL = "unix:///var/run/docker.sock"
@@ -60,7 +61,7 @@ def endpoint(conn: Any) -> None:
     """None: the daemon goes to the registry, not this machine; `authenticate` asks the daemon."""
 
 
-def authenticate(conn_id: str, params: Params, run: Run) -> str:  # noqa: ARG001
+def authenticate(conn_id: str, params: Params, run: Run) -> str:
     """Ask the daemon for its version, and let it log into the registry where the connection has a login.
 
     The hook says of a daemon that can't be asked only that it can't.
@@ -68,12 +69,30 @@ def authenticate(conn_id: str, params: Params, run: Run) -> str:  # noqa: ARG001
     from airflow.providers.docker.hooks.docker import DockerHook
 
     with _daemon(params) as daemon:
-        said = f"Docker {daemon.version().get('Version', '')}"
+        said = f"Docker {_version(daemon)}"
     login = _login(conn_id)
     if login is None:
         return f"{said}; no login, so no registry"
     DockerHook(docker_conn_id=conn_id, base_url=params.url, timeout=_SECONDS * 2).get_conn().close()
-    return f"{said}; the registry accepts {login}"
+    return _proof.told(run, "unknown", f"{said}; the registry accepts {login}")  # it may be open to the daemon alone
+
+
+def _version(daemon: Any) -> str:
+    """Raises NoDaemonError for a server that answers, and is no Docker daemon."""
+    try:
+        told = daemon.version()
+    except ValueError as err:  # no JSON
+        raise NoDaemonError(_NO_DOCKER) from err
+    if not (isinstance(told, dict) and told.get("ApiVersion") and told.get("Version")):
+        raise NoDaemonError(_NO_DOCKER)
+    return str(told["Version"])
+
+
+class NoDaemonError(Exception):
+    """What answers is no Docker daemon."""
+
+
+_NO_DOCKER = "what answers there is no Docker daemon"
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
@@ -167,6 +186,8 @@ _BY_TEXT: tuple[tuple[str, CauseName, str], ...] = (  # what the daemon says of 
 def cause(error: BaseException) -> Cause | None:
     """What the daemon says, or why it says nothing."""
     kind = type(error).__name__
+    if isinstance(error, NoDaemonError):
+        return Cause("check_error", _NO_DOCKER, "correct `docker_url` or DOCKER_HOST")
     if said := getattr(error, "explanation", None):
         text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
         found = next((Cause(name, text, hint) for words, name, hint in _BY_TEXT if re.search(words, text)), None)
@@ -185,7 +206,7 @@ _NO_DAEMON: tuple[tuple[type[OSError], Cause], ...] = (
     (PermissionError, Cause("permission", "this user may not open the Docker daemon's socket", _GROUP)),
     (socket.gaierror, Cause("dns", "the Docker daemon's host has no address", "correct `docker_url` or DOCKER_HOST")),
     (TimeoutError, Cause("timeout", "the Docker daemon does not answer", "see whether the Docker daemon is stuck")),
-    (ConnectionResetError, Cause("check_error", "what answers there is no Docker daemon", _START)),
+    (ConnectionResetError, Cause("check_error", _NO_DOCKER, _START)),
 )
 
 

@@ -64,7 +64,11 @@ def _write(conn_id: str, params: Params, run: Run) -> None:
 
 
 def _list(conn_id: str, params: Params, run: Run) -> None:  # noqa: ARG001
-    list(_client(conn_id).list_blobs(params.bucket, prefix=params.prefix, max_results=1))
+    """Google's libraries take any JSON object for a list; only a bucket's says what it is. Raises Diagnosed."""
+    pages = _client(conn_id).list_blobs(params.bucket, prefix=params.prefix, max_results=1).pages
+    answer = next(pages).raw_page
+    if not isinstance(answer, dict) or answer.get("kind") != "storage#objects":
+        raise _google.other_service(f"the bucket {params.bucket}")
 
 
 def upload(conn_id: str, bucket: str, name: str, content: bytes) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from bootstrap.checks import _user_code
+from bootstrap import checks
+from bootstrap.checks import _proof, _user_code
 from bootstrap.checks.base import CheckParams, Endpoint, Run, url_endpoint
 
 
@@ -33,12 +34,23 @@ def task(conn_id: str, params: Params, run: Run) -> Any:  # noqa: ARG001
     from bootstrap.airflow_api import BaseHook
 
     def work() -> str:
-        hook = BaseHook.get_connection(conn_id).get_hook()
+        conn = BaseHook.get_connection(conn_id)
+        hook = conn.get_hook()
         if not hasattr(hook, "test_connection"):
             raise RuntimeError(f"{type(hook).__name__} has no test_connection: name another check for {conn_id}")
-        return _message(type(hook).__name__, hook.test_connection())
+        message = _message(type(hook).__name__, hook.test_connection())
+        for name in set(checks.defaults(conn.conn_type)) - {checks.FALLBACK}:
+            run.tell(
+                warning=f"{type(hook).__name__}.test_connection may take any answer for a success: use the check `{name}`"
+            )
+        return message
 
     return run.task(work)
+
+
+def verify(conn_id: str, params: Params, run: Run, result: str) -> str:  # noqa: ARG001
+    """What the hook says, which is all that is known."""
+    return _proof.told(run, "unknown", result)
 
 
 def _message(kind: str, result: Any) -> str:

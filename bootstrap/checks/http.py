@@ -1,29 +1,50 @@
-"""HTTP: gets one path through Airflow's HttpOperator. Never anything but GET or HEAD."""
+"""HTTP: gets one path through Airflow's HttpOperator, and compares the answer. Never anything but GET or HEAD."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
+from bootstrap.checks import _http_answer, _http_session, _proof
+from bootstrap.checks._http_answer import NotExpectedError, RedirectedError, StatusError
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run
+
+Status = Annotated[int, Field(ge=200, le=599)]
 
 
 class Params(CheckParams):
-    """`path` is appended to the connection's host; `contains` is text that the answer must have in its first 16 MB.
+    """`path` is appended to the connection's host. What the answer must be: `expect_status` is a number or a list of them
+    (default: anything below 400), `expect_text` a text that must be in its first 16 MB, and `expect_json` what must be in its JSON, which may say more.
+    Without one of these, the check proves an answer and no more; a page that asks to sign in fails it.
 
-    The answer's status must be `status`, or anything below 400 without it. An answer from another address than the
-    one asked for, such as a log-in page's, fails the check unless `redirects` is true.
+    An answer from another address than the one asked for fails the check unless `redirects` is true. The credential is sent to no other host or port.
     """
 
     path: str = ""
     method: Literal["GET", "HEAD"] = "GET"
-    contains: str | None = None
-    status: Annotated[int, Field(ge=200, le=599)] | None = None
+    expect_status: Status | list[Status] | None = Field(None, validation_alias=AliasChoices("expect_status", "status"))
+    expect_text: str | None = Field(None, validation_alias=AliasChoices("expect_text", "contains"))
+    expect_json: Any = None
     redirects: bool = False
+
+    @property
+    def statuses(self) -> tuple[int, ...]:
+        """Those that are expected; empty: anything below 400."""
+        wanted = self.expect_status
+        return tuple(wanted) if isinstance(wanted, list) else () if wanted is None else (wanted,)
+
+    @property
+    def expects_json(self) -> bool:
+        """`expect_json: null` is an expectation, too."""
+        return "expect_json" in self.model_fields_set
+
+    @property
+    def expects_content(self) -> bool:
+        """Whether more is expected than an answer."""
+        return self.expect_text is not None or self.expects_json
 
 
 CONN_TYPES = ("http",)
@@ -31,8 +52,6 @@ PROVIDERS = ("apache-airflow-providers-http",)
 PERMISSIONS = ("GET on `path`",)
 CREATES = ""
 STEPS = ("authenticate", "access")  # one request proves both
-_LIMIT = 16 * 2**20  # bytes that `contains` looks at
-_CHUNK = 2**16
 _BY_STATUS: dict[int, CauseName] = {
     **dict.fromkeys((401, 407), "auth"),
     403: "permission",
@@ -44,7 +63,6 @@ _HINTS = {
     429: "the server limits how often it is asked: try again later",
 }
 _BROKEN = "the server itself fails: see its log"
-_LOGIN_PAGE = re.compile(r"redirects to .*(log-?[io]n|sign-?[io]n|\bsso\b|saml|oauth|authori[sz]e)", re.IGNORECASE)
 _REDIRECT = "put the right address into `host` and `path`, or allow it with `redirects: true`"
 
 
@@ -63,109 +81,44 @@ def endpoint(conn: Any) -> Endpoint | None:
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
-    """Airflow's HTTP operator. Whatever the connection's extra says, we judge the status; of the body, no more is read
-    than must be.
+    """Airflow's HTTP operator, after the same request without the credential. Whatever the connection's extra says, we
+    judge the status; of the body, no more is read than must be.
     """
     from airflow.providers.http.operators.http import HttpOperator
 
-    return HttpOperator(
+    class Operator(HttpOperator):  # type: ignore[misc]  # untyped
+        """Its hook keeps the credential to itself, and it knows what the server says to anybody."""
+
+        @property
+        def hook(self) -> Any:
+            return _http_session.guarded(super().hook, elsewhere=params.redirects)
+
+        def execute(self, context: Any) -> Mapping[str, Any]:
+            asked = _http_session.asked(super().hook, params.path)
+            return {"asked": asked, **super().execute(context)}
+
+    stays = any(300 <= status < 400 for status in params.statuses)  # noqa: PLR2004
+    return Operator(
         http_conn_id=conn_id,
         endpoint=params.path,
         method=params.method,
-        extra_options={"check_response": False, "stream": True},
-        response_check=_judge(params),
-        response_filter=_close,
+        extra_options={"check_response": False, "stream": True, **({"allow_redirects": False} if stays else {})},
+        response_check=lambda response: _http_answer.require(response, params),
+        response_filter=lambda response: _http_answer.closed(response, params),
         **run.arguments,
     )
 
 
-def _judge(params: Params) -> Any:
-    def check(response: Any) -> bool:
-        _require_status(response, params.status)
-        if not params.redirects and params.status != response.status_code:
-            _require_same_address(response)
-        if params.contains is not None and not _has(response, params.contains):
-            raise RuntimeError(f"the answer has no {params.contains!r} in it{_why_not(response)}")
-        return True
-
-    return check
+def proof(conn_id: str, params: Params, run: Run, result: Mapping[str, Any]) -> str:  # noqa: ARG001
+    """What the two requests tell of the credential."""
+    return _proof.told(run, result["asked"])
 
 
-def _close(response: Any) -> int:
-    """What the task returns: the status instead of a body of any size."""
-    response.close()
-    return int(response.status_code)
-
-
-class StatusError(RuntimeError):
-    """The answer's status isn't the one that it should be."""
-
-    def __init__(self, response: Any, wanted: int | None) -> None:
-        instead = f" instead of {wanted}" if wanted else ""
-        path = urlsplit(response.url).path or "/"
-        super().__init__(f"{response.status_code} {response.reason or ''}".rstrip() + f"{instead} for {path}")
-        self.status: int = response.status_code
-
-
-class RedirectedError(RuntimeError):
-    """The answer comes from another address, or sends there."""
-
-
-def _require_status(response: Any, wanted: int | None) -> None:
-    if response.status_code != wanted if wanted else response.status_code >= 400:  # noqa: PLR2004
-        raise StatusError(response, wanted)
-
-
-def _require_same_address(response: Any) -> None:
-    """A change from http to https, or a slash at the end, is the same address."""
-    first = response.history[0] if response.history else response
-    last = urljoin(response.url, response.headers["Location"]) if response.is_redirect else response.url
-    if _address(first.url) != _address(last):
-        raise RedirectedError(f"{urlsplit(first.url).path or '/'} redirects to {_shown(last)}")
-
-
-def _address(url: str) -> tuple[str | None, str]:
-    parts = urlsplit(url)
-    return parts.hostname, parts.path.rstrip("/")
-
-
-def _shown(url: str) -> str:
-    """Without what a query or a login in it may tell."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
-
-
-def _has(response: Any, wanted: str) -> bool:
-    """Whether the body has the text in it, in the encoding that the server names, or in UTF-8."""
-    words = {wanted.encode(encoding, errors="replace") for encoding in ("utf-8", _encoding(response))}
-    return _found(response.iter_content(_CHUNK), words)
-
-
-def _encoding(response: Any) -> str:
-    import codecs
-
-    try:
-        return codecs.lookup(response.encoding or "utf-8").name
-    except LookupError:
-        return "utf-8"
-
-
-def _found(chunks: Iterable[bytes], words: set[bytes]) -> bool:
-    """Whether any of the words is in the first _LIMIT bytes; what two chunks share is looked at together."""
-    overlap, kept, seen = max(map(len, words)) - 1, b"", 0
-    for chunk in chunks:
-        window = kept + chunk
-        if any(word in window for word in words):
-            return True
-        seen += len(chunk)
-        if seen >= _LIMIT:
-            return False
-        kept = window[-overlap:] if overlap else b""
-    return b"" in words
-
-
-def _why_not(response: Any) -> str:
-    return ": HEAD has no body" if response.request.method == "HEAD" else ""
+def verify(conn_id: str, params: Params, run: Run, result: Mapping[str, Any]) -> str:  # noqa: ARG001
+    """What the answer was."""
+    for warning in result["warnings"]:
+        run.tell(warning=warning)
+    return str(result["said"])
 
 
 def cause(error: BaseException) -> Cause | None:
@@ -173,8 +126,10 @@ def cause(error: BaseException) -> Cause | None:
     if isinstance(error, StatusError):
         hint = _HINTS.get(error.status, _BROKEN if error.status >= 500 else "")  # noqa: PLR2004
         return Cause(_BY_STATUS.get(error.status, "check_error"), hint=hint)
+    if isinstance(error, NotExpectedError):
+        return error.cause
     if isinstance(error, RedirectedError):
-        if _LOGIN_PAGE.search(str(error)):
+        if _http_answer.LOGIN.search(str(error).partition(" redirects to ")[2]):
             return Cause("auth", hint=f"correct the login; if this is the right page, {_REDIRECT}")
         return Cause("check_error", hint=_REDIRECT)
     return _of_connection(error, str(error))

@@ -21,13 +21,18 @@ PROVIDERS = (_aws.PROVIDER,)
 PERMISSIONS = ("lambda:GetFunctionConfiguration on `function`", "without it lambda:ListFunctions")
 CREATES = ""
 STEPS = ("authenticate", "access")
-authenticate = _aws.login_if_told
 cause = _aws.cause
 
 
 def endpoint(conn: Any) -> Endpoint | None:
     """The connection's endpoint_url, else Lambda's address in its region."""
     return _aws.service_endpoint(conn, "lambda")
+
+
+def authenticate(conn_id: str, params: Params, run: Run) -> str:
+    """Whose key it is, or whether Lambda asks for one."""
+    ask = partial(_ask, function=params.function)
+    return _aws.login_if_told(conn_id, params, run, partial(_aws.stranger, conn_id, "lambda", ask))
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
@@ -38,8 +43,20 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
 def _read(conn_id: str, function: str | None) -> None:
     from airflow.providers.amazon.aws.hooks.lambda_function import LambdaHook
 
-    client = LambdaHook(aws_conn_id=conn_id).get_conn()
+    _ask(LambdaHook(aws_conn_id=conn_id).get_conn(), function)
+
+
+def _ask(client: Any, function: str | None) -> None:
+    """Raises OtherServiceError where the answer has no list, or is of another function."""
     if function is None:
-        client.list_functions(MaxItems=1)
-    else:
-        client.get_function_configuration(FunctionName=function)
+        answer = client.list_functions(MaxItems=1)
+        _aws.require(answer, "Functions", isinstance(answer.get("Functions"), list), "Lambda")
+        return
+    answer = client.get_function_configuration(FunctionName=function)
+    arn = str(answer.get("FunctionArn")).split(":")  # arn:aws:lambda:REGION:ACCOUNT:function:NAME[:VERSION]
+    _aws.require(answer, "FunctionArn", arn[0] == "arn" and _name(function) in arn[6:7], f"the function {function}")
+
+
+def _name(function: str) -> str:
+    """The name in NAME, NAME:VERSION, ACCOUNT:function:NAME and the whole ARN."""
+    return function.rpartition("function:")[2].partition(":")[0]

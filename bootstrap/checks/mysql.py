@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import partial
 from typing import Any
 
-from bootstrap.checks import _sql
+from bootstrap.checks import _proof, _sql
 from bootstrap.checks.base import Cause, CauseName, Endpoint, Run, endpoint_of_host
 
 Params = _sql.SqlParams
@@ -27,11 +28,30 @@ def endpoint(conn: Any) -> Endpoint | None:
     return endpoint_of_host(conn, 3306)
 
 
-def authenticate(conn_id: str, params: Params, run: Run) -> None:  # noqa: ARG001
-    """Log in and out again."""
+def authenticate(conn_id: str, params: Params, run: Run) -> str:  # noqa: ARG001
+    """Log in and out again; the server says as whom."""
     from airflow.providers.mysql.hooks.mysql import MySqlHook
 
-    MySqlHook(mysql_conn_id=conn_id).get_conn().close()
+    with closing(MySqlHook(mysql_conn_id=conn_id).get_conn()) as session:
+        cursor = session.cursor()
+        cursor.execute("SELECT CURRENT_USER()")
+        account = str((cursor.fetchone() or [""])[0])
+    return _proof.told(run, _asked(conn_id, account), account)
+
+
+def _asked(conn_id: str, account: str) -> _proof.Asked:
+    """A server that is started without its table of grants takes everybody for nobody; over a socket, the operating system may tell who it is.
+
+    An account without a password refuses one.
+    """
+    from bootstrap.airflow_api import BaseHook
+
+    conn = BaseHook.get_connection(conn_id)
+    if not conn.password:
+        return "none"
+    if account.startswith(("skip-grants", "@")):
+        return "unasked"
+    return "asked" if endpoint(conn) else "unknown"
 
 
 # Of the server: dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html; 2000 and up of the clients.

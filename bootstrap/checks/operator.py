@@ -64,17 +64,18 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
         raise UserCodeError(message, "correct `arguments` in the manifest") from err
 
 
-def verify(conn_id: str, params: Params, run: Run, result: Any) -> None:  # noqa: ARG001
+def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa: ARG001
     """What the operator returned is what `expect` says. Raises UserCodeError, which doesn't quote it."""
     if "expect" not in params.model_fields_set:
-        return
+        return "the operator ended well, and no more; `expect` proves what it returns"
     wanted = params.expect
     if isinstance(wanted, dict) and set(wanted) == {"contains"}:
         if str(wanted["contains"]) in str(result):
-            return
+            return "as expected"
         raise UserCodeError(f"what the operator returned has no {wanted['contains']!r} in it", _EXPECT)
     if _plain(result) != wanted or isinstance(wanted, bool) != isinstance(result, bool):
         raise UserCodeError(f"the operator returned another {type(result).__name__} than `expect` says", _EXPECT)
+    return "as expected"
 
 
 _EXPECT = "correct `expect`, or see what is returned: airflow-bootstrap smoke --show-command"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
-from bootstrap.checks import _sql
+from bootstrap.checks import _proof, _sql
 from bootstrap.checks.base import Cause, CauseName, Endpoint, Run, endpoint_of_host
 
 Params = _sql.SqlParams
@@ -22,11 +23,27 @@ def endpoint(conn: Any) -> Endpoint | None:
     return endpoint_of_host(conn, 5432)
 
 
-def authenticate(conn_id: str, params: Params, run: Run) -> None:  # noqa: ARG001
-    """Log in and out again."""
+def authenticate(conn_id: str, params: Params, run: Run) -> str:  # noqa: ARG001
+    """Log in and out again; libpq knows whether the server asked for the password."""
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
-    PostgresHook(postgres_conn_id=conn_id).get_conn().close()
+    with closing(PostgresHook(postgres_conn_id=conn_id).get_conn()) as session:
+        return _proof.told(run, _asked(conn_id, session))
+
+
+def _asked(conn_id: str, session: Any) -> _proof.Asked:
+    """`used_password` is psycopg 3's in `pgconn`, and psycopg2's in `info`. A certificate or Kerberos may stand for a password."""
+    from bootstrap.airflow_api import BaseHook
+
+    if getattr(session, "pgconn", session.info).used_password:
+        return "asked"
+    conn = BaseHook.get_connection(conn_id)
+    if not conn.password:
+        return "none"
+    return "unknown" if _OTHER_WAYS & conn.extra_dejson.keys() else "unasked"
+
+
+_OTHER_WAYS = {"sslcert", "sslkey", "krbsrvname", "gssencmode", "gsslib"}
 
 
 _BY_SQLSTATE: dict[str, CauseName] = {  # postgresql.org/docs/current/errcodes-appendix.html

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from contextlib import closing
 from functools import partial
 from typing import Any
 
+from bootstrap.checks import _proof
 from bootstrap.checks.base import Cause, CheckParams, Endpoint, Run, endpoint_of_host
 
 
@@ -35,28 +37,67 @@ def endpoint(conn: Any) -> Endpoint | None:
     return Endpoint(at.host, at.port, tls=True, verify=False)
 
 
-def authenticate(conn_id: str, params: Params, run: Run) -> None:  # noqa: ARG001
+def authenticate(conn_id: str, params: Params, run: Run) -> str:  # noqa: ARG001
     """Log in, which the client does with its first command; whether that is allowed, is another matter."""
     from redis.exceptions import NoPermissionError
 
-    with contextlib.suppress(NoPermissionError):
-        _ask(conn_id, None)
+    with closing(_client(conn_id)) as client:
+        with contextlib.suppress(NoPermissionError):
+            _ping(client, run)
+        return _proof.told(run, _asked(client, run))
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
     """RedisHook's client asks."""
-    return run.task(partial(_ask, conn_id, params.key))
+    return run.task(partial(_ask, conn_id, params.key, run))
 
 
-def _ask(conn_id: str, key: str | None) -> None:
-    client = _client(conn_id)
-    try:
+def _ask(conn_id: str, key: str | None, run: Run) -> None:
+    with closing(_client(conn_id)) as client:
         if key is None:
-            client.ping()
-        elif not client.exists(key):
+            _ping(client, run)
+            return
+        found = client.exists(key, key)  # redis.io/commands/exists: a key that is named twice counts twice
+        if found == 0:
             raise LookupError(f"there is no key {key}")
-    finally:
-        client.close()
+        if found != 2:  # noqa: PLR2004
+            raise NoRedisError(_NO_REDIS)
+
+
+def _ping(client: Any, run: Run) -> None:
+    """Redis returns what PING says. Raises NoRedisError for a server that says PONG, or OK, to everything."""
+    client.set_response_callback("PING", lambda answer, **_: answer)
+    answer = client.execute_command("PING", run.name)
+    if (answer.decode(errors="replace") if isinstance(answer, bytes) else answer) != run.name:
+        raise NoRedisError(_NO_REDIS)
+
+
+def _asked(client: Any, run: Run) -> _proof.Asked:
+    """Whether the server refuses the same to somebody who says neither name nor password. Of a cluster, it isn't known."""
+    from redis import ConnectionPool, Redis
+    from redis.exceptions import RedisError
+
+    pool = getattr(client, "connection_pool", None)
+    if pool is None:
+        return "unknown"
+    if not pool.connection_kwargs.get("password"):
+        return "none"
+    nobody = {**pool.connection_kwargs, "username": None, "password": None}
+    stranger = Redis(connection_pool=ConnectionPool(connection_class=pool.connection_class, **nobody))
+    try:
+        with closing(stranger):
+            _ping(stranger, run)
+    except (RedisError, NoRedisError, OSError) as err:
+        found = cause(err)
+        return "asked" if found and found.name == "auth" else "unknown"
+    return "unasked"
+
+
+class NoRedisError(RuntimeError):
+    """What answers is no Redis."""
+
+
+_NO_REDIS = "what answers says the same to everything: it is no Redis"
 
 
 def _client(conn_id: str) -> Any:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from bootstrap.checks import _aws
+from bootstrap.checks._proof import Asked
 from bootstrap.checks.base import PREFIX, CheckParams, Endpoint, Run, leftovers
 
 
@@ -27,13 +28,22 @@ PROVIDERS = (_aws.PROVIDER,)
 PERMISSIONS = ("s3:PutObject", "s3:GetObject", "s3:DeleteObject", "with `read_only` only s3:ListBucket")
 CREATES = "an object of some bytes"
 STEPS = ("authenticate", "access", "write")
-authenticate = _aws.login_if_told
 cause = _aws.cause
 
 
 def endpoint(conn: Any) -> Endpoint | None:
     """The connection's endpoint_url, else S3's address in its region."""
     return _aws.service_endpoint(conn, "s3")
+
+
+def authenticate(conn_id: str, params: Params, run: Run) -> str:
+    """Whose key it is, or whether the store shows the bucket to anybody, which says nothing of writing."""
+
+    def stranger() -> Asked:
+        asked = _aws.stranger(conn_id, "s3", partial(_ask, params=params))
+        return "unknown" if asked == "unasked" and params.writes else asked
+
+    return _aws.login_if_told(conn_id, params, run, stranger)
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
@@ -63,4 +73,12 @@ def _write(conn_id: str, params: Params, run: Run) -> None:
 
 
 def _list(conn_id: str, params: Params, run: Run) -> None:  # noqa: ARG001
-    _aws.s3_hook(conn_id).get_conn().list_objects_v2(Bucket=params.bucket, Prefix=params.prefix, MaxKeys=1)
+    _ask(_aws.s3_hook(conn_id).get_conn(), params)
+
+
+def _ask(client: Any, params: Params) -> None:
+    """Raises OtherServiceError where the answer is no list of this bucket. Of an access point, S3 may name the bucket behind it."""
+    answer = client.list_objects_v2(Bucket=params.bucket, Prefix=params.prefix, MaxKeys=1)
+    named = answer.get("Name")
+    behind = params.bucket.startswith("arn:") or params.bucket.endswith("-s3alias")
+    _aws.require(answer, "Name", named == params.bucket or bool(named and behind), f"the bucket {params.bucket}")

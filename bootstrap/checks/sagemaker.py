@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -33,13 +34,18 @@ PERMISSIONS = (
 )
 CREATES = ""
 STEPS = ("authenticate", "access")
-authenticate = _aws.login_if_told
 cause = _aws.cause
 
 
 def endpoint(conn: Any) -> Endpoint | None:
     """The connection's endpoint_url, else SageMaker's address in its region."""
     return _aws.service_endpoint(conn, "sagemaker")
+
+
+def authenticate(conn_id: str, params: Params, run: Run) -> str:
+    """Whose key it is, or whether SageMaker asks for one."""
+    ask = partial(_ask, params=params)
+    return _aws.login_if_told(conn_id, params, run, partial(_aws.stranger, conn_id, "sagemaker", ask))
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
@@ -50,12 +56,23 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
 def _read(conn_id: str, params: Params) -> None:
     from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
 
-    hook = SageMakerHook(aws_conn_id=conn_id)
+    _ask(SageMakerHook(aws_conn_id=conn_id).get_conn(), params)
+
+
+def _ask(client: Any, params: Params) -> None:
+    """Raises OtherServiceError where the answer has no list, or is of something else than what is named."""
     if params.endpoint is not None:
-        hook.describe_endpoint(params.endpoint)
+        _describe("Endpoint", client.describe_endpoint, params.endpoint)
     elif params.model is not None:
-        hook.describe_model(params.model)
+        _describe("Model", client.describe_model, params.model)
     elif params.training_job is not None:
-        hook.describe_training_job(params.training_job)
+        _describe("TrainingJob", client.describe_training_job, params.training_job)
     else:
-        hook.get_conn().list_endpoints(MaxResults=1)
+        answer = client.list_endpoints(MaxResults=1)
+        _aws.require(answer, "Endpoints", isinstance(answer.get("Endpoints"), list), "SageMaker")
+
+
+def _describe(kind: str, describe: Callable[..., Mapping[str, Any]], name: str) -> None:
+    answer = describe(**{f"{kind}Name": name})
+    _aws.require(answer, f"{kind}Name", answer.get(f"{kind}Name") == name, f"SageMaker's {name}")
+    _aws.require(answer, f"{kind}Arn", str(answer.get(f"{kind}Arn")).startswith("arn:"), f"SageMaker's {name}")

@@ -88,7 +88,7 @@ def _wanted(conn_id: str, params: Params) -> Iterator[_Wanted]:
 
 
 def _failure(backend: Any, wanted: _Wanted) -> Cause | None:
-    """Why the backend can't read it. It swallows refusals and answers None, so its client is asked for the same."""
+    """Why the backend can't read it. It swallows refusals and answers None, so its client is asked for the same, and whose answer it is."""
     prefix = getattr(backend, wanted.prefix)
     if prefix is None:
         return Cause("check_error", f"the backend's {wanted.prefix} is null", f"set {wanted.prefix} in backend_kwargs")
@@ -96,9 +96,8 @@ def _failure(backend: Any, wanted: _Wanted) -> Cause | None:
     from bootstrap.airflow_api import ask_secret_manager
 
     try:
-        if getattr(backend, wanted.method)(wanted.name) is not None:
-            return None
-        ask_secret_manager(backend, prefix, wanted.name)
+        value = getattr(backend, wanted.method)(wanted.name)
+        named = ask_secret_manager(backend, prefix, wanted.name)
     except Exception as err:
         found = _google.cause(err)
         if found is None:
@@ -107,7 +106,23 @@ def _failure(backend: Any, wanted: _Wanted) -> Cause | None:
             hint = f"create the secret {secret_id} in project {backend.project_id}, or correct the name"
             return Cause(found.name, found.message, hint)
         return found
-    return Cause("check_error", f"the backend answers None, and the secret {secret_id} is there")
+    if f"/secrets/{secret_id}/versions/" not in named:
+        return _google.other_service(f"the secret {secret_id} in Secret Manager").cause
+    if value is None:
+        return Cause("check_error", f"the backend answers None, and the secret {secret_id} is there")
+    return _unreadable(backend, wanted, value)
+
+
+def _unreadable(backend: Any, wanted: _Wanted, value: str) -> Cause | None:
+    """Why Airflow can't make anything of the value; no message quotes it."""
+    if not value:
+        return Cause("secret_malformed", "the secret is empty")
+    if wanted.kind == "connection":
+        try:
+            backend.deserialize_connection(conn_id=wanted.name, value=value)
+        except Exception as err:
+            return Cause("secret_malformed", f"it is not a connection that Airflow can read ({type(err).__name__})")
+    return None
 
 
 def _backend() -> Any:

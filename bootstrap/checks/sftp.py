@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
 from functools import partial
 from typing import Any
@@ -27,16 +28,17 @@ authenticate = _ssh.login
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
     """SFTPHook's client looks."""
-    return run.task(partial(_look, conn_id, params.path))
+    return run.task(partial(_look, conn_id, params.path, run))
 
 
-def _look(conn_id: str, path: str) -> None:
+def _look(conn_id: str, path: str, run: Run) -> None:
     from airflow.providers.sftp.hooks.sftp import SFTPHook
 
     hook = _ssh.made(SFTPHook, conn_id)
     files = hook.get_conn()
     try:
         _read(files, path)
+        _require_missing(files, run.name)
     except (FileNotFoundError, PermissionError) as err:  # the server's words name no path
         raise PathRefusedError(path, err) from err
     finally:
@@ -51,6 +53,15 @@ def _read(files: Any, path: str) -> None:
         files.open(path).close()
     elif stat.S_ISDIR(mode):
         next(files.listdir_iter(path), None)
+    else:
+        raise RuntimeError(f"{path} is neither a file nor a folder")
+
+
+def _require_missing(files: Any, name: str) -> None:
+    """A server that shows what can't be there shows nothing."""
+    with contextlib.suppress(OSError):
+        files.stat(name)
+        raise RuntimeError(f"the server says that everything is there, {name} as well: it proves nothing")
 
 
 class PathRefusedError(RuntimeError):

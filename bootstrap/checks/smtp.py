@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import smtplib
 from functools import partial
 from typing import Any
 
+from bootstrap.checks import _proof
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, endpoint_of_host
 
 
@@ -27,6 +29,7 @@ CREATES = ""
 STEPS = ("access",)
 _BOTH = "in extra, disable_tls where TLS begins with the first byte (port 465), disable_ssl where with STARTTLS (587)"
 _BY_CODE: dict[int, CauseName] = {530: "auth", 534: "auth", 535: "auth", 538: "auth", 454: "auth"}
+_UNKNOWN = "XBOOTSTRAP"
 _LATER = "the server puts it off (greylisting, a full mailbox, too many mails): try again later"
 _ADDRESS = re.compile(rb"^5\.1\.\d|unknown|no such|unavailable|does not exist|not found", re.IGNORECASE)
 _POLICY = re.compile(rb"^5\.7\.\d|relay|denied|not allowed|not permitted|policy|reject", re.IGNORECASE)
@@ -45,8 +48,8 @@ def authenticate(conn_id: str, params: Params, run: Run) -> str:  # noqa: ARG001
         conn = hook.get_connection(conn_id)
         if conn.login or conn.password:
             _require_both(conn)
-            return ""
-    return "the connection has no login"
+            return _proof.told(run, "unknown")
+    return _proof.told(run, "none")
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
@@ -73,6 +76,14 @@ def _ask(conn_id: str, params: Params) -> None:
             raise ValueError("no sender: name `from_email` in the check, or in the connection's extra")
         if params.from_email or params.to:
             _propose(client, sender, params.to)
+        _require_judgement(client)
+
+
+def _require_judgement(client: Any) -> None:
+    """A mail server refuses, by 500 or by hanging up, what it doesn't know (RFC 5321, 4.2.4). Raises NoServerError."""
+    with contextlib.suppress(smtplib.SMTPServerDisconnected):
+        if client.docmd(_UNKNOWN)[0] < 500:  # noqa: PLR2004
+            raise NoServerError("what answers accepts a command that no mail server knows: it accepts everything")
 
 
 def _propose(client: Any, sender: str, recipient: str | None) -> None:
@@ -84,6 +95,10 @@ def _propose(client: Any, sender: str, recipient: str | None) -> None:
             _accepted(client.rcpt(recipient), f"recipient {recipient}")
     finally:
         client.rset()
+
+
+class NoServerError(RuntimeError):
+    """What answers is no mail server."""
 
 
 class RefusedError(RuntimeError):

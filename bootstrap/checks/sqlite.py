@@ -21,7 +21,8 @@ PROVIDERS = ("apache-airflow-providers-sqlite",)
 PERMISSIONS = ("read access to the file", "write access to the file and its folder with `write`")
 CREATES = "with `write` a table, in a transaction that is rolled back"
 STEPS = ("access", "write")
-_READ = "SELECT count(*) FROM sqlite_master"  # `SELECT 1` doesn't look at the file
+_CATALOG = "sqlite_master"  # `SELECT 1` doesn't look at the file
+_READ = f"SELECT count(*) FROM {_CATALOG}"  # noqa: S608
 _WRITTEN = -2  # which result says what was written; the last one is ROLLBACK's
 
 
@@ -38,7 +39,7 @@ def prepare(conn_id: str, params: Params, run: Run) -> None:  # noqa: ARG001
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
     """Airflow's SQL operator."""
-    return _sql.operator_for(conn_id, [_sql.reading(params, otherwise=_READ), *_writing(params, run)], run)
+    return _sql.operator_for(conn_id, [_sql.reading(params, run, otherwise=_CATALOG), *_writing(params, run)], run)
 
 
 def verify(conn_id: str, params: Params, run: Run, result: Any) -> str | None:
@@ -114,7 +115,7 @@ def _writing(params: Params, run: Run) -> list[str]:
         "BEGIN IMMEDIATE",
         f"CREATE TABLE {run.identifier} (id INTEGER)",
         f"INSERT INTO {run.identifier} VALUES (1)",  # noqa: S608
-        f"SELECT count(*) FROM {run.identifier}",  # noqa: S608
+        f"SELECT {_sql.number(run)} + count(*) FROM {run.identifier}",  # noqa: S608
         "ROLLBACK",
     ]
 

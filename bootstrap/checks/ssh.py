@@ -48,7 +48,12 @@ def _execute(conn_id: str, command: str, expect: str | None) -> str:
         raise CommandFailedError(status, err.decode(errors="replace").strip().partition("\n")[0])
     if expect is not None and expect not in out.decode(errors="replace"):
         raise RuntimeError(f"the command's output has no {expect!r} in it")
-    return f"exit status {status}"
+    return f"exit status {status}" if expect is not None else f"exit status {status}; `expect` proves what it says"
+
+
+def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa: ARG001
+    """What the command ended with."""
+    return str(result)
 
 
 class CommandFailedError(RuntimeError):

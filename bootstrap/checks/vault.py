@@ -20,6 +20,7 @@ from typing import Any
 
 from pydantic import Field
 
+from bootstrap.checks import _proof
 from bootstrap.checks._errors import chain, store_cause
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run
 
@@ -74,19 +75,17 @@ def endpoint(conn: Any) -> Endpoint | None:
     return Endpoint(conn.host, int(conn.port or (443 if tls else 80)), tls, verify)
 
 
-def authenticate(conn_id: str, params: Params, run: Run) -> str:  # noqa: ARG001
+def authenticate(conn_id: str, params: Params, run: Run) -> str:
     """Log in: as the connection says if it is of type `vault`, and as airflow.cfg says where its backend is asked."""
     who = []
     if _is_vault(conn_id):
-        _require_valid_token(_hook(conn_id, params).get_conn())
-        who.append("VaultHook")
+        who.append(_who("VaultHook", _hook(conn_id, params).get_conn(), run))
     if any(_wanted(conn_id, params)):
         backend = _backend()
         try:
-            _require_valid_token(backend.vault_client.client)
+            who.append(_who("Airflow's VaultBackend", backend.vault_client.client, run))
         except Exception as err:
             raise _store_failure(err, "") from err
-        who.append("Airflow's VaultBackend")
     return " and ".join(who)
 
 
@@ -141,6 +140,8 @@ def _read_by_hook(conn_id: str, params: Params, path: str) -> str:
         raise
     if found is None:
         raise VaultFailed("not_found", f"Vault has no secret at {where}", _STORE_IT)
+    if not isinstance(found, dict):
+        raise VaultFailed("check_error", f"what answers for {where} is no secret", _STORE_IT)
     return where
 
 
@@ -225,13 +226,22 @@ def _names(backends: Sequence[Any]) -> str:
     return ", ".join(type(backend).__name__ for backend in backends)
 
 
-def _require_valid_token(client: Any) -> None:
-    """Ask Vault whose token it is. A token that may not ask is valid too."""
+def _who(asks: str, client: Any, run: Run) -> str:
+    """Whose token it is, as Vault says, which names the token. One that may not ask is valid too. Raises VaultFailed for what is no Vault.
+
+    hvac hands on whatever comes with status 200. A proxy may put another token in the place of ours.
+    """
     try:
-        client.auth.token.lookup_self()
+        answer = client.auth.token.lookup_self()
     except Exception as err:
         if not _is_policy(err):
             raise
+        return _proof.told(run, "unknown", f"{asks}: the token may not ask whose it is")
+    token = answer.get("data") if isinstance(answer, dict) else None
+    if not (isinstance(token, dict) and isinstance(token.get("id"), str) and isinstance(token.get("policies"), list)):
+        raise VaultFailed("check_error", "what answers there is no Vault", "correct the connection's host and port")
+    asked: _proof.Asked = "asked" if token["id"] == client.token else "unasked"
+    return _proof.told(run, asked, f"{asks}: {token.get('display_name') or 'a token'}")
 
 
 def _is_policy(error: BaseException) -> bool:
@@ -241,6 +251,8 @@ def _is_policy(error: BaseException) -> bool:
 def _store_failure(error: Exception, where: str) -> VaultFailed:
     if _is_policy(error):
         return _denied(where)
+    if isinstance(error, VaultFailed):
+        return error
     found = store_cause(error, "Airflow's VaultBackend")
     return VaultFailed(found.name, found.message.partition(", on ")[0])
 

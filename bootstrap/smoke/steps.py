@@ -17,6 +17,7 @@ from bootstrap.smoke.receipt import Receipt
 from bootstrap.smoke.resolve import resolve
 
 _ANSWERED: tuple[CauseName, ...] = ("permission", "not_found")  # by a system that knows who asks
+_TOGETHER = "by the same request"
 
 
 class StepFailed(Exception):
@@ -76,7 +77,7 @@ class Steps:
     def after(self, _context: Any, result: Any = None) -> None:
         """The operator is through: verify what it returned, and remove what it made."""
         detail = self._try(self.proves[-1], lambda: self._call("verify", result))
-        self._passed_before(self.proves[-1])
+        self._passed_before(self.proves[-1], self._call("proof", result) or _TOGETHER)
         self._end("passed", detail)
         if "access" not in self.proves:
             self._skip("access", f"{self.spec.name} proves a login only")
@@ -138,11 +139,11 @@ class Steps:
         self._end("passed", detail)
         return value
 
-    def _passed_before(self, step: StepName) -> None:
+    def _passed_before(self, step: StepName, detail: str = _TOGETHER) -> None:
         """Of what one request proves, all that comes before `step` has passed with it."""
         for earlier in self.proves[: self.proves.index(step)]:
             if earlier not in self._passed:
-                self.receipt.write(step=earlier, status="passed", seconds=0.0, detail="by the same request")
+                self.receipt.write(step=earlier, status="passed", seconds=0.0, detail=detail)
 
     def _try(self, step: StepName, work: Callable[[], Any]) -> Any:
         try:

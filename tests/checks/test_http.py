@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.checks import http
+from bootstrap.checks import _http_answer, http
 from bootstrap.checks.base import Endpoint
 from tests.checks.bench import Bench, Cell, unreachable
 from tests.systems import certificates, faulty
@@ -229,7 +229,7 @@ def test_reach_tries_what_the_hook_will(host: str, extra: dict[str, Any], expect
 
 
 def test_text_between_two_chunks_is_found() -> None:
-    assert http._found(iter([b"abc", b"def"]), {b"cd"})
-    assert http._found(iter([b"a", b"b", b"c", b"d"]), {b"abcd"})
-    assert not http._found(iter([b"abc", b"def"]), {b"ce"})
-    assert http._found(iter([]), {b""})
+    assert _http_answer._found(iter([b"abc", b"def"]), {b"cd"})
+    assert _http_answer._found(iter([b"a", b"b", b"c", b"d"]), {b"abcd"})
+    assert not _http_answer._found(iter([b"abc", b"def"]), {b"ce"})
+    assert _http_answer._found(iter([]), {b""})

@@ -1,0 +1,230 @@
+"""The answer that the check `http` got: is it the one that it should be? Of its body, no more is read than must be."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+from bootstrap.checks._http_session import same_origin
+from bootstrap.checks.base import Cause
+
+if TYPE_CHECKING:
+    from bootstrap.checks.http import Params
+
+_LIMIT = 16 * 2**20  # bytes that `expect_text` and `expect_json` look at
+_PAGE = 2**17  # bytes of a page that are enough to see what it asks for
+_SHORT = 600  # characters of a page that says no more than "sign in"
+_CHUNK = 2**16
+_SIGN_IN = r"(log|sign)(ging|ning)?[-_ ]?(in|on)\b|\bsso\b|single sign|saml|oauth|authori[sz]e|authenticat|password|anmelden|connexion|acceder"
+LOGIN = re.compile(_SIGN_IN, re.IGNORECASE)
+_PASSWORD = re.compile(r"<input[^>]+type\s*=\s*[\"']?password", re.IGNORECASE)
+_TITLE = re.compile(
+    r"<(title|h1|h2)\b[^>]*>(.*?)</\1>|http-equiv=[\"']?refresh[^>]*>|location(?:\.href)?\s*=[^;<]*",
+    re.IGNORECASE | re.DOTALL,
+)
+_TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+
+
+class StatusError(RuntimeError):
+    """The answer's status isn't the one that it should be."""
+
+    def __init__(self, response: Any, wanted: tuple[int, ...]) -> None:
+        instead = f" instead of {' or '.join(map(str, wanted))}" if wanted else ""
+        path = urlsplit(response.url).path or "/"
+        super().__init__(f"{response.status_code} {response.reason or ''}".rstrip() + f"{instead} for {path}")
+        self.status: int = response.status_code
+
+
+class RedirectedError(RuntimeError):
+    """The answer comes from another address, or sends there."""
+
+
+class NotExpectedError(RuntimeError):
+    """The answer has another content."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause.message)
+        self.cause = cause
+
+
+def require(response: Any, params: Params) -> bool:
+    """Returns True. Raises StatusError, RedirectedError or NotExpectedError."""
+    _require_status(response, params.statuses)
+    _require_address(response, params)
+    if params.expects_content:
+        _require_content(response, params)
+    elif _is_success(response) and _is_page(response) and _asks_to_sign_in(_beginning(response)):
+        raise NotExpectedError(Cause("auth", _LOGIN_PAGE, _LOGIN_HINT))
+    return True
+
+
+_LOGIN_PAGE = "the answer is a page that asks to sign in"
+_LOGIN_HINT = "correct the path or the login; if it is the right page, name expect_text"
+
+
+def closed(response: Any, params: Params) -> Mapping[str, Any]:
+    """What the task returns instead of a body of any size: what is to be said of the answer."""
+    response.close()
+    said, moved = str(response.status_code), _moved_to(response)
+    if moved:
+        said += f" from {_shown(moved)}"
+    if not (params.expects_content or params.statuses):
+        said += f": an answer, and no more; {_NAME} proves which"
+    return {"said": said, "warnings": [] if params.expects_content else list(_doubts(response, moved))}
+
+
+def _doubts(response: Any, moved: str | None) -> Iterator[str]:
+    if moved and LOGIN.search(_shown(moved)):
+        yield f"the answer comes from what looks like a log-in page, {_shown(moved)}: name {_NAME}"
+    elif _is_success(response) and _is_page(response):
+        yield f"the answer is an HTML page, and may be any: name {_NAME}"
+
+
+_NAME = "expect_text or expect_json"
+
+
+def _require_status(response: Any, wanted: tuple[int, ...]) -> None:
+    if response.status_code not in wanted if wanted else response.status_code >= 400:  # noqa: PLR2004
+        raise StatusError(response, wanted)
+
+
+def _require_address(response: Any, params: Params) -> None:
+    """The answer comes from the address that was asked; an expected redirect is an answer as well."""
+    if response.is_redirect and response.status_code in params.statuses:
+        return
+    moved = _moved_to(response)
+    if moved is None or (params.redirects and not response.is_redirect):
+        return
+    raise RedirectedError(
+        f"{urlsplit(_first(response)).path or '/'} redirects to {_shown(moved)}{_elsewhere(response, moved)}"
+    )
+
+
+def _elsewhere(response: Any, moved: str) -> str:
+    return "" if same_origin(_first(response), moved) else ", another host or port"
+
+
+def _first(response: Any) -> str:
+    return str((response.history[0] if response.history else response).url)
+
+
+def _moved_to(response: Any) -> str | None:
+    """The address that the answer comes from, or sends to, where that is another; a slash at the end makes none."""
+    last = urljoin(response.url, response.headers["Location"]) if response.is_redirect else response.url
+    first = _first(response)
+    same = same_origin(first, last) and _resource(first) == _resource(last)
+    return None if same else str(last)
+
+
+def _resource(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.path.rstrip("/"), parts.query
+
+
+def _shown(url: str) -> str:
+    """Without what a query or a login in it may tell: of the query, the names."""
+    parts = urlsplit(url)
+    names = "&".join(f"{name}=…" for name, _ in parse_qsl(parts.query, keep_blank_values=True))
+    address = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    return f"{address}?{names}" if names else address
+
+
+def _require_content(response: Any, params: Params) -> None:
+    head = ": HEAD has no body" if response.request.method == "HEAD" else ""
+    body = _read(response, _LIMIT) if params.expects_json else b""
+    if params.expect_text is not None:
+        words = {params.expect_text.encode(encoding, errors="replace") for encoding in ("utf-8", _encoding(response))}
+        if not _found([body] if body else response.iter_content(_CHUNK), words):
+            raise NotExpectedError(Cause("check_error", f"the answer has no {params.expect_text!r} in it{head}"))
+    if params.expects_json:
+        try:
+            found = json.loads(body)
+        except (ValueError, RecursionError):
+            kind = response.headers.get("Content-Type", "nothing").partition(";")[0]
+            raise NotExpectedError(Cause("check_error", f"the answer is no JSON, but {kind}{head}")) from None
+        if where := _difference(params.expect_json, found, "the answer"):
+            raise NotExpectedError(Cause("check_error", where, "correct `expect_json`, or the path"))
+
+
+def _difference(wanted: Any, found: Any, where: str) -> str:
+    """Where `found` has not all of `wanted` in it, '' if it has; what it has instead may be a secret, and isn't quoted.
+
+    Of a list each wanted item must be there, in any order.
+    """
+    if isinstance(wanted, Mapping):
+        if not isinstance(found, Mapping):
+            return f"{where} is no object"
+        each = (
+            _difference(value, found[key], f"{where}.{key}") if key in found else f"{where} has no {key!r}"
+            for key, value in wanted.items()
+        )
+        return next(filter(None, each), "")
+    if isinstance(wanted, list):
+        if not isinstance(found, list):
+            return f"{where} is no list"
+        missing = (item for item in wanted if all(_difference(item, other, "") for other in found))
+        return next((f"{where} has no item {json.dumps(item, ensure_ascii=False)}" for item in missing), "")
+    same = wanted == found and isinstance(wanted, bool) == isinstance(found, bool)
+    return "" if same else f"{where} isn't {json.dumps(wanted, ensure_ascii=False)}"
+
+
+def _is_success(response: Any) -> bool:
+    return bool(200 <= response.status_code < 300)  # noqa: PLR2004
+
+
+def _is_page(response: Any) -> bool:
+    """Whether it says that it is HTML, or doesn't say what it is and is something that browsers would take for it."""
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind:
+        return kind in ("text/html", "application/xhtml+xml")
+    return _beginning(response).lstrip()[:1] == "<"
+
+
+def _beginning(response: Any) -> str:
+    """The begin of the body as text. What was read is kept: it is asked for more than once."""
+    if not hasattr(response, "beginning"):
+        response.beginning = _read(response, _PAGE).decode(_encoding(response), errors="replace")
+    return str(response.beginning)
+
+
+def _asks_to_sign_in(html: str) -> bool:
+    """A field for a password, a title or a way on that says so, or a page with no more to say. A link to a login is none."""
+    if _PASSWORD.search(html) or any(LOGIN.search(found[0]) for found in _TITLE.finditer(html)):
+        return True
+    text = " ".join(_TAG.sub(" ", html).split())
+    return len(text) < _SHORT and LOGIN.search(text) is not None
+
+
+def _encoding(response: Any) -> str:
+    import codecs
+
+    try:
+        return codecs.lookup(response.encoding or "utf-8").name
+    except LookupError:
+        return "utf-8"
+
+
+def _read(response: Any, limit: int) -> bytes:
+    read = bytearray()
+    for chunk in response.iter_content(_CHUNK):
+        read += chunk
+        if len(read) >= limit:
+            break
+    return bytes(read[:limit])
+
+
+def _found(chunks: Iterable[bytes], words: set[bytes]) -> bool:
+    """Whether any of the words is in the first _LIMIT bytes; what two chunks share is looked at together."""
+    overlap, kept, seen = max(map(len, words)) - 1, b"", 0
+    for chunk in chunks:
+        window = kept + chunk
+        if any(word in window for word in words):
+            return True
+        seen += len(chunk)
+        if seen >= _LIMIT:
+            return False
+        kept = window[-overlap:] if overlap else b""
+    return b"" in words

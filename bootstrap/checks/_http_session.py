@@ -1,0 +1,91 @@
+"""The session of the check `http`: where it carries the credential, and what the server says to somebody who has none."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from bootstrap.checks._proof import Asked
+from bootstrap.connection import sensitive_texts
+
+_PORTS = {"http": 80, "https": 443}
+_NEUTRAL = ("User-Agent", "Accept", "Accept-Encoding", "Connection")
+_TIMEOUT = 10  # seconds
+_SUCCESS = range(200, 300)
+_REFUSED = (*range(300, 400), 401, 403, 404)  # 404: some hide what they have from strangers
+
+
+def same_origin(first: str, last: str) -> bool:
+    """Whether both URLs are of one host and port; from http on its usual port to https on its own is the same."""
+    one, other = urlsplit(first), urlsplit(last)
+    if one.hostname != other.hostname:
+        return False
+    upgraded = (one.scheme, other.scheme) == ("http", "https") and (_port(first), _port(last)) == (80, 443)
+    return upgraded or (one.scheme, _port(first)) == (other.scheme, _port(last))
+
+
+def _port(url: str) -> int | None:
+    parts = urlsplit(url)
+    return parts.port or _PORTS.get(parts.scheme)
+
+
+def guarded(hook: Any, *, elsewhere: bool) -> Any:
+    """The same HttpHook, whose sessions follow a redirect to another origin only if they may, and then without what the connection gave them.
+
+    A session asks its own `get_redirect_target` and `rebuild_auth` at each hop (requests.Session.resolve_redirects).
+    """
+    connect = hook.get_conn
+
+    def get_conn(*arguments: Any, **named: Any) -> Any:
+        session = connect(*arguments, **named)
+        target = session.get_redirect_target
+
+        def get_redirect_target(response: Any) -> str | None:
+            found: str | None = target(response)
+            at_home = found is None or same_origin(response.url, urljoin(response.url, found))
+            return found if at_home or (elsewhere and not session.cert) else None
+
+        def rebuild_auth(request: Any, response: Any) -> None:
+            if not same_origin(response.url, request.url):
+                for name in set(request.headers) - {*_NEUTRAL}:
+                    del request.headers[name]
+
+        session.get_redirect_target, session.rebuild_auth = get_redirect_target, rebuild_auth
+        return session
+
+    hook.get_conn = get_conn
+    return hook
+
+
+def asked(hook: Any, path: str) -> Asked:
+    """Whether the server refuses the same request to somebody who names no account."""
+    with hook.get_conn() as session:
+        if not _has_credential(session):
+            return "none"
+        import requests
+
+        with contextlib.suppress(requests.RequestException, OSError), requests.Session() as stranger:
+            stranger.proxies, stranger.verify, stranger.trust_env = session.proxies, session.verify, session.trust_env
+            return _judged(stranger, hook, path)
+    return "unknown"
+
+
+def _judged(stranger: Any, hook: Any, path: str) -> Asked:
+    answer = stranger.request(
+        hook.method,
+        hook.url_from_endpoint(path),
+        allow_redirects=False,
+        stream=True,
+        timeout=_TIMEOUT,
+        auth=lambda request: request,  # else requests would take a login from ~/.netrc
+    )
+    with answer:
+        if answer.status_code in _SUCCESS:
+            return "unasked"
+        return "asked" if answer.status_code in _REFUSED else "unknown"
+
+
+def _has_credential(session: Any) -> bool:
+    """What the hook gave its session from the connection: a login, a certificate, or a header that is a secret."""
+    return bool(session.auth or session.cert or any(sensitive_texts(dict(session.headers))))
