@@ -72,6 +72,7 @@ def _parameters(params: type[CheckParams]) -> str:
     rows = "".join(
         f"| `{name}` | {_type(field)} | {'required' if name in required else _default(field)} |\n"
         for name, field in fields.items()
+        if not field.get("deprecated")
     )
     said = " ".join((inspect.getdoc(params) or "").split())
     return f"\n{said}\n\n| parameter | type | default |\n| --- | --- | --- |\n{rows}"

@@ -6,13 +6,25 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, ConfigDict, Field
 
 from bootstrap.checks import _http_answer, _http_session, _proof
 from bootstrap.checks._http_answer import NotExpectedError, RedirectedError, StatusError
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run
 
 Status = Annotated[int, Field(ge=200, le=599)]
+
+
+_EARLIER = {"expect_status": "status", "expect_text": "contains"}  # their names in older manifests
+
+
+def _with_earlier_names(schema: dict[str, Any]) -> None:
+    for name, earlier in _EARLIER.items():
+        schema["properties"][earlier] = {**schema["properties"][name], "deprecated": True}
+
+
+def _expectation(name: str) -> Any:
+    return Field(None, validation_alias=AliasChoices(name, _EARLIER[name]))
 
 
 class Params(CheckParams):
@@ -23,10 +35,12 @@ class Params(CheckParams):
     An answer from another address than the one asked for fails the check unless `redirects` is true. The credential is sent to no other host or port.
     """
 
+    model_config = ConfigDict(json_schema_extra=_with_earlier_names)
+
     path: str = ""
     method: Literal["GET", "HEAD"] = "GET"
-    expect_status: Status | list[Status] | None = Field(None, validation_alias=AliasChoices("expect_status", "status"))
-    expect_text: str | None = Field(None, validation_alias=AliasChoices("expect_text", "contains"))
+    expect_status: Status | Annotated[list[Status], Field(min_length=1)] | None = _expectation("expect_status")
+    expect_text: str | None = _expectation("expect_text")
     expect_json: Any = None
     redirects: bool = False
 
