@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from bootstrap.checks._proof import Asked
-from bootstrap.connection import sensitive_texts
+from bootstrap.sensitive import secret_texts
 
 _PORTS = {"http": 80, "https": 443}
 _NEUTRAL = ("User-Agent", "Accept", "Accept-Encoding", "Connection")
@@ -88,4 +88,4 @@ def _judged(stranger: Any, hook: Any, path: str) -> Asked:
 
 def _has_credential(session: Any) -> bool:
     """What the hook gave its session from the connection: a login, a certificate, or a header that is a secret."""
-    return bool(session.auth or session.cert or any(sensitive_texts(dict(session.headers))))
+    return bool(session.auth or session.cert or any(secret_texts(dict(session.headers))))
