@@ -6,25 +6,34 @@ the entry point would import Airflow (1.5 s).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bootstrap import children, distributions, git
+from bootstrap.airflow_answer import answer_in
 from bootstrap.errors import AirflowError
-from bootstrap.files import PRIVATE_FILE, airflow_home, expanded, private_folder, state_folder, write_atomic
+from bootstrap.files import PRIVATE_FILE, airflow_home, expanded, private_folder, state_folder
 from bootstrap.logins import has_login
 from bootstrap.manifest import Manifest
-from bootstrap.secret import Secret, redact
+from bootstrap.secret import Secret, foreign
 from bootstrap.secret_variables import secret_variables
 from bootstrap.validation import table
 
+if TYPE_CHECKING:
+    import subprocess
+
+_UNUSABLE = "%$?"  # %(name)s and $NAME are variables in airflow.cfg, and ? ends the file's name in SQLite's URL
+_WHOLE = ("PRAGMA quick_check(1)", "SELECT count(*) FROM alembic_version")
+_ASCII = 127
+_MOVE = {True: "say another airflow.home in the manifest, or move the project", False: "move the project"}
 COMMAND_TIMEOUT = 300.0  # seconds for one Airflow command
 
 
@@ -166,15 +175,55 @@ def run_airflow(environment: Environment, *arguments: str, request: str = "", **
 
     `request` is what it reads from stdin: it may hold what no process list may show.
     """
+    done = _done(environment, arguments, request, more)
+    if done.returncode != 0:
+        raise AirflowError(f"`{' '.join(arguments)}` failed: {_end_of(done.stderr or done.stdout)}", "try it by hand")
+    return done.stdout
+
+
+def require_usable_paths(environment: Environment) -> None:
+    """Raises AirflowError for a folder that Airflow can't work in, or would take for another: it fills in variables in paths."""
+    for folder in (environment.home, environment.state):
+        for sign in str(folder):
+            if sign in _UNUSABLE or not (sign.isprintable() or ord(sign) > _ASCII):
+                raise AirflowError(
+                    f"Airflow can't work in {foreign(folder)}: in its paths, {sign!r} means something else",
+                    f"use a folder without it: {_MOVE[folder == environment.home]}",
+                )
+
+
+def ask_airflow(environment: Environment, module: str, *arguments: str, request: str = "") -> dict[str, Any]:
+    """What a module that answers (see `airflow_answer`) says. Raises AirflowError, with what Airflow printed, if it doesn't."""
+    done = _done(environment, (module, *arguments), request, {})
+    answer = answer_in(done.stdout)
+    if answer is None:
+        raise AirflowError(
+            f"Airflow ended with exit code {done.returncode} and without an answer; it printed: {_end_of(done.stderr)}",
+            f"see why: AIRFLOW_HOME={environment.home} airflow version",
+        )
+    return answer
+
+
+def _end_of(printed: str) -> str:
+    """The last line, for a message."""
+    lines = foreign(printed).strip().splitlines()
+    return lines[-1] if lines else "nothing"
+
+
+def _done(
+    environment: Environment, arguments: Sequence[str], request: str, more: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
     import subprocess  # not at the top: most commands start no process
 
+    require_usable_paths(environment)
     try:
-        done = subprocess.run(
+        return subprocess.run(
             children.command(*arguments),
             env=environment.child(**more),
             input=f"{environment.pipe()}\n{request}",
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=COMMAND_TIMEOUT,
             check=False,
         )
@@ -182,10 +231,6 @@ def run_airflow(environment: Environment, *arguments: str, request: str = "", **
         raise AirflowError(
             f"`{' '.join(arguments)}` took longer than {COMMAND_TIMEOUT:.0f} s", "try it by hand"
         ) from err
-    if done.returncode != 0:
-        lines = redact(done.stderr or done.stdout).strip().splitlines()
-        raise AirflowError(f"`{' '.join(arguments)}` failed: {lines[-1] if lines else 'no output'}", "try it by hand")
-    return done.stdout
 
 
 def prepare_home(environment: Environment) -> bool:
@@ -194,6 +239,7 @@ def prepare_home(environment: Environment) -> bool:
     Each file is made under another name and moved into place whole, airflow.cfg last: a killed run is begun again,
     and what exists is never touched. Raises AirflowError.
     """
+    require_usable_paths(environment)
     if environment.initialised:
         return False
     make_home(environment)
@@ -201,7 +247,7 @@ def prepare_home(environment: Environment) -> bool:
     for leftover in (config, draft):
         leftover.unlink(missing_ok=True)
     _migrate(environment, config, draft)
-    write_atomic(_template_file(environment), draft.read_bytes())
+    _keep_as_template(environment, draft)
     database = environment.home / "airflow.db"
     if environment.keeps_own_database and not database.exists():
         draft.chmod(PRIVATE_FILE)
@@ -223,29 +269,63 @@ def make_home(environment: Environment) -> None:
         git.keep_out(file)
 
 
+def _keep_as_template(environment: Environment, database: Path) -> None:
+    import shutil
+
+    template = _template_file(environment)
+    copy = template.with_name(f"{template.name}.new")
+    shutil.copyfile(database, copy)
+    _put(copy, template)
+
+
 def database_template(environment: Environment) -> Path:
     """A migrated, empty SQLite database, made once for each set of installed Airflow packages. Raises AirflowError."""
     import tempfile
 
     template = _template_file(environment)
-    if not template.exists():
+    if not _is_migrated(template):
         with tempfile.TemporaryDirectory(dir=template.parent) as folder:
             draft = Path(folder, "airflow.db")
             _migrate(environment, Path(folder, "airflow.cfg"), draft)
-            os.replace(draft, template)
+            _put(draft, template)
     return template
+
+
+def _put(draft: Path, template: Path) -> None:
+    import shutil
+
+    if template.is_dir():
+        shutil.rmtree(template)
+    os.replace(draft, template)
+
+
+def _is_migrated(database: Path) -> bool:
+    """Whether it is whole, and `airflow db migrate` came to its end there. A few milliseconds."""
+    import sqlite3
+
+    try:
+        with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+            answers = [connection.execute(asked).fetchone() for asked in _WHOLE]
+            return answers == [("ok",), (1,)]
+    except sqlite3.Error:
+        return False
 
 
 def _migrate(environment: Environment, config: Path, database: Path) -> None:
     """`airflow db migrate` on a new file; Airflow writes a default `config` on the way."""
     connection = f"sqlite:///{database}"
-    run_airflow(
+    printed = run_airflow(
         environment,
         *("airflow", "db", "migrate"),
         AIRFLOW_CONFIG=str(config),
         AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=connection,
         AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS="False",
     )
+    if not database.exists() or not config.exists():
+        raise AirflowError(
+            f"`airflow db migrate` made no database; it printed: {_end_of(printed)}",
+            f"see why: AIRFLOW_HOME={environment.home} airflow version",
+        )
 
 
 def _template_file(environment: Environment) -> Path:

@@ -144,6 +144,10 @@ def _connections(manifest: Manifest, connections: Mapping[str, Connection]) -> I
 
 def _home(environment: Environment) -> Finding:
     database = environment.home / "airflow.db"
+    try:
+        airflow_env.require_usable_paths(environment)
+    except AirflowError as err:
+        return _failed("home", err)
     if not environment.initialised:
         return Finding("home", f"{shown(environment.home)} (up creates it)")
     if environment.keeps_own_database and not database.exists() and _says_sqlite(environment.config, database):

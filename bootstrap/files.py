@@ -133,7 +133,10 @@ def _ignored(folder: Path) -> Path:
 
 def cache_folder(base: Path) -> Path:
     """Where what can be made again is kept."""
-    return private_folder(state_folder(base.absolute()) / "cache")
+    folder = state_folder(base.absolute()) / "cache"
+    if folder.exists() and not folder.is_dir():
+        folder.unlink()
+    return private_folder(folder)
 
 
 @contextlib.contextmanager

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,11 @@ def remembered(folder: Path, name: str, asked: Any, find_out: Callable[[], tuple
         return known[key]["answer"]
     answer, files = find_out()
     if files:
-        entry = {"files": _stamps(files), "answer": answer}
+        stamps = _stamps(files)
+        entry = {"files": stamps, "answer": answer, "digest": _digest(stamps, answer)}
         others = {other: item for other, item in known.items() if _is_current(item)}
-        write_atomic(place, json.dumps({**others, key: entry}))
+        with contextlib.suppress(OSError):  # without room for it, the answer is as good
+            write_atomic(place, json.dumps({**others, key: entry}))
     return answer
 
 
@@ -37,12 +40,21 @@ def _load(place: Path) -> dict[str, Any]:
     try:
         found = json.loads(place.read_bytes())
         return found if isinstance(found, dict) else {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
 
 
 def _is_current(entry: Any) -> bool:
-    return bool(entry["files"] == _stamps(entry["files"]))
+    """Whether it is as it was kept, and the files are as they were."""
+    try:
+        files, answer, digest = entry["files"], entry["answer"], entry["digest"]
+        return bool(digest == _digest(files, answer) and files == _stamps(files))
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
+def _digest(files: Mapping[str, Any], answer: Any) -> str:
+    return hashlib.sha256(json.dumps([files, answer]).encode()).hexdigest()
 
 
 def _stamps(files: Collection[str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from bootstrap import airflow_cfg
 from bootstrap.airflow_cfg import Rendering
-from bootstrap.airflow_env import Environment, run_airflow
+from bootstrap.airflow_env import Environment, ask_airflow
 from bootstrap.airflow_settings import Settings
 from bootstrap.errors import AirflowError
 from bootstrap.secret import Secret
@@ -84,8 +84,7 @@ def fingerprint(salt: str, value: str) -> str:
 
 
 def _ask(environment: Environment, request: Mapping[str, Any]) -> Any:
-    lines = run_airflow(environment, MODULE, request=json.dumps(request)).strip().splitlines()
-    return json.loads(lines[-1])
+    return ask_airflow(environment, MODULE, request=json.dumps(request))
 
 
 def _overridden(settings: Settings, environment: Environment) -> Iterator[str]:

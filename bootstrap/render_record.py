@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
 
 from bootstrap import ini
-from bootstrap.files import private_folder, write_atomic
+from bootstrap.errors import AirflowError
+from bootstrap.files import private_folder, shown, write_atomic
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,25 @@ class Section:
     gap: str = ""
 
 
+class _KeptSection(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str
+    before: str | None
+    after: str
+    gap: str = ""
+
+
+class _Kept(BaseModel):
+    """The file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    version: Literal[1]
+    created: str | None
+    sections: list[_KeptSection]
+
+
 @dataclass(frozen=True)
 class Record:
     """What was changed in a file. `created`: its whole text, where there was no such file."""
@@ -36,13 +59,18 @@ class Record:
 
     @classmethod
     def load(cls, folder: Path, file: Path) -> Record | None:
-        """What is known of `file`; None: nothing."""
+        """What is known of `file`; None: nothing. Raises AirflowError for a record that can't be read."""
         place = _place(folder, file)
         try:
-            data: Any = json.loads(place.read_text(encoding="utf-8"))
-            return cls(place, data["created"], tuple(Section(**section) for section in data["sections"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            kept = _Kept.model_validate_json(place.read_bytes())
+        except FileNotFoundError:
             return None
+        except (OSError, ValueError) as err:
+            raise AirflowError(
+                f"{shown(place)} can't be read: it keeps what {shown(file)} was before `render`",
+                f"restore it; or remove it, and look yourself at what is to stay in {shown(file)}: rm -r {shlex.quote(str(place))}",
+            ) from err
+        return cls(place, kept.created, tuple(Section(**vars(section)) for section in kept.sections))
 
     @classmethod
     def made(cls, folder: Path, file: Path, before: str | None, edit: ini.Edit) -> Record:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ def read(home: str, folder: Path) -> Found:
     place = expanded(home).absolute()
     environment = Environment(place, place / "airflow.cfg", {}, folder / ".bootstrap")
     require_airflow(environment)
-    told: dict[str, Any] = json.loads(airflow_env.run_airflow(environment, _MODULE))
+    told: dict[str, Any] = airflow_env.ask_airflow(environment, _MODULE)
     if "error" in told:
         kind: type[BootstrapError] = getattr(errors, told["error"])
         raise kind(told["message"], told["hint"])

@@ -7,11 +7,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bootstrap.airflow_answer import answering
 from bootstrap.errors import AirflowError, BootstrapError, Unavailable
 
 _FIELDS = ("conn_type", "description", "host", "login", "schema", "port")
@@ -19,9 +19,8 @@ _FIELDS = ("conn_type", "description", "host", "login", "schema", "port")
 
 def main() -> None:
     """Airflow prints to stdout, so the answer has a descriptor of its own."""
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answer:
-        os.dup2(2, 1)
-        json.dump(_told(), answer)
+    with answering() as tell:
+        tell(_told())
 
 
 def _told() -> dict[str, Any]:

@@ -14,15 +14,16 @@ import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bootstrap.airflow_answer import answering
+
 _SETUP = "initialize_secrets_backends"  # the function of Airflow's that makes the configured backend
 
 
 def main() -> None:
     """One request, one answer."""
     request = json.load(sys.stdin)
-    with contextlib.redirect_stdout(sys.stderr):
-        answer = _answer(request)
-    sys.stdout.write("\n" + json.dumps(answer) + "\n")
+    with answering() as tell:
+        tell(_answer(request))
 
 
 def _answer(request: Mapping[str, Any]) -> dict[str, Any]:

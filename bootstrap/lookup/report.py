@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootstrap import airflow_settings, airflow_versions
-from bootstrap.airflow_env import Environment, installed_version, run_airflow
+from bootstrap.airflow_env import Environment, ask_airflow, installed_version
 from bootstrap.errors import AirflowError, Exit, UsageError
 from bootstrap.lookup import verdict
 from bootstrap.lookup.verdict import Warned
@@ -90,7 +90,7 @@ def explain(manifest: Manifest, environment: Environment, wanted: Wanted) -> Rep
     _check(wanted)
     ready = environment.with_secrets(airflow_settings.credentials(manifest))
     request = {"queries": wanted.queries, "team": wanted.team or None, "stores": _stores(manifest)}
-    answer = json.loads(run_airflow(ready, "bootstrap.lookup.child", request=json.dumps(request)).splitlines()[-1])
+    answer = ask_airflow(ready, "bootstrap.lookup.child", request=json.dumps(request))
     if "failed" in answer:
         raise AirflowError(
             f"Airflow does not start ({answer['failed']})", f"see why: AIRFLOW_HOME={environment.home} airflow version"

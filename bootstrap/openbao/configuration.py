@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bootstrap.errors import Unavailable
 from bootstrap.files import write_atomic
 from bootstrap.processes import free_port
 
@@ -23,7 +24,20 @@ def config_file(folder: Path) -> Path:
 
 def address(folder: Path) -> dict[str, Any]:
     """Where it listens, or did when it last ran; empty if it has never run."""
-    return read_json(folder / "address.json")
+    try:
+        found = read_json(folder / "address.json")
+        return {name: int(found[name]) for name in ("port", "cluster_port")} if found else {}
+    except (Unavailable, KeyError, TypeError, ValueError):  # damaged: the server's own configuration tells it, too
+        return _configured(folder)
+
+
+def _configured(folder: Path) -> dict[str, Any]:
+    try:
+        found = read_json(config_file(folder))
+        urls = {"port": found["api_addr"], "cluster_port": found["cluster_addr"]}
+        return {name: int(url.rpartition(":")[2]) for name, url in urls.items()}
+    except (Unavailable, KeyError, AttributeError, ValueError):
+        return {}
 
 
 def configure(folder: Path) -> None:
@@ -53,9 +67,10 @@ def _configuration(folder: Path, port: int, cluster_port: int) -> dict[str, Any]
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """An object; empty where there is no file."""
+    """An object; empty where there is no file. Raises Unavailable."""
     try:
-        content = json.loads(path.read_text())
+        return dict(json.loads(path.read_bytes()))
     except FileNotFoundError:
         return {}
-    return dict(content)
+    except (OSError, ValueError, TypeError, RecursionError) as err:
+        raise Unavailable(f"{path} is damaged ({type(err).__name__})", "restore it from a copy of the folder") from err

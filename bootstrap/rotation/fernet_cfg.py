@@ -147,7 +147,8 @@ class Notes:
     def created(self, file: KeyFile) -> datetime | None:
         """When the first key was made; else, when airflow.cfg was last written."""
         if file.keys and (known := self.made.get(file.ids[0])):
-            return datetime.fromisoformat(known)
+            with contextlib.suppress(ValueError, TypeError):  # somebody wrote into the notes
+                return datetime.fromisoformat(known)
         with contextlib.suppress(OSError):
             return datetime.fromtimestamp(file.path.stat().st_mtime, timezone.utc)
         return None

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bootstrap.airflow_answer import answering
 from bootstrap.errors import AirflowError, BootstrapError
 from bootstrap.files import locked
 
@@ -23,9 +24,8 @@ LOCK_TIMEOUT = 120.0  # seconds; a process whose starter was killed ends its wor
 def main() -> None:
     """Airflow prints to stdout, so the answer has a descriptor of its own."""
     what, lock = sys.argv[1:]
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answer:
-        os.dup2(2, 1)
-        json.dump(told(what, Path(lock), json.loads(os.environ.pop(RETIRED, "[]"))), answer)
+    with answering() as tell:
+        tell(told(what, Path(lock), json.loads(os.environ.pop(RETIRED, "[]"))))
 
 
 def told(what: str, lock: Path, retired: list[str]) -> dict[str, Any]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bootstrap import errors
-from bootstrap.airflow_env import Environment, run_airflow
+from bootstrap.airflow_env import Environment, ask_airflow
 from bootstrap.errors import AirflowError, BootstrapError
 from bootstrap.rotation import fernet_cfg
 from bootstrap.rotation.fernet_cfg import KeyFile
@@ -37,8 +36,7 @@ class Look:
 def ask(environment: Environment, file: KeyFile, what: str, retired: Sequence[Secret] = ()) -> Look:
     """A process with Airflow. Raises AirflowError, also where its keys are not those of airflow.cfg."""
     with_retired = environment.with_secrets({RETIRED: Secret(json.dumps([key.reveal() for key in retired]))})
-    answer = run_airflow(with_retired, _CHILD, what, str(fernet_cfg.lock_of(environment)))
-    told: dict[str, Any] = json.loads(answer)
+    told = ask_airflow(with_retired, _CHILD, what, str(fernet_cfg.lock_of(environment)))
     if "error" in told:
         kind: type[BootstrapError] = getattr(errors, told["error"])
         raise kind(told["message"], told["hint"])

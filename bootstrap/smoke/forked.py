@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bootstrap import children
+from bootstrap.airflow_answer import answer_in
 from bootstrap.airflow_env import Environment
 from bootstrap.files import write_atomic
 from bootstrap.smoke import runner
@@ -41,12 +42,14 @@ class ForkingRunner:
         waiting = {job.check_id: job for job in jobs}
         with self._zygote(jobs) as process:
             for line in process.stdout or ():
-                event = json.loads(line)
+                event = answer_in(line.decode(errors="replace"))
+                if event is None:  # what Python itself ran before the zygote has printed
+                    continue
                 job = waiting.pop(event["check_id"])
                 yield self.limits.outcome(job, event["exit_code"], event["seconds"], tail(job.folder / "output"))
             code = process.wait()
         for job in waiting.values():  # Airflow itself did not start, or was killed
-            yield self.limits.outcome(job, None if self.limits.over else code or 1, 0.0, tail(self._log))
+            yield self.limits.outcome(job, None if self.limits.over else code, 0.0, tail(self._log))
 
     @property
     def _log(self) -> Path:

@@ -1,4 +1,4 @@
-"""Prints, as the last line, what Airflow's own parser reads: JSON. What comes from stdin says which options, and how.
+"""Tells what Airflow's own parser reads. What comes from stdin says which options, and how.
 
 Values of the options that stand in the file; fingerprints of those that Airflow looks up elsewhere.
 """
@@ -8,16 +8,22 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
+from bootstrap.airflow_answer import answering
 from bootstrap.read_back import fingerprint
 
 
 def main() -> None:
     """Runs inside an Airflow process."""
+    with answering() as tell:
+        tell(_read(json.load(sys.stdin)))
+
+
+def _read(request: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     from airflow.configuration import conf
 
-    request = json.load(sys.stdin)
     for name in request.get("ignored", ()):  # they were needed until here, and would stand before the file
         os.environ.pop(name, None)
     found: dict[str, dict[str, Any]] = {}
@@ -28,7 +34,7 @@ def main() -> None:
         found[section] = {
             option: None if value is None else fingerprint(request["salt"], value) for option, value in values.items()
         }
-    sys.stdout.write("\n" + json.dumps(found) + "\n")
+    return found
 
 
 if __name__ == "__main__":

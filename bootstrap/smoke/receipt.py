@@ -57,18 +57,24 @@ class Receipt:
 
 
 def lines(file: Path) -> Iterator[Mapping[str, Any]]:
-    """All lines of a receipt's file, whoever wrote them."""
-    for line in file.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(ValueError):
-            yield json.loads(line)
+    """All lines of a receipt's file, whoever wrote them; what is no line of one is left out."""
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # a folder, or nobody's to read: it tells nothing
+        return
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError, RecursionError):
+            entry = json.loads(line)
+            if isinstance(entry, dict):
+                yield entry
 
 
 def unclean(entries: Iterable[Mapping[str, Any]]) -> tuple[str, str] | None:
     """The check's id and the run's, where the check made something and never came to removing it."""
     made = None
     for entry in entries:
-        if "made" in entry:
+        if isinstance(entry.get("made"), str) and isinstance(entry.get("check_id"), str):
             made = entry["check_id"], entry["made"]
-        elif entry.get("step") == "clean" and entry["status"] != "started":
+        elif entry.get("step") == "clean" and entry.get("status") != "started":
             made = None
     return made

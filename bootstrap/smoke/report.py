@@ -62,11 +62,13 @@ class Report:
 
     @property
     def exit_code(self) -> Exit:
-        """130 after ^C; what stopped the run; 3 if a store was the reason; 1 for a failed or unproven check, drift, or no check."""
+        """130 after ^C; what stopped the run; 4 if Airflow came to no check; 3 if a store was the reason; 1 for a failed or unproven check, drift, or no check."""
         if self.interrupted:
             return Exit.INTERRUPTED
         if self.stopped is not None:
             return self.stopped.exit_code
+        if self.checks and all(check.airflow_ended for check in self.checks):
+            return Exit.AIRFLOW
         if any(check.cause in _STORE_CAUSES for check in self.checks):
             return Exit.STORE
         wrong = ("failed",) if self.allow_unproven else ("failed", "unproven")
@@ -165,6 +167,7 @@ def _stage(stage: StageResult) -> Mapping[str, Any]:
 
 def _check(check: CheckResult) -> Mapping[str, Any]:
     document = asdict(check)
+    del document["airflow_ended"]
     if check.status != "failed":
         for name in ("cause",) if check.status == "unproven" else ("cause", "message", "hint"):
             del document[name]

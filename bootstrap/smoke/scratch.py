@@ -88,7 +88,7 @@ def _abandoned(parent: Path) -> Iterator[tuple[str, str]]:
 
     for leftover in parent.iterdir():
         if leftover.is_dir():
-            with contextlib.suppress(Timeout, FileNotFoundError), FileLock(leftover / "lock", timeout=0):
+            with contextlib.suppress(Timeout, OSError), FileLock(leftover / "lock", timeout=0):
                 yield from _unclean(leftover)
                 shutil.rmtree(leftover, ignore_errors=True)
 
@@ -103,7 +103,7 @@ def _unclean(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def _ended_cleaning(entry: Mapping[str, Any]) -> bool:
-    return entry.get("step") == "clean" and entry["status"] != "started"
+    return entry.get("step") == "clean" and entry.get("status") != "started"
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class CheckResult:
     """A check as the report shows it; `cause`, `message` and `hint` are empty when it passed.
 
     `unproven`: this machine can't look where the connection is registered; `message` says why, and there is no `cause`.
+    `airflow_ended`: Airflow did not come to the check's task.
     """
 
     id: str
@@ -48,6 +49,7 @@ class CheckResult:
     hint: str = ""
     warnings: tuple[str, ...] = ()
     measured: Mapping[str, Any] = field(default_factory=dict)
+    airflow_ended: bool = False
 
 
 def judge(spec: CheckSpec, outcome: Outcome, timeout: float) -> CheckResult:
@@ -95,7 +97,8 @@ def _never_begun(spec: CheckSpec, outcome: Outcome) -> CheckResult:
     if _NO_BACKEND in outcome.output:
         message = f"Airflow can't set up its secrets backend, nor start without it: {_last_line(outcome)}"
         return failed(spec, "store_denied", message, steps)
-    return failed(spec, "check_error", _last_words(outcome, succeeded=False), steps)
+    words = _last_words(outcome, succeeded=False)
+    return replace(failed(spec, "check_error", words, steps), airflow_ended=True)
 
 
 def _why_ended(outcome: Outcome, step: StepName, timeout: float, *, succeeded: bool) -> tuple[CauseName, str]:
