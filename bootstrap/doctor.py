@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,21 @@ from bootstrap.airflow_versions import release
 from bootstrap.config_options import from_secrets
 from bootstrap.connection import Connection, normalize
 from bootstrap.desired import Secrets, resolve_all
-from bootstrap.errors import AirflowError, BootstrapError, Exit, StoreError
+from bootstrap.errors import RESTORE_KEY, UNDECRYPTABLE, AirflowError, BootstrapError, Exit, StoreError
 from bootstrap.files import cache_folder, shown
 from bootstrap.manifest import Manifest
 from bootstrap.smoke.run import packages_missing_for
+from bootstrap.smoke.visible import has_rows
 from bootstrap.store_policy import most
+from bootstrap.targets.base import Key
+from bootstrap.targets.metadata import Options as MetadataOptions
+from bootstrap.targets.metadata import open_target as open_metadata
 from bootstrap.validation import conn_types
 from bootstrap.validation.check import check
 from bootstrap.validation.known import known
 from bootstrap.validation.packages import install_command
+
+_SHOWN = 5  # of what has all the same reason
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,8 @@ def examine(manifest: Manifest, environment: Environment, secrets: Secrets) -> I
     if usable:
         yield from _providers(manifest, found)
     yield from _connections(manifest, found)
+    if usable and has_rows(manifest) and environment.initialised:
+        yield from _rows(manifest, secrets)
     if complete:
         if manifest.config and _is_rendered(manifest, environment):
             yield from config_options(manifest, environment, secrets)
@@ -140,6 +149,24 @@ def _connections(manifest: Manifest, connections: Mapping[str, Connection]) -> I
         for problem in problems:
             if problem.severity == "error":
                 yield Finding(f"connection {conn_id}", f"{problem.field}: {problem.message}", problem.hint, Exit.FAILED)
+
+
+def _rows(manifest: Manifest, secrets: Secrets) -> Iterator[Finding]:
+    """What Airflow can't decrypt of what the manifest registers in the metadata database, or has registered."""
+    subject = "metadata database"
+    keys = [Key("connection", name) for name in manifest.connections]
+    keys += [Key("variable", name) for name in manifest.variables]
+    try:
+        with closing(open_metadata(MetadataOptions(), manifest, secrets)) as target:
+            there = target.registered(dict.fromkeys(keys))
+    except BootstrapError as err:
+        yield _failed(subject, err)
+        return
+    wrong = [found.malformed for found in there.values() if found.undecryptable]
+    for message in wrong[:_SHOWN]:
+        yield Finding(subject, message.removeprefix(f"{subject}: "), RESTORE_KEY, Exit.FAILED)
+    if len(wrong) > _SHOWN:
+        yield Finding(subject, f"and {len(wrong) - _SHOWN} more {UNDECRYPTABLE}", RESTORE_KEY, Exit.FAILED)
 
 
 def _home(environment: Environment) -> Finding:

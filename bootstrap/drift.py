@@ -8,7 +8,7 @@ from bootstrap import airflow_cfg
 from bootstrap.airflow_env import Environment
 from bootstrap.airflow_settings import settings
 from bootstrap.desired import Secrets
-from bootstrap.errors import AirflowError, BootstrapError, Denied, Exit, StoreError
+from bootstrap.errors import AirflowError, BootstrapError, Denied, Exit, StoreError, Undecryptable
 from bootstrap.manifest import Manifest
 from bootstrap.plan import plan, worst
 
@@ -55,6 +55,8 @@ def find(manifest: Manifest, environment: Environment, secrets: Secrets) -> Drif
         except (StoreError, AirflowError) as err:
             errors.append(err)
             continue
-        differing += [str(key) for key in (*(change.key for change in found.pending), *found.conflicts)]
-        errors += found.errors.values()
+        unknown = [err for err in found.conflicts.values() if isinstance(err, Undecryptable)]
+        conflicts = (key for key, err in found.conflicts.items() if err not in unknown)
+        differing += [str(key) for key in (*(change.key for change in found.pending), *conflicts)]
+        errors += [*found.errors.values(), *unknown]
     return Drift(tuple(differing), tuple(errors))

@@ -75,6 +75,15 @@ class Malformed(StoreError):
     """The secret is there, and is not what was expected."""
 
 
+class Undecryptable(Malformed):
+    """It is there, encrypted with another Fernet key than Airflow has."""
+
+
+UNDECRYPTABLE = "can't be decrypted with this [core] fernet_key"
+OLD_KEY = "put the key that encrypted it second: [core] fernet_key = NEW,OLD"
+RESTORE_KEY = f"{OLD_KEY}, then airflow rotate-fernet-key; if that key is lost: airflow-bootstrap register --overwrite"
+
+
 class Empty(Malformed):
     """The secret is there, and its value is the empty string."""
 

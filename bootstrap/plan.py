@@ -11,12 +11,22 @@ from pydantic import ValidationError
 from bootstrap import targets
 from bootstrap.connection import Connection
 from bootstrap.desired import Secrets, resolve_all, resolve_variables
-from bootstrap.errors import BootstrapError, Conflict, Exit, Malformed, StoreError, UsageError
+from bootstrap.errors import (
+    RESTORE_KEY,
+    BootstrapError,
+    Conflict,
+    Exit,
+    Malformed,
+    StoreError,
+    Undecryptable,
+    UsageError,
+)
 from bootstrap.files import cache_folder
 from bootstrap.git import Notice
 from bootstrap.manifest import Manifest, TargetSpec
 from bootstrap.manifest_models import find_references
 from bootstrap.targets.base import Applied, Change, Content, Key, Registered, Target
+from bootstrap.targets.index import NAME
 
 MANY = 3  # to delete more than one in so many takes --force
 
@@ -43,14 +53,14 @@ class Rules:
 class Plan:
     """The changes for one target, in the manifest's order; deletions come last.
 
-    `warnings` are sentences about what looks like a slip in what would be written. `owned` is what this manifest has registered there, `options` tell which place it is. `errors` are those that could not be resolved, `conflicts` those that somebody else wrote since they were registered.
+    `warnings` are sentences about what looks like a slip in what would be written. `owned` is what this manifest has registered there, `options` tell which place it is. `errors` are those that could not be resolved, `conflicts` those that somebody else wrote since they were registered, or that were encrypted with a key that Airflow has no more.
     """
 
     target_name: str
     target: Target
     changes: tuple[Change, ...]
     errors: Mapping[Key, StoreError]
-    conflicts: Mapping[Key, Conflict]
+    conflicts: Mapping[Key, StoreError]
     warnings: tuple[str, ...] = ()
     owned: tuple[Key, ...] = ()
     options: str = ""
@@ -141,7 +151,9 @@ def plan(manifest: Manifest, secrets: Secrets, spec: TargetSpec, rules: Rules | 
     wanted = [_change(key, it, there.get(key), manifest.owner, take=rules.overwrite) for key, it in contents.items()]
     gone = {key: there[key] for key in owned if rules.prune and key not in resolved}
     changes = [*wanted, *(_deletion(key, found) for key, found in gone.items() if found.error is None)]
-    conflicts = {} if rules.overwrite else _conflicts(changes, there, manifest.owner, target)
+    conflicts = (
+        {} if rules.overwrite else _conflicts(changes, there, manifest.owner, target) | _undecryptable(changes, there)
+    )
     strict = rules.strict and getattr(module, "STRICT", False)
     refused, warnings = _validated(manifest, secrets, changes, strict=strict)
     left_out = {*conflicts, *refused}
@@ -240,12 +252,19 @@ def _deletion(key: Key, there: Registered) -> Change:
 
 def _conflicts(
     changes: Sequence[Change], there: Mapping[Key, Registered], owner: str, target: Target
-) -> dict[Key, Conflict]:
+) -> dict[Key, StoreError]:
     """What somebody made unreadable to Airflow is nothing of theirs to keep: it is updated."""
     broken = {key for key, found in there.items() if found.malformed}
     compared = [it for it in changes if it.action == "delete" or (it.action == "update" and it.key not in broken)]
     found = {it.key: _conflict(it.key, there[it.key], owner, target, gone=it.action == "delete") for it in compared}
     return {key: said for key, said in found.items() if said is not None}
+
+
+def _undecryptable(changes: Sequence[Change], there: Mapping[Key, Registered]) -> dict[Key, StoreError]:
+    """What would be replaced and is kept, since whoever finds the old key can read it."""
+    replaced = [Key("variable", NAME), *(it.key for it in changes)]
+    found = {key: there[key].malformed for key in replaced if key in there and there[key].undecryptable}
+    return {key: Undecryptable(message, RESTORE_KEY) for key, message in found.items()}
 
 
 def _conflict(key: Key, there: Registered, owner: str, target: Target, *, gone: bool) -> Conflict | None:

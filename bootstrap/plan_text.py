@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bootstrap.connection import Connection
+from bootstrap.errors import Undecryptable
 from bootstrap.manifest import Manifest
 from bootstrap.plan import Plan
 from bootstrap.reference import Reference
@@ -24,11 +25,14 @@ def lines(found: Plan, manifest: Manifest) -> Iterator[str]:
         fields = describe(change, manifest)
         what = f"  {change.action}: {fields}" if fields else f"  {change.action}"
         yield f"{_SIGNS[change.action]} {change.key}{what}"
-    for key in found.conflicts:
-        yield f"! {key}  conflict"
+    for key, err in found.conflicts.items():
+        yield f"! {key}  {'undecryptable' if isinstance(err, Undecryptable) else 'conflict'}"
     counts = Counter(change.action for change in found.changes)
     said = [f"{counts[action]} to {action}" for action in ("create", "update", "delete") if counts[action]]
-    said += [f"{len(found.conflicts)} in conflict"] if found.conflicts else []
+    undecryptable = sum(isinstance(err, Undecryptable) for err in found.conflicts.values())
+    conflicts = len(found.conflicts) - undecryptable
+    said += [f"{conflicts} in conflict"] if conflicts else []
+    said += [f"{undecryptable} undecryptable"] if undecryptable else []
     said += [f"{len(found.errors)} that can't be registered"] if found.errors else []
     yield f"{found.target_name}: {', '.join(said) or 'nothing to change'}"
 

@@ -18,6 +18,7 @@ _NAME = re.compile(r"airflow([-_])bootstrap\1smoke\1(\d{14})\1[0-9a-f]{6}\1\d+(?
 CauseName = Literal[
     "secret_missing",
     "secret_malformed",
+    "secret_undecryptable",
     "store_unreachable",
     "store_denied",
     "provider_missing",

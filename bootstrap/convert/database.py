@@ -10,7 +10,7 @@ from bootstrap import airflow_env, connection, errors
 from bootstrap.airflow_env import Environment
 from bootstrap.connection import Connection
 from bootstrap.convert.found import Found
-from bootstrap.errors import BootstrapError, Malformed
+from bootstrap.errors import OLD_KEY, UNDECRYPTABLE, BootstrapError, Malformed
 from bootstrap.files import expanded
 from bootstrap.smoke.run import require_airflow
 
@@ -39,13 +39,14 @@ def read(home: str, folder: Path) -> Found:
 
 def _connection(row: dict[str, Any], where: str) -> Connection:
     if row["problem"]:
-        raise Malformed(f"{where}: {row['problem']}", "correct it in Airflow")
+        undecryptable = UNDECRYPTABLE in row["problem"]
+        raise Malformed(f"{where}: {row['problem']}", OLD_KEY if undecryptable else "correct it in Airflow")
     return connection.from_fields(row["fields"], where)
 
 
 def _variable(row: dict[str, Any], where: str, found: Found) -> None:
     if row["problem"]:
-        found.leave_out(f"{where}: {row['problem']}")
+        found.leave_out(f"{where}: {row['problem']}" + (f" ({OLD_KEY})" if UNDECRYPTABLE in row["problem"] else ""))
         return
     if row["described"]:
         found.notes.append(f"{where}: its description is left out")

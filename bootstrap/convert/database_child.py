@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bootstrap.airflow_answer import answering
-from bootstrap.errors import AirflowError, BootstrapError, Unavailable
+from bootstrap.errors import OLD_KEY, UNDECRYPTABLE, AirflowError, BootstrapError, Unavailable
 
 _FIELDS = ("conn_type", "description", "host", "login", "schema", "port")
 
@@ -56,7 +56,7 @@ def _read() -> dict[str, Any]:
     try:
         decrypt = _Decryption(get_fernet())
     except Exception as err:
-        raise AirflowError("metadata database: [core] fernet_key is no Fernet key", "correct airflow.cfg") from err
+        raise AirflowError("metadata database: [core] fernet_key is no Fernet key", OLD_KEY) from err
     return {
         "connections": [_connection(row, decrypt) for row in _rows(Connection.__table__, "conn_id")],
         "variables": [_variable(row, decrypt) for row in _rows(Variable.__table__, "key")],
@@ -94,7 +94,7 @@ def _connection(row: Mapping[str, Any], decrypt: Callable[..., str | None]) -> d
         try:
             fields[name] = decrypt(row[name], encrypted=row[flag])
         except Exception:  # InvalidToken, and what a text is that was cut off
-            problem = problem or f"its {name} can't be decrypted with Airflow's Fernet key"
+            problem = problem or f"its {name} {UNDECRYPTABLE}"
     return {"name": row["conn_id"], "problem": problem, "fields": {} if problem else fields}
 
 
@@ -103,7 +103,7 @@ def _variable(row: Mapping[str, Any], decrypt: Callable[..., str | None]) -> dic
     try:
         value = decrypt(row["val"], encrypted=row["is_encrypted"])
     except Exception:
-        problem = problem or "it can't be decrypted with Airflow's Fernet key"
+        problem = problem or f"it {UNDECRYPTABLE}"
     if value is None:
         problem = problem or "it has no value"
     return {"name": row["key"], "problem": problem, "value": value, "described": bool(row.get("description"))}

@@ -15,12 +15,13 @@ from typing import Any, Literal
 from bootstrap import airflow_api
 from bootstrap.checks._errors import chain, store_cause
 from bootstrap.connection import FIELDS
+from bootstrap.errors import UNDECRYPTABLE
 from bootstrap.input_text import BadInput
 from bootstrap.json_text import loads
 from bootstrap.lookup import backends
 from bootstrap.lookup.backends import Look, Query
 
-State = Literal["hit", "miss", "denied", "unreachable", "malformed", "broken"]
+State = Literal["hit", "miss", "denied", "unreachable", "malformed", "undecryptable", "broken"]
 SourceName = Literal["backend", "environment", "database", "execution_api"]
 
 ENVIRONMENT = {"connection": "AIRFLOW_CONN_", "variable": "AIRFLOW_VAR_"}
@@ -32,7 +33,6 @@ _FIXED: dict[str, SourceName] = {
 _UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError)
 _WRONG_ARGUMENT = (TypeError, AttributeError, ImportError)
 _KNOWN_KEYS = {*FIELDS, "uri"}  # of a connection's JSON
-_NOT_DECRYPTED = "can't be decrypted with this [core] fernet_key"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 _TIMEOUTS = ("DeadlineExceeded", "RetryError")  # Google's
 
@@ -228,7 +228,7 @@ def _database_variable(backend: Any, query: Query) -> Answer:
     if value is not None:
         return Answer("hit", value)
     if airflow_api.has_variable_row(query.key, query.team):
-        return Answer("malformed", detail=_NOT_DECRYPTED)
+        return Answer("undecryptable", detail=UNDECRYPTABLE)
     return Answer("miss")
 
 
@@ -237,8 +237,9 @@ def _undecrypted(conn: Any) -> Answer | None:
     try:
         conn.get_uri()
     except Exception as err:
-        detail = _NOT_DECRYPTED if _is_decryption(err) else _not_a_connection(err)
-        return Answer("malformed", detail=detail, error=err)
+        if _is_decryption(err):
+            return Answer("undecryptable", detail=UNDECRYPTABLE, error=err)
+        return Answer("malformed", detail=_not_a_connection(err), error=err)
     return None
 
 
@@ -250,7 +251,7 @@ def _database_failure(error: BaseException) -> Answer:
     text = str(error).lower()
     kind = type(error).__name__
     if _is_decryption(error):
-        return Answer("malformed", detail=_NOT_DECRYPTED, error=error)
+        return Answer("undecryptable", detail=UNDECRYPTABLE, error=error)
     if any(word in text for word in ("no such table", "no such column", "does not exist", "doesn't exist")):
         return Answer("unreachable", detail="it is not migrated: run `airflow db migrate`", error=error)
     if any(word in text for word in ("authentication failed", "access denied", "permission denied")):

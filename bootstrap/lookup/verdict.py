@@ -9,12 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bootstrap.errors import Exit
+from bootstrap.errors import RESTORE_KEY, Exit
 
 Row = Mapping[str, Any]
 Chain = Mapping[str, Any]
 
-FAULTS = {"denied": Exit.STORE, "unreachable": Exit.STORE, "malformed": Exit.FAILED, "broken": Exit.AIRFLOW}
+FAULTS = {
+    "denied": Exit.STORE,
+    "unreachable": Exit.STORE,
+    "malformed": Exit.FAILED,
+    "undecryptable": Exit.FAILED,
+    "broken": Exit.AIRFLOW,
+}
 _NAMES = {
     "environment": "environment",
     "database": "metadata database",
@@ -124,6 +130,8 @@ def _consequence(row: Row, taken: Row | None) -> tuple[str, str]:
 
 
 def _sentence(row: Row) -> str:
+    if row["state"] == "undecryptable":
+        return f"{label(row)}: it {row['detail']} (next: {RESTORE_KEY})"
     if row["state"] == "malformed":
         name = row.get("found_at") or next(iter(row.get("asks") or ()), "")
         return f"{label(row)}: {name} {row['detail']}" if name else f"{label(row)}: it {row['detail']}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from bootstrap.checks._errors import Diagnosed, chain, summary
 from bootstrap.checks.base import Cause, CauseName, StepName
+from bootstrap.errors import RESTORE_KEY
 
 _BY_STATUS: dict[int, CauseName] = {401: "auth", 403: "permission", 404: "not_found", 407: "auth", 408: "timeout"}
 _BY_TEXT: tuple[tuple[str, CauseName], ...] = (  # for hooks that return only a message
@@ -25,6 +26,7 @@ _BY_TEXT: tuple[tuple[str, CauseName], ...] = (  # for hooks that return only a 
 HINTS: dict[CauseName, str] = {
     "secret_missing": "airflow-bootstrap register",
     "secret_malformed": "airflow-bootstrap register writes it anew; airflow-bootstrap plan shows what differs",
+    "secret_undecryptable": RESTORE_KEY,
     "store_unreachable": "start or unseal the store; airflow-bootstrap doctor shows its state",
     "store_denied": "check Airflow's own credential for the store and its policy; airflow-bootstrap render writes it",
     "provider_missing": "pip install the provider",

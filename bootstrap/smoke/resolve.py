@@ -54,6 +54,8 @@ def _backends() -> list[Any]:
 
 
 def _cause(answer: Answer, conn_id: str, label: str) -> Cause:
+    if answer.state == "undecryptable":
+        return Cause("secret_undecryptable", f"{label}: {conn_id} {answer.detail}")
     if answer.state == "malformed":
         return Cause("secret_malformed", f"{label}: the secret of {conn_id!r} {answer.detail}")
     if answer.error is None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from bootstrap.airflow_env import Environment
 from bootstrap.checks.base import Cause
-from bootstrap.errors import BootstrapError
+from bootstrap.errors import RESTORE_KEY, UNDECRYPTABLE, BootstrapError, Undecryptable
 from bootstrap.files import PRIVATE_FILE
 from bootstrap.manifest import Manifest
 from bootstrap.secret import Secret
@@ -26,7 +26,6 @@ from bootstrap.targets.metadata_process import MetadataProcess
 VARIABLE = "AIRFLOW_BOOTSTRAP_ROWS"
 PLACE = "metadata database"
 _FERNET_KEY = "AIRFLOW__CORE__FERNET_KEY"
-_RESTORE = "put the key that encrypted it back into [core] fernet_key, or replace what it holds: airflow-bootstrap register --overwrite"
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,8 @@ class Rows:
 
     def told(self, conn_ids: Iterable[str]) -> dict[str, str]:
         """The variable by which a check's process knows what there is of these."""
-        problem = [self.problem.message, self.problem.hint] if self.problem else None
+        name = "secret_undecryptable" if isinstance(self.problem, Undecryptable) else "store_unreachable"
+        problem = [name, self.problem.message, self.problem.hint] if self.problem else None
         states = {conn_id: self.states[conn_id] for conn_id in conn_ids if conn_id in self.states}
         return {VARIABLE: json.dumps({"states": states, "problem": problem})}
 
@@ -81,13 +81,13 @@ def cause(conn_id: str) -> Cause | None:
     state, problem = _state(conn_id), _told().get("problem")
     where = f"{PLACE}: {conn_id}"
     if state == "undecryptable":
-        return Cause("secret_malformed", f"{where} can't be decrypted with this [core] fernet_key", _RESTORE)
+        return Cause("secret_undecryptable", f"{where} {UNDECRYPTABLE}", RESTORE_KEY)
     if state == "foreign":
         message = f"{where} is there, but this manifest did not register it, so checks don't see it"
         return Cause("secret_missing", message, "take it over: airflow-bootstrap register --overwrite")
     if state == "team":
         return Cause("secret_missing", f"{where} belongs to a team, whose tasks alone see it", "take it from the team")
-    return Cause("store_unreachable", problem[0], problem[1]) if problem else None
+    return Cause(*problem) if problem else None
 
 
 def _state(conn_id: str) -> str:

@@ -37,12 +37,10 @@ class Kv2(Kv):
         )
 
     def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:
-        """Check-and-set is the server's."""
+        """Check-and-set is the server's, which takes a deleted version for one that is there: that is looked at right before."""
         mount, rest = self._place(path)
         data = {"value": value.reveal()} if isinstance(value, Secret) else dict(value)
-        if expect is not None and not _VERSION.fullmatch(expect):
-            raise self._conflict(path)
-        cas = int(expect) if expect is not None else self._version_to_replace(path)
+        cas = self._still_there(path, expect) if expect is not None else self._version_to_replace(path)
         act = Act(
             self._where(path),
             "update" if cas else "create",
@@ -153,6 +151,16 @@ class Kv2(Kv):
             created=_timestamp(newest["created_time"]),
             state=_state(newest),
         )
+
+    def _still_there(self, path: str, expect: Version) -> int:
+        """What check-and-set must name. Raises Conflict where the version was deleted, or another one was written."""
+        try:
+            newest = self._newest(path)
+        except NotFound as err:
+            raise self._conflict(path) from err
+        if newest != expect:
+            raise self._conflict(path)
+        return int(newest)
 
     def _version_to_replace(self, path: str) -> int:
         """What check-and-set must name so that a secret that doesn't exist is created: 0, or the deleted version."""

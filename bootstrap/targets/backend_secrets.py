@@ -44,7 +44,7 @@ def compared(read: Content | Malformed, stored: Stored) -> Registered:
     """As what is registered."""
     version = stored.version
     if isinstance(read, Malformed):
-        return Registered({}, version, read.message, content_hash(stored.value.as_public()))
+        return Registered({}, version, read.message, seen=content_hash(stored.value.as_public()))
     return Registered(read.fingerprints(), version, seen=content_hash(canonical(read)))
 
 

@@ -15,12 +15,12 @@ from typing import Any
 from bootstrap import airflow_env, airflow_settings
 from bootstrap.connection import Connection, extra_object
 from bootstrap.desired import Secrets
-from bootstrap.errors import Conflict, Malformed
+from bootstrap.errors import UNDECRYPTABLE, Conflict, Malformed
 from bootstrap.manifest import Manifest
 from bootstrap.model import Model
 from bootstrap.smoke.run import require_airflow
 from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
-from bootstrap.targets.index import Index
+from bootstrap.targets.index import NAME, Index
 from bootstrap.targets.metadata_process import MetadataProcess
 from bootstrap.variable import Variable
 
@@ -41,7 +41,7 @@ class MetadataTarget:
         """There is one database."""
         return PLACE
 
-    def registered(self, wanted: Mapping[Key, Content]) -> Mapping[Key, Registered]:
+    def registered(self, wanted: Mapping[Key, Content | None]) -> Mapping[Key, Registered]:
         """Reads the rows, in one query for many. Raises AirflowError, StoreError."""
         names = {kind: [key.name for key in wanted if key.kind == kind] for kind in KINDS}
         answer = self._process.ask({"read": names, "owner": self._manifest.owner})
@@ -51,8 +51,12 @@ class MetadataTarget:
         for kind in KINDS:
             for name, row in answer[kind].items():
                 key = Key(kind, name)
-                marked = index.marked(key, _compared(kind, row, f"{PLACE}: {key}"), row["version"])
+                marked = index.marked(key, _compared(kind, row, f"{PLACE}: {key}"), row["mark"])
                 found[key] = replace(marked, changed=True) if row["team"] else marked
+        if answer["undecryptable"]:
+            found[Key("variable", NAME)] = _undecryptable(
+                f"{PLACE}: the list of what is registered there {UNDECRYPTABLE}"
+            )
         return found
 
     def apply(self, changes: Sequence[Change]) -> Iterator[Applied]:
@@ -93,8 +97,8 @@ class MetadataTarget:
 
 
 def _compared(kind: Kind, row: Mapping[str, Any], where: str) -> Registered:
-    if "malformed" in row:
-        return Registered(fields={}, version=row["version"], malformed=f"{where}: {row['malformed']}")
+    if "undecryptable" in row:
+        return _undecryptable(f"{where}: {row['undecryptable']}", row["version"])
     fields = row["fields"]
     if kind == "variable":
         return Registered(fields=Variable(fields["val"] or "").fingerprints(), version=row["version"])
@@ -103,6 +107,10 @@ def _compared(kind: Kind, row: Mapping[str, Any], where: str) -> Registered:
     except Malformed as err:
         return Registered(fields={}, version=row["version"], malformed=err.message)
     return Registered(fields=read.fingerprints(), version=row["version"])
+
+
+def _undecryptable(message: str, version: str = "") -> Registered:
+    return Registered(fields={}, version=version, malformed=message, undecryptable=True)
 
 
 def _stored(content: Content | None) -> dict[str, Any] | None:

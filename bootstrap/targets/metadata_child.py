@@ -3,8 +3,8 @@
 `python -m bootstrap.targets.metadata_child [read-only]` says `{"ready": VERSION}`, then answers each line of stdin with one of
 stdout, all JSON, until stdin ends; a KIND is "connection" or "variable":
 
-- `{"read": {KIND: [NAME, …]}, "owner": …}`: `{KIND: {NAME: {"version": …, "team": whether it is of one, "fields": {…} or
-  "malformed": …}}, "index": TEXT or null, "shared": whether it is more than a file in Airflow's home}`, with those
+- `{"read": {KIND: [NAME, …]}, "owner": …}`: `{KIND: {NAME: {"version": …, "team": whether it is of one, "mark": …,
+  "fields": {…} or "undecryptable": why}}, "index": TEXT or null, "shared": whether it is more than a file in Airflow's home}`, with those
   that the owner has registered besides
 - `{"write": [{"kind": …, "name": …, "expect": VERSION or null, "fields": {…} or null to delete}, …], "marks": [the same
   without fields, …], "owner": …, "allow_unencrypted": …}`: `{"conflicts": [[KIND, NAME], …]}`. Everything is written if

@@ -16,8 +16,8 @@ from bootstrap.targets.metadata_tables import CONNECTIONS, Row, fernet, is_of_a_
 def copies(names: Sequence[str], owner: str) -> dict[str, Any]:
     """Of these connections: `{"rows": [COLUMNS, …], "states": {CONN_ID: STATE}, "key": a Fernet key, or null}`.
 
-    Rows are there of those alone that the owner has registered ("copied", or "undecryptable"); what else is there is "foreign",
-    or of a "team". What is stored in plain text is encrypted in the copy: with Airflow's key or, where it has none, with `key`.
+    Rows are there of those alone that the owner has registered. A state is "copied", "undecryptable", "foreign" (somebody else's), or
+    of a "team". What is stored in plain text is encrypted in the copy: with Airflow's key or, where it has none, with `key`.
     """
     with settings.engine.connect() as connection:
         index = Index.read(listed(connection), PLACE)
@@ -26,16 +26,17 @@ def copies(names: Sequence[str], owner: str) -> dict[str, Any]:
     states = {name: _state(row, ours) for name, row in stored.items()}
     key = None if fernet().is_encrypted else Fernet.generate_key().decode()
     encrypt = fernet().encrypt if key is None else Fernet(key).encrypt
-    rows = [_copy(stored[name], encrypt) for name, state in states.items() if state in {"copied", "undecryptable"}]
+    copied = [name for name, state in states.items() if state in {"copied", "undecryptable"} and name in ours]
+    rows = [_copy(stored[name], encrypt) for name in copied]
     return {"rows": rows, "states": states, "key": key}
 
 
 def _state(row: Row, ours: set[str]) -> str:
     if is_of_a_team(row):
         return "team"
-    if row["conn_id"] not in ours:
-        return "foreign"
-    return "copied" if "fields" in CONNECTIONS.shown(row) else "undecryptable"
+    if "fields" not in CONNECTIONS.shown(row):
+        return "undecryptable"
+    return "copied" if row["conn_id"] in ours else "foreign"
 
 
 def _copy(row: Row, encrypt: Callable[[bytes], bytes]) -> Mapping[str, Any]:

@@ -14,14 +14,22 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from bootstrap import airflow_api
-from bootstrap.errors import AirflowError, BootstrapError, IllegalName, Unavailable
+from bootstrap.errors import (
+    RESTORE_KEY,
+    UNDECRYPTABLE,
+    AirflowError,
+    BootstrapError,
+    IllegalName,
+    Unavailable,
+    Undecryptable,
+)
 from bootstrap.targets.base import Key, Kind
 from bootstrap.targets.index import NAME, Index
 from bootstrap.targets.metadata_tables import (
     BY_KIND,
     CONNECTIONS,
-    NEW_KEY,
     NO_KEY,
+    SET_KEY,
     VARIABLES,
     Row,
     fernet,
@@ -61,10 +69,12 @@ def read(names: Mapping[str, Sequence[str]], owner: str) -> dict[str, Any]:
             raise IllegalName(f"{PLACE}: Airflow takes no connection named {conn_id!r}", "rename it")
     with settings.engine.connect() as connection:
         for _ in range(_TRIES):
-            text = listed(connection)
-            found = {kind: _shown(connection, kind, names[kind], text, owner) for kind in BY_KIND}
-            if listed(connection) == text:  # else another run wrote between these statements
-                return {"index": text, "shared": _is_shared(), **found}
+            stored = _list(connection)
+            text = _text(stored)
+            index = Index.read(text, PLACE)
+            found: dict[str, Any] = {kind: _shown(connection, kind, names[kind], index, owner) for kind in BY_KIND}
+            if _list(connection) == stored:  # else another run wrote between these statements
+                return {"index": text, "undecryptable": _is_sealed(stored), "shared": _is_shared(), **found}
     raise Unavailable(f"{PLACE}: other runs register there all the time", "try again when they are done")
 
 
@@ -85,7 +95,7 @@ def write(
     if not allow_unencrypted and not fernet().is_encrypted:
         raise AirflowError(
             f"{PLACE}: {NO_KEY}, so passwords would be written in plain text",
-            f"set [core] fernet_key in airflow.cfg to what this prints: {NEW_KEY}",
+            SET_KEY,
         )
     rows: dict[str, dict[str, Row | None]] = {kind: {} for kind in BY_KIND}
     for change in changes:
@@ -117,14 +127,15 @@ def _migrate() -> str:
     return f"AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow db migrate"
 
 
-def _shown(connection: Any, kind: str, names: Sequence[str], index: str | None, owner: str) -> dict[str, Any]:
+def _shown(connection: Any, kind: Kind, names: Sequence[str], index: Index, owner: str) -> dict[str, Any]:
     """Those of a kind. What is not wanted any more, and was given to a team, is told as such."""
     table, wanted = BY_KIND[kind], set(names)
-    owned = [key.name for key in Index.read(index, PLACE).owned(owner) if key.kind == kind]
+    owned = [key.name for key in index.owned(owner) if key.kind == kind]
     rows = table.stored(connection, dict.fromkeys((*names, *owned)))
     for name in wanted & rows.keys():
         table.require_no_team(rows[name])
-    return {name: {**table.shown(row), "team": is_of_a_team(row)} for name, row in rows.items()}
+    marks = {name: _mark(Key(kind, name), row, index) for name, row in rows.items()}
+    return {name: {**table.shown(row), "mark": marks[name], "team": is_of_a_team(row)} for name, row in rows.items()}
 
 
 Expected = Mapping[tuple[Kind, str], str | None]
@@ -138,14 +149,16 @@ def _write(rows: Mapping[str, Mapping[str, Row | None]], expected: Expected, own
             return conflicts
         for kind, table in BY_KIND.items():
             table.write(connection, rows[kind], stored[kind])
-        now = _stored(connection, expected)
-        marks = {Key(kind, name): _mark(now[kind].get(name)) for kind, name in expected}
-        _write_index(connection, marks, owner)
+        _write_index(connection, _stored(connection, expected), expected, owner)
     return []
 
 
-def _mark(row: Row | None) -> str | None:
-    return version(row) if row is not None else None
+def _mark(key: Key, row: Row, index: Index) -> str:
+    """A digest of what the row says; its version where the list has that still, from an earlier release."""
+    entry = index.entries.get(key)
+    if entry is not None and entry.mark is not None and len(entry.mark) == len(version(row)):
+        return version(row)
+    return index.digest_of(BY_KIND[key.kind].state(row))
 
 
 def _list(connection: Any, *, lock: bool = False) -> Mapping[str, Row]:
@@ -154,21 +167,32 @@ def _list(connection: Any, *, lock: bool = False) -> Mapping[str, Row]:
 
 
 def listed(connection: Any) -> str | None:
-    """The text of the list of what is ours; None where there is none."""
-    return _text(_list(connection))
+    """The text of the list of what is ours; None where there is none. Raises Undecryptable."""
+    stored = _list(connection)
+    if _is_sealed(stored):
+        raise Undecryptable(f"{PLACE}: the list of what is registered there {UNDECRYPTABLE}", RESTORE_KEY)
+    return _text(stored)
+
+
+def _is_sealed(stored: Mapping[str, Row]) -> bool:
+    """Whether the list is there, and encrypted with a key that Airflow has no more."""
+    return NAME in stored and "fields" not in VARIABLES.shown(stored[NAME])
 
 
 def _text(stored: Mapping[str, Row]) -> str | None:
-    if NAME not in stored:
+    """None where there is none that could be read: it is replaced only where that was asked for."""
+    if NAME not in stored or _is_sealed(stored):
         return None
-    shown = VARIABLES.shown(stored[NAME])
-    return str(shown["fields"]["val"]) if "fields" in shown else "it can't be decrypted"
+    return str(VARIABLES.shown(stored[NAME])["fields"]["val"])
 
 
-def _write_index(connection: Any, marks: Mapping[Key, str | None], owner: str) -> None:
+def _write_index(connection: Any, now: Rows, expected: Expected, owner: str) -> None:
     """It is inserted if it wasn't there to be locked, so a list that another run has begun meanwhile is not replaced."""
     stored = _list(connection, lock=True)
-    index = Index.read(_text(stored), PLACE).done(marks, owner)
+    index = Index.read(_text(stored), PLACE)
+    rows = {Key(kind, name): now[kind].get(name) for kind, name in expected}
+    marks = {key: index.digest_of(BY_KIND[key.kind].state(row)) if row else None for key, row in rows.items()}
+    index = index.done(marks, owner)
     VARIABLES.write(connection, {NAME: VARIABLES.row(NAME, {"val": index.text()})}, stored)
 
 
@@ -188,4 +212,5 @@ def _stored(connection: Any, expected: Expected, *, lock: bool = False) -> Rows:
 
 
 def _differing(stored: Rows, expected: Expected) -> list[list[str]]:
-    return [[kind, name] for (kind, name), wanted in expected.items() if _mark(stored[kind].get(name)) != wanted]
+    rows = {(kind, name): stored[kind].get(name) for kind, name in expected}
+    return [[kind, name] for (kind, name), row in rows.items() if (row and version(row)) != expected[kind, name]]

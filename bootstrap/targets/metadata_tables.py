@@ -19,10 +19,14 @@ from airflow.models.variable import Variable
 from cryptography.fernet import InvalidToken
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from bootstrap.errors import AirflowError
+from bootstrap.errors import UNDECRYPTABLE, AirflowError
+from bootstrap.targets.base import Kind
 
 NO_KEY = "Airflow has no Fernet key"
-NEW_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+SET_KEY = (
+    "set [core] fernet_key to the key that the database is encrypted with; of a new database, to what this prints: "
+    'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+)
 _AT_ONCE = 500  # names in one query: SQLite takes 999 in some versions
 
 Row = Mapping[str, Any]
@@ -70,11 +74,13 @@ class Table:
             try:
                 fields[name] = decrypted(row[name], encrypted=row[flag])
             except (InvalidToken, ValueError):
-                return {
-                    "version": version(row),
-                    "malformed": f"its {name} can't be decrypted with Airflow's Fernet key",
-                }
+                return {"version": version(row), "undecryptable": f"its {name} {UNDECRYPTABLE}"}
         return {"version": version(row), "fields": fields}
+
+    def state(self, row: Row) -> str:
+        """What a row says, as text with its secrets: the same whichever key it is encrypted with. What can't be read: as it is."""
+        fields = self.shown(row).get("fields") or {name: row[name] for name in (*self.plain, *self.encrypted)}
+        return json.dumps([row[self.name], fields, row.get("description"), row.get("team_name")], sort_keys=True)
 
     def require_no_team(self, row: Row) -> None:
         """Raises AirflowError for a row of a team."""
@@ -102,7 +108,7 @@ CONNECTIONS = Table(
     {"password": "is_encrypted", "extra": "is_extra_encrypted"},
 )
 VARIABLES = Table(Variable.__table__, "key", (), {"val": "is_encrypted"})
-BY_KIND = {"connection": CONNECTIONS, "variable": VARIABLES}
+BY_KIND: Mapping[Kind, Table] = {"connection": CONNECTIONS, "variable": VARIABLES}
 
 
 def is_of_a_team(row: Row) -> bool:
@@ -120,9 +126,7 @@ def fernet() -> Any:
     try:
         return get_fernet()
     except AirflowException as err:
-        raise AirflowError(
-            "metadata database: [core] fernet_key is no Fernet key", f"set it to what this prints: {NEW_KEY}"
-        ) from err
+        raise AirflowError("metadata database: [core] fernet_key is no Fernet key", SET_KEY) from err
 
 
 def decrypted(value: str | None, *, encrypted: bool) -> str | None:

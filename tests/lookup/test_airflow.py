@@ -305,7 +305,7 @@ def test_without_a_backend(site: Site, template: Path) -> None:
     assert (states(found["both"]), codes(found["both"])) == (["hit", "shadowed"], ["copies_differ"])
     assert "another copy (host, password)" in said(found["both"])
     for key in ("locked", "variable locked"):
-        assert states(found[key]) == ["miss", "malformed"]
+        assert states(found[key]) == ["miss", "undecryptable"]
         assert "fernet_key" in said(found[key])
     assert site.explain("only_db").code == 0
 

@@ -291,6 +291,21 @@ class VersionedContract(WriteContract):
     def test_a_destroyed_secret_is_missing_and_can_be_made_again(self, store: Store, destroy: Delete) -> None:
         self._made_again_after(destroy, store, "was deleted")
 
+    def test_what_was_deleted_meanwhile_is_not_replaced(self, store: Store, delete: Delete) -> None:
+        self._stays_ended(delete, store)
+
+    def test_what_was_destroyed_meanwhile_is_not_replaced(self, store: Store, destroy: Delete) -> None:
+        self._stays_ended(destroy, store)
+
+    def _stays_ended(self, end: Delete, store: Store) -> None:
+        first = store.write(self.PATH, Secret("one"), expect=None)
+        end(self.PATH, first)
+        with pytest.raises(Conflict) as caught:
+            store.write(self.PATH, Secret("two"), expect=first)
+        assert_tells(caught.value, self.PATH, Exit.FAILED)
+        with pytest.raises(NotFound):
+            store.read(self.PATH)
+
     def _made_again_after(self, end: Delete, store: Store, said: str) -> None:
         first = store.write(self.PATH, Secret("one"), expect=None)
         end(self.PATH, first)

@@ -22,11 +22,14 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
+from bootstrap import drift
 from bootstrap.airflow_env import database_template, installed_version, locate
 from bootstrap.connection import Connection
 from bootstrap.desired import Secrets
-from bootstrap.errors import AirflowError, Conflict, Exit, IllegalName, Unavailable
+from bootstrap.errors import UNDECRYPTABLE, AirflowError, Conflict, Exit, IllegalName, Unavailable, Undecryptable
 from bootstrap.manifest import load
+from bootstrap.plan import Plan, Rules, Unsafe, plan
+from bootstrap.plan_text import lines
 from bootstrap.targets import metadata
 from bootstrap.targets.base import Key
 from tests.project import ROOT, Canary, Project, leaks, watched_processes
@@ -193,15 +196,69 @@ def test_what_airflow_wrote_itself_is_read(shared: metadata.MetadataTarget, fold
     [("password", "gAAAA"), ("extra", "gAAAA"), ("password", Fernet(Fernet.generate_key()).encrypt(b"x").decode())],
     ids=["a password that is cut off", "an extra that is cut off", "a password by another key"],
 )
-def test_another_fernet_key_makes_it_malformed(
+def test_another_fernet_key_makes_it_undecryptable(
     shared: metadata.MetadataTarget, folder: Path, airflow_reads: Reads, column: str, value: str
 ) -> None:
     put(shared, {"other_key": PLAIN})
     execute(folder, f"UPDATE connection SET {column} = ? WHERE conn_id = 'other_key'", value)  # noqa: S608
     there = registered(shared, ["other_key"])["other_key"]
-    assert there.malformed == f"metadata database: other_key: its {column} can't be decrypted with Airflow's Fernet key"
+    assert there.undecryptable
+    assert there.malformed == f"metadata database: other_key: its {column} {UNDECRYPTABLE}"
     assert put(shared, {"other_key": PLAIN}) == ["updated"]
     assert airflow_reads("other_key")["password"] == PLAIN.password
+
+
+def set_key(folder: Path, key: str) -> None:
+    (folder / "airflow" / "airflow.cfg").write_text(f"[core]\nload_examples = False\nfernet_key = {key}\n")
+
+
+def planned(folder: Path, **rules: Any) -> Plan:
+    manifest = load(folder / "bootstrap.yaml")
+    return plan(manifest, Secrets(manifest), manifest.register[0], Rules(**rules))
+
+
+def test_what_another_key_encrypted_is_kept_until_it_may_be_lost(template: Path, tmp_path: Path) -> None:
+    text = "version: 1\nairflow: {home: airflow}\nregister: [metadata]\nvariables: {v: x}\nconnections:\n"
+    make(tmp_path, template).write_text(
+        text + "  ours: {conn_type: http, extra: {a: b}}\n  theirs: {conn_type: http}\n"
+    )
+    assert [it.error for it in planned(tmp_path).apply()] == [None, None, None]
+    token = Fernet(KEY).encrypt(b"x").decode()
+    execute(tmp_path, "UPDATE connection SET password = ?, is_encrypted = 1 WHERE conn_id = 'theirs'", token)
+    before = database_of(tmp_path).read_bytes()
+    other = Fernet.generate_key().decode()
+    set_key(tmp_path, other)
+    found = planned(tmp_path)
+    assert {str(key): type(err) for key, err in found.conflicts.items()} == dict.fromkeys(
+        ("variable airflow_bootstrap_index", "ours", "theirs", "variable v"), Undecryptable
+    )
+    assert list(lines(found, load(tmp_path / "bootstrap.yaml")))[-1] == "metadata: 4 undecryptable"
+    with pytest.raises(Unsafe, match="the list of what is registered there can't be decrypted") as caught:
+        list(found.apply())
+    assert caught.value.exit_code == Exit.FAILED
+    for step in ("fernet_key = NEW,OLD", "airflow rotate-fernet-key", "register --overwrite"):
+        assert step in caught.value.hint
+    assert database_of(tmp_path).read_bytes() == before
+    drifted = drift.find(
+        load(tmp_path / "bootstrap.yaml"),
+        locate(load(tmp_path / "bootstrap.yaml")),
+        Secrets(load(tmp_path / "bootstrap.yaml")),
+    )
+    assert (drifted.differing, len(drifted.errors)) == ((), 4)
+    # the old key as the second one brings all of it back
+    set_key(tmp_path, f"{other},{KEY}")
+    airflow = [sys.executable, "-W", "ignore", "-m", "airflow", "rotate-fernet-key"]
+    env = {"PATH": os.environ["PATH"], "AIRFLOW_HOME": str(tmp_path / "airflow"), "HOME": str(tmp_path)}
+    subprocess.run(airflow, env=env, check=True, capture_output=True)
+    set_key(tmp_path, other)
+    found = planned(tmp_path)
+    assert (found.conflicts.keys(), [str(it.key) for it in found.pending]) == ({Key("connection", "theirs")}, [])
+    assert isinstance(found.conflicts[Key("connection", "theirs")], Conflict)  # its password is somebody's
+    # if it is lost, all of it is written anew
+    set_key(tmp_path, KEY)
+    assert [it.error for it in planned(tmp_path, overwrite=True).apply()] == [None, None, None]
+    found = planned(tmp_path)
+    assert (found.conflicts, found.pending, len(found.owned)) == ({}, (), 3)
 
 
 @pytest.mark.parametrize("text", ["[1]", "not JSON"])
@@ -475,8 +532,9 @@ def test_without_a_fernet_key_nothing_is_written(template: Path, tmp_path: Path)
 def test_a_fernet_key_that_is_none(template: Path, tmp_path: Path) -> None:
     make(tmp_path, template, key="fernet_key = nonsense")
     opened = target(tmp_path)
-    with pytest.raises(AirflowError, match="fernet_key is no Fernet key"):
+    with pytest.raises(AirflowError, match="fernet_key is no Fernet key") as caught:
         put(opened, {"x": PLAIN})
+    assert "the key that the database is encrypted with" in caught.value.hint  # a new one would lose it
     opened.close()
 
 
