@@ -66,10 +66,8 @@ class _Changing:
         """The number of the version that we would write. Raises Conflict if the newest one is not what we expect."""
         newest = newest_version(self.client, self.place, self.name)
         number = 0 if newest is None else int(number_of(newest))
-        if expect is not None:
-            if str(number) != expect:
-                raise conflict(self.place)
-        elif newest is not None and newest.state.name == "ENABLED":
+        readable = newest is not None and newest.state.name == "ENABLED"
+        if readable != (expect is not None) or (readable and str(number) != expect):
             raise conflict(self.place)
         return number + 1
 
