@@ -14,7 +14,7 @@ from bootstrap.errors import AirflowError
 from bootstrap.files import PRIVATE_FILE, file_mode, folder_locked, write_atomic
 from bootstrap.memo import remembered
 from bootstrap.render_record import Record
-from bootstrap.secret import MASK
+from bootstrap.secret import MASK, foreign
 from bootstrap.special_files import is_special
 from bootstrap.templates import folder_of
 from bootstrap.templates import render as render_template
@@ -196,7 +196,7 @@ def _read(file: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as err:
-        raise AirflowError(f"can't read {file}: {err}", "check its permissions and that it is UTF-8") from err
+        raise AirflowError(f"can't read {file}: {foreign(err)}", "check its permissions and that it is UTF-8") from err
 
 
 def _wanted(settings: Settings, fresh: str, before: str, file: Path) -> ini.Wanted:

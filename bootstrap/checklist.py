@@ -6,17 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bootstrap.console import Console
+from bootstrap.console import Console, cell
 from bootstrap.printable import printable
 from bootstrap.reports.text import measured
-from bootstrap.secret import redact
 from bootstrap.smoke.report import Report, StageResult, StageStatus
 from bootstrap.smoke.verdict import CheckResult, CheckStatus
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-_SYMBOLS = {"ok": "[green]✓[/]", "changed": "[yellow]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
+_SYMBOLS = {"ok": ("✓", "green"), "changed": ("✓", "yellow"), "warning": ("!", "yellow"), "failed": ("✗", "red")}
 _MARKS: dict[CheckStatus, StageStatus] = {"passed": "ok", "failed": "failed", "unproven": "warning"}
 _STEP_MARKS = {"passed": "✓", "failed": "✗", "skipped": "-"}
 _ENDLESS = 10_000  # columns: more than any table needs
@@ -77,7 +76,6 @@ def show(console: Console, rows: Sequence[Row], *, to_stderr: bool = False) -> N
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -86,9 +84,9 @@ def _table(rows: Sequence[Row]) -> Table:
     table.add_column("time", justify="right", no_wrap=True)
     stage = ""
     for row in rows:
-        texts = [escape(printable(redact(text))) for text in (row.subject, row.check, row.detail)]
+        texts = map(cell, (row.subject, row.check, row.detail))
         seconds = "" if row.seconds is None else f"{row.seconds:.1f} s"
-        table.add_row("" if row.stage == stage else row.stage, _SYMBOLS[row.mark], *texts, seconds)
+        table.add_row("" if row.stage == stage else row.stage, cell(*_SYMBOLS[row.mark]), *texts, seconds)
         stage = row.stage
     return table
 

@@ -16,7 +16,7 @@ from bootstrap import __version__
 from bootstrap.app import App
 from bootstrap.console import Console, wants_color
 from bootstrap.errors import BootstrapError, Exit, UsageError
-from bootstrap.secret import redact
+from bootstrap.secret import foreign
 
 _OF_THE_MACHINE = frozenset(
     {
@@ -172,11 +172,11 @@ def _bug(err: Exception) -> BootstrapError:
     import tempfile
     import traceback
 
-    said = f"this is a bug in airflow-bootstrap: {type(err).__name__}: {err}"
+    said = f"this is a bug in airflow-bootstrap: {type(err).__name__}: {foreign(err)}"
     try:
         descriptor, name = tempfile.mkstemp(prefix="airflow-bootstrap-", suffix=".log")
         with os.fdopen(descriptor, "w") as file:
-            file.write(redact("".join(traceback.format_exception(err))))
+            file.write(foreign("".join(traceback.format_exception(err))))
     except OSError as full:
         return BootstrapError(
             said, f"set TMPDIR to a folder with room for the traceback ({full.strerror}), and report it"

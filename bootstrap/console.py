@@ -1,20 +1,28 @@
-"""What the user sees. Data goes to stdout, everything else to stderr; every line is redacted."""
+"""What the user sees. Data goes to stdout, everything else to stderr.
+
+Messages come with their foreign parts masked; `safety_net` goes over all of it once more. Nothing is read as markup.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Literal
 
 from bootstrap.errors import BootstrapError
-from bootstrap.secret import redact
+from bootstrap.secret import safe_json, safety_net
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
+    from rich.text import Text
 
 WIDTH = 110  # columns where there is no terminal to ask
 _STYLES = {"error": "31", "warning": "33", "hint": "36"}
+_SERVICES = ("GITHUB_ACTIONS", "TF_BUILD", "TEAMCITY_VERSION")  # that take commands from a log
+_COMMAND = re.compile(r"^(?=[^\S\n]*::)|(?<=##)(?=\w*\[)", re.MULTILINE)
+_BREAK = "\u200b"  # shows as nothing
 
 
 @dataclass(frozen=True)
@@ -27,12 +35,15 @@ class Console:
     log_format: Literal["text", "json"] = "text"
 
     def data(self, text: str) -> None:
-        """The result of a command, redacted, to stdout."""
-        sys.stdout.write(redact(text))
+        """The result of a command, to stdout."""
+        sys.stdout.write(fit(text))
         sys.stdout.flush()
 
     def reveal(self, text: str) -> None:
-        """The result of a command as it is, in UTF-8: in another encoding, a secret could lose a letter."""
+        """The result of a command as it is, in UTF-8: in another encoding, a secret could lose a letter.
+
+        Also for JSON that is masked value by value already: a mask over its text could break it.
+        """
         sys.stdout.flush()
         sys.stdout.buffer.write(text.encode())
         sys.stdout.buffer.flush()
@@ -62,7 +73,7 @@ class Console:
             return
         self._log("error", err.message)
         if err.hint:
-            self._write(f"{self._styled('hint', 'next:')} {redact(err.hint)}")
+            self._write(f"{self._styled('hint', 'next:')} {fit(err.hint)}")
 
     def rich(self, file: IO[str] | None = None) -> RichConsole:
         """A rich console with the same settings, for tables."""
@@ -70,21 +81,20 @@ class Console:
 
         target = file or sys.stdout
         width = None if target.isatty() else WIDTH
-        return RichConsole(file=target, no_color=not self.color, width=width, highlight=False, soft_wrap=False)
+        return RichConsole(
+            file=target, no_color=not self.color, width=width, highlight=False, markup=False, emoji=False
+        )
 
     def _log(self, level: str, text: str, **more: str) -> None:
         if self.log_format == "json":
-            import json
             from datetime import datetime, timezone
 
             now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-            fields = {key: redact(value) for key, value in more.items() if value}
-            self._write(
-                json.dumps({"time": now, "level": level, "message": redact(text), **fields}, ensure_ascii=False)
-            )
+            fields = {key: value for key, value in more.items() if value}
+            self._write(safe_json({"time": now, "level": level, "message": text, **fields}, None).rstrip("\n"))
             return
         label = f"{self._styled(level, level)}: " if level in _STYLES else ""
-        self._write(label + redact(text))
+        self._write(label + fit(text))
 
     def _styled(self, style: str, text: str) -> str:
         colored = self.color and sys.stderr.isatty()
@@ -94,6 +104,19 @@ class Console:
     def _write(line: str) -> None:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
+
+
+def fit(text: str) -> str:
+    """`text` as a terminal or a log may have it: nothing in it is a command, to a CI service neither."""
+    shown = safety_net(text)
+    return _COMMAND.sub(_BREAK, shown) if any(map(os.environ.get, _SERVICES)) else shown
+
+
+def cell(text: str, style: str = "") -> Text:
+    """A text in one of rich's tables, which takes it as it is."""
+    from rich.text import Text
+
+    return Text(safety_net(text), style)
 
 
 def wants_color() -> bool:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from bootstrap.errors import AirflowError
+from bootstrap.secret import foreign
 
 if TYPE_CHECKING:
     from configupdater import ConfigUpdater
@@ -48,14 +49,15 @@ def values(text: str, file: object) -> Values:
         parser.read_file(io.StringIO(text.removeprefix(BOM), newline=None), source=str(file))
     except (configparser.DuplicateSectionError, configparser.DuplicateOptionError) as err:
         option = getattr(err, "option", None)
-        what = f"the key {option!r}" if option else "the section"
+        what = f"the key {foreign(option)!r}" if option else "the section"
         raise AirflowError(
-            f"{file}:{err.lineno}: {what} of [{err.section}] is here twice; Airflow refuses that", "keep one of them"
+            f"{file}:{err.lineno}: {what} of [{foreign(err.section)}] is here twice; Airflow refuses that",
+            "keep one of them",
         ) from err
     except configparser.Error as err:
         line = getattr(err, "lineno", None) or next((number for number, _ in getattr(err, "errors", [])), 1)
         raise AirflowError(
-            f"{file}:{line}: not a valid ini file", "mend that line; Airflow can't read it either"
+            f"{file}:{int(line)}: not a valid ini file", "mend that line; Airflow can't read it either"
         ) from err
     return {name: dict(options) for name, options in parser.items()}
 

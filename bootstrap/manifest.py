@@ -30,6 +30,9 @@ from bootstrap.manifest_problems import Problem, nearest, nuls, problems
 from bootstrap.plaintext import plain_secrets
 from bootstrap.reference import SHAPE_HELP
 from bootstrap.rotation import issuers
+from bootstrap.secret import trust
+from bootstrap.secret_matcher import Matcher
+from bootstrap.sensitive import secret_texts
 from bootstrap.targets.index import NAME as INDEX
 
 __all__ = ["CheckSpec", "ConnectionSpec", "Manifest", "StoreSpec", "TargetSpec", "Top", "load"]
@@ -51,7 +54,14 @@ def load(file: Path, *, profile: str | None = None, allow_plaintext: bool = Fals
     except BadInput as err:
         raise _mistake(err.at(file), err.hint, err.line) from err
     document = _with_profile(parse(text, file), profile)
+    trust(str(file.absolute()))
+    trust(_without_secrets(text, document.data) if allow_plaintext else text)
     return _Builder(document, profile, allow_plaintext=allow_plaintext).build()
+
+
+def _without_secrets(text: str, data: Any) -> str:
+    """The manifest's text but for the secrets that were allowed in it."""
+    return Matcher(filter(None, secret_texts(data))).mask(text)
 
 
 def _with_profile(document: Document, profile: str | None) -> Document:

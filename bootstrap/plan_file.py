@@ -20,6 +20,7 @@ from bootstrap import special_files
 from bootstrap.errors import BootstrapError, UsageError
 from bootstrap.files import shown
 from bootstrap.plan import Plan, Unsafe
+from bootstrap.secret import safe_json
 from bootstrap.special_files import is_special
 from bootstrap.targets.base import Change
 from bootstrap.targets.index import canonical
@@ -94,7 +95,7 @@ def document(plans: Sequence[Plan], asked: Asked, salt: str | None = None) -> Do
 
 def text(found: Document) -> str:
     """As JSON."""
-    return json.dumps(found.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    return safe_json(found.model_dump(mode="json"))
 
 
 def load(file: Path) -> Document:

@@ -12,9 +12,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from bootstrap.checklist import check_line
-from bootstrap.console import Console
+from bootstrap.console import Console, cell
 from bootstrap.printable import printable
-from bootstrap.secret import redact
 from bootstrap.smoke.run import OnResult
 from bootstrap.smoke.verdict import CheckResult
 
@@ -22,12 +21,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 State = Literal["running", "failed", "unproven", "waiting", "passed"]
-_SYMBOLS: dict[State, str] = {
-    "running": "[yellow]▸[/]",
-    "failed": "[red]✗[/]",
-    "unproven": "[yellow]![/]",
-    "waiting": "[dim]·[/]",
-    "passed": "[green]✓[/]",
+_SYMBOLS: dict[State, tuple[str, str]] = {
+    "running": ("▸", "yellow"),
+    "failed": ("✗", "red"),
+    "unproven": ("!", "yellow"),
+    "waiting": ("·", "dim"),
+    "passed": ("✓", "green"),
 }
 _PER_SECOND = 8  # how often the live table is drawn
 
@@ -101,7 +100,6 @@ class Board:
 
     def table(self, height: int) -> Table:
         """A screen of so many lines: everything if it fits, else what goes on and what failed first."""
-        from rich.markup import escape
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False, show_header=False, show_footer=False)
@@ -111,8 +109,8 @@ class Board:
         table.add_column("", no_wrap=True, justify="right")
         for check_id in self._shown(max(1, height - 2)):
             line = self._lines[check_id]
-            texts = (printable(redact(check_id)), line.detail or line.state, _seconds(line))
-            table.add_row(_SYMBOLS[line.state], *map(escape, texts))
+            texts = (check_id, line.detail or line.state, _seconds(line))
+            table.add_row(cell(*_SYMBOLS[line.state]), *map(cell, texts))
         table.add_row("", self._sum(), "", f"{time.monotonic() - self.started:.0f} s")
         return table
 

@@ -8,6 +8,7 @@ leaves, `safety_net` masks once more what can be nothing but a secret, in case t
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import threading
@@ -31,16 +32,17 @@ __all__ = [
     "masks",
     "redact",
     "remember",
+    "safe_json",
     "safe_value",
     "safety_net",
     "trust",
 ]
 
 _DISTINCT = 6  # characters; what is shorter can stand in any text by chance
-_LONGEST_PLAIN = 24  # characters; longer than our own identifiers of words, as `airflow_bootstrap_smoke`
-_PLAIN = re.compile(
-    r"[A-Za-z]+(?:[ _./:-][A-Za-z]+)*|[0-9]+(?:[ _./:-][0-9]+)*"
-)  # words, a name; a number, an address, a date
+_PLAIN = re.compile(r"[A-Za-z]{1,16}|[0-9]+(?:[_./:-][0-9]+)*")  # a word; a number, an address, a date
+_OURS = """airflow-bootstrap airflow_bootstrap_smoke airflow_bootstrap_index bootstrap.yaml airflow.cfg airflow_settings.yaml
+    connections.json variables.json app.kubernetes.io AIRFLOW_HOME AIRFLOW_CONN_ AIRFLOW_VAR_ google_cloud_default aws_default
+    sql_alchemy_conn fernet_key secret_key jwt_secret secrets_backend_kwargs http_default postgres_default"""  # our own words with a mark in them
 _FINGERPRINT_KEY = os.urandom(32)
 _LONGEST_LINE = 1 << 20  # characters
 _FEW = 100  # values; more are looked for in one pass
@@ -92,7 +94,7 @@ class PublicText(Secret):
 class _Known:
     """What is remembered. Forms are made when a text is to be masked: most processes that read secrets print little."""
 
-    def __init__(self, values: Iterable[str] = (), trusted: Iterable[str] = ()) -> None:
+    def __init__(self, values: Iterable[str] = (), trusted: Iterable[str] = (_OURS,)) -> None:
         self.values, self.trusted = set(values), list(trusted)
         self.forget()
 
@@ -188,16 +190,21 @@ def _lines(chunks: Iterable[str]) -> Iterator[str]:
 def safety_net(text: str) -> str:
     """`text` with every secret replaced that can't be mistaken for a word of ours or for an identifier.
 
-    Left alone is what is shorter than six characters, what consists of words or of numbers alone (`postgres`,
-    `my-database`, `2026-11-30`), and what stands in the manifest in clear: `foreign` masks these, where they enter.
+    Left alone is what is shorter than six characters, a word (`postgres`), a number or a date, and what stands in a trusted
+    text: in the manifest, or in the identifiers that we bring along. `foreign` masks these, too, where they enter.
     """
     with _lock:
         return printable(_settled().distinct.mask(text))
 
 
 def safe_value(value: object) -> object:
-    """`safety_net` for every string inside plain JSON data: a mask over its text could break the syntax."""
+    """`safety_net` for every string inside plain JSON data; keys are names."""
     return _each(value, safety_net)
+
+
+def safe_json(document: object, indent: int | None = 2) -> str:
+    """Plain data as JSON, masked value by value: a mask over its text could break the syntax."""
+    return json.dumps(safe_value(document), indent=indent, ensure_ascii=False) + "\n"
 
 
 def redact(text: str) -> str:
@@ -213,7 +220,7 @@ def _settled() -> _Known:
 
 
 def _is_plain(form: str) -> bool:
-    return len(form) <= _LONGEST_PLAIN and _PLAIN.fullmatch(form) is not None
+    return _PLAIN.fullmatch(form) is not None
 
 
 def _each(value: object, change: Callable[[str], str]) -> object:

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from bootstrap.errors import Exit, Malformed, NotFound, StoreError, Unavailable
-from bootstrap.secret import redact
 from bootstrap.store_copy import CopyPlan, End, Move
 from bootstrap.store_copy_values import Conversion, remember
 from bootstrap.stores.base import Stored, Version
@@ -31,7 +30,6 @@ def apply(plan: CopyPlan) -> Iterator[Copied]:
         return
     for move in pending:
         remember(move.payload)
-    redact("")  # makes the pattern for all of them once, rather than in each thread
     writing = _Writing(plan)
     with ThreadPoolExecutor(min(plan.concurrency, len(pending)), thread_name_prefix="copy") as pool:
         yield from pool.map(writing.write, pending)

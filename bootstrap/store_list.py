@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from bootstrap.secret import safe_json
 from bootstrap.stores.base import Entry, Store
 
 if TYPE_CHECKING:
@@ -43,13 +43,14 @@ def document(name: str, found: Sequence[Entry]) -> str:
         }
         for entry in found
     ]
-    return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+    return safe_json(rows, indent=1)
 
 
 def table(name: str, found: Sequence[Entry], now: datetime) -> Table:
     """The list for people; a column that is empty is left out."""
-    from rich.markup import escape
     from rich.table import Table
+
+    from bootstrap.console import cell
 
     titles = ("name", "version", "versions", "age", "created", "state")
     rows = [_row(name, entry, now) for entry in found]
@@ -59,7 +60,7 @@ def table(name: str, found: Sequence[Entry], now: datetime) -> Table:
         right = titles[index] in {"version", "versions", "age"}
         made.add_column(titles[index], overflow="fold", justify="right" if right else "left", no_wrap=index > 0)
     for row in rows:
-        made.add_row(*(escape(row[index]) for index in shown))
+        made.add_row(*(cell(row[index]) for index in shown))
     return made
 
 

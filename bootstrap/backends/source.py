@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
+from bootstrap.secret import foreign
+
 Node: TypeAlias = ast.ClassDef | ast.FunctionDef
 _DEEPEST = 20  # steps from a name to what it stands for; only names that lead in a circle need more
 
@@ -191,7 +193,7 @@ def _parse(file: Path) -> ast.Module:
             warnings.simplefilter("ignore")  # a foreign file's invalid escape is not our user's business
             return ast.parse(file.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError) as err:
-        raise UnreadableModule(f"{file} can't be read: {err}") from err
+        raise UnreadableModule(f"{file} can't be read: {foreign(err)}") from err
 
 
 def _at_top(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:

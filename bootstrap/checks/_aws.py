@@ -10,6 +10,7 @@ from typing import Any
 from bootstrap.checks import _proof
 from bootstrap.checks._proof import Asked
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, url_endpoint
+from bootstrap.secret import foreign
 
 CONN_TYPE = "aws"
 PROVIDER = "apache-airflow-providers-amazon"
@@ -194,7 +195,7 @@ def code_of(error: BaseException) -> str:
     told = (response.get("Error") or {}) if isinstance(response, dict) else {}
     code = str(told.get("Code", ""))
     inside = _XML_CODE.search(str(told.get("Message", ""))) if code.isdigit() else None
-    return inside[1] if inside else code
+    return foreign(inside[1] if inside else code)
 
 
 def _why_unconnected(error: BaseException) -> CauseName:
@@ -206,16 +207,16 @@ def _why_unconnected(error: BaseException) -> CauseName:
 
 
 def _refusal(code: str, error: BaseException) -> Cause | None:
-    told, message = error.response["Error"], str(error)  # type: ignore[attr-defined]  # a botocore ClientError
-    said = str(told.get("Message") or message)
+    told = error.response["Error"]  # type: ignore[attr-defined]  # a botocore ClientError
+    said = str(told.get("Message") or error)
     if inside := _XML_MESSAGE.search(said):
         said = inside[1]
-    said = f"{code}: {said}" if not code.isdigit() else message
+    said = foreign(error) if code.isdigit() else f"{code}: {foreign(said)}"
     if resource := told.get("BucketName") or told.get("Key"):
-        said = f"{said} ({resource})"
+        said = f"{said} ({foreign(resource)})"
     if code in _KEY_REFUSED or code == _SIGNATURE:
         return Cause("auth", said)
-    return _other_refusal(code, said, str(error.operation_name))  # type: ignore[attr-defined]
+    return _other_refusal(code, said, foreign(error.operation_name))  # type: ignore[attr-defined]
 
 
 def _other_refusal(code: str, said: str, operation: str) -> Cause | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from bootstrap.checks import _aws
 from bootstrap.checks.base import Cause
+from bootstrap.secret import foreign
 
 _TOKEN = re.compile(r"(\b(?:access_token|id_token|sig|X-Amz-Signature)=|\bBearer )[^&\s\"')]+", re.IGNORECASE)
 
@@ -31,7 +32,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 def summary(error: BaseException) -> str:
     """The first line of an error's text without tokens, or its type."""
-    lines = _TOKEN.sub(r"\1***", str(error)).strip().splitlines()
+    lines = _TOKEN.sub(r"\1***", foreign(error)).strip().splitlines()
     return lines[0].strip() if lines else type(error).__name__
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from bootstrap.checks import _proof
 from bootstrap.checks._errors import Diagnosed
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, url_endpoint
+from bootstrap.secret import foreign
 
 CONN_TYPE = "google_cloud_platform"
 PROVIDER = "apache-airflow-providers-google"
@@ -96,20 +97,20 @@ class _Retries(logging.Handler):
         found = re.match(r"Retrying due to (.*), sleeping [\d.]+s", record.getMessage(), re.DOTALL)
         if found and (message := _said(found[1])) not in self.told:
             self.told.add(message)
-            self.run.tell(warning=f"Google's client tried again after: {message}")
+            self.run.tell(warning=f"Google's client tried again after: {foreign(message)}")
 
 
 def cause(error: BaseException) -> Cause | None:
     """What Google's libraries say of a refused key or call."""
     kind, text = type(error).__name__, str(error)
     if _MALFORMED_KEY.search(text):
-        return Cause("secret_malformed", f"{_NO_KEY}: {_first_sentence(text)}")
+        return Cause("secret_malformed", f"{_NO_KEY}: {_first_sentence(error)}")
     if kind in _REFUSED and type(error).__module__.startswith("google."):
-        message = text.strip("()").partition(", {")[0].strip("'\"")
+        message = foreign(error).strip("()").partition(", {")[0].strip("'\"")
         return Cause("auth", message, _hint("auth", message))
     code = getattr(error, "code", None)
     if type(error).__module__.startswith("google.api_core") and isinstance(code, int):
-        return refusal(_BY_CODE.get(code, "check_error"), str(getattr(error, "message", "")) or text)
+        return refusal(_BY_CODE.get(code, "check_error"), foreign(getattr(error, "message", "") or text))
     return None
 
 
@@ -136,9 +137,9 @@ def _said(message: str) -> str:
     return text.partition("\n")[0]
 
 
-def _first_sentence(text: str) -> str:
+def _first_sentence(error: BaseException) -> str:
     """What follows may quote the key."""
-    return re.split(r"[.:(] ?", text.strip("('\""), maxsplit=1)[0]
+    return re.split(r"[.:(] ?", foreign(error).strip("('\""), maxsplit=1)[0]
 
 
 def other_service(what: str) -> Diagnosed:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bootstrap.checks._errors import Diagnosed
 from bootstrap.checks.base import Cause, Endpoint
+from bootstrap.secret import foreign
 
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "SSL_CERT_FILE")
 _NO_TLS = (
@@ -47,7 +48,7 @@ def _connect(endpoint: Endpoint, where: str) -> socket.socket:
     except TimeoutError as err:
         raise Diagnosed(Cause("timeout", f"{where} did not answer within {TIMEOUT:.0f} s")) from err
     except OSError as err:
-        raise Diagnosed(Cause("unreachable", f"{where} can't be reached: {err}")) from err
+        raise Diagnosed(Cause("unreachable", f"{where} can't be reached: {foreign(err)}")) from err
 
 
 def _context(*, verify: bool | str) -> ssl.SSLContext:
@@ -68,10 +69,12 @@ def _handshake(connected: socket.socket, endpoint: Endpoint) -> None:
         with _context(verify=endpoint.verify).wrap_socket(connected, server_hostname=endpoint.host):
             return
     except ssl.SSLError as err:
-        reason = getattr(err, "verify_message", "") or err.reason or str(err)
+        reason = getattr(err, "verify_message", "") or err.reason or err
         hint = "the server speaks no TLS there: correct the scheme or the port" if err.reason in _NO_TLS else ""
-        raise Diagnosed(Cause("tls", f"{endpoint.host}:{endpoint.port}: {reason}", hint)) from err
+        raise Diagnosed(Cause("tls", f"{endpoint.host}:{endpoint.port}: {foreign(reason)}", hint)) from err
     except TimeoutError as err:
         raise Diagnosed(Cause("timeout", f"{endpoint.host}:{endpoint.port} did not answer the TLS handshake")) from err
     except OSError as err:
-        raise Diagnosed(Cause("tls", f"{endpoint.host}:{endpoint.port}: the TLS handshake was cut off: {err}")) from err
+        raise Diagnosed(
+            Cause("tls", f"{endpoint.host}:{endpoint.port}: the TLS handshake was cut off: {foreign(err)}")
+        ) from err

@@ -6,6 +6,7 @@ from typing import Any
 
 from bootstrap.checks import _proof
 from bootstrap.checks.base import Cause, CheckParams, Endpoint, Run, endpoint_of_host
+from bootstrap.secret import foreign
 
 _PRIVATE_KEY = (
     "put a whole private key (RSA, ECDSA or Ed25519) into extra's private_key, and its passphrase if it has one"
@@ -65,9 +66,9 @@ def _of_host_key(error: BaseException) -> Cause | None:
     """The server isn't known to be who it says."""
     text = str(error)
     if type(error).__name__ == "BadHostKeyException":
-        return Cause("tls", text.partition(": got")[0], _CHANGED)
+        return Cause("tls", foreign(error).partition(": got")[0], _CHANGED)
     if "not found in known_hosts" in text:
-        return Cause("tls", text, _UNKNOWN)
+        return Cause("tls", foreign(text), _UNKNOWN)
     return None
 
 
@@ -75,12 +76,12 @@ def _of_secret(error: BaseException) -> Cause | None:
     """The connection's extra isn't what the hook can read."""
     text = str(error)
     if isinstance(error, UnreadableError) or "Key must have BEGIN" in text or "Private key provided" in text:
-        said = text if isinstance(error, UnreadableError) else "the private key can't be read"
+        said = foreign(text) if isinstance(error, UnreadableError) else "the private key can't be read"
         return Cause("secret_malformed", said, _PRIVATE_KEY)
     if type(error).__module__ == "binascii" or text.startswith("Invalid key (class") or "SSH host key" in text:
         return Cause("secret_malformed", "extra's host_key is no public key", _HOST_KEY)
     if "host key when provided" in text or "key_file and private_key both" in text:
-        return Cause("secret_malformed", text, "leave one of them out of the connection's extra")
+        return Cause("secret_malformed", foreign(text), "leave one of them out of the connection's extra")
     if "Missing required param: remote_host" in text:
         return Cause("secret_malformed", "the connection names no host", "put it into the connection's `host`")
     if isinstance(error, FileNotFoundError) and error.filename:  # a local one; the server's names none
@@ -96,5 +97,5 @@ def _of_login(error: BaseException) -> Cause | None:
         return Cause("auth", "the connection has neither a password nor a key")
     if "reading SSH protocol banner" in text or "Indecipherable protocol version" in text:
         silent = isinstance(error.__context__, TimeoutError)
-        return Cause("timeout") if silent else Cause("check_error", text, _PORT)
+        return Cause("timeout") if silent else Cause("check_error", foreign(text), _PORT)
     return None

@@ -17,6 +17,7 @@ from pydantic import Field, field_validator
 from bootstrap.checks import _aws, _google, _usage
 from bootstrap.checks.base import PREFIX, Cause, CheckParams, Run, leftovers
 from bootstrap.model import Model
+from bootstrap.secret import foreign
 
 ROUTE = "through the worker"
 SMALL = 64 * 1024  # bytes moved first: what the first transfer of a process loads is not counted to the one measured
@@ -83,7 +84,7 @@ class SideFailed(Exception):
     """One of the two sides refused; its `__cause__` says how."""
 
     def __init__(self, conn_id: str, error: BaseException) -> None:
-        super().__init__(f"{conn_id}: {error}")
+        super().__init__(f"{conn_id}: {foreign(error)}")
         self.conn_id = conn_id
 
 
@@ -102,7 +103,7 @@ def cause(error: BaseException, *others: Callable[[BaseException], Cause | None]
         return next(filter(None, (find(error) for find in (_google.cause, _aws.cause, *others))), None)
     link, found, said = error.__cause__, None, ""
     while link is not None and found is None:
-        found, said = cause(link, *others), str(link)
+        found, said = cause(link, *others), foreign(link)
         link = link.__cause__ or link.__context__
     return Cause(found.name, f"{error.conn_id}: {found.message or said}", found.hint) if found else None
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import io
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bootstrap.checks.base import Cause, CauseName
-from bootstrap.secret import foreign, redact
+from bootstrap.secret import foreign, foreign_stream
 
 _TWO_PARTS = frozenset({"apache", "atlassian", "cncf", "common", "dbt", "microsoft"})  # of a provider's name
 _NO_RESULT = {  # how a task ends that is neither a success nor a failure; by name: their module differs by version
@@ -45,9 +47,9 @@ def find(path: str) -> Any:
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as err:
-        raise _missing(module, err.name or "") from err
+        raise _missing(module, foreign(err.name or "")) from err
     except Exception as err:
-        message = f"{module} can't be imported: {type(err).__name__}: {err}"
+        message = f"{module} can't be imported: {type(err).__name__}: {foreign(err)}"
         raise UserCodeError(message, f"python -c 'import {module}' in the module's folder says where") from err
     if not hasattr(found, name):
         raise UserCodeError(f"the module {module} has no {name}", "correct the path in the manifest")
@@ -116,6 +118,7 @@ _PROMISES: Mapping[str, Callable[[Any], bool]] = {
     "a callable": callable,
 }
 _SHOWN = 200  # characters of a result
+_PART = 1 << 20  # characters of an output that are masked at a time
 
 
 def shown(result: Any) -> str:
@@ -135,10 +138,12 @@ def guarded(what: str) -> Iterator[None]:
     if not __debug__:
         raise UserCodeError("this Python skips `assert` (-O, PYTHONOPTIMIZE): nothing would be proven", _UNOPTIMIZED)
     try:
-        with _redacted_output():
+        with _masked_output():
             yield
     except SystemExit as err:
-        raise UserCodeError(f"{what} ended its process: sys.exit({err.code!r})", "return or raise instead") from err
+        raise UserCodeError(
+            f"{what} ended its process: sys.exit({foreign(repr(err.code))})", "return or raise instead"
+        ) from err
     except BaseException as err:  # TaskDeferred is no Exception
         odd = next((_NO_RESULT[kind.__name__] for kind in type(err).__mro__ if kind.__name__ in _NO_RESULT), None)
         if odd is None:
@@ -147,7 +152,7 @@ def guarded(what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _redacted_output() -> Iterator[None]:
+def _masked_output() -> Iterator[None]:
     """What this process and its children print meanwhile comes out at the end, without secrets.
 
     Of a process that ends in between it never does: its last line would be in the report.
@@ -165,7 +170,8 @@ def _redacted_output() -> Iterator[None]:
                 os.dup2(original, stream)
                 os.close(original)
             kept.seek(0)
-            _print(redact(kept.read().decode(errors="replace")))
+            text = io.TextIOWrapper(kept, encoding="utf-8", errors="replace", newline="")
+            _print(foreign_stream(iter(partial(text.read, _PART), "")))
 
 
 def _flush() -> None:
@@ -174,9 +180,9 @@ def _flush() -> None:
             stream.flush()
 
 
-def _print(text: str) -> None:
+def _print(texts: Iterable[str]) -> None:
     with os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace") as stream:
-        stream.write(text)
+        stream.writelines(texts)
 
 
 def is_dotted(path: str) -> bool:

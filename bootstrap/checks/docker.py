@@ -14,6 +14,7 @@ from typing_extensions import Self
 
 from bootstrap.checks import _proof
 from bootstrap.checks.base import PREFIX, Cause, CauseName, CheckParams, Run, leftovers
+from bootstrap.secret import foreign
 
 _DEFAULT_URL = "unix:///var/run/docker.sock"
 _SECONDS = 10  # for the daemon to answer; pulling is the operator's and has a minute for each answer
@@ -190,12 +191,14 @@ def cause(error: BaseException) -> Cause | None:
         return Cause("check_error", _NO_DOCKER, "correct `docker_url` or DOCKER_HOST")
     if said := getattr(error, "explanation", None):
         text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
-        found = next((Cause(name, text, hint) for words, name, hint in _BY_TEXT if re.search(words, text)), None)
-        return found or Cause("check_error", text)
+        found = next(
+            (Cause(name, foreign(text), hint) for words, name, hint in _BY_TEXT if re.search(words, text)), None
+        )
+        return found or Cause("check_error", foreign(text))
     if kind == "DockerException" and re.search("Invalid bind address|Unrecognized|scheme", str(error)):
-        return Cause("check_error", str(error), "correct `docker_url` or DOCKER_HOST")
+        return Cause("check_error", foreign(error), "correct `docker_url` or DOCKER_HOST")
     if kind == "DockerContainerFailedException":
-        return Cause("check_error", _ended(str(error)), "correct `command`; its output is in the task's log")
+        return Cause("check_error", _ended(error), "correct `command`; its output is in the task's log")
     return _no_daemon(error)
 
 
@@ -214,6 +217,6 @@ def _no_daemon(error: BaseException) -> Cause | None:
     return next((found for kind, found in _NO_DAEMON if isinstance(error, kind)), None)
 
 
-def _ended(text: str) -> str:
-    status = re.search(r"'StatusCode': (\d+)", text)
-    return f"the container's command ended with status {status[1]}" if status else text
+def _ended(error: BaseException) -> str:
+    status = re.search(r"'StatusCode': (\d+)", str(error))
+    return f"the container's command ended with status {int(status[1])}" if status else foreign(error)

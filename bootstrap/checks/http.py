@@ -11,6 +11,7 @@ from pydantic import AliasChoices, ConfigDict, Field
 from bootstrap.checks import _http_answer, _http_session, _proof
 from bootstrap.checks._http_answer import NotExpectedError, RedirectedError, StatusError
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run
+from bootstrap.secret import foreign
 
 Status = Annotated[int, Field(ge=200, le=599)]
 
@@ -146,15 +147,16 @@ def cause(error: BaseException) -> Cause | None:
         if _http_answer.LOGIN.search(str(error).partition(" redirects to ")[2]):
             return Cause("auth", hint=f"correct the login; if this is the right page, {_REDIRECT}")
         return Cause("check_error", hint=_REDIRECT)
-    return _of_connection(error, str(error))
+    return _of_connection(error)
 
 
-def _of_connection(error: BaseException, text: str) -> Cause | None:
+def _of_connection(error: BaseException) -> Cause | None:
     """What is wrong with the connection before an answer comes."""
+    text = str(error)
     if isinstance(error, UnicodeEncodeError):  # its text shows a part of the password
         return Cause("secret_malformed", "basic authentication can't send this login or password: it isn't Latin-1")
     if "407 Proxy Authentication Required" in text:
         return Cause("auth", "the proxy says 407 Proxy Authentication Required", _HINTS[407])
     if "invalid path" in text and "CA certificate" in text:
-        return Cause("secret_malformed", text, "correct `verify` in the connection's extra")
+        return Cause("secret_malformed", foreign(text), "correct `verify` in the connection's extra")
     return None

@@ -8,6 +8,7 @@ from typing import Any
 
 from bootstrap.checks import _proof, _sql
 from bootstrap.checks.base import Cause, CauseName, Endpoint, Run, endpoint_of_host
+from bootstrap.secret import foreign
 
 Params = _sql.SqlParams
 CONN_TYPES = ("mysql",)
@@ -85,7 +86,7 @@ def cause(error: BaseException) -> Cause | None:
             "provider_missing", "mysql-connector-python is not installed", "pip install mysql-connector-python"
         )
     if "Unknown MySQL client name" in text:
-        return Cause("secret_malformed", text, "`client` in extra is mysqlclient or mysql-connector-python")
+        return Cause("secret_malformed", foreign(text), "`client` in extra is mysqlclient or mysql-connector-python")
     number = _number(error)
     return Cause(_BY_NUMBER[number], hint=_HINTS.get(number, "")) if number in _BY_NUMBER else None
 

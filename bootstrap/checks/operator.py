@@ -11,6 +11,7 @@ from pydantic import AfterValidator
 from bootstrap.checks import _user_code
 from bootstrap.checks._user_code import UserCodeError
 from bootstrap.checks.base import CheckParams, Run
+from bootstrap.secret import foreign
 
 
 def _dotted(path: str) -> str:
@@ -60,7 +61,7 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
     try:
         return _guarded(kind)(**arguments, **run.arguments)
     except Exception as err:
-        message = f"{kind.__name__} does not take these arguments: {err}"
+        message = f"{kind.__name__} does not take these arguments: {foreign(err)}"
         raise UserCodeError(message, "correct `arguments` in the manifest") from err
 
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator
 
 from bootstrap.checks import _user_code
 from bootstrap.checks.base import CheckParams, Run
+from bootstrap.secret import foreign
 
 
 def _dotted(path: str) -> str:
@@ -58,7 +59,9 @@ def _require_arguments(function: Callable[..., Any], params: Params) -> None:
     try:
         signature.bind(None, **params.arguments)
     except TypeError as err:
-        message = f"{params.callable}{signature} can't be called with the connection and the arguments given: {err}"
+        message = (
+            f"{params.callable}{signature} can't be called with the connection and the arguments given: {foreign(err)}"
+        )
         raise _user_code.UserCodeError(message, "correct `arguments`, or the function") from err
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from bootstrap.checks import _ssh
 from bootstrap.checks.base import Cause, CheckParams, Run
+from bootstrap.secret import foreign
 
 
 class Params(CheckParams):
@@ -68,7 +69,7 @@ class PathRefusedError(RuntimeError):
     """The server has no such path, or doesn't show it."""
 
     def __init__(self, path: str, error: OSError) -> None:
-        super().__init__(f"{path}: {error.strerror or error}")
+        super().__init__(f"{path}: {error.strerror or foreign(error)}")
         self.missing = isinstance(error, FileNotFoundError)
 
 

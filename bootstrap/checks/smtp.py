@@ -10,6 +10,7 @@ from typing import Any
 
 from bootstrap.checks import _proof
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, endpoint_of_host
+from bootstrap.secret import foreign
 
 
 class Params(CheckParams):
@@ -119,26 +120,26 @@ def cause(error: BaseException) -> Cause | None:
     if isinstance(error, RefusedError):
         return _of_refusal(error)
     if isinstance(error, smtplib.SMTPAuthenticationError):
-        said = error.smtp_error.decode(errors="replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
-        return Cause("auth", f"{error.smtp_code} {said}")
+        return Cause("auth", f"{int(error.smtp_code)} {foreign(error.smtp_error)}")
     text = str(error)
     if "AUTH extension not supported" in text or "No suitable authentication method" in text:
-        return Cause("auth", text, f"the server takes no login on this port, or not without TLS: {_BOTH}")
+        return Cause("auth", foreign(text), f"the server takes no login on this port, or not without TLS: {_BOTH}")
     if "STARTTLS extension not supported" in text:
-        return Cause("tls", text, f"set {_BOTH}; both where there is no TLS at all")
+        return Cause("tls", foreign(text), f"set {_BOTH}; both where there is no TLS at all")
     if "WRONG_VERSION_NUMBER" in text:
         return Cause("tls", "the server does not begin with TLS", f"set {_BOTH}; both where there is no TLS at all")
-    return _of_connection(error, text)
+    return _of_connection(error)
 
 
-def _of_connection(error: BaseException, text: str) -> Cause | None:
+def _of_connection(error: BaseException) -> Cause | None:
     """What is wrong with the connection before anything is sent."""
+    text = str(error)
     if isinstance(error, UnicodeEncodeError):  # its text shows a part of the password
         return Cause("secret_malformed", "login and password must be ASCII: Python's smtplib sends nothing else")
     if isinstance(error, ValueError) and text.startswith(("the connection has no", "no sender")):
-        return Cause("secret_malformed", text, "complete the connection, then airflow-bootstrap register")
+        return Cause("secret_malformed", foreign(text), "complete the connection, then airflow-bootstrap register")
     if isinstance(error, smtplib.SMTPServerDisconnected) or "Unable to connect to smtp server" in text:
-        return Cause("unreachable", f"the server hangs up: {text}", f"does it want TLS? {_BOTH}")
+        return Cause("unreachable", f"the server hangs up: {foreign(text)}", f"does it want TLS? {_BOTH}")
     return None
 
 

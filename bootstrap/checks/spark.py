@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from bootstrap import children
 from bootstrap.checks import _spark_job
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run
+from bootstrap.secret import foreign
 
 _LOOPBACK = "127.0.0.1"
 _LINES = 200  # of spark-submit's output that are kept, to find the reason of a failure in them
@@ -73,7 +74,7 @@ def task(conn_id: str, params: Params, run: Run) -> Any:  # noqa: ARG001
             except OSError:
                 raise
             except Exception as err:
-                raise SubmitError("\n".join(output) or str(err)) from err
+                raise SubmitError(foreign("\n".join(output) or err)) from err
 
         def _get_hook(self) -> Any:
             hook = super()._get_hook()
@@ -220,7 +221,7 @@ def cause(error: BaseException) -> Cause | None:
     if "kubernetes dependencies are not installed" in str(error):
         package = "apache-airflow-providers-cncf-kubernetes"
         return Cause("provider_missing", f"{package} is not installed", f"pip install {package}")
-    return _of_output(str(error)) if isinstance(error, SubmitError) else None
+    return _of_output(foreign(error)) if isinstance(error, SubmitError) else None
 
 
 def _of_output(output: str) -> Cause:

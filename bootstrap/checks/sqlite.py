@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote
 
 from bootstrap.checks import _sql
 from bootstrap.checks.base import Cause, Run
+from bootstrap.secret import foreign
 
 
 class Params(_sql.SqlParams):
@@ -87,23 +88,24 @@ def cause(error: BaseException) -> Cause | None:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return Cause("not_found", f"there is no file {error.filename}", "correct the path in the connection's `host`")
     if isinstance(error, IsADirectoryError):
-        return Cause("not_found", text, "put the path of a file into the connection's `host`")
+        return Cause("not_found", foreign(text), "put the path of a file into the connection's `host`")
     if isinstance(error, PermissionError):
         return Cause("permission", f"can't read {error.filename}")
     if "names no file" in text:
-        return Cause("secret_malformed", text, "put the file's path into the connection's `host`")
-    return _of_sqlite(text)
+        return Cause("secret_malformed", foreign(text), "put the file's path into the connection's `host`")
+    return _of_sqlite(error)
 
 
-def _of_sqlite(text: str) -> Cause | None:
+def _of_sqlite(error: BaseException) -> Cause | None:
+    text = str(error)
     if "no such table" in text:
         return Cause("not_found")
     if "file is not a database" in text or "malformed" in text:
-        return Cause("check_error", f"SQLite: {text}", "restore the file, or correct the path in `host`")
+        return Cause("check_error", f"SQLite: {foreign(text)}", "restore the file, or correct the path in `host`")
     if "readonly database" in text or "unable to open database file" in text:
-        return Cause("permission", f"SQLite: {text}")
+        return Cause("permission", f"SQLite: {foreign(text)}")
     if "database is locked" in text:
-        return Cause("timeout", f"SQLite: {text}", "another process writes to the file: try again")
+        return Cause("timeout", f"SQLite: {foreign(text)}", "another process writes to the file: try again")
     return None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from bootstrap.checks import _ssh
 from bootstrap.checks.base import Cause, CheckParams, Run
+from bootstrap.secret import foreign
 
 
 class Params(CheckParams):
@@ -73,5 +74,5 @@ def cause(error: BaseException) -> Cause | None:
     if "SSH command timed out" in str(error):
         return Cause("timeout", "the command said nothing for as long as cmd_timeout in extra allows (10 s)")
     if type(error).__name__ == "ChannelException":
-        return Cause("permission", f"the server opens no session for this login: {error}")
+        return Cause("permission", f"the server opens no session for this login: {foreign(error)}")
     return _ssh.cause(error)

@@ -23,6 +23,7 @@ from pydantic import Field
 from bootstrap.checks import _proof
 from bootstrap.checks._errors import chain, store_cause
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run
+from bootstrap.secret import foreign
 
 _CONN_TYPE = "vault"
 
@@ -103,15 +104,15 @@ def cause(error: BaseException) -> Cause | None:
     """What Vault says of a refused login."""
     if isinstance(error, VaultFailed):
         return error.cause
-    kind, text = type(error).__name__, str(error).partition(", on ")[0]
+    kind, text, said = type(error).__name__, str(error), foreign(error).partition(", on ")[0]
     if kind == "VaultDown":
-        return Cause("unreachable", text, "unseal Vault (bao operator unseal), or wait until it is up")
+        return Cause("unreachable", said, "unseal Vault (bao operator unseal), or wait until it is up")
     if "HTTP request to an HTTPS server" in text:
         return Cause("tls", "the server speaks https only", _USE_TLS)
     if isinstance(error, UnicodeEncodeError):
         return Cause("auth", "the token has characters in it that no token has")
     if kind in ("Forbidden", "Unauthorized") or re.search(_REFUSED_LOGIN, text):
-        return Cause("auth", text)
+        return Cause("auth", said)
     return None
 
 

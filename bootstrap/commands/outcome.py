@@ -11,6 +11,7 @@ import click
 
 from bootstrap.app import App
 from bootstrap.errors import BootstrapError, Exit
+from bootstrap.secret import foreign
 
 if TYPE_CHECKING:
     from bootstrap.reports.files import Files
@@ -75,7 +76,7 @@ def _tell_github(app: App, report: Report) -> None:
         try:
             github.append_summary(report, Path(summary))
         except OSError as err:
-            app.console.warn(f"can't write GITHUB_STEP_SUMMARY: {err}")
+            app.console.warn(f"can't write GITHUB_STEP_SUMMARY: {foreign(err)}")
 
 
 def _places(app: App, root: Path) -> Locate:

@@ -82,7 +82,7 @@ def _write(app: App, plans: Sequence[Plan], asked: Asked, file: str) -> None:
 
     found = text(document(plans, asked))
     if file == "-":
-        app.console.data(found)
+        app.console.reveal(found)
     else:
         try:
             write_atomic(Path(file), found)

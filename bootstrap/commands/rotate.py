@@ -114,7 +114,7 @@ def _status(app: App, keyring: Keyring, names: Sequence[str], json_file: str | N
     if json_file is None:
         _table(app, items)
     elif json_file == "-":
-        app.console.data(inventory.as_json(items))
+        app.console.reveal(inventory.as_json(items))
     else:
         from bootstrap.files import write_atomic
 
@@ -128,11 +128,10 @@ def _status(app: App, keyring: Keyring, names: Sequence[str], json_file: str | N
 
 
 def _table(app: App, items: Sequence[Item]) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
+    from bootstrap.console import cell
     from bootstrap.rotation import inventory
-    from bootstrap.secret import redact
 
     table = Table(box=None, pad_edge=False)
     for heading in ("connection", "issuer", "key", "age", "rotated", "next", "expires", "state"):
@@ -143,5 +142,5 @@ def _table(app: App, items: Sequence[Item]) -> None:
             moment.strftime("%Y-%m-%d") if moment is not None else "-" for moment in (rotated, item.next, item.expires)
         ]
         row = (item.name, item.issuer, item.key or "-", inventory.age(item), *days, inventory.sentence(item))
-        table.add_row(*(escape(redact(text)) for text in row))
+        table.add_row(*map(cell, row))
     app.console.rich().print(table)

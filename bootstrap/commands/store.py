@@ -107,7 +107,7 @@ def list_(app: App, *, name: str, prefix: str, long: bool, as_json: bool) -> int
 
     store = known_store(app.secrets, app.manifest, name)
     if as_json:
-        app.console.data(store_list.document(name, store_list.entries(store, prefix)))
+        app.console.reveal(store_list.document(name, store_list.entries(store, prefix)))
     elif long or sys.stdout.isatty():
         app.console.rich().print(store_list.table(name, store_list.entries(store, prefix), datetime.now(timezone.utc)))
     else:

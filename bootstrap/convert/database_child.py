@@ -13,6 +13,7 @@ from typing import Any
 
 from bootstrap.airflow_answer import answering
 from bootstrap.errors import OLD_KEY, UNDECRYPTABLE, AirflowError, BootstrapError, Unavailable
+from bootstrap.secret import foreign
 
 _FIELDS = ("conn_type", "description", "host", "login", "schema", "port")
 
@@ -37,7 +38,9 @@ def _translated(err: Exception) -> BootstrapError:
     """Without a value: the first line of what the database's driver says, or a class."""
     said = str(getattr(err, "orig", "")).partition("\n")[0] or type(err).__name__
     kind = Unavailable if type(err).__name__ == "OperationalError" else AirflowError
-    return kind(f"metadata database: {said}", f"AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow db check")
+    return kind(
+        f"metadata database: {foreign(said)}", f"AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow db check"
+    )
 
 
 def _read() -> dict[str, Any]:

@@ -17,7 +17,7 @@ from bootstrap.errors import AirflowError, Exit, UsageError
 from bootstrap.lookup import verdict
 from bootstrap.lookup.verdict import Warned
 from bootstrap.manifest import Manifest
-from bootstrap.secret import foreign_value
+from bootstrap.secret import safe_json
 
 VERSION = 1  # of the JSON report
 _IDENTITY = ("url", "mount_point", "namespace", "project_id", "region_name", "endpoint_url")  # of a store
@@ -82,7 +82,7 @@ class Report:
         """For programs; no value in it."""
         lookups = [item.as_json() for item in self.lookups]
         document = {"version": VERSION, "airflow": self.airflow, "team": self.team or None, "lookups": lookups}
-        return json.dumps(foreign_value(document), indent=1, ensure_ascii=False) + "\n"
+        return safe_json(document, indent=1)
 
 
 def explain(manifest: Manifest, environment: Environment, wanted: Wanted) -> Report:

@@ -18,7 +18,7 @@ from bootstrap.rotation.outcome import Outcome, Unfinished
 from bootstrap.rotation.steps import STEPS, due, turned
 from bootstrap.rotation.subject import Subject, Voice
 from bootstrap.rotation.work import Refused, Work
-from bootstrap.secret import redact
+from bootstrap.secret import foreign
 
 BEFORE_USE = ("issue", "stage", "verify", "abandon")  # the new key was never in use
 GONE = ("destroy", "forget")  # the old key may be gone
@@ -175,4 +175,4 @@ class Engine:
         """What is written down of an error; of a command that can't be, nothing: what was there stays."""
         if isinstance(err, Unfinished | UsageError) and self.journal.rotation is not None:
             return self.journal.rotation.failure
-        return redact(err.message) if isinstance(err, BootstrapError) else type(err).__name__
+        return foreign(err) if isinstance(err, BootstrapError) else type(err).__name__

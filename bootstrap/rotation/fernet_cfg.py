@@ -16,7 +16,7 @@ from bootstrap import ini, special_files
 from bootstrap.airflow_env import Environment
 from bootstrap.errors import AirflowError
 from bootstrap.files import file_mode, folder_locked, private_folder, write_atomic
-from bootstrap.secret import Secret
+from bootstrap.secret import Secret, foreign
 
 Source: TypeAlias = Literal["airflow.cfg", "environment", "command", "secret", "default"]
 
@@ -173,7 +173,7 @@ def _read(file: Path) -> str:
     except FileNotFoundError as err:
         raise AirflowError(f"there is no {file}", "airflow-bootstrap up") from err
     except (OSError, UnicodeDecodeError) as err:
-        raise AirflowError(f"can't read {file}: {err}", "check its permissions and that it is UTF-8") from err
+        raise AirflowError(f"can't read {file}: {foreign(err)}", "check its permissions and that it is UTF-8") from err
 
 
 def _sync(folder: Path) -> None:

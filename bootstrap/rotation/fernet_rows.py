@@ -19,6 +19,7 @@ from bootstrap import airflow_api
 from bootstrap.errors import AirflowError
 from bootstrap.rotation import fernet_xcoms
 from bootstrap.rotation.fernet_cfg import key_id, split
+from bootstrap.secret import foreign
 from bootstrap.targets.metadata_rows import BEGIN
 from bootstrap.targets.metadata_tables import fernet
 
@@ -98,7 +99,8 @@ def reencrypt() -> None:
         except SystemExit as err:
             if err.code:
                 raise AirflowError(
-                    f"`airflow rotate-fernet-key` ended with {err.code}", "airflow db check-migrations  # tells why"
+                    f"`airflow rotate-fernet-key` ended with {foreign(err.code)}",
+                    "airflow db check-migrations  # tells why",
                 ) from err
 
 

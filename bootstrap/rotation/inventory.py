@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +13,7 @@ from bootstrap.rotation.journal import Document, now
 from bootstrap.rotation.keyring import Keyring
 from bootstrap.rotation.outcome import Item, State
 from bootstrap.rotation.steps import due
-from bootstrap.secret import foreign_value
+from bootstrap.secret import safe_json
 
 VERSION = 1
 
@@ -103,6 +102,6 @@ def as_json(items: Sequence[Item]) -> str:
     document = {
         "version": VERSION,
         "taken": now().isoformat(timespec="seconds"),
-        "keys": [foreign_value(dict(item.as_json())) for item in items],
+        "keys": [dict(item.as_json()) for item in items],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return safe_json(document)

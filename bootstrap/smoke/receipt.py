@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.checks.base import new_run_id
-from bootstrap.secret import foreign_value
+from bootstrap.secret import safe_json
 
 VARIABLE = "AIRFLOW_BOOTSTRAP_RECEIPT"
 
@@ -42,13 +42,13 @@ class Receipt:
         return {VARIABLE: json.dumps({"run_id": self.run_id, "nonce": self.nonce, "file": str(self.file)})}
 
     def write(self, **entry: Any) -> None:
-        """Append one line, redacted, and get it to the disk before anything else happens."""
+        """Append one line, without secrets, and get it to the disk before anything else happens."""
         if self.file is None:
             return
-        line = json.dumps({"nonce": self.nonce, **{key: foreign_value(value) for key, value in entry.items()}})
+        line = safe_json({"nonce": self.nonce, **entry}, indent=None)
         descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
+            file.write(line)
 
     def read(self) -> Iterator[Mapping[str, Any]]:
         """The lines of this run; a line cut short by a kill is left out."""

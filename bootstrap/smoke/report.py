@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from bootstrap.drift import Drift
 from bootstrap.errors import BootstrapError, Exit
-from bootstrap.secret import foreign_value, redact
+from bootstrap.secret import safe_value, safety_net
 from bootstrap.smoke.verdict import CheckResult
 
 VERSION = 1
@@ -118,11 +118,7 @@ class Report:
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
     def redacted(self) -> Report:
-        """The report with its texts masked one by one.
-
-        Names of the manifest stay: it holds no secret. A format's own quoting would hide a secret from `redact`, and a mask over a whole file could break its syntax:
-        a password `1` is in `"version": 1` too.
-        """
+        """The report with its texts masked one by one: over a whole file, a mask could break its syntax."""
         drift = Drift(tuple(map(_public, self.drift.differing)), tuple(map(_public_error, self.drift.errors)))
         return replace(
             self,
@@ -134,8 +130,8 @@ class Report:
 
 
 def _public(text: str) -> str:
-    """Redacted, and such that every encoding can write it: a lone surrogate comes from bytes that were no text."""
-    return redact(text).encode(errors="replace").decode()
+    """Such that every encoding can write it, too: a lone surrogate comes from bytes that were no text."""
+    return safety_net(text.encode(errors="replace").decode())
 
 
 def _public_error(error: BootstrapError) -> BootstrapError:
@@ -152,7 +148,7 @@ def _public_check(check: CheckResult) -> CheckResult:
         message=_public(check.message),
         hint=_public(check.hint),
         warnings=tuple(map(_public, check.warnings)),
-        measured={name: foreign_value(value) for name, value in check.measured.items()},
+        measured={name: safe_value(value) for name, value in check.measured.items()},
     )
 
 

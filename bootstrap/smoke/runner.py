@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import subprocess
 import threading
 import time
@@ -21,7 +22,7 @@ from bootstrap.smoke.scratch import Job
 
 START_TIMEOUT = 120.0  # seconds for Airflow to import everything
 POLL = 0.02  # seconds between looks at a process
-OUTPUT_KEPT = 20_000  # characters of a process's output that are kept to tell of its end
+OUTPUT_KEPT = 20_000  # bytes of a process's output that are kept to tell of its end
 
 
 @dataclass(frozen=True)
@@ -143,4 +144,8 @@ def command(check_id: str, logical_date: str) -> list[str]:
 
 def tail(log: Path) -> str:
     """The end of what a process printed; '' if it never came to that."""
-    return log.read_text(errors="replace")[-OUTPUT_KEPT:] if log.exists() else ""
+    if not log.exists():
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - OUTPUT_KEPT))
+        return file.read().decode(errors="replace")

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from bootstrap import checks
 from bootstrap.checks.base import CauseName, StepName, own_steps
 from bootstrap.manifest import CheckSpec
-from bootstrap.secret import redact
+from bootstrap.secret import foreign
 from bootstrap.smoke.diagnosis import HINTS
 from bootstrap.smoke.runner import START_TIMEOUT, Outcome
 
@@ -122,7 +122,7 @@ def with_cleaning(result: CheckResult, cleaning: Outcome) -> CheckResult:
 
 def _told(outcome: Outcome) -> dict[str, Any]:
     """What the task said beside its steps."""
-    warnings = tuple(redact(entry["warning"]) for entry in outcome.receipt if "warning" in entry)
+    warnings = tuple(str(entry["warning"]) for entry in outcome.receipt if "warning" in entry)
     measured: dict[str, Any] = {}
     for entry in outcome.receipt:
         measured |= entry.get("measured", {})
@@ -139,8 +139,8 @@ def failed(
     **more: Any,
 ) -> CheckResult:
     """A failed check with the next step for its cause."""
-    hint = redact(hint) or _hint(spec, cause)
-    return _result(spec, "failed", steps, cause=cause, message=redact(message), hint=hint, **more)
+    hint = hint or _hint(spec, cause)
+    return _result(spec, "failed", steps, cause=cause, message=message, hint=hint, **more)
 
 
 def unproven(spec: CheckSpec, reason: str) -> CheckResult:
@@ -190,7 +190,7 @@ def _last_words(outcome: Outcome, *, succeeded: bool) -> str:
 
 
 def _last_line(outcome: Outcome) -> str:
-    lines = [line.strip() for line in redact(outcome.output).splitlines() if line.strip()]
+    lines = [line.strip() for line in foreign(outcome.output).splitlines() if line.strip()]
     return lines[-1][-300:] if lines else "nothing"
 
 

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from bootstrap.errors import Denied, Malformed, NotFound, StoreError, Unavailable
-from bootstrap.secret import redact
+from bootstrap.secret import foreign
 from bootstrap.stores.place import Place
 
 THROTTLED = frozenset(
@@ -87,7 +87,7 @@ def told(err: BaseException) -> tuple[str, str]:
     inside = _XML.search(text) if code.isdigit() else None
     if inside is not None:
         code, text = inside["code"], inside["message"] or ""
-    return code, redact(" ".join(text.split()))[:500]
+    return foreign(code), " ".join(foreign(text).split())[:500]
 
 
 def status(err: BaseException) -> int:
@@ -194,7 +194,7 @@ _UNREACHABLE = {"HTTPClientError", "ConnectionError"}
 def _unanswered(place: Place, err: BaseException) -> StoreError:
     """What botocore says of a request that was not sent, or not answered; by the names of its classes."""
     names = {kind.__name__ for kind in type(err).__mro__}
-    said = redact(" ".join(str(err).split()))[:500]
+    said = " ".join(foreign(err).split())[:500]
     if names & _SSO:
         return Denied(f"{place}: the session of single sign-on can't be used: {said}", "aws sso login")
     if names & _NO_CREDENTIAL:

@@ -11,7 +11,7 @@ from typing import Any
 
 from bootstrap.errors import Denied
 from bootstrap.json_text import loads
-from bootstrap.secret import remember
+from bootstrap.secret import foreign, remember
 from bootstrap.stores.base import Context
 from bootstrap.stores.credential import Credential
 from bootstrap.stores.google_options import Auth, DefaultAuth, FederationAuth, KeyAuth, KeyFileAuth
@@ -96,7 +96,7 @@ def _default(context: Context, scopes: tuple[str, ...]) -> Any:
             warnings.simplefilter("ignore")  # that a person's own credentials have no quota project
             return google.auth.default(scopes=scopes)[0]
     except DefaultCredentialsError as err:
-        said = " ".join(str(err.args[0] if err.args else err).split()).partition(" To set up")[0]
+        said = " ".join(foreign(err.args[0] if err.args else err).split()).partition(" To set up")[0]
         raise Denied(
             f"store {context.name}: no Application Default Credentials: {said}", "gcloud auth application-default login"
         ) from err

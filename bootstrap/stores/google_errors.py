@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from bootstrap.errors import Denied, Malformed, NotFound, StoreError, Unavailable
-from bootstrap.secret import redact
+from bootstrap.secret import foreign
 from bootstrap.stores.place import Place
 
 PACKAGES = "google-cloud-secret-manager google-crc32c"
@@ -98,7 +98,7 @@ def is_missing_permission(err: BaseException) -> bool:
 
 def _said(err: Any) -> str:
     text = getattr(err, "message", None) or str(err) or type(err).__name__
-    return redact(" ".join(str(text).split()))[:500]
+    return " ".join(foreign(text).split())[:500]
 
 
 def _not_found(place: GooglePlace, said: str) -> StoreError:
@@ -138,8 +138,8 @@ def _unauthenticated(place: GooglePlace, err: Any) -> StoreError:
     from google.auth import exceptions as auth
 
     told = _told(err)
-    words = " ".join(str(err.args[0] if err.args else err).split())
-    said = redact(f"{words}: {told['message']}" if told.get("message") else words)[:500]
+    words = " ".join(foreign(err.args[0] if err.args else err).split())
+    said = (f"{words}: {foreign(told['message'])}" if told.get("message") else words)[:500]
     failed = int(told.get("code") or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR
     if isinstance(err, auth.TransportError) or err.retryable or failed:
         return Unavailable(

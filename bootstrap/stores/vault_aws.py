@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bootstrap.errors import Denied
+from bootstrap.secret import foreign
 from bootstrap.stores.base import Context
 from bootstrap.stores.vault_auth import AssumeRole, AwsIamAuth
 from bootstrap.stores.vault_errors import no_package
@@ -30,7 +31,7 @@ def payload(auth: AwsIamAuth, context: Context) -> Mapping[str, Any]:
     try:
         headers = _signed(_credentials(auth, context), auth.region)
     except (BotoCoreError, ClientError) as err:
-        said = " ".join(str(err).split())[:300]
+        said = " ".join(foreign(err).split())[:300]
         raise Denied(f"store {context.name}: no credentials of AWS's to log in with: {said}", _HINT) from err
     body = {
         "iam_http_request_method": "POST",

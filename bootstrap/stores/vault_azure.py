@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bootstrap.errors import Denied, Unavailable
-from bootstrap.secret import redact, remember
+from bootstrap.secret import foreign, remember
 from bootstrap.stores.base import Context
 from bootstrap.stores.credential import Credential
 from bootstrap.stores.vault_auth import AzureAuth
@@ -42,7 +42,7 @@ def _token(auth: AzureAuth, context: Context) -> str:
         ) from err
     token = document.get("access_token") if isinstance(document, dict) else None
     if not isinstance(token, str):
-        said = redact(str(document.get("error_description") or document.get("error") or answer.status_code))
+        said = foreign(document.get("error_description") or document.get("error") or answer.status_code)
         raise Denied(
             f"store {context.name}: Azure gives no token: {' '.join(said.split())[:300]}", "check the store's auth"
         )

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from bootstrap.errors import Denied, NotFound, StoreError, Unavailable
-from bootstrap.secret import redact
+from bootstrap.secret import foreign
 
 CHECK_CREDENTIAL = "check that the credential is valid and its policy allows this"
 _CHECK_AUTH = "check the store's auth in the manifest, and its credential"
@@ -48,8 +48,8 @@ def _reason(err: BaseException) -> str:
         if not isinstance(inner, BaseException):
             break
         err = inner
-    said = re.sub(r"^[A-Z_]+\] ", "", str(err).rpartition(": ")[2])  # OpenSSL's code
-    return redact(said or type(err).__name__)
+    said = re.sub(r"^[A-Z_]+\] ", "", foreign(err).rpartition(": ")[2])  # OpenSSL's code
+    return said or type(err).__name__
 
 
 def refused(where: str, err: Any, *, login: bool = False) -> StoreError:
@@ -59,7 +59,7 @@ def refused(where: str, err: Any, *, login: bool = False) -> StoreError:
     errors = errors_of(err)
     if errors is None:
         return no_vault(where, type(err).__name__)
-    said = redact(" ".join("; ".join(errors).split()) or type(err).__name__)[:_LONGEST]
+    said = (" ".join(foreign("; ".join(errors)).split()) or type(err).__name__)[:_LONGEST]
     if login and isinstance(err, vault.Forbidden | vault.Unauthorized | vault.InvalidRequest):
         return Denied(f"{where}: the store refused the credential: {said}", _CHECK_AUTH)
     if isinstance(err, vault.Forbidden | vault.Unauthorized):

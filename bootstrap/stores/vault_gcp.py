@@ -12,6 +12,7 @@ from typing import Any
 
 from bootstrap.errors import Denied, StoreError, Unavailable
 from bootstrap.json_text import loads
+from bootstrap.secret import foreign
 from bootstrap.stores.base import Context
 from bootstrap.stores.vault_auth import GcpAuth
 from bootstrap.stores.vault_errors import no_package
@@ -35,7 +36,7 @@ def signed_jwt(auth: GcpAuth, context: Context) -> str:
     except google.auth.exceptions.TransportError as err:
         raise _unreachable(context, err) from err
     except google.auth.exceptions.GoogleAuthError as err:
-        raise _refused(context, str(err.args[0] if err.args else err)) from err
+        raise _refused(context, foreign(err.args[0] if err.args else err)) from err
 
 
 def _credentials(auth: GcpAuth, context: Context) -> Any:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from bootstrap.errors import Conflict, Denied, Malformed, NotFound, StoreError, Unavailable
-from bootstrap.secret import redact
+from bootstrap.secret import foreign
 
 CHECK_CREDENTIAL = "check the target's token, or its login and password"
 _CHECK_ROLE = "give the user a role that may read, create, edit and delete connections and variables, such as Op"
@@ -87,8 +87,8 @@ def _reason(err: BaseException) -> str:
     inner = inner if isinstance(inner, BaseException) else next((it for it in err.args if _is_error(it)), None)
     if inner is not None:
         return _reason(inner)
-    said = re.sub(r"^[A-Z_]+\] ", "", str(err).rpartition(": ")[2])  # OpenSSL's code
-    return redact(said or type(err).__name__)
+    said = re.sub(r"^[A-Z_]+\] ", "", foreign(err).rpartition(": ")[2])  # OpenSSL's code
+    return said or type(err).__name__
 
 
 def _is_error(value: object) -> bool:

@@ -14,7 +14,7 @@ from typing import IO, Any
 from bootstrap import children, errors
 from bootstrap.airflow_env import COMMAND_TIMEOUT, Environment
 from bootstrap.errors import AirflowError, BootstrapError
-from bootstrap.secret import redact
+from bootstrap.secret import foreign
 
 GRACE = 5.0  # seconds for the process to end by itself
 _MODULE = "bootstrap.targets.metadata_child"
@@ -74,7 +74,7 @@ class MetadataProcess:
     def _ended(self) -> AirflowError:
         code = self._process.wait()
         self._listener.join(GRACE)
-        last = redact(self._said[-1].strip()) if self._said else "it said nothing"
+        last = foreign(self._said[-1].strip()) if self._said else "it said nothing"
         return AirflowError(
             f"metadata database: the process with Airflow ended with {code}, or took longer than {COMMAND_TIMEOUT:.0f} s: {last}",
             "airflow-bootstrap plan  # tells what is written",

@@ -23,6 +23,7 @@ from bootstrap.errors import (
     Unavailable,
     Undecryptable,
 )
+from bootstrap.secret import foreign
 from bootstrap.targets.base import Key, Kind
 from bootstrap.targets.index import NAME, Index
 from bootstrap.targets.metadata_tables import (
@@ -119,8 +120,8 @@ def translated(err: Exception) -> BootstrapError:
             "try again when that is done",
         )
     if isinstance(err, OperationalError) and settings.engine.dialect.name != "sqlite":
-        return Unavailable(f"{PLACE}: {said}", "airflow db check")
-    return AirflowError(f"{PLACE}: {said}", "airflow db check")
+        return Unavailable(f"{PLACE}: {foreign(said)}", "airflow db check")
+    return AirflowError(f"{PLACE}: {foreign(said)}", "airflow db check")
 
 
 def _migrate() -> str:

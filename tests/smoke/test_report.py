@@ -12,7 +12,7 @@ from bootstrap.checks.base import CauseName
 from bootstrap.drift import Drift
 from bootstrap.errors import AirflowError, Denied, NotFound, Unavailable
 from bootstrap.reports.schema import generated, schema
-from bootstrap.secret import Secret
+from bootstrap.secret import Secret, foreign
 from bootstrap.smoke.report import Report, StageResult
 from bootstrap.smoke.verdict import CheckResult, Step
 from tests.project import ROOT
@@ -207,7 +207,7 @@ def test_the_published_schema_is_the_generated_one() -> None:
 
 def test_a_secret_of_one_digit_leaves_the_json_whole() -> None:
     Secret("1").reveal()
-    document = json.loads(report(check("auth", message="the password 1 is wrong")).as_json())
+    document = json.loads(report(check("auth", message=foreign("the password 1 is wrong"))).as_json())
     assert document["version"] == 1
     assert document["checks"][0]["message"] == "the password *** is wrong"
 
@@ -230,9 +230,19 @@ def test_every_text_is_masked() -> None:
 
 def test_names_of_the_manifest_stay() -> None:
     Secret("postgres").reveal()  # a password that somebody chose
-    found = CheckResult("db.postgres", "db", "postgres", "failed", (), 0.1, "auth", "postgres is wrong", "h")
+    found = CheckResult(
+        "db.postgres",
+        "db",
+        "postgres",
+        "failed",
+        (),
+        0.1,
+        "auth",
+        f"postgres_default: {foreign('postgres is wrong')}",
+        "h",
+    )
     [document] = json.loads(report(found).as_json())["checks"]
-    assert (document["id"], document["message"]) == ("db.postgres", "*** is wrong")
+    assert (document["id"], document["message"]) == ("db.postgres", "postgres_default: *** is wrong")
 
 
 def test_a_failed_verdict_says_why_where_no_check_did() -> None:

@@ -14,7 +14,7 @@ from bootstrap.errors import IssuerDenied, IssuerError, IssuerUnavailable
 from bootstrap.loopback import is_here
 from bootstrap.reference import Reference
 from bootstrap.rotation.issuers.base import Surroundings
-from bootstrap.secret import redact
+from bootstrap.secret import foreign
 from bootstrap.stores.retrying import retried
 
 GONE = "NoSuchEntity"
@@ -111,7 +111,7 @@ class Iam:
             session = boto3.Session(botocore_session=own, **keys)
             return session.client("iam", region_name=self.region, endpoint_url=url, config=config)
         except ValueError as err:
-            raise IssuerDenied(f"{self.where}: {redact(str(err))}", "correct endpoint_url or region") from err
+            raise IssuerDenied(f"{self.where}: {foreign(err)}", "correct endpoint_url or region") from err
 
     def _keys(self, admin: Connection) -> Mapping[str, str | None]:
         other = [name for name in _OTHER_WAYS if (admin.extra or {}).get(name)]
@@ -128,7 +128,7 @@ class Iam:
         said = code(err)
         status = err.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0
         text = err.response.get("Error", {}).get("Message") or ""
-        what = redact(f"{self.where}: {method}: {said}: {' '.join(str(text).split())}")
+        what = f"{self.where}: {method}: {said}: {' '.join(foreign(text).split())}"
         if status >= _FAILED or said in _PASSING:
             return IssuerUnavailable(what, "run this again later; see https://health.aws.amazon.com")
         if not said or said.isdigit():
@@ -145,7 +145,7 @@ class Iam:
         return "check `user` of this connection's `rotate:`, and that `admin` is of the same AWS account"
 
     def _unanswered(self, err: BaseException) -> IssuerError:
-        what = redact(f"{self.where}: {' '.join(str(err).split())}")
+        what = f"{self.where}: {' '.join(foreign(err).split())}"
         if {kind.__name__ for kind in type(err).__mro__} & _NO_CREDENTIAL:
             return IssuerDenied(what, "give `admin`, or log in: aws configure, aws sso login")
         return IssuerUnavailable(what, "check the network, its proxy, `region` and `endpoint_url`")
@@ -154,4 +154,4 @@ class Iam:
 def code(err: BaseException | None) -> str:
     """What AWS calls the error; '' for one that is none of its answers."""
     response = getattr(err, "response", None) or {}
-    return str(response.get("Error", {}).get("Code", ""))
+    return foreign(response.get("Error", {}).get("Code", ""))

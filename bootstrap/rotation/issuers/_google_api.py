@@ -11,7 +11,7 @@ from typing import Any
 
 from bootstrap.errors import IssuerDenied, IssuerUnavailable
 from bootstrap.rotation.issuers._google_login import Login
-from bootstrap.secret import redact
+from bootstrap.secret import foreign
 from bootstrap.stores.retrying import retried
 
 _PERMISSION = re.compile(r"\b(?:iam|policyanalyzer)\.\w+\.\w+\b")
@@ -84,7 +84,7 @@ class Api:
         from bootstrap.http_client import is_cut
 
         what = "the server did not answer" if "timed out" in str(err) else "can't reach the server"
-        said = redact(" ".join(str(err).split()))[:300]
+        said = " ".join(foreign(err).split())[:300]
         hint = "check the network, its proxy, and the issuer's endpoint"
         return Unanswered(f"{self.where}: can't {call.doing}: {what}: {said}", hint, 0.0 if is_cut(err) else None)
 
@@ -148,7 +148,7 @@ def _json_object(answer: Any) -> dict[str, Any] | None:
 
 
 def _message(error: Mapping[str, Any]) -> str:
-    return redact(" ".join(str(error.get("message", "")).split()))[:500]
+    return " ".join(foreign(error.get("message", "")).split())[:500]
 
 
 def _details(error: Mapping[str, Any]) -> list[Mapping[str, Any]]:

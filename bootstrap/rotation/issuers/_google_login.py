@@ -14,7 +14,7 @@ from bootstrap.json_text import loads
 from bootstrap.loopback import proxies
 from bootstrap.reference import Reference
 from bootstrap.rotation.issuers.base import Surroundings
-from bootstrap.secret import redact, remember
+from bootstrap.secret import foreign, remember
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 TIMEOUT = 10  # seconds for one request
@@ -113,7 +113,7 @@ def _default(where: str) -> Any:
             warnings.simplefilter("ignore")  # that a person's own credentials have no quota project
             return google.auth.default(scopes=SCOPES)[0]
     except DefaultCredentialsError as err:
-        said = redact(" ".join(str(err.args[0] if err.args else err).split()).partition(" To set up")[0])
+        said = " ".join(foreign(err.args[0] if err.args else err).split()).partition(" To set up")[0]
         hint = "gcloud auth application-default login, or say `admin: {secret: …}`"
         raise IssuerDenied(f"{where}: no Application Default Credentials: {said}", hint) from err
 
@@ -149,7 +149,7 @@ def _refused(where: str, err: Any) -> IssuerError:
     """What google.auth says: of a token that it can't get, or of Google's refusal to give one."""
     from google.auth.exceptions import TransportError
 
-    said = redact(" ".join(str(err.args[0] if err.args else err).split()))[:500]
+    said = " ".join(foreign(err.args[0] if err.args else err).split())[:500]
     if isinstance(err, TransportError) or err.retryable:
         return IssuerUnavailable(
             f"{where}: can't reach the server that gives tokens: {said}", "check the network and its proxy"

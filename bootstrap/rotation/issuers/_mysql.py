@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from bootstrap.errors import IssuerDenied, IssuerError, IssuerUnavailable
 from bootstrap.rotation.issuers._database import SECONDS, Address, asked
-from bootstrap.secret import redact
+from bootstrap.secret import foreign
 from bootstrap.stores.retrying import GIVE_UP
 
 T = TypeVar("T")
@@ -134,9 +134,9 @@ class Server:
         except mysql.connector.Error as err:
             raise translated(err, self.at) from err
         except AttributeError as err:  # how the connector refuses an option
-            raise IssuerDenied(f"{self.at.shown}: {redact(str(err))}", "take it out of the extra of `admin`") from err
+            raise IssuerDenied(f"{self.at.shown}: {foreign(err)}", "take it out of the extra of `admin`") from err
         except OSError as err:
-            raise IssuerUnavailable(f"{self.at.shown}: {redact(str(err)) or type(err).__name__}", _REACH) from err
+            raise IssuerUnavailable(f"{self.at.shown}: {foreign(err)}", _REACH) from err
 
 
 def _encryption(extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,7 +181,7 @@ _REFUSED: Mapping[int, str] = {
 def translated(err: Any, at: Address) -> IssuerError:
     """What the server or its client library said, as an issuer's error."""
     lines = str(err.msg or err).strip().splitlines()
-    message = f"{at.shown}: {redact(lines[0].strip() if lines else type(err).__name__)} ({err.errno})"
+    message = f"{at.shown}: {foreign(lines[0].strip() if lines else type(err).__name__)} ({err.errno})"
     if "[SSL" in str(err):  # which the connector takes for a lost connection
         return IssuerDenied(message, _TLS)
     if err.errno in _REFUSED:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from bootstrap.errors import IssuerDenied, IssuerError, IssuerUnavailable
 from bootstrap.rotation.issuers._database import SECONDS, Address, asked
-from bootstrap.secret import Secret, redact, remember
+from bootstrap.secret import Secret, foreign, remember
 from bootstrap.stores.retrying import GIVE_UP
 
 T = TypeVar("T")
@@ -126,7 +126,7 @@ class Server:
         except psycopg2.Error as err:
             raise translated(err, self.at) from err
         except OSError as err:  # a TimeoutError too
-            said = str(err) or f"no answer within {self.seconds:g} s"
+            said = foreign(str(err)) or f"no answer within {self.seconds:g} s"
             raise IssuerUnavailable(f"{self.at.shown}: {said}", _REACH) from err
 
 
@@ -159,7 +159,7 @@ def translated(err: Exception, at: Address) -> IssuerError:
     """What the server or its client library said, as an issuer's error."""
     code = getattr(err, "pgcode", None) or ""
     lines = (getattr(getattr(err, "diag", None), "message_primary", None) or str(err)).strip().splitlines()
-    message = f"{at.shown}: {redact(lines[0] if lines else type(err).__name__)}"
+    message = f"{at.shown}: {foreign(lines[0] if lines else type(err).__name__)}"
     known = next((hint for start, hint in _REFUSED.items() if code.startswith(start)), None)
     if not code:
         known = next((hint for words, hint in _REFUSED_LOGIN.items() if words in str(err)), None)

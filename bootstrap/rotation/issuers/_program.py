@@ -25,7 +25,7 @@ from bootstrap.errors import IssuerDenied, IssuerUnavailable
 from bootstrap.files import PRIVATE_FILE, expanded, state_folder
 from bootstrap.model import Model
 from bootstrap.processes import flock
-from bootstrap.secret import redact
+from bootstrap.secret import foreign
 
 VERSION = 1
 PROTOCOL = "docs/rotation-command.md has the protocol"
@@ -104,7 +104,9 @@ class Program:
         try:
             lock = os.open(state_folder(self.folder) / f"program-{name}.lock", os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
         except OSError as err:
-            raise IssuerDenied(f"{what}: can't lock it: {err}", "give this user the folder .bootstrap") from err
+            raise IssuerDenied(
+                f"{what}: can't lock it: {foreign(err)}", "give this user the folder .bootstrap"
+            ) from err
         try:
             until = time.monotonic() + self.timeout
             while not flock(lock):
@@ -129,7 +131,7 @@ class Program:
                 pass_fds=(lock,),
             )
         except (OSError, ValueError) as err:
-            why = getattr(err, "strerror", None) or err
+            why = getattr(err, "strerror", None) or foreign(err)
             message = f"{what}: can't start {self.argv[0]}: {why}"
             raise IssuerDenied(message, "check its path and that it may be run") from err
         with process:
@@ -170,11 +172,10 @@ def _word(part: str | int) -> str:
 
 
 def _last_line(said: bytes) -> str:
-    lines = redact(said.decode(errors="replace")).strip().splitlines()
+    lines = foreign(said).strip().splitlines()
     return _line(lines[-1]) if lines else "it said nothing"
 
 
 def _line(text: str) -> str:
     """On one line, without what a terminal would obey."""
-    printable = "".join(char if char.isprintable() else " " for char in redact(text))
-    return " ".join(printable.split())[:_SHOWN]
+    return " ".join(foreign(text).split())[:_SHOWN]

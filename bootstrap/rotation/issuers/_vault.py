@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bootstrap.errors import Denied, IssuerDenied, IssuerError, IssuerUnavailable, ManifestError, NotFound, StoreError
 from bootstrap.rotation.issuers.base import WINDOW, Attempt, KeyInfo, Surroundings
-from bootstrap.secret import redact
+from bootstrap.secret import foreign
 from bootstrap.stores.vault_errors import errors_of
 from bootstrap.stores.vault_kv import Kv
 from bootstrap.stores.vault_session import Act, Session
@@ -133,7 +133,7 @@ def _as_issuers(act: Act, err: StoreError) -> IssuerError:
     if errors is None:  # nobody answered, or no Vault
         kind = IssuerDenied if isinstance(err, Denied) else IssuerUnavailable
         return kind(err.message, err.hint)
-    said = redact(" ".join("; ".join(errors).split()))
+    said = " ".join(foreign("; ".join(errors)).split())
     if (isinstance(err, NotFound) and not said) or _GONE.fullmatch(said):
         return Missing(f"{act.where}: there is none", "check its name in the manifest")
     if isinstance(err, Denied):
