@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from bootstrap.input_text import DEPTH, BadInput, place
+from bootstrap.secret import foreign
 from bootstrap.yaml_dialects import MERGE, STR, TAG, Dialect
 
 ALIASED = 1_000_000  # values that aliases may bring: 400 bytes can mean 10,000,000,000
@@ -44,11 +45,11 @@ def _read(text: str, reader: _Reader) -> Any:
     except yaml.MarkedYAMLError as err:
         mark: Any = err.problem_mark or err.context_mark
         raise BadInput(
-            f"not valid YAML: {err.problem or err.context}", line=mark.line + 1, column=mark.column + 1
+            f"not valid YAML: {foreign(err.problem or err.context)}", line=mark.line + 1, column=mark.column + 1
         ) from err
     except yaml.reader.ReaderError as err:
         line, column = place(text, err.position)
-        raise BadInput(f"not valid YAML: {err.reason}", line=line, column=column) from err
+        raise BadInput(f"not valid YAML: {foreign(err.reason)}", line=line, column=column) from err
     except UnicodeEncodeError as err:  # it quotes the text
         line, column = place(text, err.start)
         raise BadInput("half of a surrogate pair, which is no text", line=line, column=column) from None

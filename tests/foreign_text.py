@@ -37,6 +37,8 @@ PLAIN = {
     "problem_mark",
     "context_mark",
     "again",  # seconds
+    "position",
+    "start",
     "conn_id",
 }
 INNER = {"__cause__", "__context__", "reason", "original"}  # attributes that are errors, or may be
