@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Literal
 
 from bootstrap.errors import BootstrapError
+from bootstrap.printable import printable
 from bootstrap.secret import safe_json, safety_net
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Console:
 
 def fit(text: str) -> str:
     """`text` as a terminal or a log may have it: nothing in it is a command, to a CI service neither."""
-    shown = safety_net(text)
+    shown = printable(safety_net(text))
     return _COMMAND.sub(_BREAK, shown) if any(map(os.environ.get, _SERVICES)) else shown
 
 
@@ -116,7 +117,7 @@ def cell(text: str, style: str = "") -> Text:
     """A text in one of rich's tables, which takes it as it is."""
     from rich.text import Text
 
-    return Text(safety_net(text), style)
+    return Text(printable(safety_net(text)), style)
 
 
 def wants_color() -> bool:

@@ -15,7 +15,12 @@ _CONTROL = re.compile(
 
 
 def printable(text: str) -> str:
-    """`text` without sequences that a terminal would obey; other control characters, but tab and newline, become U+FFFD."""
+    """`text` with U+FFFD instead of each control character but tab and newline."""
+    return _CONTROL.sub("\ufffd", text)
+
+
+def plain(text: str) -> str:
+    """`text` without a terminal's sequences, its colours for instance, and otherwise `printable`."""
     if _CONTROL.search(text) is None:
         return text
-    return _CONTROL.sub("\ufffd", _SEQUENCE.sub("", text.replace("\r\n", "\n")))
+    return printable(_SEQUENCE.sub("", text.replace("\r\n", "\n")))

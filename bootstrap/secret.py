@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from bootstrap.errors import BootstrapError
-from bootstrap.printable import printable
+from bootstrap.printable import plain
 from bootstrap.secret_forms import forms, masks
 from bootstrap.secret_matcher import MASK, Matcher
 from bootstrap.sensitive import names_secret as is_sensitive
@@ -154,7 +154,7 @@ def foreign(said: object) -> str:
     text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
     if not text and isinstance(said, BaseException):
         return type(said).__name__
-    masked = redact(printable(text))
+    masked = redact(plain(text))
     with _lock:
         return _known.all.mask_cut(masked)
 
@@ -167,7 +167,7 @@ def foreign_value(value: object) -> object:
 def foreign_stream(chunks: Iterable[str]) -> Iterator[str]:
     """`foreign` for the parts of one long text, as a program prints it; a line and a secret's length are held back."""
     with _lock:
-        masked = _settled().all.stream(map(printable, _lines(chunks)))
+        masked = _settled().all.stream(map(plain, _lines(chunks)))
     last = ""
     for text in masked:
         yield last
@@ -194,7 +194,7 @@ def safety_net(text: str) -> str:
     text: in the manifest, or in the identifiers that we bring along. `foreign` masks these, too, where they enter.
     """
     with _lock:
-        return printable(_settled().distinct.mask(text))
+        return _settled().distinct.mask(text)
 
 
 def safe_value(value: object) -> object:

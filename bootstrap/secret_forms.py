@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
-from bootstrap.printable import printable
+from bootstrap.printable import plain
 from bootstrap.sensitive import names_secret
 
 SHORT = 4  # a value shorter than this is masked only where it stands alone: elsewhere the gaps would spell it out
@@ -62,7 +62,7 @@ def _sensitive_strings(node: object, *, inside: bool = False) -> Iterator[str]:
 def _escaped(value: str) -> Iterator[str]:
     """As Python, JSON, a shell, YAML, CSV, an ini file and a compose file write it; without its quotation marks."""
     raw = _bytes(value)
-    yield printable(value)
+    yield plain(value)
     for other in ("", '"'):  # Python's quotation marks, and with them its escapes, depend on what else is in the text
         for shown in (repr(other + value)[1:-1], ascii(other + value)[1:-1], repr(other.encode() + raw)[2:-1]):
             yield shown[len(other) :]
