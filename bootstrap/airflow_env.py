@@ -177,7 +177,9 @@ def run_airflow(environment: Environment, *arguments: str, request: str = "", **
     """
     done = _done(environment, arguments, request, more)
     if done.returncode != 0:
-        raise AirflowError(f"`{' '.join(arguments)}` failed: {_end_of(done.stderr or done.stdout)}", "try it by hand")
+        raise AirflowError(
+            f"`{' '.join(arguments)}` failed: {_end_of(foreign(done.stderr or done.stdout))}", "try it by hand"
+        )
     return done.stdout
 
 
@@ -198,7 +200,7 @@ def ask_airflow(environment: Environment, module: str, *arguments: str, request:
     answer = answer_in(done.stdout)
     if answer is None:
         raise AirflowError(
-            f"Airflow ended with exit code {done.returncode} and without an answer; it printed: {_end_of(done.stderr)}",
+            f"Airflow ended with exit code {done.returncode} and without an answer; it printed: {_end_of(foreign(done.stderr))}",
             f"see why: AIRFLOW_HOME={environment.home} airflow version",
         )
     return answer
@@ -206,7 +208,7 @@ def ask_airflow(environment: Environment, module: str, *arguments: str, request:
 
 def _end_of(printed: str) -> str:
     """The last line, for a message."""
-    lines = foreign(printed).strip().splitlines()
+    lines = printed.strip().splitlines()
     return lines[-1] if lines else "nothing"
 
 

@@ -172,7 +172,7 @@ def told(answer: dict[str, str]) -> str:
 def cause(error: BaseException) -> Cause | None:
     """What AWS says of a refused key or call, and botocore of one that it could not make."""
     if isinstance(error, OtherServiceError):
-        return Cause("check_error", str(error), "correct endpoint_url in the connection's extra")
+        return Cause("check_error", foreign(error), "correct endpoint_url in the connection's extra")
     if getattr(error, "operation_name", None) and code_of(error):
         return _refusal(code_of(error), error)
     for kind in type(error).__mro__:
