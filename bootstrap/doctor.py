@@ -212,7 +212,7 @@ def _store(manifest: Manifest, secrets: Secrets, name: str) -> Finding:
 def _excess(manifest: Manifest, secrets: Secrets, name: str) -> Iterator[Finding]:
     """A warning for each thing that the store's credential may do far beyond what this tool's commands need."""
     store: Any = secrets.store(name)
-    if manifest.stores[name].kind == "embedded" or not hasattr(store, "excess"):  # its root token is the tool's own
+    if manifest.stores[name].kind == "embedded" or not hasattr(store, "excess"):  # its token is the tool's own
         return
     try:
         found = store.excess(most(manifest, secrets, name))

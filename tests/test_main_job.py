@@ -119,8 +119,8 @@ def test_airflow_reads_with_a_token_of_its_own_from_a_private_file(brought_up: W
     token = brought_up.store.token_file.read_text()
     assert str(brought_up.store.token_file) in config
     assert token not in config
-    assert token != brought_up.store.root_token().reveal()
-    assert brought_up.store.root_token().reveal() not in config
+    assert token != brought_up.store.client().token
+    assert str(brought_up.store.client().token) not in config
 
 
 def test_a_second_up_changes_nothing_and_says_so(brought_up: World) -> None:

@@ -2,64 +2,80 @@
 
 from __future__ import annotations
 
-import http.client
+import contextlib
 import json
 import os
 import time
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootstrap.files import write_atomic
 from bootstrap.openbao import wire
 from bootstrap.openbao.configuration import MOUNT, TOKEN_PERIOD
+from bootstrap.openbao.keys import AIRFLOW, TOKEN_FRESH
 from bootstrap.secret import Secret
 
 if TYPE_CHECKING:
     import hvac
 
-TOKEN_FRESH = 24 * 3600.0  # seconds until the token is renewed again
-
 
 class AirflowAccess:
-    """Airflow's policy and token at the server in `folder`; `airflow.policy` is what the server was last told."""
+    """Airflow's policy and token at the server in `folder`; `airflow.policy` is what the server was last told.
+
+    The token's file is not called as it was when the server had no TLS: an airflow.cfg of that time sends to
+    http://127.0.0.1 whatever is in that file, to whoever listens there.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.token_file = folder / "airflow.token"
+        self.folder = folder
+        self.token_file = folder / "airflow-token"
+        self._sent_in_clear = folder / "airflow.token"
         self._known = folder / "airflow.policy"
 
-    def is_granted(self, folders: tuple[str, ...], url: str) -> bool:
-        """Whether there is nothing to do."""
-        return self._known.exists() and self._known.read_text() == _policy(folders) and self._fresh(url)
+    def is_told(self, folders: tuple[str, ...]) -> bool:
+        """Whether the server has this policy."""
+        return self._known.exists() and self._known.read_text() == _policy(folders)
 
-    def grant(self, client: hvac.Client, folders: tuple[str, ...]) -> None:
-        """Tell the server, and write the token's file. Raises hvac's exceptions."""
+    def tell(self, root: hvac.Client, folders: tuple[str, ...]) -> None:
+        """Give the server the policy. Raises hvac's exceptions."""
         policy = _policy(folders)
-        client.sys.create_or_update_policy("airflow", policy)
-        if not self._renewed(client):
-            answer = client.auth.token.create_orphan(policies=["airflow"], period=TOKEN_PERIOD, no_default_policy=True)
-            write_atomic(self.token_file, answer["auth"]["client_token"])
+        root.sys.create_or_update_policy(AIRFLOW, policy)
         write_atomic(self._known, policy)
 
-    def _fresh(self, url: str) -> bool:
+    def is_fresh(self, url: str) -> bool:
         """Whether the server takes Airflow's token, and will for long."""
         if not self.token_file.exists() or time.time() - self.token_file.stat().st_mtime > TOKEN_FRESH:
             return False
-        return wire.get(url, "/v1/auth/token/lookup-self", self._token()) == http.client.OK
+        return wire.status(self.folder, url, "/v1/auth/token/lookup-self", token=self._token()) == HTTPStatus.OK
 
-    def _token(self) -> str:
-        return Secret(self.token_file.read_text(errors="replace")).reveal()
+    def freshen(self, client: hvac.Client) -> None:
+        """Renew Airflow's token, or write another one. Raises hvac's exceptions."""
+        if not self._renewed(client):
+            answer = client.auth.token.create_orphan(policies=[AIRFLOW], period=TOKEN_PERIOD, no_default_policy=True)
+            write_atomic(self.token_file, answer["auth"]["client_token"])
+
+    def revoke_sent_in_clear(self, root: hvac.Client) -> None:
+        """Take back the token that travelled without TLS. Raises hvac's exceptions."""
+        import hvac.exceptions
+
+        if self._sent_in_clear.exists():
+            with contextlib.suppress(hvac.exceptions.Forbidden, hvac.exceptions.InvalidRequest):  # it ended
+                root.auth.token.revoke(self._sent_in_clear.read_text(errors="replace").strip())
+            self._sent_in_clear.unlink()
 
     def _renewed(self, client: hvac.Client) -> bool:
         import hvac.exceptions
 
-        if not self.token_file.exists():
-            return False
         try:
             client.auth.token.renew(self._token())
-        except hvac.exceptions.VaultError:
+        except (hvac.exceptions.VaultError, FileNotFoundError):
             return False
         os.utime(self.token_file)
         return True
+
+    def _token(self) -> str:
+        return Secret(self.token_file.read_text(errors="replace")).reveal()
 
 
 def _policy(folders: tuple[str, ...]) -> str:

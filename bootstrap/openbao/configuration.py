@@ -11,10 +11,21 @@ from typing import Any
 
 from bootstrap.errors import Unavailable
 from bootstrap.files import write_atomic
+from bootstrap.openbao.tls import server_file
 from bootstrap.processes import free_port
 
 MOUNT = "airflow"
+SOCKET = "root.sock"  # in a folder that nobody else may enter
 TOKEN_PERIOD = "8760h"  # noqa: S105  a year; every start renews it
+_PORTS = ("port", "cluster_port")
+_HOST = "127.0.0.1"
+# OpenBao 2.5.3 and later make no root token for whoever reaches the port, even with the recovery key: anybody could disturb it.
+_UNIX = {"address": SOCKET, "disable_unauthed_generate_root_endpoints": False}
+
+
+def url(port: int) -> str:
+    """Where a server on this machine is reached."""
+    return f"https://{_HOST}:{port}"
 
 
 def config_file(folder: Path) -> Path:
@@ -43,26 +54,35 @@ def _configured(folder: Path) -> dict[str, Any]:
 def configure(folder: Path) -> None:
     """Write the server's configuration: the same ports as last time, unless somebody else has them now."""
     last = address(folder)
-    port, cluster = (free_port(last.get(name)) for name in ("port", "cluster_port"))
-    write_atomic(folder / "address.json", json.dumps({"port": port, "cluster_port": cluster}))
+    port, cluster = (free_port(last.get(name)) for name in _PORTS)
+    write_atomic(folder / "address.json", json.dumps(dict(zip(_PORTS, (port, cluster), strict=True))))
     write_atomic(config_file(folder), json.dumps(_configuration(folder, port, cluster), indent=1))
+
+
+def has_its_ports(folder: Path) -> bool:
+    """Whether nobody, the server included, listens where it is to."""
+    return all(free_port(port) == port for port in map(address(folder).get, _PORTS))
 
 
 def _configuration(folder: Path, port: int, cluster_port: int) -> dict[str, Any]:
     return {
         "ui": False,
-        "api_addr": f"http://127.0.0.1:{port}",
-        "cluster_addr": f"http://127.0.0.1:{cluster_port}",
+        "api_addr": url(port),
+        "cluster_addr": url(cluster_port),
         "max_lease_ttl": TOKEN_PERIOD,
         "storage": {"raft": {"path": str(folder / "data"), "node_id": "local", "performance_multiplier": "1"}},
-        "listener": {
-            "tcp": {
-                "address": f"127.0.0.1:{port}",
-                "cluster_address": f"127.0.0.1:{cluster_port}",
-                "tls_disable": True,
-            }
-        },
+        "listener": [{"tcp": _tcp(folder, port, cluster_port)}, {"unix": _UNIX}],
         "seal": {"static": {"current_key_id": "1", "current_key": f"file://{folder / 'seal.key'}"}},
+    }
+
+
+def _tcp(folder: Path, port: int, cluster_port: int) -> dict[str, Any]:
+    shown = str(server_file(folder))
+    return {
+        "address": f"{_HOST}:{port}",
+        "cluster_address": f"{_HOST}:{cluster_port}",
+        "tls_cert_file": shown,
+        "tls_key_file": shown,
     }
 
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.errors import Unavailable
 from bootstrap.files import locked, private_folder, write_atomic
-from bootstrap.openbao import wire
+from bootstrap.openbao import configuration, tls, wire
 from bootstrap.openbao.airflow_access import AirflowAccess
-from bootstrap.openbao.configuration import MOUNT, address, configure, read_json
+from bootstrap.openbao.configuration import MOUNT
+from bootstrap.openbao.keys import Keys
 from bootstrap.openbao.process import START_TIMEOUT, Process
-from bootstrap.secret import Secret
+from bootstrap.stores.vault_client import Transport, connect, translate
 
 if TYPE_CHECKING:
     import hvac
+
+_TRIES = 3  # ports that somebody takes while we start
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Server:
         self.folder = folder
         self._process = Process(folder)
         self._airflow = AirflowAccess(folder)
-        self._keys = folder / "keys.json"
+        self._keys = Keys(folder, self._connected)
 
     @property
     def token_file(self) -> Path:
@@ -47,58 +50,117 @@ class Server:
         return self._airflow.token_file
 
     @property
+    def ca_file(self) -> Path:
+        """Whom Airflow and we trust to be the server."""
+        return tls.ca_file(self.folder)
+
+    @property
     def url(self) -> str:
         """Where the server listens, or did when it last ran. Raises Unavailable if it has never run."""
-        found = address(self.folder)
+        found = configuration.address(self.folder)
         if not found:
             raise Unavailable(f"the store in {self.folder} has never been started", "airflow-bootstrap store start")
-        return f"http://127.0.0.1:{found['port']}"
+        return configuration.url(found["port"])
 
     def status(self) -> Status:
         """Whether it runs, and where; starts nothing."""
         pid = self._process.pid
-        url = self.url if address(self.folder) else None
-        return Status(running=pid is not None and url is not None and wire.healthy(url), url=url, pid=pid)
+        place = self.url if configuration.address(self.folder) else None
+        running = pid is not None and place is not None and wire.healthy(self.folder, place)
+        return Status(running=running, url=place, pid=pid)
 
     def ensure_running(self) -> str:
-        """Initialise and start what isn't there yet; return the URL. Raises Unavailable."""
-        if self.status().running:
-            return self.url
-        private_folder(self.folder.parent)
-        lock = self.folder.parent / f"{self.folder.name}.lock"
-        with locked(lock, timeout=START_TIMEOUT * 2, busy=f"another process is starting the store in {self.folder}"):
-            if not self._keys.exists():
-                self._initialise()
-            if not self.status().running:
-                self._start()
+        """Initialise and start what isn't there yet; return the URL. Raises Unavailable, Denied.
+
+        A server from before, without TLS and with a root token on disk, keeps its data and gets what a new one has.
+        """
+        if not (self.status().running and self._keys.are_settled):
+            private_folder(self.folder.parent)
+            with self._locked():
+                if not self._keys.file.exists():
+                    self._initialise()
+                if not self.status().running:
+                    self._start()
+                if not self._keys.are_settled:
+                    translate(self._where, self._settle)
         return self.url
 
     def stop(self) -> bool:
         """End the server if it runs; True if it did."""
         return self._process.stop()
 
+    def connect(self) -> hvac.Client:
+        """A client without a token, of the running server. Raises Unavailable, Denied."""
+        self.ensure_running()
+        return self._connected()
+
+    def log_in(self, client: hvac.Client) -> None:
+        """Give the client the tool's own token; a new one, if that is no longer taken. Raises Denied, Unavailable."""
+        if self._refuses_token():
+            with self._locked():
+                if self._refuses_token():  # and nobody made another one meanwhile
+                    translate(self._where, self._make_token)
+        client.token = self._keys.token.reveal()
+
     def client(self) -> hvac.Client:
-        """A client with the root token: for the tool itself, never for Airflow."""
-        from bootstrap.stores.vault_client import connect
-
-        client = connect(self.ensure_running())
-        client.token = self.root_token().reveal()
+        """A client that may do what the tool's commands do."""
+        client = self.connect()
+        self.log_in(client)
         return client
-
-    def root_token(self) -> Secret:
-        """The token that may do everything on this server."""
-        return Secret(read_json(self._keys)["root_token"])
 
     def grant_airflow(self, folders: tuple[str, ...]) -> Path:
         """Let Airflow read what is below `folders` of the mount, and nothing else; return its token's file.
 
-        Raises Denied if the root token is no longer taken, Unavailable.
+        Raises Denied if neither our token nor the recovery key is taken any longer, Unavailable.
         """
-        if not self._airflow.is_granted(folders, self.ensure_running()):
-            from bootstrap.stores.vault_client import translate
-
-            translate(f"the embedded store in {self.folder}", lambda: self._airflow.grant(self.client(), folders))
+        place = self.ensure_running()
+        if not self._airflow.is_told(folders):
+            with self._locked():
+                translate(self._where, lambda: self._tell(folders))
+        if not self._airflow.is_fresh(place):
+            client = self.client()
+            with self._locked():
+                translate(self._where, lambda: self._airflow.freshen(client))
         return self.token_file
+
+    @property
+    def _where(self) -> str:
+        return f"the embedded store in {self.folder}"
+
+    def _locked(self) -> AbstractContextManager[None]:
+        lock = self.folder.parent / f"{self.folder.name}.lock"
+        busy = f"another process is starting the store in {self.folder}"
+        return locked(lock, timeout=START_TIMEOUT * 2, busy=busy)
+
+    def _connected(self) -> hvac.Client:
+        return connect(self.url, self._transport)
+
+    @property
+    def _transport(self) -> Transport:
+        return Transport(ca_cert=str(self.ca_file), client_cert=())
+
+    def _refuses_token(self) -> bool:
+        """Renew the tool's token, or look whether it is valid."""
+        renews = not self._keys.is_fresh
+        method, path = ("POST", "renew-self") if renews else ("GET", "lookup-self")
+        token = self._keys.token.reveal()
+        status = wire.status(self.folder, self.url, f"/v1/auth/token/{path}", method=method, token=token)
+        if renews and status == HTTPStatus.OK:
+            self._keys.renewed()
+        return status == HTTPStatus.FORBIDDEN
+
+    def _settle(self) -> None:
+        with self._keys.as_root() as root:
+            self._keys.make_token(root)
+            self._airflow.revoke_sent_in_clear(root)
+
+    def _make_token(self) -> None:
+        with self._keys.as_root() as root:
+            self._keys.make_token(root)
+
+    def _tell(self, folders: tuple[str, ...]) -> None:
+        with self._keys.as_root() as root:
+            self._airflow.tell(root, folders)
 
     def _initialise(self) -> None:
         """Make the server in a folder beside the final one and move it there whole: its keys are told only once."""
@@ -115,34 +177,41 @@ class Server:
         write_atomic(draft.folder / "seal.key", secrets.token_bytes(32))
         try:
             draft._start(initialised=False)
-            draft._first_keys()
+            translate("the embedded store", draft._first_keys)
         finally:
             draft.stop()
         os.replace(draft.folder, self.folder)
 
     def _first_keys(self) -> None:
-        from bootstrap.stores.vault_client import connect, translate
-
-        client = connect(self.url, timeout=START_TIMEOUT)
-        answer: Mapping[str, Any] = translate(
-            "the embedded store",
-            lambda: client.sys.initialize(recovery_shares=1, recovery_threshold=1),  # type: ignore[no-untyped-call]  # hvac
-        )
-        keys = {"root_token": answer["root_token"], "recovery_key": answer["recovery_keys"][0]}
-        client.token = answer["root_token"]
-        self._process.wait_for("be ready", lambda: wire.healthy(self.url))
-        client.sys.enable_secrets_engine("kv", path=MOUNT, options={"version": "2"})
-        self._process.wait_for("mount its secrets engine", lambda: _mounted(client))
-        write_atomic(self._keys, json.dumps(keys))
+        client = connect(self.url, self._transport, timeout=START_TIMEOUT)
+        answer: Any = client.sys.initialize(recovery_shares=1, recovery_threshold=1)  # type: ignore[no-untyped-call]  # hvac
+        self._keys.first(answer["recovery_keys"][0], answer["root_token"])
+        self._process.wait_for("be ready", lambda: wire.healthy(self.folder, self.url))
+        with self._keys.as_root() as root:
+            root.sys.enable_secrets_engine("kv", path=MOUNT, options={"version": "2"})
+            self._process.wait_for("mount its secrets engine", lambda: _mounted(root))
+            self._keys.make_token(root)
 
     def _start(self, *, initialised: bool = True) -> None:
-        with self._process.launching() as lock:
-            if self._process.pid is None:  # else somebody started it and was killed, or it is slow to answer
-                configure(self.folder)
-                self._process.launch(lock)
-        self._process.wait_for("answer", lambda: wire.health(self.url) is not None)
+        for left in reversed(range(_TRIES)):
+            self._launch()
+            try:
+                self._process.wait_for("answer", lambda: wire.health(self.folder, self.url) is not None)
+                break
+            except Unavailable:
+                if not left or configuration.has_its_ports(self.folder):
+                    raise
         if initialised:
-            self._process.wait_for("unseal itself", lambda: wire.healthy(self.url))
+            self._process.wait_for("unseal itself", lambda: wire.healthy(self.folder, self.url))
+
+    def _launch(self) -> None:
+        with self._process.launching() as lock:
+            if not tls.lasts(self.folder):
+                self.stop()  # what runs has no TLS, or a certificate that nobody knows any more
+                tls.make(self.folder)
+            if self._process.pid is None:  # else somebody started it and was killed, or it is slow to answer
+                configuration.configure(self.folder)
+                self._process.launch(lock)
 
 
 def _mounted(client: hvac.Client) -> bool:

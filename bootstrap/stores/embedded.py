@@ -35,7 +35,8 @@ def server(context: Context) -> Server:
 
 def open_store(_options: Options, context: Context) -> Kv2:
     """The store; its server is started at the first request, if it isn't running."""
-    return Kv2(context.name, Session(context.name, server(context).client, lambda _: None), MOUNT)
+    own = server(context)
+    return Kv2(context.name, Session(context.name, own.connect, own.log_in), MOUNT)
 
 
 def policy(_options: Options, needs: Needs, context: Context) -> Mapping[str, str]:
@@ -48,5 +49,5 @@ def airflow_backend(_options: Options, paths: BackendPaths, context: Context) ->
     own = server(context)
     token_file = own.grant_airflow(tuple(dict.fromkeys(sorted((*paths.all, *paths.elsewhere)))))
     auth = TokenAuth(method="token", token=Credential(file=str(token_file)))
-    options = VaultOptions(kind="vault", url=own.url, mount=MOUNT, auth=auth)
+    options = VaultOptions(kind="vault", url=own.url, mount=MOUNT, ca_cert=str(own.ca_file), auth=auth)
     return vault_backend(options, paths, context)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bootstrap.errors import Conflict, Denied, StoreError, Unavailable
 from bootstrap.loopback import proxies
@@ -24,10 +24,12 @@ _AUTHORITIES = ("VAULT_CACERT", "VAULT_CAPATH", "REQUESTS_CA_BUNDLE", "CURL_CA_B
 
 @dataclass(frozen=True)
 class Transport:
-    """How requests travel; files are absolute paths. `client_cert` holds the key, too, or is a pair of files."""
+    """How requests travel; files are absolute paths. `client_cert` holds the key, too, or is a pair of files; None: the one
+    that VAULT_CLIENT_CERT names, (): none at all.
+    """
 
     ca_cert: str | None = None
-    client_cert: str | tuple[str, str] | None = None
+    client_cert: str | tuple[str, str] | tuple[()] | None = None
     proxy: str | None = None
     namespace: str | None = None
     concurrency: int = CONCURRENCY
@@ -42,9 +44,10 @@ def connect(url: str, transport: Transport | None = None, *, timeout: int = TIME
     how = transport or Transport()
     session = Session(how.concurrency)
     session.verify = how.ca_cert or _authorities()
-    session.cert = how.client_cert
+    cert: Any = how.client_cert  # the types of both libraries know files only, and no ()
+    session.cert = cert
     session.proxies = proxies(url, how.proxy)
-    return hvac.Client(url=url, token="", timeout=timeout, session=session, namespace=how.namespace, adapter=Adapter)
+    return hvac.Client(url, "", cert, timeout=timeout, session=session, namespace=how.namespace, adapter=Adapter)
 
 
 def _authorities() -> str | bool:

