@@ -65,6 +65,7 @@ def examine(manifest: Manifest, environment: Environment, secrets: Secrets) -> I
         if finding.ok:
             reachable.add(name)
             yield from _excess(manifest, secrets, name)
+    yield from _backend(manifest)
     complete = reachable == set(manifest.stores)  # else every secret of that store would be told of again
     resolved = resolve_all(manifest, secrets, manifest.connections) if complete else {}
     yield from _secrets(resolved)
@@ -79,6 +80,17 @@ def examine(manifest: Manifest, environment: Environment, secrets: Secrets) -> I
             yield from config_options(manifest, environment, secrets)
         else:
             yield from _config_secrets(manifest, secrets)
+
+
+def _backend(manifest: Manifest) -> Iterator[Finding]:
+    """What `render` would refuse. A store that can't be asked has been told of."""
+    if manifest.decides_airflow_cfg:
+        try:
+            settings(manifest)
+        except StoreError:
+            return
+        except BootstrapError as err:
+            yield _failed("backend", err)
 
 
 def worst(findings: list[Finding]) -> Exit:

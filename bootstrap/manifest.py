@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from bootstrap import checks, logins, stores, targets
 from bootstrap.document import Document, Path_, overlay, parse
 from bootstrap.errors import ManifestError, UsageError
+from bootstrap.files import expanded
 from bootstrap.input_text import BadInput, read
 from bootstrap.manifest_models import (
     Backend,
@@ -39,6 +41,8 @@ __all__ = ["CheckSpec", "ConnectionSpec", "Manifest", "StoreSpec", "TargetSpec",
 
 _TEXTS = ("description", "host", "login", "password", "schema", "extra")
 _REFERENCE = f'{{secret: "{SHAPE_HELP}"}}'
+
+_LONGEST = 250  # characters of a conn_id, and of a task_id: Airflow's columns
 
 
 def load(file: Path, *, profile: str | None = None, allow_plaintext: bool = False) -> Manifest:
@@ -78,6 +82,12 @@ def _with_profile(document: Document, profile: str | None) -> Document:
     if not isinstance(known[profile], dict):
         raise ManifestError(f"{document.place(('profiles', profile))}: expected a mapping", "see the README")
     return overlay(document, ("profiles", profile))
+
+
+def _written_by(name: str, options: Any, folder: Path) -> list[str]:
+    """What a target writes: its files, by their real names; else the place that its options name."""
+    files = [text for field in ("path", "variables") if isinstance(text := getattr(options, field, None), str)]
+    return [os.path.realpath(folder / expanded(file)) for file in files] or [f"{name} {options!r}"]
 
 
 class _Builder:
@@ -164,7 +174,13 @@ class _Builder:
         for conn_id, fields in self._section("connections").items():
             parsed = self._model(ConnectionSpec, fields, ("connections", conn_id))
             if parsed is not None:
+                self._length(("connections", conn_id), "conn_id", conn_id)
                 yield conn_id, parsed
+
+    def _length(self, path: Path_, what: str, name: str) -> None:
+        if len(name) > _LONGEST:
+            message = f"a {what} has at most {_LONGEST} characters in Airflow, and this one has {len(name)}"
+            self.problems.append(Problem(path, message, "rename it"))
 
     def _rotations(self, specs: Mapping[str, ConnectionSpec]) -> Iterator[tuple[str, RotateSpec]]:
         taken: dict[str, str] = {}
@@ -242,6 +258,7 @@ class _Builder:
         asked = self.document.data.get("register")
         if not isinstance(asked, list) and (top.backend is None or top.backend.store is None):
             return
+        taken: dict[str, int] = {}
         for index, item in enumerate(top.register_):
             path: Path_ = ("register", index)
             name, options = next(iter(item.items())) if isinstance(item, dict) and len(item) == 1 else (item, {})
@@ -254,6 +271,10 @@ class _Builder:
                 self.problems.append(Problem(("register",), message))
             parsed = self._model(module.Options, {} if options is None else options, (*path, name))
             if parsed is not None:
+                for place in _written_by(name, parsed, self.document.file.parent):
+                    if (other := taken.setdefault(place, index)) != index:
+                        message = f"writes where register[{other}] does, and would take its changes for somebody else's"
+                        self.problems.append(Problem(path, message, "leave out one of them, or name another file"))
                 yield TargetSpec(name, parsed)
 
     def _checks(self, conn_id: str, spec: ConnectionSpec) -> Iterator[CheckSpec]:
@@ -272,7 +293,10 @@ class _Builder:
             self._other_connections((*path, name), parsed.connections)
             seen[name] = seen.get(name, 0) + 1
             suffix = f"-{seen[name]}" if seen[name] > 1 else ""
-            yield CheckSpec(id=f"{conn_id}.{name}{suffix}", connection=conn_id, name=name, params=parsed)
+            check_id = f"{conn_id}.{name}{suffix}"
+            if len(conn_id) <= _LONGEST:
+                self._length(("connections", conn_id), f"task's name ({name} for a conn_id)", check_id)
+            yield CheckSpec(id=check_id, connection=conn_id, name=name, params=parsed)
 
     def _other_connections(self, path: Path_, conn_ids: Sequence[str]) -> None:
         known = self._section("connections")

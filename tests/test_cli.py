@@ -150,3 +150,13 @@ def test_a_run_that_ends_early_leaves_no_report_of_an_earlier_one(project: Proje
     result = project.run(command, "--json", str(report))  # no credential for the store, no Airflow home
     assert result.code != 0
     assert json.loads(report.read_text())["verdict"] == "failed"
+
+
+@pytest.mark.parametrize("command", ["smoke", "up", "rotate"])
+@pytest.mark.parametrize("value", ["inf", "nan", "1e300", "-inf", "0"])
+def test_a_time_that_no_clock_counts_is_refused(
+    project: Project, capsys: pytest.CaptureFixture[str], command: str, value: str
+) -> None:
+    for option in ("--timeout", "--deadline") if command != "rotate" else ("--timeout",):
+        assert main(["-f", str(project.manifest), command, option, value]) == 2
+        assert option in capsys.readouterr().err

@@ -9,11 +9,12 @@ import pytest
 
 from bootstrap import airflow_env, openbao, stores, up
 from bootstrap.airflow_env import locate
+from bootstrap.airflow_settings import settings
 from bootstrap.checklist import show, stage_row
 from bootstrap.console import Console
 from bootstrap.desired import Secrets
 from bootstrap.doctor import Finding, examine, worst
-from bootstrap.errors import Exit
+from bootstrap.errors import BootstrapError, Exit
 from bootstrap.manifest import load
 from bootstrap.smoke.run import Settings
 from bootstrap.stores import embedded
@@ -226,3 +227,19 @@ def test_the_least_policy_gives_no_warning(project: Project, bao: servers.OpenBa
     assert (result.code, "WARN" in result.out, f"ok       store team: {bao.url}" in result.out) == (0, False, True)
     (project.manifest.parent / "token").write_text(bao.token(least + 'path "sys/auth/*" { capabilities = ["create"] }'))
     assert "WARN     store team: its credential may enable auth methods" in project.run("doctor").out
+
+
+@pytest.mark.parametrize("kwargs", ["{kv_engine_version: three}", "{token_path: 5}", "{conections_path: x}"])
+def test_what_render_would_refuse_of_the_backend_is_found(tmp_path: Path, kwargs: str) -> None:
+    manifest = f"""
+version: 1
+airflow: {{home: airflow}}
+stores: {{team: {{kind: vault, url: "http://127.0.0.1:9", auth: {{method: token, token: {{env: T}}}}}}}}
+backend: {{store: team, kwargs: {kwargs}}}
+"""
+    found = findings(tmp_path, manifest)["backend"]
+    file = load(tmp_path / "bootstrap.yaml")
+    with pytest.raises(BootstrapError) as refused:
+        settings(file)
+    assert found.message == refused.value.message
+    assert found.exit_code == refused.value.exit_code

@@ -639,3 +639,49 @@ def test_an_unknown_profile_is_a_usage_error(tmp_path: Path, profiles: str, hint
         read(tmp_path, f"version: 1\nprofiles: {profiles}", profile="cii")
     assert caught.value.hint == hint
     assert caught.value.exit_code == Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    ("length", "check", "said"),
+    [
+        (251, "[]", "a conn_id has at most 250 characters in Airflow, and this one has 251"),
+        (246, "[http]", "at most 250 characters in Airflow, and this one has 251"),
+        (250, "[]", ""),
+        (245, "[http]", ""),
+    ],
+)
+def test_a_name_that_is_too_long_for_airflow_is_one_mistake_and_fails_no_other_check(
+    tmp_path: Path, length: int, check: str, said: str
+) -> None:
+    text = f"version: 1\nconnections:\n  {'c' * length}: {{conn_type: http, checks: {check}}}\n"
+    if not said:
+        assert read(tmp_path, text)
+        return
+    with pytest.raises(ManifestError, match=said) as caught:
+        read(tmp_path, text)
+    assert "bootstrap.yaml:3:" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "register",
+    [
+        "[env, env]",
+        "[env, {env: {path: ./airflow.env, export: true}}]",
+        "[env, {env: {path: link.env}}]",
+        "[{file: {path: a.json, variables: b.json}}, {file: {path: b.json, variables: c.json}}]",
+        "[metadata, metadata]",
+        "[file, {file: {path: other.json}}]",
+    ],
+)
+def test_two_targets_in_one_place_are_a_mistake(tmp_path: Path, register: str) -> None:
+    """Each would take the other's changes for somebody else's."""
+    (tmp_path / "link.env").symlink_to("airflow.env")
+    with pytest.raises(ManifestError, match=r"writes where register\[0\] does"):
+        read(tmp_path, f"version: 1\nregister: {register}\n")
+
+
+def test_two_targets_of_a_kind_in_two_places_are_none(tmp_path: Path) -> None:
+    text = (
+        "version: 1\nregister: [env, {env: {path: other.env}}, {file: {path: a.json, variables: b.json}}, metadata]\n"
+    )
+    assert len(read(tmp_path, text).register) == 4

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from bootstrap.checks import _aws
 from bootstrap.checks.base import Cause
+from bootstrap.errors import Unavailable
 from bootstrap.secret import foreign
 
 _TOKEN = re.compile(r"(\b(?:access_token|id_token|sig|X-Amz-Signature)=|\bBearer )[^&\s\"')]+", re.IGNORECASE)
@@ -66,6 +67,8 @@ def store_cause(error: BaseException, label: str) -> Cause:
 
 
 def _store_summary(error: BaseException) -> str:
+    if isinstance(error, Unavailable):
+        return error.message
     for link in chain(error):
         if "sealed" in str(link).lower():
             return "the store is sealed"

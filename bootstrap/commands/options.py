@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,15 +15,31 @@ if TYPE_CHECKING:
     from bootstrap.reports.files import Files
     from bootstrap.smoke.run import Settings
 
+
+_LONGEST = 30 * 86400.0  # seconds
+
+
+class Seconds(click.FloatRange):
+    """At least a second, and what a clock can count: neither inf nor nan."""
+
+    name = "seconds"
+
+    def __init__(self) -> None:
+        super().__init__(min=1, max=_LONGEST)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As click does; nan is in every range."""
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is no number of seconds", param, ctx)
+        return seconds
+
+
 _REPORTS = {"json": "for programs", "junit": "as JUnit XML, for a CI", "html": "as one page, for people"}
 _RUN = (
     click.option("--jobs", type=click.IntRange(min=1), help="Checks at a time; the number of cores if not given."),
-    click.option(
-        "--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds for each check."
-    ),
-    click.option(
-        "--deadline", type=click.FloatRange(min=1), help="Seconds for the run; what it made is still removed."
-    ),
+    click.option("--timeout", type=Seconds(), default=60.0, show_default=True, help="Seconds for each check."),
+    click.option("--deadline", type=Seconds(), help="Seconds for the run; what it made is still removed."),
     click.option(
         "--isolated", is_flag=True, help="A plain `airflow tasks test` process for each check: slower, same result."
     ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from bootstrap.app import App
+from bootstrap.commands.options import Seconds
 from bootstrap.errors import BootstrapError, Exit, UsageError
 
 if TYPE_CHECKING:
@@ -32,9 +33,7 @@ Mode = Literal["due", "resume", "rollback", "give-up", "status"]
 @click.option("--give-up", "mode", flag_value="give-up", help="End a rotation as it is; its keys are left to you.")
 @click.option("--status", "mode", flag_value="status", help="Change nothing; show every key. Exit 1 if one is overdue.")
 @click.option("--despite-use", is_flag=True, help="Disable the old key also if somebody used it lately.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds for each check."
-)
+@click.option("--timeout", type=Seconds(), default=60.0, show_default=True, help="Seconds for each check.")
 @click.option("--json", "json_file", metavar="FILE", help="With --status: write it here for programs; - is stdout.")
 @click.pass_obj
 def command(

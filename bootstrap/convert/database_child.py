@@ -48,7 +48,7 @@ def _read() -> dict[str, Any]:
         from airflow.models.connection import Connection
         from airflow.models.crypto import get_fernet
         from airflow.models.variable import Variable
-    except (Exception, SystemExit) as err:
+    except Exception as err:
         hint = f"see why: AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow version"
         raise AirflowError(f"Airflow does not start ({type(err).__name__})", hint) from err
     from bootstrap import airflow_api

@@ -15,6 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from bootstrap.errors import NotFound
+
 Kind = Literal["connection", "variable", "config"]
 
 _OPTIONS = {"connection": "connections", "variable": "variables", "config": "config"}  # connections_path, config_prefix
@@ -120,11 +122,29 @@ class _Vault:
             found = client.get_secret_including_metadata(secret_path=name)
             data, metadata = (found["data"]["data"], found["data"]["metadata"]) if found else (None, {})
         if data is None:
+            _require_answer_of_vault(backend, name)
             return None
         unusable = query.kind != "connection" and "value" not in data
         problem = "has no field `value`, which Airflow reads" if unusable else ""
         version, created = metadata.get("version", ""), metadata.get("created_time")
         return Look(self.shown(backend, name), str(version), _time(created), problem)
+
+
+def _require_answer_of_vault(backend: Any, name: str) -> None:
+    """Airflow's client takes each 404 for a missing secret. Raises Unavailable for one of a proxy's, or of a Vault without this mount."""
+    import hvac.exceptions
+
+    from bootstrap.stores.vault_errors import refused
+
+    mount, path = (backend.mount_point, name) if backend.mount_point else name.split("/", 1)
+    kv = backend.vault_client.client.secrets.kv
+    read = kv.v1.read_secret if backend.kv_engine_version == 1 else kv.v2.read_secret_version
+    try:
+        read(path=path, mount_point=mount)
+    except hvac.exceptions.InvalidPath as err:
+        error = refused(f"{mount}/{path}", err)
+        if not isinstance(error, NotFound):
+            raise error from err
 
 
 class _SecretManager:

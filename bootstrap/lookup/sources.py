@@ -15,7 +15,7 @@ from typing import Any, Literal
 from bootstrap import airflow_api
 from bootstrap.checks._errors import chain, store_cause
 from bootstrap.connection import FIELDS
-from bootstrap.errors import UNDECRYPTABLE
+from bootstrap.errors import UNDECRYPTABLE, Unavailable
 from bootstrap.input_text import BadInput
 from bootstrap.json_text import loads
 from bootstrap.lookup import backends
@@ -110,6 +110,8 @@ def _unreadable(error: BaseException) -> str:
 
 
 def _why_unreachable(error: BaseException, kinds: list[str]) -> str:
+    if isinstance(error, Unavailable):
+        return error.message
     for link in chain(error):
         if _is_sealed(link):
             return "the store is sealed"

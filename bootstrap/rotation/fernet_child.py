@@ -47,7 +47,7 @@ def _done(what: str, retired: list[str]) -> dict[str, Any]:
         from bootstrap import airflow_api
         from bootstrap.rotation import fernet_rows
         from bootstrap.targets.metadata_rows import require_database
-    except (Exception, SystemExit) as err:
+    except Exception as err:
         hint = f"see why: AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow version"
         raise AirflowError(f"Airflow does not start ({type(err).__name__})", hint) from err
     if what != "reencrypt":

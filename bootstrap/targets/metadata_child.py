@@ -65,7 +65,7 @@ def _start() -> dict[str, Any]:
     try:
         import airflow
         from airflow.models.connection import Connection  # noqa: F401  as long as nobody waits for a lock
-    except (Exception, SystemExit) as err:
+    except Exception as err:
         hint = f"see why: AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow version"
         raise AirflowError(f"Airflow does not start ({type(err).__name__})", hint) from err
     from bootstrap import airflow_api

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -203,3 +205,38 @@ def test_versions_ages_and_what_airflow_hides(
         "file": "hit",
         "no file": "broken",
     }
+
+
+class DefaultBackend(http.server.BaseHTTPRequestHandler):
+    """What answers for a load balancer that has nobody behind it."""
+
+    def do_GET(self) -> None:
+        body = b"default backend - 404"
+        self.send_response(404)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_a_dead_vault_behind_a_default_backend_is_not_a_missing_secret(tmp_path: Path) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), DefaultBackend) as stand_in:
+        threading.Thread(target=stand_in.serve_forever, daemon=True).start()
+        kwargs = {"url": f"http://127.0.0.1:{stand_in.server_port}", "token": "x", "mount_point": "airflow"}
+        asked = [
+            {
+                "class": VAULT,
+                "kwargs": {**kwargs, "kv_engine_version": version},
+                "query": ["connection", "x"],
+                "looks": True,
+            }
+            for version in (1, 2)
+        ]
+        found = ask(asked, tmp_path)
+        stand_in.shutdown()
+    for answer in found:
+        assert answer["state"] == "unreachable"
+        assert "the answer is not that of a Vault" in answer["detail"]
