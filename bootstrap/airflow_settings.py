@@ -13,7 +13,7 @@ from bootstrap import airflow_env, logins, stores, targets
 from bootstrap.airflow_versions import Release, release
 from bootstrap.backends import verdict
 from bootstrap.document import Path_
-from bootstrap.errors import AirflowError, ManifestError
+from bootstrap.errors import AirflowError, Denied, ManifestError
 from bootstrap.files import cache_folder
 from bootstrap.manifest_models import Backend, Manifest, Source
 from bootstrap.secret import Secret
@@ -99,7 +99,7 @@ def settings(manifest: Manifest, *, elsewhere: bool = False) -> Settings:
         cache_ttl_seconds=backend.cache_ttl_seconds,
         config=config,
         absent=absent,
-        variables=_joined(manifest, every),
+        variables=_joined(manifest, every, elsewhere=elsewhere),
         release=known,
         inline=any(part.inline for part in every),
         cache=cache_folder(manifest.folder),
@@ -140,18 +140,23 @@ def _release(manifest: Manifest) -> Release:
     except AirflowError as err:
         if wanted is None:
             raise
-        raise ManifestError(f"{manifest.file}: airflow.version: {err.message}", "2.11 is the oldest") from err
+        raise _refused(
+            manifest, ("airflow", "version"), f"airflow.version: {err.message}", "2.11 is the oldest"
+        ) from err
 
 
 def _possible(manifest: Manifest, backend: Backend, known: Release) -> None:
     version = manifest.airflow.version or airflow_env.installed_version()
     if backend.workers is not None and not known.workers:
-        raise ManifestError(
-            f"{manifest.file}: Airflow {version} has no secrets backend for its workers alone",
+        raise _refused(
+            manifest,
+            ("backend", "workers"),
+            f"Airflow {version} has no secrets backend for its workers alone",
             "leave out backend.workers: [secrets] serves them, too",
         )
     if backend.multi_team is not None and not known.teams:
-        raise ManifestError(f"{manifest.file}: Airflow {version} knows no teams", "leave out backend.multi_team")
+        where = ("backend", "multi_team")
+        raise _refused(manifest, where, f"Airflow {version} knows no teams", "leave out backend.multi_team")
 
 
 def _served(manifest: Manifest, source: Source, place: _Place, known: Release, *, elsewhere: bool) -> _Served:
@@ -183,8 +188,10 @@ def _backend(manifest: Manifest, source: Source) -> AirflowBackend:
     found: AirflowBackend = module.airflow_backend(options, paths, _context(manifest, source))
     both = sorted(source.kwargs.keys() & {*found.kwargs, *found.secret_kwargs})
     if both:
-        raise ManifestError(
-            f"{manifest.file}: backend.kwargs has {', '.join(both)}, which the store {source.store} brings itself",
+        raise _refused(
+            manifest,
+            (*_path_of(manifest, source), "kwargs", both[0]),
+            f"backend.kwargs has {', '.join(both)}, which the store {source.store} brings itself",
             "say it there, or leave it out",
         )
     return AirflowBackend(
@@ -244,6 +251,17 @@ def _would_not_work(
     return err
 
 
+def _path_of(manifest: Manifest, source: Source) -> Path_:
+    return ("backend",) if source is manifest.backend else ("backend", "workers")
+
+
+def _refused(manifest: Manifest, path: Path_, message: str, hint: str) -> ManifestError:
+    place = manifest.place(path)
+    err = ManifestError(f"{place}: {message}", hint)
+    err.line = place.line
+    return err
+
+
 def _path(source: Path_, kwarg: str) -> Path_:
     return (*source, "kwargs", kwarg) if kwarg else (*source, "class")
 
@@ -281,13 +299,24 @@ def _variables(
     return own | ({place.variable(): together} if rest else {})
 
 
-def _joined(manifest: Manifest, parts: list[_Served]) -> dict[str, Callable[[], Secret]]:
+def _differ(one: Callable[[], Secret], other: Callable[[], Secret], *, elsewhere: bool) -> bool:
+    try:
+        return one() != other()
+    except Denied:
+        if not elsewhere:
+            raise
+        return False  # neither needs to be here: nobody can tell
+
+
+def _joined(manifest: Manifest, parts: list[_Served], *, elsewhere: bool) -> dict[str, Callable[[], Secret]]:
     joined: dict[str, Callable[[], Secret]] = {}
     for part in parts:
         for name, read in part.variables.items():
-            if name in joined and joined[name]() != read():
-                raise ManifestError(
-                    f"{manifest.file}: the server and the workers would need two values of {name}",
+            if name in joined and _differ(joined[name], read, elsewhere=elsewhere):
+                raise _refused(
+                    manifest,
+                    ("backend", "workers"),
+                    f"the server and the workers would need two values of {name}",
                     "give one of them another auth method",
                 )
             joined[name] = read

@@ -8,15 +8,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from bootstrap import ini_section
 from bootstrap.errors import AirflowError
+from bootstrap.ini_section import uneditable
 from bootstrap.secret import foreign
 
-if TYPE_CHECKING:
-    from configupdater import ConfigUpdater
-
 BOM = "\ufeff"
+_INDENTED = re.compile(r"^[ \t]+\[", re.MULTILINE)
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 Values: TypeAlias = Mapping[str, Mapping[str, str]]  # section → option → value as it stands in the file
 Wanted: TypeAlias = Mapping[str, Mapping[str, "str | None"]]  # None: the option must not be there
 
@@ -63,12 +64,38 @@ def values(text: str, file: object) -> Values:
 
 
 def find(text: str, section: str) -> Span | None:
-    """Where the section stands, if its header begins a line."""
+    """Where the section stands."""
+    if _INDENTED.search(text):
+        return _find_indented(text, section)
     header = re.search(rf"^{BOM}?(\[{re.escape(section)}\])[^\n]*(?:\n|\Z)", text, re.MULTILINE)
     if header is None:
         return None
     following = re.compile(r"^\[", re.MULTILINE).search(text, header.end())
     return Span(header.start(1), following.start() if following else len(text))
+
+
+def _find_indented(text: str, section: str) -> Span | None:
+    headers = _headers(text)
+    ends = [start for _, start in headers[1:]] + [len(text)]
+    return next((Span(start, end) for (name, start), end in zip(headers, ends, strict=True) if name == section), None)
+
+
+@lru_cache(maxsize=8)
+def _headers(text: str) -> list[tuple[str, int]]:
+    """The sections and where each begins, as configparser's `_read` tells a header from a line that goes on with a value."""
+    found: list[tuple[str, int]] = []
+    level, goes_on = 0, False
+    for line in _LINE.finditer(text, text.startswith(BOM)):
+        content = line[0].strip()
+        indent = len(line[0]) - len(line[0].lstrip())
+        if not content or content[0] in "#;" or (goes_on and indent > level):
+            continue
+        level = indent
+        header = configparser.RawConfigParser.SECTCRE.match(content)
+        goes_on = header is None and bool(found)
+        if header is not None:
+            found.append((header["header"], line.start()))
+    return found
 
 
 def section_text(text: str, section: str) -> str | None:
@@ -113,14 +140,23 @@ def edited(text: str, wanted: Wanted, new: Mapping[str, str], file: object) -> E
         span = find(result, name)
         if span is not None:
             inside = result[span.start : span.end]
-            inside = _edited_section(inside, newline(inside if "\n" in inside else result), name, options, file)
+            where = _where(text, name, file)
+            inside = ini_section.edited(inside, newline(inside if "\n" in inside else result), name, options, where)
             result = result[: span.start] + inside + result[span.end :]
         elif any(value is not None for value in options.values()):
             gaps[name] = _gap(result)
             result += gaps[name] + new[name].replace("\n", newline(result))
-    if values(result, file) != _overlaid(before, wanted):
-        raise _uneditable(file)
+    meant, found = _overlaid(before, wanted), values(result, file)
+    if found != meant:
+        wrong = next((name for name in {**meant, **found} if found.get(name) != meant.get(name)), "")
+        raise uneditable(_where(text, wrong, file))
     return Edit(result, gaps)
+
+
+def _where(text: str, section: str, file: object) -> str:
+    """The file, with the line of the section's header where it has one."""
+    span = find(text, section)
+    return str(file) if span is None else f"{file}:{text.count(chr(10), 0, span.start) + 1}"
 
 
 def cut(text: str, section: str, block: str) -> str | None:
@@ -184,53 +220,3 @@ def _overlaid(before: Values, wanted: Wanted) -> dict[str, dict[str, str]]:
             merged: Mapping[str, str | None] = {**before.get(name, before["DEFAULT"]), **options}
             result[name] = {option: value for option, value in merged.items() if value is not None}
     return result
-
-
-def _edited_section(text: str, ending: str, name: str, options: Mapping[str, str | None], file: object) -> str:
-    plain = text.replace("\r\n", "\n")
-    if ending == "\r\n" and plain.replace("\n", "\r\n") != text:
-        raise AirflowError(f"{file}: [{name}] mixes two kinds of line endings", "convert it to one of them first")
-    updater = _parsed(plain, file)
-    if not updater[name].options():
-        return _with_first_options(plain, options).replace("\n", ending)
-    for option, value in options.items():
-        if value is not None:
-            _set(updater, name, option, value)
-        elif updater.has_option(name, option):
-            updater.remove_option(name, option)
-    return str(updater).replace("\n", ending)
-
-
-def _with_first_options(text: str, options: Mapping[str, str | None]) -> str:
-    header, _, rest = text.partition("\n")
-    return "".join(
-        [header, "\n", *(f"{name} = {value}\n" for name, value in options.items() if value is not None), rest]
-    )
-
-
-def _set(updater: ConfigUpdater, section: str, option: str, value: str) -> None:
-    if not updater.has_option(section, option):
-        updater[section][updater[section].options()[-1]].add_after.option(option, "")
-    if updater[section][option].value == value:
-        return
-    if "\n" in value:
-        updater[section][option].set_values(value.split("\n"), indent="    ", prepend_newline=False)
-    else:
-        updater[section][option].value = value
-
-
-def _parsed(text: str, file: object) -> ConfigUpdater:
-    from configupdater import ConfigUpdater
-
-    updater = ConfigUpdater()
-    try:
-        updater.read_string(text, source=str(file))
-    except configparser.Error as err:
-        raise _uneditable(file) from err
-    if str(updater) != text:
-        raise _uneditable(file)
-    return updater
-
-
-def _uneditable(file: object) -> AirflowError:
-    return AirflowError(f"{file}: can't be edited without changing other values", "write it anew with `render -o FILE`")

@@ -462,7 +462,7 @@ def test_a_file_that_airflow_cannot_read_is_left_alone(text: str, line: int, sai
 @pytest.mark.parametrize(
     "text",
     [
-        "[secrets]\n  backend = a\n  use_cache = True\n",  # ours, not indented, would swallow the next line
+        "[secrets]\n    backend = a\n  use_cache = True\n  [core]\n  x = 1\n",  # ours, not indented, would swallow a line
         "[secrets]\r\nx = 1\nbackend = a\n",
         "[core]\nx = 1\r[secrets]\rbackend = a\n",  # Airflow reads a lone CR as a line's end
     ],

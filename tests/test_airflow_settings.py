@@ -150,6 +150,77 @@ def test_what_airflow_would_not_understand_is_refused(backend: str, said: list[s
 
 
 @pytest.mark.parametrize(
+    ("backend", "place"),
+    [
+        ("{store: team, kwargs: {conections_path: x}}", "9:33"),
+        ("{store: team, kwargs: {url: 'http://x'}}", "9:33"),
+        (f"\n  class: {VAULT}\n  kwargs:\n    token_path: t\n    url: x\n", "13:5"),
+        (f"\n  class: {VAULT.replace('.secrets.', '.secret.')}", "10:3"),
+        (f"{{store: team, workers: {{class: {VAULT}, kwargs: {{kv_engine_version: '1'}}}}}}", "9:106"),
+        ("{store: team, multi_team: true}\nairflow: {version: '2.11'}", "9:24"),
+        ("{store: team, workers: {store: other}}\nairflow: {version: '2.11'}", "9:24"),
+        ("{store: team}\nairflow: {version: '1.10'}", "10:11"),
+    ],
+)
+def test_every_refusal_names_the_line(backend: str, place: str, tmp_path: Path) -> None:
+    with pytest.raises(ManifestError) as caught:
+        of(tmp_path, backend)
+    assert f"bootstrap.yaml:{place}: " in caught.value.message
+    assert caught.value.line == int(place.partition(":")[0])
+
+
+# For an Airflow that runs elsewhere
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "needed"),
+    [
+        ("{}", "VAULT_TOKEN or AIRFLOW__SECRETS__BACKEND_KWARG__TOKEN"),
+        ("{auth_type: approle}", "AIRFLOW__SECRETS__BACKEND_KWARG__ROLE_ID"),
+        ("{auth_type: kubernetes, kubernetes_role: r, kubernetes_jwt_path: ''}", "…_KWARG__KUBERNETES_JWT_PATH"),
+    ],
+)
+def test_what_only_airflows_machine_has_is_no_error_elsewhere(
+    kwargs: str, needed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VAULT_TOKEN", raising=False)
+    given = manifest(tmp_path, f"backend: {{class: {VAULT}, kwargs: {kwargs}}}")
+    with pytest.raises(ManifestError, match="would not work"):
+        settings(given)
+    found = settings(given, elsewhere=True)
+    assert found.secrets is not None
+    assert any(needed.removeprefix("…") in line and "Airflow's processes need it" in line for line in found.advice)
+
+
+def test_elsewhere_a_slip_is_still_refused(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="did you mean connections_path"):
+        settings(manifest(tmp_path, f"backend: {{class: {VAULT}, kwargs: {{conections_path: x}}}}"), elsewhere=True)
+
+
+def test_older_releases_need_all_arguments_in_one_variable_elsewhere(tmp_path: Path) -> None:
+    given = manifest(tmp_path, f"backend: {{class: {VAULT}, kwargs: {{auth_type: approle}}}}\n{for_release('2.11.2')}")
+    assert any("AIRFLOW__SECRETS__BACKEND_KWARGS in" in line for line in settings(given, elsewhere=True).advice)
+
+
+def test_two_credentials_that_are_not_here_are_no_error_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OTHER_TOKEN", raising=False)
+    more = '{kind: vault, url: "http://127.0.0.1:3", auth: {method: token, token: {env: THIRD_TOKEN}}}'
+    file = tmp_path / "bootstrap.yaml"
+    file.write_text(f"version: 1\n{STORES}  third: {more}\nbackend: {{store: other, workers: {{store: third}}}}\n")
+    with pytest.raises(Denied):
+        settings(load(file))
+    assert settings(load(file), elsewhere=True).workers is not None
+
+
+def test_two_files_for_a_certificate_are_told_of_elsewhere(tmp_path: Path) -> None:
+    kwargs = "{url: 'https://v', token_path: t, cert: [c.pem, k.pem]}"
+    given = manifest(tmp_path, f"backend: {{class: {VAULT}, kwargs: {kwargs}}}")
+    assert any("only before 2.32" in line for line in settings(given, elsewhere=True).advice)
+
+
+@pytest.mark.parametrize(
     ("backend", "said"),
     [
         ("{}", "expected one of `store`, or `class`"),
