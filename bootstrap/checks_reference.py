@@ -19,6 +19,11 @@ what is still left after {days} day goes with the next run of the same check.
 
 Parameters are taken as they are: only the `arguments` of [operator](#operator) are Airflow's templates.
 
+A green check says what only the named resource could have said; `compares` tells what that is. `authenticate` says what the login proves:
+that the server asked for the credential and took it, or that this is not known. Where the server takes everybody, the warning is
+"accepted without asking for the credential"; a warning counts in the summary, and is no reason to fail. Nobody is asked with a wrong
+credential, nor for a named account without its password: that locks accounts.
+
 A connection without `checks:` gets the one of its conn_type, else `hook`. A check may be named more than once, each time with other
 parameters: `checks: [{{http: {{path: a}}}}, {{http: {{path: b}}}}]`.
 
@@ -60,6 +65,7 @@ def _facts(module: Any) -> Iterator[tuple[str, str]]:
         "creates",
         f"{module.CREATES}; removed afterwards" if module.CREATES and hasattr(module, "clean") else module.CREATES,
     )
+    yield "compares", getattr(module, "COMPARES", "")
     yield "needs", "; ".join(module.PERMISSIONS)
     yield "packages", ", ".join(f"`{package}`" for package in module.PROVIDERS)
 

@@ -23,6 +23,7 @@ def test_every_check_says_what_it_needs(name: str) -> None:
     assert issubclass(module.Params, CheckParams)
     assert module.__doc__.partition(":")[0]
     assert module.PERMISSIONS
+    assert f"- **compares**: {module.COMPARES}\n" in generated()
     assert f"\n## {name}\n" in generated()
     known = set(table.shipped().values())
     assert {it for it in module.PROVIDERS if it.startswith("apache-airflow-providers")} <= known | {

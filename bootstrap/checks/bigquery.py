@@ -36,6 +36,7 @@ PERMISSIONS = (
     "with `dataset` bigquery.tables.create, .updateData, .get, .getData and .delete",
     "with `dataset` and `read_only` bigquery.datasets.get",
 )
+COMPARES = "the rows that come back: the run's own name, or what its own table holds; with `read_only` the dataset's id"
 CREATES = "a query job, and with `dataset` a table of three rows"
 STEPS = ("access", "write")
 authenticate = _google.login

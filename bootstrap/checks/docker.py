@@ -54,6 +54,7 @@ class Params(CheckParams):
 CONN_TYPES = ()  # an image must be named
 PROVIDERS = ("apache-airflow-providers-docker",)
 PERMISSIONS = ("read and write on the daemon's socket (the group `docker`)", "pull on the image's repository")
+COMPARES = "the daemon's API version, and the container's output: the run's own name, or `expect`"
 CREATES = "a container (an image that had to be pulled stays)"
 STEPS = ("access", "write")
 

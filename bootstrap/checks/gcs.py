@@ -30,6 +30,7 @@ PERMISSIONS = (
     "storage.objects.delete",
     "with `read_only` only storage.objects.list",
 )
+COMPARES = "what is read back from the run's own object; with `read_only` that the answer is a bucket's list of objects"
 CREATES = "an object of some bytes"
 STEPS = ("access", "write")
 authenticate = _google.login

@@ -39,6 +39,7 @@ PERMISSIONS = (
     "bigquery.jobs.create",
     "bigquery.tables.create, .updateData, .get, .getData and .delete",
 )
+COMPARES = "the table's rows with those of the run's own CSV"
 CREATES = "an object of some bytes, a load job and a table of three rows"
 STEPS = ("access", "write")
 authenticate = _google.login

@@ -31,6 +31,7 @@ PERMISSIONS = (
     "at GCS storage.objects.create, storage.objects.get, storage.objects.list and storage.objects.delete",
     "at S3 s3:PutObject, s3:GetObject and s3:DeleteObject",
 )
+COMPARES = "size and checksum of what arrived with what was sent"
 CREATES = "three objects on each side, two small ones and one of `size`"
 STEPS = ("access", "write")
 cause = _transfer.cause

@@ -17,6 +17,7 @@ class Params(CheckParams):
 CONN_TYPES = ()  # the fallback for every type that has no check of its own
 PROVIDERS = ()
 PERMISSIONS = ("whatever the hook's test_connection asks for",)
+COMPARES = "nothing: the hook's `test_connection` judges, and some take any answer"
 CREATES = ""
 STEPS = ("authenticate",)
 

@@ -65,6 +65,10 @@ class Params(CheckParams):
 CONN_TYPES = ("http",)
 PROVIDERS = ("apache-airflow-providers-http",)
 PERMISSIONS = ("GET on `path`",)
+COMPARES = (
+    "`expect_status`, `expect_text`, `expect_json`, and the address of the answer; without an "
+    "expectation it proves an answer and no more"
+)
 CREATES = ""
 STEPS = ("authenticate", "access")  # one request proves both
 _BY_STATUS: dict[int, CauseName] = {

@@ -19,6 +19,7 @@ class Params(CheckParams):
 CONN_TYPES = ()  # an AWS connection is for many services
 PROVIDERS = (_aws.PROVIDER,)
 PERMISSIONS = ("lambda:GetFunctionConfiguration on `function`", "without it lambda:ListFunctions")
+COMPARES = "the ARN that Lambda gives for `function`; without it, that the answer is a list of functions"
 CREATES = ""
 STEPS = ("authenticate", "access")
 cause = _aws.cause

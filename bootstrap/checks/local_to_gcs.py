@@ -25,6 +25,7 @@ class Params(_transfer.TransferParams):
 CONN_TYPES = ()  # a bucket must be named
 PROVIDERS = (_google.PROVIDER,)
 PERMISSIONS = ("storage.objects.create", "storage.objects.get", "storage.objects.delete")
+COMPARES = "size and checksum of what arrived with what was sent"
 CREATES = "three objects, two small ones and one of `size`, and for a while the files that they come from"
 STEPS = ("access", "write")  # one request proves both
 authenticate = _google.login

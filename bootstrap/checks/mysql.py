@@ -14,6 +14,7 @@ Params = _sql.SqlParams
 CONN_TYPES = ("mysql",)
 PROVIDERS = ("apache-airflow-providers-mysql",)
 PERMISSIONS = ("the database in `schema`", "SELECT on `table`", "CREATE TEMPORARY TABLES on the database with `write`")
+COMPARES = "a sum that the database calculates, with a number of the run's own in it"
 CREATES = "with `write` a temporary table, which goes with the session"
 STEPS = ("access", "write")
 task = partial(_sql.operator, quote="`")

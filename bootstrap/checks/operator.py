@@ -37,6 +37,7 @@ class Params(CheckParams):
 CONN_TYPES = ()  # an operator must be named
 PROVIDERS = ()
 PERMISSIONS = ("whatever the operator asks for",)
+COMPARES = "what the operator returns with `expect`; without it, that the operator ended well and no more"
 CREATES = "whatever the operator makes, and doesn't remove"
 STEPS = ("access",)
 TEMPLATES = True

@@ -12,6 +12,7 @@ Params = _sql.SqlParams
 CONN_TYPES = ("postgres",)
 PROVIDERS = ("apache-airflow-providers-postgres",)
 PERMISSIONS = ("CONNECT on the database", "SELECT on `table`", "TEMPORARY on the database with `write`")
+COMPARES = "a sum that the database calculates, with a number of the run's own in it"
 CREATES = "with `write` a temporary table, which goes with the session"
 STEPS = ("access", "write")
 task = _sql.operator
@@ -32,15 +33,20 @@ def authenticate(conn_id: str, params: Params, run: Run) -> str:  # noqa: ARG001
 
 
 def _asked(conn_id: str, session: Any) -> _proof.Asked:
-    """`used_password` is psycopg 3's in `pgconn`, and psycopg2's in `info`. A certificate or Kerberos may stand for a password."""
+    """Where no password was asked for, a certificate or Kerberos may have stood for it."""
     from bootstrap.airflow_api import BaseHook
 
-    if getattr(session, "pgconn", session.info).used_password:
+    if used_password(session):
         return "asked"
     conn = BaseHook.get_connection(conn_id)
     if not conn.password:
         return "none"
     return "unknown" if _OTHER_WAYS & conn.extra_dejson.keys() else "unasked"
+
+
+def used_password(session: Any) -> bool:
+    """Whether the server asked for the password, as libpq says: to psycopg 3 in `pgconn`, to psycopg2 in `info`."""
+    return bool(getattr(session, "pgconn", session.info).used_password)
 
 
 _OTHER_WAYS = {"sslcert", "sslkey", "krbsrvname", "gssencmode", "gsslib"}

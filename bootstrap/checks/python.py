@@ -33,6 +33,7 @@ class Params(CheckParams):
 CONN_TYPES = ()  # a function must be named
 PROVIDERS = ()
 PERMISSIONS = ("whatever the function asks for",)
+COMPARES = "what the function returns"
 CREATES = "whatever the function makes, and doesn't remove"
 STEPS = ("access",)
 cause = _user_code.cause

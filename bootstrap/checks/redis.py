@@ -20,6 +20,7 @@ class Params(CheckParams):
 CONN_TYPES = ("redis",)
 PROVIDERS = ("apache-airflow-providers-redis",)
 PERMISSIONS = ("+ping", "with `key` only +exists and ~`key`")
+COMPARES = "that PING returns the run's own name; with `key` that the key counts twice where it is named twice"
 CREATES = ""
 STEPS = ("access",)
 _NO_TLS = 'a server that speaks only TLS hangs up like this: put "ssl": true into the connection\'s extra'

@@ -31,6 +31,7 @@ PERMISSIONS = (
     "at S3 s3:PutObject, s3:GetObject, s3:ListBucket and s3:DeleteObject",
     "at GCS storage.objects.create, storage.objects.get and storage.objects.delete",
 )
+COMPARES = "size and checksum of what arrived with what was sent"
 CREATES = "three objects on each side, two small ones and one of `size`"
 STEPS = ("access", "write")
 cause = _transfer.cause

@@ -32,6 +32,7 @@ PERMISSIONS = (
     "sagemaker:DescribeEndpoint, sagemaker:DescribeModel or sagemaker:DescribeTrainingJob on what is named",
     "sagemaker:ListEndpoints where nothing is",
 )
+COMPARES = "name and ARN of what is named; without one, that the answer is a list of endpoints"
 CREATES = ""
 STEPS = ("authenticate", "access")
 cause = _aws.cause

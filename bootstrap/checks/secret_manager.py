@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from bootstrap.checks import _google
+from bootstrap.checks import _google, _proof
 from bootstrap.checks._errors import Diagnosed
 from bootstrap.checks.base import Cause, CheckParams, Endpoint, Run
 
@@ -28,6 +28,7 @@ class Params(CheckParams):
 CONN_TYPES = ()  # a connection of any type may be in the backend
 PROVIDERS = (_google.PROVIDER,)
 PERMISSIONS = ("secretmanager.versions.access",)
+COMPARES = "the secret's name in the version that Secret Manager gives, and that Airflow can read a connection in it"
 CREATES = ""
 STEPS = ("authenticate", "access")  # one request proves both
 cause = _google.cause
@@ -70,6 +71,12 @@ def _read(conn_id: str, params: Params) -> str:
         message = "; ".join(f"{each}: {found.message}" for each, found in failed)
         raise Diagnosed(Cause(failed[0][1].name, message, failed[0][1].hint))
     return f"{len(wanted)} read"
+
+
+def proof(conn_id: str, params: Params, run: Run, result: str) -> str:  # noqa: ARG001
+    """As whom the backend asked."""
+    who = str(getattr(getattr(_backend(), "credentials", None), "service_account_email", ""))
+    return _proof.told(run, "unknown", who)
 
 
 def verify(conn_id: str, params: Params, run: Run, result: str) -> str:  # noqa: ARG001

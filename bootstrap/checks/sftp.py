@@ -21,6 +21,7 @@ class Params(CheckParams):
 CONN_TYPES = ("sftp",)
 PROVIDERS = ("apache-airflow-providers-sftp",)
 PERMISSIONS = ("reading `path`",)
+COMPARES = "that `path` is a file or a folder, and that a name of the run's own is not there"
 CREATES = ""
 STEPS = ("access",)
 endpoint = _ssh.endpoint

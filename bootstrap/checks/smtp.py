@@ -26,6 +26,7 @@ class Params(CheckParams):
 CONN_TYPES = ("smtp",)
 PROVIDERS = ("apache-airflow-providers-smtp",)
 PERMISSIONS = ("sending as `from_email`", "sending to `to`")
+COMPARES = "that the server refuses a command that no mail server knows; with `to` that it takes the recipient"
 CREATES = ""
 STEPS = ("access",)
 _BOTH = "in extra, disable_tls where TLS begins with the first byte (port 465), disable_ssl where with STARTTLS (587)"

@@ -31,6 +31,7 @@ class Params(CheckParams):
 CONN_TYPES = ("spark",)
 PROVIDERS = ("apache-airflow-providers-apache-spark",)
 PERMISSIONS = ("submitting an application, with one core and 512 MiB for an executor",)
+COMPARES = "what the executors count, with the run's id beside it"
 CREATES = ""
 STEPS = ("access",)
 

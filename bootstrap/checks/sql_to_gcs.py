@@ -42,6 +42,7 @@ PERMISSIONS = (
     "at the database: to log in",
     "at GCS storage.objects.create, storage.objects.get and storage.objects.delete",
 )
+COMPARES = "size and checksum of what arrived with the rows that the query gives"
 CREATES = "three objects, two small ones and one of `size`"
 STEPS = ("access", "write")
 
@@ -53,7 +54,8 @@ def endpoint(conn: Any) -> Endpoint | None:
 
 def authenticate(conn_id: str, params: Params, run: Run) -> str:
     """Log in at both sides."""
-    return _transfer.logins((conn_id, _log_in), (params.to.connection, lambda name: _google.login(name, params, run)))
+    log_in = partial(_log_in, params=params, run=run)
+    return _transfer.logins((conn_id, log_in), (params.to.connection, lambda name: _google.login(name, params, run)))
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
@@ -90,10 +92,23 @@ def cause(error: BaseException) -> Cause | None:
     return _transfer.cause(error, postgres.cause, *([mysql.cause] if hasattr(mysql, "cause") else []))
 
 
-def _log_in(conn_id: str) -> None:
+def _log_in(conn_id: str, params: Params, run: Run) -> str:
+    """As the check of the database does. Raises UnknownDatabase."""
+    database: Any = checks.KINDS.find(_known(_type_of(conn_id)))
+    return str(database.authenticate(conn_id, params, run))
+
+
+def _type_of(conn_id: str) -> str:
     from bootstrap.airflow_api import BaseHook
 
-    BaseHook.get_connection(conn_id).get_hook().get_conn().close()
+    return str(BaseHook.get_connection(conn_id).conn_type)
+
+
+def _known(conn_type: str) -> str:
+    """Raises UnknownDatabase."""
+    if conn_type not in _PORTS:
+        raise UnknownDatabase(f"sql_to_gcs exports from postgres and mysql; this connection's type is {conn_type}")
+    return conn_type
 
 
 def _export(conn_id: str, params: Params, run: Run) -> Any:
@@ -104,9 +119,7 @@ def _export(conn_id: str, params: Params, run: Run) -> Any:
 
 
 def _operator(conn_id: str, params: Params, run: Run, name: str, size: int) -> Any:
-    from bootstrap.airflow_api import BaseHook
-
-    conn_type = BaseHook.get_connection(conn_id).conn_type
+    conn_type = _type_of(conn_id)
     arguments: dict[str, Any] = {
         "task_id": f"{run.identifier}_{name.rpartition('/')[2]}",
         "sql": _query(conn_type, _rows(size)),
@@ -127,11 +140,9 @@ def _operator(conn_id: str, params: Params, run: Run, name: str, size: int) -> A
 
 def _query(conn_type: str, rows: int) -> str:
     """Rows without a table. Raises UnknownDatabase."""
-    if conn_type == "postgres":
+    if _known(conn_type) == "postgres":
         return f"SELECT n AS id, repeat(md5(n::text), {_FILLER}) AS filler FROM generate_series(1, {rows}) AS n"  # noqa: S608  numbers of ours
-    if conn_type == "mysql":
-        return f"SELECT n AS id, REPEAT(MD5(n), {_FILLER}) AS filler FROM {_numbers(rows)} WHERE n BETWEEN 1 AND {rows} ORDER BY n"  # noqa: S608
-    raise UnknownDatabase(f"sql_to_gcs exports from postgres and mysql; this connection's type is {conn_type}")
+    return f"SELECT n AS id, REPEAT(MD5(n), {_FILLER}) AS filler FROM {_numbers(rows)} WHERE n BETWEEN 1 AND {rows} ORDER BY n"  # noqa: S608
 
 
 def _numbers(rows: int) -> str:

@@ -23,6 +23,7 @@ class Params(CheckParams):
 CONN_TYPES = ("ssh",)
 PROVIDERS = ("apache-airflow-providers-ssh",)
 PERMISSIONS = ("a shell", "running `command`")
+COMPARES = "what the shell makes of the run's own name; with `command` the exit status, and `expect`"
 CREATES = ""
 STEPS = ("access",)
 _CANT_START = {126: "it can't be executed", 127: "there is no such command"}

@@ -25,6 +25,7 @@ class WrongIdentity(Exception):
 CONN_TYPES = (_aws.CONN_TYPE,)
 PROVIDERS = (_aws.PROVIDER,)
 PERMISSIONS = ("none: any key may ask for its own identity",)
+COMPARES = "the account and the ARN that STS names; `account` and `arn` say which"
 CREATES = ""
 STEPS = ("authenticate",)
 

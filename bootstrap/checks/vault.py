@@ -45,6 +45,7 @@ class Params(CheckParams):
 CONN_TYPES = ("vault",)
 PROVIDERS = ("apache-airflow-providers-hashicorp",)
 PERMISSIONS = ("read on the secret's path (MOUNT/data/PATH in version 2 of KV, MOUNT/PATH in version 1)",)
+COMPARES = "that Vault names the token that was sent, and what it holds at each path"
 CREATES = ""
 STEPS = ("access",)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -83,7 +84,16 @@ def test_mysql(bench: Bench, place: Place, isolated: bool) -> None:  # noqa: FBT
             isolated=isolated,
         )
     assert passed_steps(results["writes"])[-1] == "write"
+    assert results["writes"].steps[2].detail == "etl@127.0.0.1; the server asked for the credential and took it"
+    assert not results["writes"].warnings
     assert place.server.sql("SHOW TABLES", "analytics").split() == ["orders", "payments"]
+
+
+def test_a_server_without_its_table_of_grants_asks_for_nothing(bench: Bench, tmp_path: Path) -> None:
+    with mariadb.running(tmp_path / "open", options=("--skip-grant-tables",)) as server:
+        where = {"conn_type": "mysql", "host": server.host, "port": server.port, "login": "etl", "extra": CLIENT}
+        results = bench.hold({"open": Cell({**where, "password": bench.canary.value}, "mysql")})
+    assert results["open"].warnings == ("accepted without asking for the credential",)
 
 
 @pytest.mark.parametrize(

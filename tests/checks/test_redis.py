@@ -35,6 +35,9 @@ def place(tmp_path_factory: pytest.TempPathFactory, bench: Bench) -> Iterator[Pl
         plain.set("smoke:here", "1")
         plain.acl_user("pinger", password, ["~smoke:*", "+ping"])
         plain.acl_user("reader", password, ["~smoke:*", "+exists"])
+        tls.acl_user("etl", password, ["~*", "+@all"])
+        with tls.client() as administrator:
+            administrator.execute_command("ACL", "SETUSER", "default", "nopass")
         good = {"conn_type": "redis", "host": plain.host, "port": plain.port, "password": password}
         yield Place(plain, tls, expired, made, good)
 
@@ -50,7 +53,7 @@ def test_redis(bench: Bench, place: Place, isolated: bool) -> None:  # noqa: FBT
                 "pings": Cell(good, "redis"),
                 "sees": Cell(good, check),
                 "sees_without_ping": Cell({**good, "login": "reader"}, check),
-                "encrypts": Cell({**tls, "extra": trusting}, "redis"),
+                "encrypts": Cell({**tls, "login": "etl", "extra": trusting}, "redis"),
                 "trusts_anyone": Cell({**expired, "extra": anyone}, "redis"),
                 "wrong_password": Cell(
                     {**good, "password": "wrong"}, check, "authenticate", "auth", says="password", hint="store put"
@@ -71,9 +74,12 @@ def test_redis(bench: Bench, place: Place, isolated: bool) -> None:  # noqa: FBT
                 "no_tls": Cell(tls, "redis", "authenticate", "unreachable", hint='"ssl": true'),
                 **others,
             },
-            keep=("wrong_password",),
+            keep=("wrong_password", "pings", "encrypts"),
             isolated=isolated,
         )
+    assert results["pings"].steps[2].detail == "the server asked for the credential and took it"
+    assert not results["pings"].warnings
+    assert results["encrypts"].warnings == ("accepted without asking for the credential",)
     slow = {step.name: step.seconds for step in results["wrong_password"].steps if step.seconds > 2}
     assert not slow, "the client's repetitions take 3 s and more"
     with place.plain.client() as administrator:

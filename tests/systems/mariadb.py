@@ -75,10 +75,10 @@ class MariaDB:
 
 
 @contextlib.contextmanager
-def running(folder: Path, tls: Pair | None = None) -> Iterator[MariaDB]:
+def running(folder: Path, tls: Pair | None = None, options: Sequence[str] = ()) -> Iterator[MariaDB]:
     """Run a new server for a while, with its log in `folder`; its data is deleted at the end.
 
-    With `tls` it offers TLS, which a client may decline.
+    With `tls` it offers TLS, which a client may decline; `options` are of its command line.
     """
     require("mariadbd", "make system-deps")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def running(folder: Path, tls: Pair | None = None) -> Iterator[MariaDB]:
             socket = Path(short, "socket")
             _initialise(_data(folder))
             try:
-                yield on_free_port(partial(_start, folder, socket, tls))
+                yield on_free_port(partial(_start, folder, socket, tls, options))
             finally:
                 _server(folder, ()).stop(_SECONDS)
     finally:
@@ -102,10 +102,12 @@ def _initialise(data: Path) -> None:
     _run((_program("mariadb-install-db"), *own, *root))
 
 
-def _start(folder: Path, socket: Path, tls: Pair | None, port: int) -> MariaDB:
+def _start(folder: Path, socket: Path, tls: Pair | None, options: Sequence[str], port: int) -> MariaDB:
     shown = () if tls is None else (f"--ssl-cert={tls.certificate}", f"--ssl-key={tls.key}")
     made = MariaDB(HOST, port, socket)
-    _server(folder, (f"--socket={socket}", f"--port={port}", *shown)).start(lambda _: _answers(made), _SECONDS)
+    _server(folder, (f"--socket={socket}", f"--port={port}", *shown, *options)).start(
+        lambda _: _answers(made), _SECONDS
+    )
     return made
 
 
