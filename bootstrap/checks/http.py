@@ -130,6 +130,10 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
 
 def proof(conn_id: str, params: Params, run: Run, result: Mapping[str, Any]) -> str:  # noqa: ARG001
     """What the two requests tell of the credential."""
+    from bootstrap.airflow_api import BaseHook
+
+    if result["asked"] == "none" and BaseHook.get_connection(conn_id).password:
+        run.tell(warning="the password is not sent: Airflow's HttpHook sends one only with a `login`")
     return _proof.told(run, result["asked"])
 
 
