@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from bootstrap import airflow_cfg
 from bootstrap.airflow_env import Environment
 from bootstrap.airflow_settings import settings
-from bootstrap.desired import Secrets
+from bootstrap.connection import Connection
+from bootstrap.desired import Secrets, resolve_all
 from bootstrap.errors import AirflowError, BootstrapError, Denied, Exit, StoreError, Undecryptable
 from bootstrap.manifest import Manifest
 from bootstrap.plan import plan, worst
+from bootstrap.targets.base import Key
 
 
 @dataclass(frozen=True)
 class Drift:
-    """What differs (connections, or "airflow.cfg"), and what could not be compared and why."""
+    """What differs (connections, or "airflow.cfg"), and what could not be compared and why.
+
+    `registered` are the connections without a difference: Airflow must find them just so.
+    """
 
     differing: tuple[str, ...] = ()
     errors: tuple[BootstrapError, ...] = ()
+    registered: Mapping[str, Connection] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> Exit:
@@ -59,4 +66,16 @@ def find(manifest: Manifest, environment: Environment, secrets: Secrets) -> Drif
         conflicts = (key for key, err in found.conflicts.items() if err not in unknown)
         differing += [str(key) for key in (*(change.key for change in found.pending), *conflicts)]
         errors += [*found.errors.values(), *unknown]
-    return Drift(tuple(differing), tuple(errors))
+    return Drift(tuple(differing), tuple(errors), registered(manifest, secrets, differing))
+
+
+def registered(manifest: Manifest, secrets: Secrets, differing: Collection[str] = ()) -> Mapping[str, Connection]:
+    """The connections that are registered, as the manifest says that they are; without those that differ."""
+    if not manifest.register:
+        return {}
+    resolved = resolve_all(manifest, secrets, manifest.connections)
+    return {
+        conn_id: item
+        for conn_id, item in resolved.items()
+        if isinstance(item, Connection) and str(Key("connection", conn_id)) not in differing
+    }

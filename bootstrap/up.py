@@ -200,8 +200,9 @@ def _smoke(job: Job, progress: Progress) -> Iterator[StageResult]:
     if not progress.changed:
         progress.say("nothing to change")
     chosen = select(job.manifest, [])
-    found = Drift()  # it has just been rendered and registered
-    if not job.register:
+    if job.register:  # then nothing differs
+        found = Drift(registered=drift.registered(job.manifest, job.secrets))
+    else:
         found = drift.find(job.manifest, job.environment, job.secrets)
     with job.watch([spec.id for spec in chosen], job.settings.jobs) as on_result:
         report = smoke(job.manifest, job.environment, chosen, job.settings, drift=found, on_result=on_result)

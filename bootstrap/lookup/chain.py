@@ -6,6 +6,7 @@ For use inside Airflow's processes. What it returns is plain JSON data.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timezone
@@ -217,13 +218,18 @@ def _iso(moment: Any) -> str:
     return str(moment.astimezone(timezone.utc).isoformat(timespec="seconds"))
 
 
+def _is_called(kind: type, path: str) -> bool:
+    """Whether the class is what the path means: it may be the name of another module than the class was made in."""
+    module, _, name = path.rpartition(".")
+    return path == f"{kind.__module__}.{kind.__qualname__}" or getattr(sys.modules.get(module), name, None) is kind
+
+
 def named(backend: Any, wanted: Mapping[str, Any] | None) -> str:
     """The store of the manifest that a backend object reads; "" where airflow.cfg points to another place.
 
     `wanted`: the store's `name`, the backend's `class`, and its keyword arguments that say where the store is.
     """
-    kind = type(backend)
-    if wanted is None or wanted["class"] != f"{kind.__module__}.{kind.__qualname__}":
+    if wanted is None or not _is_called(type(backend), wanted["class"]):
         return ""
     places = (getattr(backend, "kwargs", {}), vars(getattr(backend, "vault_client", backend)), vars(backend))
     for key, value in wanted["kwargs"].items():

@@ -18,9 +18,9 @@ from bootstrap.lookup import verdict
 from bootstrap.lookup.verdict import Warned
 from bootstrap.manifest import Manifest
 from bootstrap.secret import safe_json
+from bootstrap.smoke.registered import IDENTITY
 
 VERSION = 1  # of the JSON report
-_IDENTITY = ("url", "mount_point", "namespace", "project_id", "region_name", "endpoint_url")  # of a store
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _stores(manifest: Manifest) -> dict[str, Any]:
         section: {
             "name": source.store,
             "class": serving.backend_class,
-            "kwargs": {key: serving.kwargs.get(key) for key in _IDENTITY},
+            "kwargs": {key: serving.kwargs.get(key) for key in IDENTITY},
         }
         for section, (source, serving) in parts.items()
         if source is not None and serving is not None and source.store is not None

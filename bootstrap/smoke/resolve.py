@@ -9,7 +9,7 @@ from bootstrap.checks._errors import Diagnosed, store_cause, summary
 from bootstrap.checks.base import Cause
 from bootstrap.lookup.backends import Query
 from bootstrap.lookup.sources import Answer, ask, source_name
-from bootstrap.smoke import rows
+from bootstrap.smoke import registered, rows
 
 _NAMES = {"environment": "environment", "database": rows.PLACE, "execution_api": "execution API"}
 
@@ -18,12 +18,13 @@ def resolve(conn_id: str, store_label: str) -> tuple[Any, str]:
     """The connection as a task gets it, and the source it came from. Raises Diagnosed.
 
     An error of the configured backend is an error, also where a later source has a copy: what Airflow would fall
-    back to is not what the manifest says.
+    back to is not what the manifest says. So is another connection than the one that was registered.
     """
     for backend in _backends():
         label = _label(backend, conn_id, store_label)
         answer = ask(backend, Query("connection", conn_id))
         if answer.state == "hit":
+            registered.require(conn_id, answer.value, backend, label)
             return answer.value, label
         if answer.state != "miss" and _is_database(backend) and (known := rows.cause(conn_id)):
             raise Diagnosed(known) from answer.error

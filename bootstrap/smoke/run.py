@@ -17,6 +17,7 @@ from typing import Any
 from bootstrap import airflow_env, checks, children
 from bootstrap.airflow_env import Environment
 from bootstrap.airflow_settings import credentials
+from bootstrap.connection import Connection
 from bootstrap.drift import Drift
 from bootstrap.errors import AirflowError, BootstrapError, UsageError
 from bootstrap.manifest import CheckSpec, Manifest
@@ -24,6 +25,7 @@ from bootstrap.manifest_problems import nearest
 from bootstrap.smoke import rows
 from bootstrap.smoke.forked import ForkingRunner
 from bootstrap.smoke.receipt import unclean
+from bootstrap.smoke.registered import expecting
 from bootstrap.smoke.report import Report
 from bootstrap.smoke.rows import Rows
 from bootstrap.smoke.runner import IsolatedRunner, Limits, Outcome, command
@@ -95,7 +97,7 @@ def smoke(
     results: dict[str, CheckResult] = {}
     interrupted = False
     try:
-        with contextlib.closing(_results(manifest, environment, chosen, settings)) as stream:
+        with contextlib.closing(_results(manifest, environment, chosen, settings, drift.registered)) as stream:
             for result in stream:
                 results[result.id] = result
                 on_result(result, len(results))
@@ -115,7 +117,11 @@ def smoke(
 
 
 def _results(
-    manifest: Manifest, environment: Environment, chosen: Sequence[CheckSpec], settings: Settings
+    manifest: Manifest,
+    environment: Environment,
+    chosen: Sequence[CheckSpec],
+    settings: Settings,
+    registered: Mapping[str, Connection],
 ) -> Generator[CheckResult, None, None]:
     reason = elsewhere(manifest)
     if reason and manifest.backend is None:
@@ -129,7 +135,7 @@ def _results(
             yield missing_provider(spec, missing)
     if not specs:
         return
-    ready = environment.with_secrets(credentials(manifest))
+    ready = environment.with_secrets({**credentials(manifest), **expecting(manifest, registered)})
     with scratch(environment) as place:
         session = _Session(manifest, ready, place.folder, settings, _until(settings))
         session.clean(place.abandoned)

@@ -11,7 +11,7 @@ from bootstrap.manifest import Manifest
 def elsewhere(manifest: Manifest) -> str:
     """Why only another Airflow has the connections; "" where this one may have them."""
     names = [target.name for target in manifest.register]
-    if not names or not all(map(_is_remote, names)):
+    if not names or not all(map(is_remote, names)):
         return ""
     return f"it is registered with {' and '.join(names)} only, where the Airflow on this machine can't look"
 
@@ -21,6 +21,7 @@ def has_rows(manifest: Manifest) -> bool:
     return any(target.name == "metadata" for target in manifest.register)
 
 
-def _is_remote(name: str) -> bool:
+def is_remote(name: str) -> bool:
+    """Whether the target of this name puts them where the Airflow on this machine can't look."""
     module: Any = targets.KINDS.find(name)
     return getattr(module, "ELSEWHERE", False)
