@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bootstrap import ini
+from bootstrap import ini, shadows
 from bootstrap.airflow_settings import Settings
 from bootstrap.errors import AirflowError
 from bootstrap.files import PRIVATE_FILE, file_mode, folder_locked, write_atomic
 from bootstrap.memo import remembered
 from bootstrap.render_record import Record
 from bootstrap.secret import MASK, foreign
+from bootstrap.shadows import Managed, Place, Shadowed
 from bootstrap.special_files import is_special
 from bootstrap.templates import folder_of
 from bootstrap.templates import render as render_template
@@ -30,6 +32,7 @@ class Rendering:
     """airflow.cfg as it is (None: there is no such file) and as it should be (None: it should not be there).
 
     `private`: a credential stands in it, so that nobody else may read it. `gaps`: see ini.Edit.
+    `shadows`: what would be left that Airflow reads before a managed option.
     """
 
     file: Path
@@ -37,6 +40,7 @@ class Rendering:
     after: str | None
     private: bool = False
     gaps: Mapping[str, str] = field(default_factory=dict)
+    shadows: Sequence[Place] = ()
 
     @property
     def changed(self) -> bool:
@@ -106,17 +110,48 @@ def values(settings: Settings) -> dict[str, dict[str, str]]:
     }
 
 
-def render(settings: Settings, file: Path) -> Rendering:
-    """What `file` would be with the managed options in it. Reads the file, writes nothing. Raises AirflowError."""
+def render(settings: Settings, file: Path, *, replace_deprecated: bool = False) -> Rendering:
+    """What `file` would be with the managed options in it. Reads the file, writes nothing.
+
+    Raises AirflowError; Shadowed for an option in [DEFAULT], which can't be taken out. `replace_deprecated`: without the options at deprecated places that Airflow would read in place of those.
+    """
     fresh = text(settings)
     before = _read(file)
     if before is None:
         return Rendering(file, None, fresh, settings.inline)
+    places = shadows_in(settings, before, file)
     wanted = _wanted(settings, fresh, before, file)
+    if any(place.is_default for place in places):
+        require_no_shadow(Rendering(file, before, before, shadows=places))
+    if replace_deprecated:
+        for place in places:
+            wanted.setdefault(place.section, {})[place.option] = None
+        places = []
     if ini.holds(before, wanted, file):
-        return Rendering(file, before, before, settings.inline)
+        return Rendering(file, before, before, settings.inline, shadows=places)
     edit = ini.edited(before, wanted, dict(_sections(fresh)), file)
-    return Rendering(file, before, edit.text, settings.inline, edit.gaps)
+    return Rendering(file, before, edit.text, settings.inline, edit.gaps, places)
+
+
+def require_no_shadow(rendering: Rendering) -> None:
+    """Raises Shadowed if something is left that Airflow reads before a managed option."""
+    if rendering.shadows:
+        told = "; ".join(map(str, rendering.shadows))
+        by_hand = [place for place in rendering.shadows if place.is_default]
+        hint = "airflow-bootstrap render --replace-deprecated takes it out"
+        if by_hand:
+            hint = f"take {by_hand[0].option} out of [DEFAULT] by hand: it stands in every section"
+        raise Shadowed(f"{rendering.file}: {told}", hint)
+
+
+def shadows_in(settings: Settings, before: str, file: Path) -> list[Place]:
+    """What Airflow would read before the managed options if they stood in this text."""
+    return shadows.in_file(managed(settings), settings, before, file)
+
+
+def managed(settings: Settings) -> Iterator[Managed]:
+    """The options that the manifest decides."""
+    return shadows.managed(settings, values(settings))
 
 
 def remove(settings: Callable[[], Settings], file: Path, records: Path) -> Rendering:
@@ -199,7 +234,16 @@ def _read(file: Path) -> str | None:
         raise AirflowError(f"can't read {file}: {foreign(err)}", "check its permissions and that it is UTF-8") from err
 
 
-def _wanted(settings: Settings, fresh: str, before: str, file: Path) -> ini.Wanted:
+def require_readable(file: Path) -> None:
+    """Raises AirflowError for a file that Airflow can't read: by its encoding, or as no ini file."""
+    text = _read(file) or ""
+    if text.startswith(ini.BOM):
+        fix = f"save it as UTF-8 without one: sed -i '1s/^\\xEF\\xBB\\xBF//' {shlex.quote(str(file))}"
+        raise AirflowError(f"{file} begins with a byte order mark (BOM), and Airflow can't read it", fix)
+    ini.values(text, file)
+
+
+def _wanted(settings: Settings, fresh: str, before: str, file: Path) -> dict[str, dict[str, str | None]]:
     """The managed options as they must stand in the file; None: must not be there.
 
     A backend for workers alone that the manifest doesn't know would take them elsewhere: it is emptied.

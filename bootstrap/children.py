@@ -34,10 +34,11 @@ def command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, *safe, "-c", start, str(_PACKAGE.parent), module, *arguments]
 
 
-def plain(module: str, *arguments: str) -> list[str]:
-    """`python -m MODULE` without the folder that it is run in."""
-    safe = ["-P", "-m", module] if _can_be_safe() else ["-c", _MODULE.format(module)]
-    return [sys.executable, *safe, *arguments]
+def by_hand(module: str) -> tuple[list[str], dict[str, str]]:
+    """What a person types for `python -m MODULE` without the folder that it is run in, and the variables for it."""
+    if _can_be_safe():
+        return [sys.executable, "-m", module], {"PYTHONSAFEPATH": "1"}
+    return [sys.executable, "-c", _MODULE.format(module)], {}
 
 
 def hide(names: Iterable[str]) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bootstrap import airflow_cfg, airflow_env, git, openbao, read_back, special_files, stores
+from bootstrap import airflow_cfg, airflow_env, git, openbao, read_back, special_files, stores, surroundings
 from bootstrap.airflow_env import Environment
 from bootstrap.airflow_settings import credentials, settings
 from bootstrap.airflow_versions import release
@@ -17,7 +16,9 @@ from bootstrap.connection import Connection, normalize
 from bootstrap.desired import Secrets, resolve_all
 from bootstrap.errors import RESTORE_KEY, UNDECRYPTABLE, AirflowError, BootstrapError, Exit, StoreError
 from bootstrap.files import cache_folder, shown
+from bootstrap.finding import Finding, failed
 from bootstrap.manifest import Manifest
+from bootstrap.shadows import Shadowed
 from bootstrap.smoke.run import packages_missing_for
 from bootstrap.smoke.visible import has_rows
 from bootstrap.store_policy import most
@@ -30,25 +31,7 @@ from bootstrap.validation.known import known
 from bootstrap.validation.packages import install_command
 
 _SHOWN = 5  # of what has all the same reason
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at. `fix` is the command that mends it; `exit_code` is OK where nothing is wrong.
-
-    A `warning` is nothing that is missing: the exit code stays as it is.
-    """
-
-    subject: str
-    message: str
-    fix: str = ""
-    exit_code: Exit = Exit.OK
-    warning: bool = False
-
-    @property
-    def ok(self) -> bool:
-        """Nothing to mend."""
-        return self.exit_code == Exit.OK
+__all__ = ["Finding", "config_options", "examine", "worst"]
 
 
 def examine(manifest: Manifest, environment: Environment, secrets: Secrets) -> Iterator[Finding]:
@@ -66,6 +49,7 @@ def examine(manifest: Manifest, environment: Environment, secrets: Secrets) -> I
             reachable.add(name)
             yield from _excess(manifest, secrets, name)
     yield from _backend(manifest)
+    yield from surroundings.examine(manifest, environment)
     complete = reachable == set(manifest.stores)  # else every secret of that store would be told of again
     resolved = resolve_all(manifest, secrets, manifest.connections) if complete else {}
     yield from _secrets(resolved)
@@ -90,7 +74,7 @@ def _backend(manifest: Manifest) -> Iterator[Finding]:
         except StoreError:
             return
         except BootstrapError as err:
-            yield _failed("backend", err)
+            yield failed("backend", err)
 
 
 def worst(findings: list[Finding]) -> Exit:
@@ -105,7 +89,7 @@ def _airflow(manifest: Manifest) -> Finding:
     try:
         release(found)
     except AirflowError as err:
-        return _failed("airflow", err)
+        return failed("airflow", err)
     wanted = manifest.airflow.version
     if wanted is not None and not f"{found}.".startswith(f"{wanted}."):
         fix = "leave out airflow.version, if it is for this one"
@@ -172,7 +156,7 @@ def _rows(manifest: Manifest, secrets: Secrets) -> Iterator[Finding]:
         with closing(open_metadata(MetadataOptions(), manifest, secrets)) as target:
             there = target.registered(dict.fromkeys(keys))
     except BootstrapError as err:
-        yield _failed(subject, err)
+        yield failed(subject, err)
         return
     wrong = [found.malformed for found in there.values() if found.undecryptable]
     for message in wrong[:_SHOWN]:
@@ -186,7 +170,7 @@ def _home(environment: Environment) -> Finding:
     try:
         airflow_env.require_usable_paths(environment)
     except AirflowError as err:
-        return _failed("home", err)
+        return failed("home", err)
     if not environment.initialised:
         return Finding("home", f"{shown(environment.home)} (up creates it)")
     if environment.keeps_own_database and not database.exists() and _says_sqlite(environment.config, database):
@@ -218,7 +202,7 @@ def _store(manifest: Manifest, secrets: Secrets, name: str) -> Finding:
     try:
         return Finding(subject, secrets.store(name).ping())
     except StoreError as err:
-        return _failed(subject, err)
+        return failed(subject, err)
 
 
 def _excess(manifest: Manifest, secrets: Secrets, name: str) -> Iterator[Finding]:
@@ -237,7 +221,7 @@ def _excess(manifest: Manifest, secrets: Secrets, name: str) -> Iterator[Finding
 
 def _secrets(resolved: Mapping[str, Connection | StoreError]) -> Iterator[Finding]:
     errors = [item for item in resolved.values() if isinstance(item, StoreError)]
-    yield from (_failed("secret", err) for err in errors)
+    yield from (failed("secret", err) for err in errors)
     if resolved and not errors:
         yield Finding("secrets", f"all there, for {len(resolved)} connections")
 
@@ -253,7 +237,7 @@ def config_options(manifest: Manifest, environment: Environment, secrets: Secret
         with_credentials = environment.with_secrets(credentials(manifest))
         answers = read_back.resolved(list(found), with_credentials)
     except BootstrapError as err:
-        yield _failed("config", err)
+        yield failed("config", err)
         return
     for (section, option), reference in found.items():
         subject = f"config {section}.{option}"
@@ -273,12 +257,11 @@ def _config_secrets(manifest: Manifest, secrets: Secrets) -> Iterator[Finding]:
         try:
             secrets.value(reference)
         except StoreError as err:
-            yield _failed(f"config {section}.{option}", err)
+            yield failed(f"config {section}.{option}", err)
 
 
 def _is_rendered(manifest: Manifest, environment: Environment) -> bool:
-    return environment.initialised and not airflow_cfg.render(settings(manifest), environment.config).changed
-
-
-def _failed(subject: str, err: BootstrapError) -> Finding:
-    return Finding(subject, err.message.removeprefix(f"{subject}: "), err.hint, err.exit_code)
+    try:
+        return environment.initialised and not airflow_cfg.render(settings(manifest), environment.config).changed
+    except (AirflowError, Shadowed):  # which has been told
+        return False

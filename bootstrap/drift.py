@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from bootstrap import airflow_cfg
+from bootstrap import airflow_cfg, shadows
 from bootstrap.airflow_env import Environment
 from bootstrap.airflow_settings import settings
 from bootstrap.connection import Connection
@@ -13,6 +13,7 @@ from bootstrap.desired import Secrets, resolve_all
 from bootstrap.errors import AirflowError, BootstrapError, Denied, Exit, StoreError, Undecryptable
 from bootstrap.manifest import Manifest
 from bootstrap.plan import plan, worst
+from bootstrap.shadows import Shadowed
 from bootstrap.targets.base import Key
 
 
@@ -20,23 +21,27 @@ from bootstrap.targets.base import Key
 class Drift:
     """What differs (connections, or "airflow.cfg"), and what could not be compared and why.
 
-    `registered` are the connections without a difference: Airflow must find them just so.
+    `registered` are the connections without a difference: Airflow must find them just so. `overriding` are variables that Airflow reads
+    before airflow.cfg.
     """
 
     differing: tuple[str, ...] = ()
     errors: tuple[BootstrapError, ...] = ()
     registered: Mapping[str, Connection] = field(default_factory=dict)
+    overriding: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> Exit:
         """A store that refused the comparison proves nothing wrong: who only smokes may not read every source."""
         found = worst(err for err in self.errors if not isinstance(err, Denied))
-        return max(found, Exit.FAILED) if self.differing else found
+        return max(found, Exit.FAILED) if self.differing or self.overriding else found
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """What to tell the user."""
         said = tuple(f"not compared with the manifest: {err.message}" for err in self.errors)
+        if self.overriding:
+            said = (f"{shadows.overriding(self.overriding)}: unset {' '.join(self.overriding)}", *said)
         if not self.differing:
             return said
         names = ", ".join(self.differing)
@@ -50,11 +55,14 @@ def find(manifest: Manifest, environment: Environment, secrets: Secrets) -> Drif
     """Compare everything that can be compared; a store that fails is noted, not raised."""
     differing: list[str] = []
     errors: list[BootstrapError] = []
+    overriding: list[str] = []
     if manifest.decides_airflow_cfg:
         try:
-            rendering = airflow_cfg.render(settings(manifest), environment.config)
-            differing += ["airflow.cfg"] if rendering.changed else []
-        except StoreError as err:
+            wanted = settings(manifest)
+            rendering = airflow_cfg.render(wanted, environment.config)
+            differing += ["airflow.cfg"] if rendering.changed or rendering.shadows else []
+            overriding = shadows.in_environment(airflow_cfg.managed(wanted), wanted, environment)
+        except (StoreError, Shadowed) as err:
             errors.append(err)
     for target in manifest.register:
         try:
@@ -66,7 +74,7 @@ def find(manifest: Manifest, environment: Environment, secrets: Secrets) -> Drif
         conflicts = (key for key, err in found.conflicts.items() if err not in unknown)
         differing += [str(key) for key in (*(change.key for change in found.pending), *conflicts)]
         errors += [*found.errors.values(), *unknown]
-    return Drift(tuple(differing), tuple(errors), registered(manifest, secrets, differing))
+    return Drift(tuple(differing), tuple(errors), registered(manifest, secrets, differing), tuple(overriding))
 
 
 def registered(manifest: Manifest, secrets: Secrets, differing: Collection[str] = ()) -> Mapping[str, Connection]:

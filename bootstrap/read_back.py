@@ -6,11 +6,11 @@ import hashlib
 import hmac
 import json
 import secrets as random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bootstrap import airflow_cfg
+from bootstrap import airflow_cfg, shadows
 from bootstrap.airflow_cfg import Rendering
 from bootstrap.airflow_env import Environment, ask_airflow
 from bootstrap.airflow_settings import Settings
@@ -18,27 +18,33 @@ from bootstrap.errors import AirflowError
 from bootstrap.secret import Secret
 
 MODULE = "bootstrap.smoke.read_back"
-_JSON = frozenset({"backend_kwargs", "secrets_backend_kwargs"})
 
 
 def verify(settings: Settings, environment: Environment) -> None:
-    """Have Airflow's own parser read each managed option of the file, in a process of its own. Raises AirflowError."""
-    overridden = sorted(_overridden(settings, environment))
+    """Have Airflow's own parser read each managed option of the file, in a process of its own.
+
+    Raises AirflowError; Shadowed, where the file has another option that Airflow reads before one of them.
+    """
+    overridden = shadows.in_environment(airflow_cfg.managed(settings), settings, environment)
     if overridden:
-        raise AirflowError(
-            f"{', '.join(overridden)} in the environment overrides airflow.cfg", f"unset {' '.join(overridden)}"
-        )
+        raise AirflowError(shadows.overriding(overridden), f"unset {' '.join(overridden)}")
+    airflow_cfg.require_no_shadow(airflow_cfg.render(settings, environment.config))
     secrets = {name: read() for name, read in settings.variables.items()}
     written = airflow_cfg.values(settings)
     request = {section: list(options) for section, options in written.items()}
-    answer = _ask(environment.with_secrets(secrets), {"values": request, "ignored": sorted(secrets)})
+    commands = [[item.section, item.option] for item in airflow_cfg.managed(settings) if item.kind == "_cmd"]
+    asked = {"values": request, "ignored": sorted(secrets), "commands": commands}
+    answer = _ask(environment.with_secrets(secrets), asked)
+    different = [f"{section}] {option}" for section, option in answer["elsewhere"]]
     for section, options in written.items():
         for option, value in options.items():
-            if not _same(option, value, answer[section][option]):
-                raise AirflowError(
-                    f"Airflow reads another value of [{section}] {option} from {environment.config} than was written",
-                    "report this as a bug",
-                )
+            if not _same(option, value, answer["values"][section][option]):
+                different.append(f"{section}] {option}")
+    if different:
+        raise AirflowError(
+            f"Airflow reads another value of [{different[0]} from {environment.config} than was written",
+            "report this as a bug",
+        )
 
 
 def write_verified(
@@ -63,7 +69,8 @@ def resolved(names: list[tuple[str, str]], environment: Environment) -> Mapping[
     for section, option in names:
         asked.setdefault(section, []).append(option)
     answer = _ask(environment, {"fingerprints": asked, "salt": salt})
-    return {(section, option): Fingerprint(salt, answer[section][option]) for section, option in names}
+    found = answer["values"]
+    return {(section, option): Fingerprint(salt, found[section][option]) for section, option in names}
 
 
 class Fingerprint:
@@ -87,24 +94,5 @@ def _ask(environment: Environment, request: Mapping[str, Any]) -> Any:
     return ask_airflow(environment, MODULE, request=json.dumps(request))
 
 
-def _overridden(settings: Settings, environment: Environment) -> Iterator[str]:
-    """Variables that Airflow reads before the file, other than those that we ask for."""
-    own = settings.variables.keys()
-    managed = {
-        f"AIRFLOW__{section}__{option}".upper()
-        for section, options in airflow_cfg.values(settings).items()
-        for option in options
-    }
-    for name in environment.child():
-        forms = {name, name.removesuffix("_CMD"), name.removesuffix("_SECRET")}
-        one_argument = name.startswith(
-            ("AIRFLOW__SECRETS__BACKEND_KWARG__", "AIRFLOW__WORKERS__SECRETS_BACKEND_KWARG__")
-        )
-        if name not in own and (forms & managed or one_argument):
-            yield name
-
-
 def _same(option: str, written: str, read: str) -> bool:
-    if option in _JSON:
-        return bool(json.loads(written) == json.loads(read))
-    return written == read or "$" in written  # Airflow fills in $NAME of a command
+    return shadows.same(option, written, read) or "$" in written  # Airflow fills in $NAME of a command

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from bootstrap import airflow_cfg, airflow_env, doctor, drift, read_back
+from bootstrap.airflow_cfg import Rendering
 from bootstrap.airflow_env import Environment
 from bootstrap.airflow_settings import settings
 from bootstrap.desired import Secrets
@@ -84,7 +85,8 @@ def _failure(stage: str, err: BootstrapError, seconds: float) -> StageResult:
 
 @dataclass(frozen=True)
 class Job:
-    """What `up` works with. `approve` is asked before others' connections are changed, and raises to refuse.
+    """What `up` works with. `approve` is asked before others' connections are changed, and `replace` before options at deprecated
+    places are taken out of airflow.cfg; they raise to refuse.
 
     `register`: False proves what is there, and changes no connection.
     """
@@ -96,6 +98,7 @@ class Job:
     watch: Watch
     approve: Callable[[Sequence[Plan]], None]
     register: bool = True
+    replace: Callable[[Rendering], None] = airflow_cfg.require_no_shadow
 
 
 def up(job: Job, progress: Progress) -> None:
@@ -138,7 +141,12 @@ def _render(job: Job, progress: Progress) -> Iterator[StageResult]:
         return
     began = time.monotonic()
     wanted = settings(job.manifest)
+    airflow_cfg.require_readable(job.environment.config)
     rendering = airflow_cfg.render(wanted, job.environment.config)
+    if rendering.shadows:
+        job.replace(rendering)
+        rendering = airflow_cfg.render(wanted, job.environment.config, replace_deprecated=True)
+        airflow_cfg.require_no_shadow(rendering)
     if not rendering.changed:
         yield StageResult("render", "airflow.cfg", "nothing to change")
         return

@@ -71,6 +71,9 @@ def _import_from_manifest() -> None:
 def _missing(module: str, name: str) -> UserCodeError:
     """`name` is the module that isn't there: `module`, a package around it, or one that it imports."""
     parts = name.split(".")
+    if parts[0] == "bootstrap":
+        message = f"{module} can't be imported: airflow-bootstrap's own package is called bootstrap, too"
+        return UserCodeError(message, "rename your package: Python can't have both in one process")
     if parts[:2] == ["airflow", "providers"] and parts[2:]:
         package = _distribution(name)
         if package is not None:

@@ -9,7 +9,7 @@ import click
 from bootstrap.app import App
 
 if TYPE_CHECKING:
-    from bootstrap.doctor import Finding
+    from bootstrap.finding import Finding
 
 
 @click.command("doctor")

@@ -28,6 +28,7 @@ class Wishes:
     backup: bool
     verify: bool
     remove: bool
+    replace_deprecated: bool
     format: str
     output: str | None
 
@@ -45,6 +46,11 @@ class Wishes:
 @click.option("--backup", is_flag=True, help="Keep a copy of the file beside it.")
 @click.option("--verify", is_flag=True, help="Have Airflow read the file; undo what it reads otherwise.")
 @click.option("--remove", is_flag=True, help="Give the file back as it was before.")
+@click.option(
+    "--replace-deprecated",
+    is_flag=True,
+    help="Take out what Airflow would read first, at an option's deprecated place.",
+)
 @click.option("--format", type=click.Choice(FORMATS), default="cfg", show_default=True, help="For whom it is.")
 @click.option(
     "-o", "--output", type=click.Path(), help="Write to this file instead of the home's airflow.cfg; - is stdout."
@@ -63,7 +69,9 @@ def command(app: App, /, **wishes: object) -> int:
     if wanted.remove:
         return _remove(app, wanted)
     settings = _settings(app)
-    return _finish(app, airflow_cfg.render(settings, _file(app, wanted)), wanted, settings)
+    airflow_cfg.require_readable(_file(app, wanted))
+    rendering = airflow_cfg.render(settings, _file(app, wanted), replace_deprecated=wanted.replace_deprecated)
+    return _finish(app, rendering, wanted, settings)
 
 
 def _settings(app: App, *, elsewhere: bool = False) -> Settings:
@@ -83,7 +91,7 @@ def _print_for_elsewhere(app: App, wishes: Wishes) -> int:
     from bootstrap import airflow_cfg, cfg_formats
     from bootstrap.files import shown, write_atomic
 
-    if wishes.check or wishes.diff or wishes.backup or wishes.verify or wishes.remove:
+    if wishes.check or wishes.diff or wishes.backup or wishes.verify or wishes.remove or wishes.replace_deprecated:
         raise UsageError(f"--format {wishes.format} only prints", "leave out the other options, but -o")
     settings = _settings(app, elsewhere=True)
     _refuse_to_print_credentials(settings, wishes)
@@ -108,8 +116,9 @@ def _refuse_to_print_credentials(settings: Settings | None, wishes: Wishes) -> N
 def _remove(app: App, wishes: Wishes) -> int:
     from bootstrap import airflow_cfg
 
-    if wishes.verify:
-        raise UsageError("--verify is for what is written, not for --remove", "leave out one of them")
+    if wishes.verify or wishes.replace_deprecated:
+        option = "--verify" if wishes.verify else "--replace-deprecated"
+        raise UsageError(f"{option} is for what is written, not for --remove", "leave out one of them")
     rendering = airflow_cfg.remove(lambda: _settings(app), _file(app, wishes), app.environment.records)
     return _finish(app, rendering, wishes, None)
 
@@ -126,18 +135,31 @@ def _finish(app: App, rendering: Rendering, wishes: Wishes, settings: Settings |
     if wishes.diff:
         app.console.data(rendering.diff())
     if wishes.check:
-        return _compare(app, rendering, wishes)
+        return _compare(app, rendering, wishes, settings)
     if not wishes.diff:
         _write(app, settings, rendering, wishes)
+        _require_effect(app, settings, rendering)
     return Exit.OK
 
 
-def _compare(app: App, rendering: Rendering, wishes: Wishes) -> int:
+def _compare(app: App, rendering: Rendering, wishes: Wishes, settings: Settings | None) -> int:
     from bootstrap.files import shown
 
     differs = "is rendered" if wishes.remove else "differs from the manifest"
     app.console.note(f"{shown(rendering.file)}: {differs if rendering.changed else 'nothing to change'}")
+    _require_effect(app, settings, rendering)
     return Exit.FAILED if rendering.changed else Exit.OK
+
+
+def _require_effect(app: App, settings: Settings | None, rendering: Rendering) -> None:
+    """Raises Shadowed where Airflow would read something else first: in the file, or in the environment of this machine's."""
+    from bootstrap import airflow_cfg, shadows
+
+    if settings is None:
+        return
+    airflow_cfg.require_no_shadow(rendering)
+    if rendering.file == app.environment.config:
+        shadows.require_none(airflow_cfg.managed(settings), settings, app.environment)
 
 
 def _write(app: App, settings: Settings | None, rendering: Rendering, wishes: Wishes) -> None:

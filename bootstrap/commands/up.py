@@ -15,13 +15,14 @@ from bootstrap.commands.outcome import reported
 from bootstrap.errors import BootstrapError, UsageError
 
 if TYPE_CHECKING:
+    from bootstrap.airflow_cfg import Rendering
     from bootstrap.plan import Plan
     from bootstrap.up import Progress
 
 
 @click.command("up")
 @run_options
-@click.option("--yes", is_flag=True, help="Change what others use too, without asking.")
+@click.option("--yes", is_flag=True, help="Change what others use too, and replace deprecated options, unasked.")
 @click.option("--no-register", is_flag=True, help="Register nothing: prove what is there.")
 @click.pass_obj
 def command(app: App, *, options: RunOptions, yes: bool, no_register: bool) -> int:
@@ -35,8 +36,9 @@ def command(app: App, *, options: RunOptions, yes: bool, no_register: bool) -> i
 
     def run(progress: Progress) -> None:
         watch, approve = partial(watching, app.console), partial(_approve, app, yes=yes)
+        replace = partial(_replace, app, yes=yes)
         job = Job(
-            app.manifest, app.environment, app.secrets, options.settings, watch, approve, register=not no_register
+            app.manifest, app.environment, app.secrets, options.settings, watch, approve, not no_register, replace
         )
         with app.alone():
             up(job, progress)
@@ -55,10 +57,30 @@ def _approve(app: App, plans: Sequence[Plan], *, yes: bool) -> None:
     count = sum(len(plan.pending) for plan in plans)
     names = ", ".join(plan.target_name for plan in plans)
     what = f"{count} {'change' if count == 1 else 'changes'} in a place that others use too ({names})"
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not _can_ask():
         raise UsageError(
             f"up would make {what}, and nobody can be asked here: nothing was registered",
             "make them: airflow-bootstrap up --yes; or prove what is there: airflow-bootstrap up --no-register",
         )
     if not click.confirm(f"Make {what}?", err=True):
         raise BootstrapError("nothing was registered", "prove what is there: airflow-bootstrap up --no-register")
+
+
+def _replace(app: App, rendering: Rendering, *, yes: bool) -> None:
+    """Ask. Raises UsageError where nobody can be asked, BootstrapError for a no."""
+    for place in rendering.shadows:
+        app.console.important(f"{rendering.file}: {place}")
+    if yes:
+        return
+    command = "airflow-bootstrap render --replace-deprecated"
+    if not _can_ask():
+        raise UsageError(
+            "options at deprecated places would have to go out of airflow.cfg, and nobody can be asked here",
+            f"take them out: {command}, or airflow-bootstrap up --yes",
+        )
+    if not click.confirm("Take it out of the file (render --remove puts it back)?", err=True):
+        raise BootstrapError("Airflow would not read what is written to airflow.cfg", command)
+
+
+def _can_ask() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()

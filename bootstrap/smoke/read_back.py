@@ -1,6 +1,7 @@
 """Tells what Airflow's own parser reads. What comes from stdin says which options, and how.
 
-Values of the options that stand in the file; fingerprints of those that Airflow looks up elsewhere.
+`values` of the options that stand in the file, or fingerprints of those that Airflow looks up elsewhere; `elsewhere` are the options
+that it doesn't take from the command that the file names.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def main() -> None:
         tell(_read(json.load(sys.stdin)))
 
 
-def _read(request: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _read(request: Mapping[str, Any]) -> dict[str, Any]:
     from airflow.configuration import conf
 
     for name in request.get("ignored", ()):  # they were needed until here, and would stand before the file
@@ -34,7 +35,20 @@ def _read(request: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         found[section] = {
             option: None if value is None else fingerprint(request["salt"], value) for option, value in values.items()
         }
-    return found
+    elsewhere = [place for place in request.get("commands", ()) if not _is_of_command(conf, *place)]
+    return {"values": found, "elsewhere": elsewhere}
+
+
+def _is_of_command(conf: Any, section: str, option: str) -> bool:
+    """Whether Airflow's value is what its command prints; also where that can't be told: it fails, or prints something new each time."""
+    from airflow.configuration import run_command
+
+    try:
+        value, command = conf.get(section, option, fallback=None), conf.get(section, f"{option}_cmd")
+        printed = run_command(command)
+        return bool(value == printed or run_command(command) != printed)
+    except Exception:
+        return True
 
 
 if __name__ == "__main__":

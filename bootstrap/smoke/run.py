@@ -22,10 +22,9 @@ from bootstrap.drift import Drift
 from bootstrap.errors import AirflowError, BootstrapError, UsageError
 from bootstrap.manifest import CheckSpec, Manifest
 from bootstrap.manifest_problems import nearest
-from bootstrap.smoke import rows
+from bootstrap.smoke import CLEAN_VARIABLE, receipt, registered, rows
 from bootstrap.smoke.forked import ForkingRunner
 from bootstrap.smoke.receipt import unclean
-from bootstrap.smoke.registered import expecting
 from bootstrap.smoke.report import Report
 from bootstrap.smoke.rows import Rows
 from bootstrap.smoke.runner import IsolatedRunner, Limits, Outcome, command
@@ -35,6 +34,7 @@ from bootstrap.smoke.visible import elsewhere, has_rows
 from bootstrap.special_files import is_special
 
 OnResult = Callable[[CheckResult, int], None]  # a result, and how many there are now
+_UNSET = f"unset {CLEAN_VARIABLE} {receipt.VARIABLE} {registered.VARIABLE} {rows.VARIABLE} AIRFLOW_BOOTSTRAP_CHECKS PYTHONOPTIMIZE"
 TIMEOUT = 60.0  # seconds for one check, Airflow's start-up not included
 
 
@@ -121,7 +121,7 @@ def _results(
     environment: Environment,
     chosen: Sequence[CheckSpec],
     settings: Settings,
-    registered: Mapping[str, Connection],
+    connections: Mapping[str, Connection],
 ) -> Generator[CheckResult, None, None]:
     reason = elsewhere(manifest)
     if reason and manifest.backend is None:
@@ -135,7 +135,7 @@ def _results(
             yield missing_provider(spec, missing)
     if not specs:
         return
-    ready = environment.with_secrets({**credentials(manifest), **expecting(manifest, registered)})
+    ready = environment.with_secrets({**credentials(manifest), **registered.expecting(manifest, connections)})
     with scratch(environment) as place:
         session = _Session(manifest, ready, place.folder, settings, _until(settings))
         session.clean(place.abandoned)
@@ -236,7 +236,8 @@ def show_command(manifest: Manifest, environment: Environment, chosen: Sequence[
     if not chosen:
         ids = [spec.id for spec in select(manifest, [])]
         raise UsageError("no check of that name", f"there are: {', '.join(ids)}")
-    variables = {
+    airflow, variables = children.by_hand("airflow")
+    variables |= {
         **environment.variables,
         "AIRFLOW_HOME": str(environment.home),
         "AIRFLOW_CONFIG": str(environment.config),
@@ -245,6 +246,5 @@ def show_command(manifest: Manifest, environment: Environment, chosen: Sequence[
     }
     exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     date = datetime.now(timezone.utc).isoformat()
-    airflow = shlex.join(children.plain("airflow"))
-    runs = [f"{airflow} {shlex.join(command(spec.id, date))}" for spec in chosen]
-    return "\n".join([*exports, f"{airflow} db migrate", *runs]) + "\n"
+    runs = [shlex.join([*airflow, *command(spec.id, date)]) for spec in chosen]
+    return "\n".join([_UNSET, *exports, shlex.join([*airflow, "db", "migrate"]), *runs]) + "\n"

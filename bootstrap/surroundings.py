@@ -1,0 +1,56 @@
+"""What lies around and stands in the way: variables, other options in airflow.cfg, its encoding, a package called as ours."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+from bootstrap import airflow_cfg, children, shadows
+from bootstrap.airflow_env import Environment
+from bootstrap.airflow_settings import settings
+from bootstrap.errors import AirflowError, Exit, StoreError
+from bootstrap.files import shown
+from bootstrap.finding import Finding, failed
+from bootstrap.manifest import Manifest
+from bootstrap.shadows import Shadowed
+
+
+def examine(manifest: Manifest, environment: Environment) -> Iterator[Finding]:
+    """Each finding as it is made. Raises ManifestError."""
+    yield from _namesakes(manifest, environment)
+    try:
+        airflow_cfg.require_readable(environment.config)
+        if manifest.decides_airflow_cfg:
+            yield from _shadows(manifest, environment)
+    except AirflowError as err:
+        yield failed("airflow.cfg", err)
+    except StoreError:  # a credential that can't be had is told of by its store
+        return
+
+
+def _shadows(manifest: Manifest, environment: Environment) -> Iterator[Finding]:
+    """What Airflow would read before the options that the manifest decides."""
+    wanted = settings(manifest)
+    for name in shadows.in_environment(airflow_cfg.managed(wanted), wanted, environment):
+        yield Finding("environment", f"{name} overrides airflow.cfg", f"unset {name}", Exit.FAILED)
+    try:
+        airflow_cfg.require_no_shadow(airflow_cfg.render(wanted, environment.config))
+    except Shadowed as err:
+        yield Finding("airflow.cfg", err.message, err.hint, warning=True)
+
+
+def _namesakes(manifest: Manifest, environment: Environment) -> Iterator[Finding]:
+    """Packages of the user's that no process of ours can import."""
+    folders = [
+        str(manifest.folder.absolute()),
+        *(str(environment.home / name) for name in ("dags", "plugins", "config")),
+    ]
+    if manifest.airflow.dags is not None:
+        folders.append(str((manifest.folder / manifest.airflow.dags).absolute()))
+    path = environment.child().get("PYTHONPATH", "").split(os.pathsep)
+    for found in children.namesakes([*filter(None, path), *sys.path[1:], *folders]):
+        message = f"{shown(found)} is called as this tool's own package, which checks get in its place"
+        yield Finding(
+            "package bootstrap", message, "rename it, if a check, a DAG or a backend imports it", warning=True
+        )
