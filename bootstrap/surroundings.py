@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from bootstrap import airflow_cfg, children, shadows
 from bootstrap.airflow_env import Environment
 from bootstrap.airflow_settings import settings
-from bootstrap.errors import AirflowError, Exit, StoreError
+from bootstrap.errors import AirflowError, Exit, ManifestError, StoreError
 from bootstrap.files import shown
 from bootstrap.finding import Finding, failed
 from bootstrap.manifest import Manifest
@@ -17,7 +17,7 @@ from bootstrap.shadows import Shadowed
 
 
 def examine(manifest: Manifest, environment: Environment) -> Iterator[Finding]:
-    """Each finding as it is made. Raises ManifestError."""
+    """Each finding as it is made."""
     yield from _namesakes(manifest, environment)
     try:
         airflow_cfg.require_readable(environment.config)
@@ -25,7 +25,7 @@ def examine(manifest: Manifest, environment: Environment) -> Iterator[Finding]:
             yield from _shadows(manifest, environment)
     except AirflowError as err:
         yield failed("airflow.cfg", err)
-    except StoreError:  # a credential that can't be had is told of by its store
+    except (StoreError, ManifestError):  # what `settings` refuses has been told
         return
 
 
