@@ -11,6 +11,7 @@ import click
 
 from bootstrap.app import App
 from bootstrap.errors import Exit, UsageError
+from bootstrap.secret import trust
 
 if TYPE_CHECKING:
     from bootstrap.convert.making import Made, Stores
@@ -60,6 +61,7 @@ def command(app: App, /, **wishes: str | None) -> int:
     stores = _stores(app)
     made = _make(stores, wanted)
     text = made.manifest(stores)
+    trust(text)
     _secrets(app, wanted, stores, made, target)
     _write(app, target, text)
     return _tell(app, made)
