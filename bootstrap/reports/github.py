@@ -18,6 +18,7 @@ from bootstrap.smoke.verdict import CheckResult
 
 # A connection, or a line of the manifest → an annotation's `file` and `line`; empty: not known.
 Locate = Callable[[str | int], Mapping[str, str]]
+_LOOKED_FOR = re.compile(r":(?=[\w+-]+:|//)|@(?=\w)|#(?=\d)|\bwww(?=\.)")
 _MARKS = {"ok": "✅", "changed": "✅", "warning": "⚠️", "failed": "❌"}
 
 
@@ -127,5 +128,9 @@ def _property(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown takes as it is, in one line: a message holds pipes, stars, tags and mentions."""
-    return re.sub(r"[^\w\s.,:;()/-]|_", lambda found: f"&#{ord(found[0])};", " ".join(printable(text).split()))
+    """Text that Markdown takes as it is, in one line: a message holds pipes, stars, tags and mentions.
+
+    GitHub looks for `:snow:`, links, mentions and numbers of issues once more when entities are characters again.
+    """
+    broken = _LOOKED_FOR.sub("\\g<0>\u200b", " ".join(printable(text).split()))
+    return re.sub(r"[^\w\s.,:;()/-]|_", lambda found: f"&#{ord(found[0])};", broken)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, get_args
@@ -240,6 +241,29 @@ def test_github_summary_is_a_table_that_no_message_breaks(tmp_path: Path) -> Non
     assert [row.count("|") for row in rows] == [5, 5, 5, 5]
     assert "<b>" not in text
     assert "| ✅ | a.http | passed | 0.4 s |" in rows
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        ":snow:",
+        ":+1:",
+        "https://evil.example/x",
+        "www.evil.example",
+        "@someone",
+        "#13",
+        "a_b_ *c* `d`",
+        "![x](y)",
+        "<b>",
+    ],
+)
+def test_github_interprets_nothing_of_a_message(odd: str) -> None:
+    """Its filters look at the text once more when Markdown is done, and entities are characters again."""
+    text = unescape(github.summary(report(check("auth", message=f"said {odd} then"))))
+    assert odd not in text or not re.search(r":[\w+-]+:|://|www\.|@\w|#\d", odd)
+    assert odd in text.replace("\u200b", "")
+    raw = github.summary(report(check("auth", message=f"said {odd} then")))
+    assert not re.search(r"[*`<>_!@]", raw.partition("said")[2].partition("then")[0])
 
 
 def test_figures_are_readable() -> None:
