@@ -27,7 +27,9 @@ def shown(path: Path) -> str:
 
 
 def expanded(written: str | Path) -> Path:
-    """A path with its `~` or `~user` filled in. Raises UsageError where there is no such home."""
+    """A path with its `~` or `~user` filled in. Raises UsageError where there is no such home, or can be no such file."""
+    if "\0" in str(written):
+        raise UsageError(f"{str(written)!r}: no path has a NUL in it", "correct it")
     try:
         return Path(written).expanduser()
     except RuntimeError as err:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.errors import Busy, UsageError
-from bootstrap.files import LEFTOVER_AGE, file_mode, locked, private_folder, shown, state_folder, write_atomic
+from bootstrap.files import LEFTOVER_AGE, expanded, file_mode, locked, private_folder, shown, state_folder, write_atomic
 
 ROOT = Path(__file__).parent.parent
 HOLDER = """
@@ -206,3 +206,9 @@ def test_a_lock_is_free_again_after_use_and_after_an_error(tmp_path: Path) -> No
         raise ZeroDivisionError
     with locked(lock, timeout=0.1, busy="busy"):
         assert mode(lock) == 0o600
+
+
+@pytest.mark.parametrize(("written", "said"), [("~nouser/x", "there is no home folder"), ("a\0b", "no path has a NUL")])
+def test_a_path_that_can_be_no_file_is_said(written: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        expanded(written)

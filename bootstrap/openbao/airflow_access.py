@@ -35,7 +35,7 @@ class AirflowAccess:
 
     def is_told(self, folders: tuple[str, ...]) -> bool:
         """Whether the server has this policy."""
-        return self._known.exists() and self._known.read_text() == _policy(folders)
+        return self._known.exists() and self._known.read_text(errors="replace") == _policy(folders)
 
     def tell(self, root: hvac.Client, folders: tuple[str, ...]) -> None:
         """Give the server the policy. Raises hvac's exceptions."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bootstrap import airflow_cfg, read_back
+from bootstrap import airflow_cfg, git, read_back
 from bootstrap.airflow_env import Environment
 from bootstrap.airflow_settings import settings
 from bootstrap.desired import Secrets
@@ -143,6 +143,8 @@ class BackendSubject:
         """Into the file of this machine, and where it is inline, into airflow.cfg. Raises OSError, AirflowError."""
         value = self._value(self.store.read(self.path)).as_public()
         if not self._file.exists() or self._file.read_text(encoding="utf-8").strip() != value.strip():
+            if notice := git.keep_out(self._file):
+                self.say(notice.text)
             write_atomic(self._file, value)
         found = settings(self.manifest)
         rendering = airflow_cfg.render(found, self.environment.config)
