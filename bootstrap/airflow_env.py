@@ -25,6 +25,7 @@ from bootstrap.logins import has_login
 from bootstrap.manifest import Manifest
 from bootstrap.secret import Secret, foreign
 from bootstrap.secret_variables import secret_variables
+from bootstrap.special_files import is_special
 from bootstrap.validation import table
 
 if TYPE_CHECKING:
@@ -184,7 +185,14 @@ def run_airflow(environment: Environment, *arguments: str, request: str = "", **
 
 
 def require_usable_paths(environment: Environment) -> None:
-    """Raises AirflowError for a folder that Airflow can't work in, or would take for another: it fills in variables in paths."""
+    """Raises AirflowError for a folder that Airflow can't work in, or would take for another: it fills in variables in paths.
+
+    So for an airflow.cfg that it would wait for.
+    """
+    if is_special(environment.config):
+        raise AirflowError(
+            f"{environment.config} is no regular file, and Airflow would wait for it", "put a file there"
+        )
     for folder in (environment.home, environment.state):
         for sign in str(folder):
             if sign in _UNUSABLE or not (sign.isprintable() or ord(sign) > _ASCII):

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 READER = 2.0  # seconds for somebody to open the other end of a FIFO
-PATIENCE = 20.0  # seconds without a byte, either way
+PATIENCE = 30.0  # seconds without a byte, either way: a person may be asked for a passphrase at the other end
 _DESCRIPTOR = re.compile(r"(?:/dev/fd|/proc/(?P<pid>\d+)(?:/task/\d+)?/fd)/(?P<number>\d+)")
 _LINKS = 40  # as many as Linux follows
 _CHUNK = 65536

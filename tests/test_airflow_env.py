@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from bootstrap.airflow_env import Environment, locate, prepare_home, run_airflow
 from bootstrap.errors import AirflowError
 from bootstrap.manifest import Manifest, load
 from bootstrap.secret import redact
+from bootstrap.smoke.run import require_airflow
 
 
 def manifest(folder: Path, text: str = "version: 1\n") -> Manifest:
@@ -108,3 +111,50 @@ def test_an_address_from_the_environment_stays_readable(tmp_path: Path, monkeypa
     )
     assert "db.internal" in locate(manifest(tmp_path, text)).pipe()
     assert redact("db.internal refuses connections") == "db.internal refuses connections"
+
+
+@pytest.mark.parametrize("name", ["what?", "dollar$HOME", "per%cent", "new\nline", "bell\a"])
+@pytest.mark.parametrize("place", ["home", "project"])
+def test_a_folder_that_airflow_would_take_for_another_is_refused_and_nothing_is_made(
+    tmp_path: Path, name: str, place: str
+) -> None:
+    odd = tmp_path / name
+    odd.mkdir()
+    text = f"version: 1\nairflow: {{home: {json.dumps(str(odd / 'airflow'))}}}\n"
+    environment = locate(manifest(tmp_path, text) if place == "home" else manifest(odd, "version: 1\n"))
+    for work in (prepare_home, require_airflow, lambda found: run_airflow(found, "airflow")):
+        with pytest.raises(
+            AirflowError, match=r"(?s)can't work in .*: in its paths, .* means something else"
+        ) as caught:
+            work(environment)
+        assert caught.value.hint
+    assert {file.name for file in tmp_path.iterdir()} <= {name, "bootstrap.yaml", ".bootstrap"}
+    assert not (odd / "airflow").exists()
+
+
+@pytest.mark.parametrize("name", ["ha#sh", "se;mi", "sp ace", "üni", "-dash", "qu'o\"te", "{br}ace", "back\\slash"])
+def test_other_signs_in_a_folder_are_fine(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    airflow_env.require_usable_paths(locate(manifest(tmp_path / name, "version: 1\nairflow: {home: airflow}\n")))
+
+
+def test_a_home_that_can_not_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for home in ("file", "file/airflow"):
+        environment = locate(manifest(tmp_path, f"version: 1\nairflow: {{home: {home}}}\n"))
+        with pytest.raises(AirflowError, match="can't create .*file"):
+            prepare_home(environment)
+
+
+def test_an_airflow_cfg_that_is_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "airflow").mkdir()
+    os.mkfifo(tmp_path / "airflow" / "airflow.cfg")
+    with pytest.raises(AirflowError, match="no regular file"):
+        require_airflow(locate(manifest(tmp_path, "version: 1\nairflow: {home: airflow}\n")))
+
+
+def test_who_may_enter_a_home_that_is_there_is_left_to_its_owner(tmp_path: Path) -> None:
+    (tmp_path / "airflow").mkdir()
+    (tmp_path / "airflow").chmod(0o750)
+    airflow_env.make_home(locate(manifest(tmp_path, "version: 1\nairflow: {home: airflow}\n")))
+    assert (tmp_path / "airflow").stat().st_mode & 0o777 == 0o750

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from bootstrap import special_files
 from bootstrap.document import reread
 from bootstrap.manifest import Manifest
 from bootstrap.printable import printable
@@ -104,6 +105,9 @@ def _kind(check: CheckResult) -> str:
 
 def append_summary(report: Report, file: Path) -> None:
     """Add the summary to the job's. Raises OSError."""
+    if special_files.is_special(file):
+        special_files.write(file, summary(report).encode())
+        return
     with file.open("a", encoding="utf-8") as stream:
         stream.write(summary(report))
 

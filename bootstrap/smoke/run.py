@@ -31,7 +31,6 @@ from bootstrap.smoke.runner import IsolatedRunner, Limits, Outcome, command
 from bootstrap.smoke.scratch import Job, Jobs, for_dag, scratch, variables_for
 from bootstrap.smoke.verdict import CheckResult, failed, judge, missing_provider, unproven, with_cleaning
 from bootstrap.smoke.visible import elsewhere, has_rows
-from bootstrap.special_files import is_special
 
 OnResult = Callable[[CheckResult, int], None]  # a result, and how many there are now
 _UNSET = f"unset {CLEAN_VARIABLE} {receipt.VARIABLE} {registered.VARIABLE} {rows.VARIABLE} AIRFLOW_BOOTSTRAP_CHECKS PYTHONOPTIMIZE"
@@ -212,10 +211,6 @@ def require_airflow(environment: Environment) -> None:
     if airflow_env.installed_version() is None:
         raise AirflowError("Airflow is not installed beside this tool", "pip install 'airflow-bootstrap[airflow]'")
     airflow_env.require_usable_paths(environment)
-    if is_special(environment.config):
-        raise AirflowError(
-            f"{environment.config} is no regular file, and Airflow would wait for it", "put a file there"
-        )
     if not environment.initialised:
         raise AirflowError(f"there is no {environment.config}", "airflow-bootstrap up")
 
