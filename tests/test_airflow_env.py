@@ -142,7 +142,7 @@ def test_a_home_that_can_not_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for home in ("file", "file/airflow"):
         environment = locate(manifest(tmp_path, f"version: 1\nairflow: {{home: {home}}}\n"))
-        with pytest.raises(AirflowError, match="can't create .*file"):
+        with pytest.raises(AirflowError, match=r"can't create .*file"):
             prepare_home(environment)
 
 
