@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bootstrap import children
 from bootstrap.errors import Unavailable
+from bootstrap.secret import foreign
 
 
 def free_port(wanted: int | None) -> int:
@@ -55,7 +56,7 @@ def command_line(pid: int) -> str:
 
 def last_line(log: Path) -> str:
     """The end of a log, for an error message."""
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    lines = foreign(log.read_text(errors="replace")).strip().splitlines() if log.exists() else []
     return lines[-1][-300:] if lines else "it wrote nothing to its log"
 
 

@@ -68,7 +68,7 @@ def store_cause(error: BaseException, label: str) -> Cause:
 
 def _store_summary(error: BaseException) -> str:
     if isinstance(error, Unavailable):
-        return error.message
+        return foreign(error)
     for link in chain(error):
         if "sealed" in str(link).lower():
             return "the store is sealed"

@@ -95,9 +95,9 @@ class _Retries(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """`Retrying due to ERROR, sleeping 1.0s ...`."""
         found = re.match(r"Retrying due to (.*), sleeping [\d.]+s", record.getMessage(), re.DOTALL)
-        if found and (message := _said(found[1])) not in self.told:
+        if found and (message := _said(foreign(found[1]))) not in self.told:
             self.told.add(message)
-            self.run.tell(warning=f"Google's client tried again after: {foreign(message)}")
+            self.run.tell(warning=f"Google's client tried again after: {message}")
 
 
 def cause(error: BaseException) -> Cause | None:

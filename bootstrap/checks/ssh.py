@@ -47,7 +47,7 @@ def _execute(conn_id: str, command: str, expect: str | None) -> str:
     with hook.get_conn() as client:
         status, out, err = hook.exec_ssh_client_command(client, command, get_pty=False, environment=None)
     if status != 0:
-        raise CommandFailedError(status, err.decode(errors="replace").strip().partition("\n")[0])
+        raise CommandFailedError(status, foreign(err).strip().partition("\n")[0])
     if expect is not None and expect not in out.decode(errors="replace"):
         raise RuntimeError(f"the command's output has no {expect!r} in it")
     return f"exit status {status}" if expect is not None else f"exit status {status}; `expect` proves what it says"

@@ -36,11 +36,9 @@ def _told() -> dict[str, Any]:
 
 def _translated(err: Exception) -> BootstrapError:
     """Without a value: the first line of what the database's driver says, or a class."""
-    said = str(getattr(err, "orig", "")).partition("\n")[0] or type(err).__name__
+    said = foreign(str(getattr(err, "orig", ""))).partition("\n")[0] or type(err).__name__
     kind = Unavailable if type(err).__name__ == "OperationalError" else AirflowError
-    return kind(
-        f"metadata database: {foreign(said)}", f"AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow db check"
-    )
+    return kind(f"metadata database: {said}", f"AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow db check")
 
 
 def _read() -> dict[str, Any]:

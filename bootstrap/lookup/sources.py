@@ -20,6 +20,7 @@ from bootstrap.input_text import BadInput
 from bootstrap.json_text import loads
 from bootstrap.lookup import backends
 from bootstrap.lookup.backends import Look, Query
+from bootstrap.secret import foreign
 
 State = Literal["hit", "miss", "denied", "unreachable", "malformed", "undecryptable", "broken"]
 SourceName = Literal["backend", "environment", "database", "execution_api"]
@@ -111,7 +112,7 @@ def _unreadable(error: BaseException) -> str:
 
 def _why_unreachable(error: BaseException, kinds: list[str]) -> str:
     if isinstance(error, Unavailable):
-        return error.message
+        return foreign(error)
     for link in chain(error):
         if _is_sealed(link):
             return "the store is sealed"

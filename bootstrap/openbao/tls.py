@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bootstrap.errors import Unavailable
 from bootstrap.files import write_atomic
+from bootstrap.secret import foreign
 
 
 def ca_file(folder: Path) -> Path:
@@ -27,7 +28,7 @@ def lasts(folder: Path) -> bool:
         from bootstrap.openbao import certificate
     except ModuleNotFoundError as err:
         raise Unavailable(
-            f"the embedded store needs {err.name}, which is not installed", f"pip install {err.name}"
+            f"the embedded store needs {foreign(err.name)}, which is not installed", f"pip install {foreign(err.name)}"
         ) from err
     try:
         return certificate.lasts(ca_file(folder).read_bytes(), server_file(folder).read_bytes())

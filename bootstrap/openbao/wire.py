@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from bootstrap.errors import Unavailable
 from bootstrap.openbao.tls import ca_file
+from bootstrap.secret import foreign
 
 _SECONDS = 2.0
 
@@ -59,7 +60,9 @@ def through_socket(file: Path, method: str, path: str, body: object = None) -> t
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read() or b"{}")
         except (OSError, http.client.HTTPException, ValueError) as err:
-            raise Unavailable(f"the server does not answer at {file}: {err}", "airflow-bootstrap store stop") from err
+            raise Unavailable(
+                f"the server does not answer at {file}: {foreign(err)}", "airflow-bootstrap store stop"
+            ) from err
         finally:
             connection.close()
 

@@ -180,8 +180,8 @@ _REFUSED: Mapping[int, str] = {
 
 def translated(err: Any, at: Address) -> IssuerError:
     """What the server or its client library said, as an issuer's error."""
-    lines = str(err.msg or err).strip().splitlines()
-    message = f"{at.shown}: {foreign(lines[0].strip() if lines else type(err).__name__)} ({err.errno})"
+    lines = foreign(err.msg or err).strip().splitlines()
+    message = f"{at.shown}: {lines[0].strip() if lines else type(err).__name__} ({err.errno})"
     if "[SSL" in str(err):  # which the connector takes for a lost connection
         return IssuerDenied(message, _TLS)
     if err.errno in _REFUSED:

@@ -158,8 +158,8 @@ _REFUSED_LOGIN = {  # libpq gives a failed login no SQLSTATE
 def translated(err: Exception, at: Address) -> IssuerError:
     """What the server or its client library said, as an issuer's error."""
     code = getattr(err, "pgcode", None) or ""
-    lines = (getattr(getattr(err, "diag", None), "message_primary", None) or str(err)).strip().splitlines()
-    message = f"{at.shown}: {foreign(lines[0] if lines else type(err).__name__)}"
+    lines = foreign(getattr(getattr(err, "diag", None), "message_primary", None) or err).strip().splitlines()
+    message = f"{at.shown}: {lines[0] if lines else type(err).__name__}"
     known = next((hint for start, hint in _REFUSED.items() if code.startswith(start)), None)
     if not code:
         known = next((hint for words, hint in _REFUSED_LOGIN.items() if words in str(err)), None)
