@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from bootstrap.errors import BootstrapError
 from bootstrap.printable import plain
-from bootstrap.secret_forms import forms, masks
+from bootstrap.secret_forms import forms, masks, parts
 from bootstrap.secret_matcher import MASK, Matcher
 from bootstrap.sensitive import names_secret as is_sensitive
 
@@ -96,33 +96,46 @@ class _Known:
 
     def __init__(self, values: Iterable[str] = (), trusted: Iterable[str] = (_OURS,)) -> None:
         self.values, self.trusted = set(values), list(trusted)
-        self.forget()
-
-    def forget(self) -> None:
-        """Make everything anew from the values."""
-        self.all, self.distinct = Matcher(), Matcher()
         self.pending = list(self.values)
+        self.all = Matcher()
+        self._distinct: Matcher | None = None  # without the forms that can be mistaken; None: there are none of these
+
+    @property
+    def distinct(self) -> Matcher:
+        """What the safety net masks."""
+        return self._distinct or self.all
 
     def settle(self) -> None:
         """Make the forms of what is new."""
         pending, self.pending = self.pending, []
-        distinct: list[str] = []
-        for value in pending:
-            found = forms(value)
-            self.all.add(found)
-            distinct += (form for form in found if len(form) >= _DISTINCT and not _is_plain(form))
-        trusted = self._trusted(distinct)
-        self.distinct.add(form for form in distinct if form not in trusted)
+        found = set[str]().union(*map(forms, pending))
+        self.all.add(found)
+        self._judge(found, pending)
 
-    def _trusted(self, found: list[str]) -> set[str]:
+    def trust(self, text: str) -> None:
+        """All are judged anew."""
+        self.trusted.append(text)
+        self._distinct = None
+        self._judge(self.all.forms, self.values)
+
+    def _judge(self, found: set[str], values: Iterable[str]) -> None:
+        weak = {form for form in found if len(form) < _DISTINCT or _PLAIN.fullmatch(form)}
+        weak |= self._trusted({part for value in values for part in parts(value)} - weak)
+        if self._distinct is not None:
+            self._distinct.add(found - weak)
+        elif weak:
+            self._distinct = Matcher(self.all.forms - weak)
+
+    def _trusted(self, found: set[str]) -> set[str]:
         """Those of them that stand in a trusted text."""
         if len(found) <= _FEW:
             return {form for form in found if any(form in text for text in self.trusted)}
         from ahocorasick_rs import AhoCorasick
 
-        automaton = AhoCorasick(found, store_patterns=False)
+        listed = list(found)
+        automaton = AhoCorasick(listed, store_patterns=False)
         hits = (automaton.find_matches_as_indexes(text, overlapping=True) for text in self.trusted)
-        return {found[index] for matches in hits for index, _, _ in matches}
+        return {listed[index] for matches in hits for index, _, _ in matches}
 
 
 _known = _Known()
@@ -140,8 +153,7 @@ def trust(text: str) -> None:
     """What stands in this text (a manifest, which holds no secret; a path) is no secret to the safety net."""
     with _lock:
         if not any(text in known for known in _known.trusted):
-            _known.trusted.append(text)
-            _known.forget()
+            _known.trust(text)
 
 
 def foreign(said: object) -> str:
@@ -217,10 +229,6 @@ def _settled() -> _Known:
     if _known.pending:
         _known.settle()
     return _known
-
-
-def _is_plain(form: str) -> bool:
-    return _PLAIN.fullmatch(form) is not None
 
 
 def _each(value: object, change: Callable[[str], str]) -> object:

@@ -15,6 +15,7 @@ from bootstrap.sensitive import names_secret
 
 SHORT = 4  # a value shorter than this is masked only where it stands alone: elsewhere the gaps would spell it out
 _ID_OF_A_KEY = "private_key_id"  # tells a Google account's keys apart, in public listings too: people must see it
+_BARE = re.compile(r"[A-Za-z0-9_.-]+")  # nobody quotes or escapes it
 _BASE64_LINE = 76  # characters; MIME's, and the `base64` command's
 _NESTED = 3  # how often a text is put as JSON into JSON
 
@@ -27,11 +28,17 @@ def masks(key: str, *, inside: bool) -> bool:
 def forms(value: str) -> set[str]:
     """The value, what of it gives it away on its own, and each of these in every usual encoding."""
     found = set[str]()
-    for part in (value, *_parts(value)):
-        found |= {part, *_escaped(part), *_quoted(part)}
+    for part in parts(value):
+        found |= {part} if _BARE.fullmatch(part) else {part, *_escaped(part), *_quoted(part)}
         if len(part) >= SHORT:  # else the mask would hide every `31` because of a password `1`
             found |= set(_as_bytes(part))
     return {form for form in found if form}
+
+
+def parts(value: str) -> Iterator[str]:
+    """The value, and what of it gives it away on its own."""
+    yield value
+    yield from _parts(value)
 
 
 def _parts(value: str) -> Iterator[str]:

@@ -28,7 +28,7 @@ class Matcher:
     """
 
     def __init__(self, found: Iterable[str] = ()) -> None:
-        self._forms: set[str] = set()
+        self.forms: set[str] = set()
         self._lengths: dict[
             str, list[int]
         ] = {}  # of the forms with these first characters, negative: the longest first
@@ -41,9 +41,9 @@ class Matcher:
     def add(self, found: Iterable[str]) -> None:
         """Mask these, too."""
         for form in found:
-            if form in self._forms:
+            if form in self.forms:
                 continue
-            self._forms.add(form)
+            self.forms.add(form)
             self._longest = max(self._longest, len(form))
             if len(form) < SHORT:
                 self._short.add(form)
@@ -54,7 +54,7 @@ class Matcher:
 
     def mask(self, text: str) -> str:
         """`text` with a mask for each form."""
-        if not self._forms:
+        if not self.forms:
             return text
         return self._masked(text, 0, len(text))[0]
 
@@ -95,9 +95,9 @@ class Matcher:
         return "".join(parts), max(at, until)
 
     def _matches(self, text: str, at: int) -> Iterator[Span]:
-        count = len(self._forms)
+        count = len(self.forms)
         if self._automaton[0] != count and len(text) - at < _WALK * count:
-            return self._walk(text, at)
+            return self.walk(text, at)
         if self._automaton[0] != count:
             self._automaton = self._built(count)
         _, automaton, short = self._automaton
@@ -108,7 +108,7 @@ class Matcher:
         """Short forms apart: a regex looks at their neighbours, and begins with a set of characters, which `re` is quick to find."""
         from ahocorasick_rs import AhoCorasick, MatchKind
 
-        long = [form for form in self._forms if len(form) >= SHORT]
+        long = [form for form in self.forms if len(form) >= SHORT]
         automaton = AhoCorasick(long, matchkind=MatchKind.LeftmostLongest, store_patterns=False) if long else None
         escaped = [re.escape(form) for form in sorted(self._short, key=len, reverse=True)]
         alone = "|".join(rf"{form}(?<!\w{form})" for form in escaped)
@@ -143,7 +143,8 @@ class Matcher:
                 short = pattern.search(text, at)
             yield span
 
-    def _walk(self, text: str, at: int) -> Iterator[Span]:
+    def walk(self, text: str, at: int = 0) -> Iterator[Span]:
+        """Where forms are, character by character; nothing has to be built for it."""
         while at < len(text):
             length = self._length_at(text, at)
             if length:
@@ -152,7 +153,7 @@ class Matcher:
 
     def _length_at(self, text: str, at: int) -> int:
         for length in self._lengths.get(text[at : at + SHORT], ()):
-            if text[at : at - length] in self._forms:
+            if text[at : at - length] in self.forms:
                 return -length
         for length in range(SHORT - 1, 0, -1) if self._short else ():
             if (
@@ -179,9 +180,9 @@ class Matcher:
 
     def _sorted(self) -> tuple[list[str], list[str]]:
         """The forms that can be cut, and the same turned round."""
-        if self._heads[0] != len(self._forms):
-            long = [form for form in self._forms if len(form) > _CUT and not form.startswith("-----")]
-            self._heads = len(self._forms), (sorted(long), sorted(form[::-1] for form in long))
+        if self._heads[0] != len(self.forms):
+            long = [form for form in self.forms if len(form) > _CUT and not form.startswith("-----")]
+            self._heads = len(self.forms), (sorted(long), sorted(form[::-1] for form in long))
         return self._heads[1]
 
 
