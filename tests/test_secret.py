@@ -381,11 +381,12 @@ def test_a_text_is_masked_alike_however_it_is_looked_for(count: int) -> None:
     assert redact(short) == "x *** *** x"
 
 
-def test_a_secret_that_comes_later_is_judged_like_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    for value in (REAL, "postgres", f"{REAL}-2", "airflow", f"{REAL}-3"):
+def test_a_secret_that_comes_later_is_judged_like_the_first() -> None:
+    for value in (REAL, "postgres", f"other-{REAL}", "airflow", f"third-{REAL}"):
         remember(value)
-        assert value in foreign("postgres_default airflow_home").replace("***", value)
-        assert safety_net(f"postgres airflow {REAL}-3").startswith("postgres airflow ***")
+        assert foreign(f"it is {value}") == "it is ***"
+        assert safety_net(f"postgres airflow x{REAL}") == "postgres airflow x***"
+    assert safety_net(f"third-{REAL}") == "***"
 
 
 # fingerprint
