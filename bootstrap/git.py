@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -76,6 +74,8 @@ def _is_in_work_tree(place: Path) -> bool:
 
 
 def _state(place: Path) -> State:
+    import shutil
+
     if shutil.which("git") is None:
         return "unknown"
     if _asked(place.parent, "ls-files", "--error-unmatch", "--", f":(literal){place.name}") == 0:
@@ -86,6 +86,8 @@ def _state(place: Path) -> State:
 
 def _asked(folder: Path, *question: str) -> int | None:
     """The exit code. The repository's own hooks and programs are not run."""
+    import subprocess  # not at the top: most commands start no process
+
     try:
         return subprocess.run(
             ["git", "-c", "core.fsmonitor=false", *question],

@@ -216,3 +216,21 @@ except KeyboardInterrupt:
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "interrupted True\n"
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077, 0o777])
+def test_whatever_the_umask_is_what_holds_secrets_is_its_owners_alone(project: Project, mask: int) -> None:
+    project.write(MANIFEST.replace("register: [file]", "register: [{file: {path: new/deep/connections.json}}]"))
+    assert run(project, "register", umask=mask).returncode == 0
+    assert run(project, "init", "-o", str(project.manifest.parent / "other.yaml"), umask=mask).returncode == 0
+    made = [path for path in project.manifest.parent.rglob("*") if path != project.manifest]
+    open_to_others = {path.name for path in made if path.stat().st_mode & 0o077}
+    assert open_to_others == {"other.yaml"}
+    assert all(path.stat().st_mode & 0o700 == (0o700 if path.is_dir() else 0o600) for path in made)
+
+
+def test_a_report_is_as_open_as_the_users_umask_says(project: Project) -> None:
+    for mask, mode in ((0o022, 0o644), (0o077, 0o600)):
+        report = project.folder / f"{mode}.json"
+        run(project, "smoke", "--json", str(report), umask=mask)
+        assert report.stat().st_mode & 0o777 == mode
