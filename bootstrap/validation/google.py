@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.json_text import loads
-from bootstrap.validation import pem
+from bootstrap.validation import key_loaders, pem
 from bootstrap.validation.problem import Problem
 
 _PREFIX = "extra__google_cloud_platform__"
@@ -55,7 +55,8 @@ def _keyfile(value: Any) -> Iterator[Problem]:
         yield _error("keyfile_dict", f"a file of the type {kind}, where only a service account's key can be", _CONFIG)
     elif missing:
         yield _error("keyfile_dict", f"no service account's key: it lacks {', '.join(missing)}", _STORE_IT)
-    elif flaw := pem.flaw(document["private_key"].replace("\\n", "\n")):  # as the hook does
+    elif key_loaders.google(document) is False:
+        flaw = pem.flaw(document["private_key"].replace("\\n", "\n"), library="google-auth")
         yield _error("keyfile_dict", f"the private_key in it {flaw}", _STORE_IT)
     elif kind != "service_account":
         yield Problem("extra.keyfile_dict", "the type in it is not service_account", _STORE_IT)

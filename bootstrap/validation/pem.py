@@ -1,21 +1,25 @@
-"""Whether a text is a private key that can be read. What is wrong is said without a word of the key."""
+"""Why a text is not read as a private key, without a word of the key. Whether it is, the hook's own library says."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 
+_PKCS8 = ("-----BEGIN PRIVATE KEY", "-----BEGIN ENCRYPTED PRIVATE KEY")
 _BEGIN, _END = "-----BEGIN ", "-----END "
 
 
-def flaw(text: str, passphrase: str | None = None) -> str:
-    """What keeps a text from being read as a private key; '' for a key, and for one that can't be judged here."""
+def flaw(text: str, passphrase: str | None = None, *, library: str) -> str:
+    """What keeps that library from reading a text, which it has refused."""
     stripped = text.strip()
     if shape := _shape(_without_preamble(stripped)):
         return shape
+    if stripped.startswith(_PKCS8) and library == "paramiko":
+        return "is a PKCS #8 file, which paramiko doesn't read"
     with contextlib.suppress(ImportError):  # the tool does without cryptography; Airflow brings it
-        return _unreadable(f"{stripped}\n".encode(), passphrase)
-    return ""
+        if reason := _unreadable(f"{stripped}\n".encode(), passphrase):
+            return reason
+    return f"is none that {library} reads as it stands there"
 
 
 def _without_preamble(text: str) -> str:

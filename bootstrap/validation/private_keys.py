@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bootstrap.connection import Connection
-from bootstrap.validation import pem
+from bootstrap.validation import key_loaders, pem
 from bootstrap.validation.problem import Problem
 
 _SSH = ("ssh", "sftp")
 _SNOWFLAKE = ("private_key_content", "extra__snowflake__private_key_content")
-_PKCS8 = ("-----BEGIN PRIVATE KEY", "-----BEGIN ENCRYPTED PRIVATE KEY")
 _HINT = "store the key file as it is, with its line breaks"
 
 
@@ -24,19 +23,25 @@ def problems(connection: Connection) -> Iterator[Problem]:
         yield from _ssh(extra)
     elif connection.conn_type == "snowflake":
         for key in _SNOWFLAKE:
-            if isinstance(text := extra.get(key), str) and (flaw := pem.flaw(_decoded(text), connection.password)):
-                yield Problem(f"extra.{key}", f"the key {flaw}", _HINT, "error")
+            if isinstance(text := extra.get(key), str):
+                yield from _snowflake(f"extra.{key}", _decoded(text), connection.password)
+
+
+def _snowflake(field: str, text: str, passphrase: str | None) -> Iterator[Problem]:
+    if key_loaders.cryptography(text, passphrase) is False:
+        flaw = pem.flaw(text, passphrase, library="cryptography")
+        yield Problem(field, f"the key {flaw}", _HINT, "error")
 
 
 def _ssh(extra: Mapping[str, Any]) -> Iterator[Problem]:
     text, passphrase = extra.get("private_key"), extra.get("private_key_passphrase")
     if not isinstance(text, str) or not text:
         return
-    if flaw := pem.flaw(text, str(passphrase) if passphrase else None):
-        yield Problem("extra.private_key", f"the key {flaw}", _HINT, "error")
-    elif text.lstrip().startswith(_PKCS8):
-        hint = "ssh-keygen -p -f KEY writes it in OpenSSH's form"
-        yield Problem("extra.private_key", "the key is a PKCS #8 file, which paramiko doesn't read", hint)
+    word = str(passphrase) if passphrase else None
+    if key_loaders.paramiko(text, word) is False:
+        flaw = pem.flaw(text, word, library="paramiko")
+        hint = "ssh-keygen -p -f KEY writes it in OpenSSH's form" if "#8" in flaw else _HINT
+        yield Problem("extra.private_key", f"the key {flaw}", hint, "error")
 
 
 def _decoded(text: str) -> str:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
+import paramiko
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
@@ -52,7 +55,6 @@ PKCS8, TRADITIONAL = serialization.PrivateFormat.PKCS8, serialization.PrivateFor
         ({"type": "external_account", "audience": "//iam"}, "of the type external_account"),
         (changed(private_key="-----BEGIN"), "is no PEM"),
         (changed(private_key="hunter2"), "is no PEM"),
-        (changed(private_key=PRIVATE.replace("\n", "")), "lost its line breaks"),
         (changed(private_key=PRIVATE.replace(BODY, "")), "can't be decoded"),
         (changed(private_key=PRIVATE.partition("-----END")[0]), "cut off"),
         (changed(private_key=pem(PKCS8, "pw")), "is encrypted"),
@@ -68,7 +70,7 @@ PKCS8, TRADITIONAL = serialization.PrivateFormat.PKCS8, serialization.PrivateFor
             "no client_email",
             "a federation",
         ),
-        *("a beginning", "no PEM", "one line", "a line less", "no end", "encrypted"),
+        *("a beginning", "no PEM", "a line less", "no end", "encrypted"),
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "extra__google_cloud_platform__"])
@@ -80,7 +82,8 @@ def test_a_keyfile_that_is_no_key_is_refused(keyfile: Any, said: str, prefix: st
 
 def test_a_key_is_a_key_in_every_way_that_the_hook_reads_it() -> None:
     escaped = changed(private_key=PRIVATE.replace("\n", "\\n"))
-    for value in (ACCOUNT, json.dumps(ACCOUNT), escaped, json.dumps(escaped)):
+    in_one_line = changed(private_key=PRIVATE.replace("\n", ""))  # google-auth's library takes it
+    for value in (ACCOUNT, json.dumps(ACCOUNT), escaped, json.dumps(escaped), in_one_line):
         assert of("google_cloud_platform", keyfile_dict=value) == []
     (problem,) = of("google_cloud_platform", keyfile_dict=changed(type=None))
     assert problem.severity == "warning"
@@ -138,8 +141,9 @@ def test_an_encrypted_key_needs_its_passphrase() -> None:
 
 def test_what_openssl_says_before_a_key_does_no_harm() -> None:
     said = "Bag Attributes\n    localKeyID: 01\nKey Attributes: <No Attributes>\n"
-    assert of("ssh", private_key=said + pem(TRADITIONAL)) == []
     assert of("snowflake", private_key_content=said + pem(PKCS8)) == []
+    (problem,) = of("ssh", private_key=said + pem(TRADITIONAL))  # paramiko takes what is before it for a part of it
+    assert "none that paramiko reads" in problem.message
     (problem,) = of("ssh", private_key=said + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     assert "a certificate" in problem.message
     (problem,) = of("ssh", private_key=said)
@@ -149,6 +153,39 @@ def test_what_openssl_says_before_a_key_does_no_harm() -> None:
 def test_paramiko_reads_no_pkcs8() -> None:
     (problem,) = of("ssh", private_key=pem(PKCS8))
     assert "PKCS #8" in problem.message
+    assert problem.refused(strict=False)
+
+
+@pytest.mark.parametrize(
+    "text", ["\n" + SSH_KEY, SSH_KEY.rstrip("\n"), SSH_KEY.replace("\n", "\r\n"), "  " + SSH_KEY, pem(TRADITIONAL)]
+)
+def test_a_key_is_judged_by_the_call_that_the_hook_makes(text: str) -> None:
+    kinds = (paramiko.RSAKey, paramiko.ECDSAKey, paramiko.Ed25519Key)
+    read = [kind for kind in kinds if _reads(kind, text)]
+    assert [item.severity for item in of("ssh", private_key=text)] == ([] if read else ["error"])
+
+
+def _reads(kind: Any, text: str) -> bool:
+    try:
+        kind.from_private_key(io.StringIO(text))
+    except (paramiko.SSHException, ValueError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "library", ["paramiko", "google.oauth2.service_account", "cryptography.hazmat.primitives.serialization"]
+)
+def test_without_its_library_a_key_is_not_judged(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    found = {
+        "paramiko": lambda: of("ssh", private_key="hunter2"),
+        "google.oauth2.service_account": lambda: of(
+            "google_cloud_platform", keyfile_dict=changed(private_key="hunter2")
+        ),
+        "cryptography.hazmat.primitives.serialization": lambda: of("snowflake", private_key_content="hunter2"),
+    }
+    assert found[library]() == []
 
 
 def test_snowflakes_key_is_a_pem_plain_or_in_base64() -> None:
