@@ -6,8 +6,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bootstrap.connection import Connection
-from bootstrap.validation import conn_types, extras, google, hosts, private_keys, uris, values
-from bootstrap.validation.known import Extras, Known, known
+from bootstrap.validation import (
+    booleans,
+    conn_types,
+    extras,
+    google,
+    hosts,
+    http,
+    ignored,
+    private_keys,
+    uris,
+    values,
+)
+from bootstrap.validation.known import UNREGISTERED, Extras, Known, known
 from bootstrap.validation.problem import Problem
 
 
@@ -27,13 +38,16 @@ def check(
 
 def problems(connection: Connection, known: Known, uri_text: str = "") -> Iterator[Problem]:
     """What is wrong with one connection. No message holds a secret."""
-    hook = known.extras.get(connection.conn_type, Extras())
+    hook = known.extras.get(UNREGISTERED.get(connection.conn_type, connection.conn_type), Extras())
     extra = connection.extra or {}
     yield from conn_types.problems(connection.conn_type, known)
-    yield from values.problems(connection, hook)
+    yield from values.problems(connection)
+    yield from ignored.problems(connection, hook)
     yield from hosts.problems(connection)
+    yield from http.problems(connection)
     yield from uris.problems(uri_text) if uri_text else uris.signs(connection)
     yield from extras.problems(connection.conn_type, extra, hook)
+    yield from booleans.problems(connection.conn_type, extra, hook)
     if google.is_google(connection.conn_type):
         yield from google.problems(extra)
     yield from private_keys.problems(connection)

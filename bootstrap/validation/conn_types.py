@@ -10,7 +10,18 @@ from bootstrap.validation.nearest import nearest
 from bootstrap.validation.packages import install_command
 from bootstrap.validation.problem import Problem
 
+FORMER = {"s3": "aws"}  # conn_types of long ago that a hook still takes, as if they were the other one
 _CLOSE = 0.7  # types are few and differ much
+_OVER_TLS = {  # schemes of URLs that people take for conn_types: the nearest name alone would send the password in clear
+    "https": "conn_type: http with schema: https, or as a URI http://LOGIN:PASSWORD@HOST/https; with http alone the"
+    " password would travel in clear",
+    "rediss": "conn_type: redis with extra: {ssl: true}; without it the password would travel in clear",
+    "smtps": "conn_type: smtp: its hook uses TLS unless extra says disable_ssl",
+    "imaps": "conn_type: imap: its hook uses TLS unless extra says use_ssl: false",
+    "ftps": "conn_type: ftp, with FTPSHook; FTPHook sends the password in clear",
+    "ldaps": "conn_type: ldap with the host ldaps://HOST",
+    "amqps": "conn_type: generic, if your own code reads it",
+}
 
 
 def problems(conn_type: str, known: Known) -> Iterator[Problem]:
@@ -18,7 +29,14 @@ def problems(conn_type: str, known: Known) -> Iterator[Problem]:
     if known.has(conn_type):
         return
     package = known.package(conn_type)
-    if package is None:
+    if conn_type in FORMER:
+        message = f"no provider has the conn_type {conn_type!r} any more"
+        hint = f"conn_type: {FORMER[conn_type]}"
+        yield Problem("conn_type", message, hint, strict=known.airflow and known.complete)
+    elif package is None and conn_type in _OVER_TLS:
+        message = f"no provider has the conn_type {conn_type!r}: the scheme of a connection's URI is its type"
+        yield Problem("conn_type", message, _OVER_TLS[conn_type], strict=known.airflow and known.complete)
+    elif package is None:
         near = nearest(conn_type, {*known.types, *table.shipped()}, _CLOSE)
         hint = f"did you mean {near!r}?" if near else "conn_type: generic, if your own code reads it"
         message = f"no provider has the conn_type {conn_type!r}"

@@ -18,16 +18,20 @@ from bootstrap.validation.providers import Declared
 
 _KEY = re.compile(r"[A-Za-z][\w-]{0,60}")
 _PREFIX = re.compile(r"extra__.+?__")
+_ALL = {"host", "login", "password", "schema", "port"}
 _READS = ("get", "pop", "setdefault")
 
 
 @dataclass
 class Facts:
-    """Of one conn_type: the extra's keys, words that look like one of them, and the fields that its form hides."""
+    """Of one conn_type: the extra's keys, words that look like one of them, the fields that its form hides, and those that
+    the source reads of anything.
+    """
 
     keys: set[str] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
+    read: set[str] = field(default_factory=set)
 
 
 def facts(declared: Declared, sources: Sources) -> Facts:
@@ -38,6 +42,8 @@ def facts(declared: Declared, sources: Sources) -> Facts:
         for name in classes:
             _of_class(module.names[name], found, own=f"{module.name}.{name}" == declared.hook)
         for node in ast.walk(module.tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                found.read.update(_ALL if node.attr == "get_uri" else {node.attr} & _ALL)
             found.keys.update(_bare(key) for key in _keys(node, module) if _KEY.fullmatch(key))
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and _KEY.fullmatch(node.value):
                 texts.add(node.value)
@@ -115,6 +121,8 @@ def _of_class(node: object, found: Facts, *, own: bool) -> None:
         if not isinstance(function, ast.FunctionDef):
             continue
         if function.name == "get_connection_form_widgets":
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                found.read.update(_ALL if node.attr == "get_uri" else {node.attr} & _ALL)
             found.keys.update(_bare(key) for key in _form(function))
         elif function.name == "get_ui_field_behaviour" and own:
             found.hidden.update(_hidden(function))

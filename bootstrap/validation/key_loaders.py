@@ -20,7 +20,7 @@ _PARAMIKO = (
 def paramiko(text: str, passphrase: str | None) -> bool | None:
     """As SSHHook._pkey_from_private_key does."""
     try:
-        import paramiko as library
+        import paramiko as library  # type: ignore[import-untyped]  # there are no stubs of it
     except ImportError:
         return None
     if len(text.splitlines()) < 2:  # noqa: PLR2004  the hook's own look

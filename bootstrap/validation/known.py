@@ -20,11 +20,14 @@ UNREGISTERED = {"vaults": "vault"}  # VaultHook: the same over TLS; no provider 
 
 @dataclass(frozen=True)
 class Extras:
-    """The keys of `extra` that a conn_type's hook reads, other words of its source, and the fields that its form hides."""
+    """The keys of `extra` that a conn_type's hook reads, other words of its source, the fields that its form hides and its
+    source never reads, and the keys that the provider declares as true or false.
+    """
 
     keys: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
-    hidden: frozenset[str] = frozenset()
+    ignored: frozenset[str] = frozenset()
+    booleans: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Known:
 def known(conn_types: Iterable[str], cache: Path) -> Known:
     """What there is to know of these; kept in the folder `cache`, which exists."""
     stamp = _distributions()
-    rows, complete = remembered(cache, "conn-types", stamp, _types)
+    rows, complete = remembered(cache, "conn-types", [stamp, "booleans"], _types)
     wanted = {UNREGISTERED.get(name, name) for name in conn_types} & set(rows)
     airflow = distributions.version("apache-airflow-core") or distributions.version("apache-airflow")
     extras = {name: _extras(cache, stamp, rows[name]) for name in wanted}
@@ -69,7 +72,7 @@ def _types() -> tuple[Any, Collection[str]]:
     from bootstrap.validation.providers import installed
 
     found = installed(sys.path)
-    rows = {name: [d.package, d.hook, d.home, d.fields, d.hidden] for name, d in found.types.items()}
+    rows = {name: [d.package, d.hook, d.home, d.fields, d.hidden, d.booleans] for name, d in found.types.items()}
     return [rows, found.complete], found.files
 
 
@@ -83,9 +86,10 @@ def _read(row: list[Any]) -> tuple[Any, Collection[str]]:
     from bootstrap.validation.providers import Declared
 
     sources = _sources(tuple(sys.path))
-    package, hook, home, fields, hidden = row
+    package, hook, home, fields, hidden, booleans = row
     found = facts(Declared(package, hook, home, tuple(fields), tuple(hidden)), sources)
-    return [sorted(found.keys), sorted(found.words), sorted(found.hidden)], [str(file) for file in sources.files]
+    answer = [sorted(each) for each in (found.keys, found.words, found.hidden - found.read, booleans)]
+    return answer, [str(file) for file in sources.files]
 
 
 @lru_cache(1)

@@ -23,7 +23,8 @@ _INFO = "airflow.providers_manager"
 
 @dataclass(frozen=True)
 class Declared:
-    """What a provider says of a conn_type: its hook, the extra's fields, those that its form hides, and which are passwords.
+    """What a provider says of a conn_type: its hook, the extra's fields, those that its form hides, and which are passwords
+    or take true or false.
 
     `package` is the distribution; `home` the provider's own Python package.
     """
@@ -34,6 +35,7 @@ class Declared:
     fields: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     passwords: tuple[str, ...] = ()
+    booleans: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,12 +119,19 @@ def _declared(package: str, module: str, row: Mapping[str, Any]) -> Declared:
     hidden = behaviour.get("hidden-fields") if isinstance(behaviour, Mapping) else None
     fields = row.get("conn-fields") or {}
     make = partial(Declared, package, str(row.get("hook-class-name") or ""), module.rpartition(".")[0])
-    return make(tuple(fields), tuple(hidden or ()), tuple(_passwords(fields)))
+    schemas = dict(_schemas(fields))
+    passwords = (name for name, schema in schemas.items() if schema.get("format") == "password")
+    booleans = (name for name, schema in schemas.items() if "boolean" in _kinds(schema))
+    return make(tuple(fields), tuple(hidden or ()), tuple(passwords), tuple(booleans))
 
 
-def _passwords(fields: Any) -> Iterator[str]:
-    """Those whose schema says `format: password`."""
+def _schemas(fields: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for name, said in fields.items() if isinstance(fields, Mapping) else ():
         schema = said.get("schema") if isinstance(said, Mapping) else None
-        if isinstance(schema, Mapping) and schema.get("format") == "password":
-            yield str(name)
+        if isinstance(schema, Mapping):
+            yield str(name), schema
+
+
+def _kinds(schema: Mapping[str, Any]) -> list[Any]:
+    found = schema.get("type")
+    return found if isinstance(found, list) else [found]

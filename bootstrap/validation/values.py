@@ -1,26 +1,21 @@
-"""Values that are right in themselves and nearly never meant: blanks around them, a port that nothing reads."""
+"""Values that are nearly never meant: blanks around them, a port that is none."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from bootstrap.connection import Connection
-from bootstrap.validation.known import Extras
 from bootstrap.validation.problem import Problem
 
 _FIELDS = ("conn_type", "host", "login", "password", "schema")
 _PORTS = range(1, 65536)
 
 
-def problems(connection: Connection, known: Extras) -> Iterator[Problem]:
+def problems(connection: Connection) -> Iterator[Problem]:
     """Blanks, and ports."""
     yield from _blanks(connection)
-    if connection.port is None:
-        return
-    if connection.port not in _PORTS:
+    if connection.port is not None and connection.port not in _PORTS:
         yield Problem("port", "the port is not a number from 1 to 65535", "store a number", "error")
-    elif "port" in known.hidden:
-        yield Problem("port", f"the hook of {connection.conn_type} takes no port", "leave it out")
 
 
 def _blanks(connection: Connection) -> Iterator[Problem]:

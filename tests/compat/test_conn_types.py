@@ -15,7 +15,7 @@ def test_airflows_own_types_and_a_providers_are_known(tmp_path: Path) -> None:
     assert found.complete
     assert "path" in found.extras["fs"].keys
     assert {"keyfile_dict", "project", "num_retries"} <= found.extras["google_cloud_platform"].keys
-    assert "port" in found.extras["google_cloud_platform"].hidden
+    assert "port" in found.extras["google_cloud_platform"].ignored
 
 
 def test_a_misspelt_key_is_told_of(tmp_path: Path) -> None:

@@ -77,7 +77,9 @@ def test_a_provider_whose_list_is_computed_leaves_room_for_doubt(
     [
         ("postgers", "no provider has the conn_type 'postgers'", "did you mean 'postgres'?"),
         ("googel_cloud_platform", "no provider has", "did you mean 'google_cloud_platform'?"),
-        ("https", "no provider has", "did you mean 'http'?"),
+        ("https", "the scheme of a connection's URI is its type", "conn_type: http with schema: https, or as a URI"),
+        ("rediss", "the scheme of a connection's URI is its type", "conn_type: redis with extra: {ssl: true}"),
+        ("s3", "any more", "conn_type: aws"),
         ("Snowflake", "no provider has", "did you mean 'snowflake'?"),
         ("bench_lake", "no provider has", "conn_type: generic"),
         ("oracle", "comes with apache-airflow-providers-oracle, which is not installed", "pip install"),
@@ -194,6 +196,128 @@ def test_blanks_around_a_value(known: Known, change: Mapping[str, Any], field: s
     assert "hunter2" not in str(problems)
 
 
+# what a hook has no use for
+
+
+@pytest.mark.parametrize(
+    ("conn_type", "fields", "hint"),
+    [
+        ("aws", ("host", "port"), "endpoint_url: https://HOST:PORT"),
+        ("aws", ("schema",), "leave it out"),
+        ("s3", ("host", "port"), "endpoint_url: https://HOST:PORT"),
+        ("google_cloud_platform", ("host", "login", "password", "schema", "port"), "leave it out"),
+        ("gcpbigquery", ("host", "port"), "leave it out"),
+        ("spark", ("login", "password", "schema"), "leave it out"),
+        ("docker", ("schema",), "leave it out"),
+        ("sqlite", ("login", "password", "port"), "leave it out"),
+        ("sqlite", ("schema",), "host is the database's file"),
+        ("redis", ("schema",), "leave it out"),
+        ("smtp", ("schema",), "leave it out"),
+        ("fs", ("host", "password"), "leave it out"),
+    ],
+)
+def test_a_field_that_the_hook_never_reads(known: Known, conn_type: str, fields: tuple[str, ...], hint: str) -> None:
+    values: dict[str, Any] = {
+        "port": 9000,
+        "host": "hunter2",
+        "login": "hunter2",
+        "password": "hunter2",
+        "schema": "hunter2",
+    }
+    problems = found(known, Connection(conn_type, **{name: values[name] for name in fields}))
+    assert set(fields) <= set(problems)
+    for name in fields:
+        assert f"takes no {name}" in problems[name].message
+        assert (hint in problems[name].hint, problems[name].severity) == (True, "warning")
+    assert "hunter2" not in str(problems)
+
+
+def test_what_a_form_hides_and_the_hook_reads_is_no_problem(known: Known) -> None:
+    assert found(known, Connection("emr", login="AKIA", password="x")) == {}
+    assert found(known, Connection("postgres", host="h", login="l", password="p", schema="s", port=1)) == {}
+
+
+@pytest.mark.parametrize("key", ["host", "port", "endpoint"])
+def test_an_endpoint_of_aws_that_stands_at_the_wrong_place(known: Known, key: str) -> None:
+    assert "endpoint_url" in found(known, Connection("aws", extra={key: "http://minio:9000"}))[f"extra.{key}"].hint
+
+
+@pytest.mark.parametrize(
+    ("conn_type", "extra"),
+    [
+        *(("aws", {"verify": text}) for text in ("False", "true", "0", "no", "")),
+        ("http", {"verify": "false"}),
+        ("http", {"verify_ssl": "False"}),
+        ("http", {"allow_redirects": "false"}),
+        ("redis", {"ssl": "true"}),
+        ("redis", {"ssl_check_hostname": "0"}),
+        ("smtp", {"disable_ssl": "False"}),
+        ("google_cloud_platform", {"is_anonymous": "false"}),
+        ("google_cloud_platform", {"extra__google_cloud_platform__is_anonymous": "false"}),
+        ("gcpbigquery", {"use_legacy_sql": "false"}),
+        ("postgres", {"iam": "false"}),
+    ],
+)
+def test_a_text_where_the_hook_wants_true_or_false(known: Known, conn_type: str, extra: dict[str, Any]) -> None:
+    (key,) = extra
+    problem = found(known, Connection(conn_type, host="h" if conn_type in {"http", "postgres"} else None, extra=extra))[
+        f"extra.{key}"
+    ]
+    assert (problem.hint, problem.severity) == ("write true or false, without quotes", "warning")
+    assert found(known, Connection(conn_type, extra={key: False})) == {}
+
+
+@pytest.mark.parametrize(
+    ("conn_type", "extra"),
+    [
+        ("aws", {"verify": "/etc/ca.pem"}),
+        ("http", {"verify": "/etc/ca.pem"}),
+        ("ssh", {"no_host_key_check": "true", "compress": "false"}),
+        ("docker", {"reauth": "no"}),
+        ("vault", {"use_tls": "true"}),
+        ("http", {"srv_lookup": "true"}),
+    ],
+)
+def test_a_text_that_the_hook_reads_as_people_do(known: Known, conn_type: str, extra: dict[str, Any]) -> None:
+    assert found(known, Connection(conn_type, extra=extra)) == {}
+
+
+# HTTP
+
+
+@pytest.mark.parametrize(
+    ("uri", "field"),
+    [
+        ("http://bot:hunter2@api.example.com", "password"),
+        ("http://bot:hunter2@api.example.com/v1", "schema"),
+        ("http://bot:hunter2@api.example.com/http", "password"),
+        ("http://bot:hunter2@http%3A%2F%2Fapi.example.com", "password"),
+        ("http://bot:hunter2@https%3A%2F%2Fapi.example.com/v1", "schema"),
+        ("http://api.example.com/v1", "schema"),
+        ("https://bot:hunter2@api.example.com", "conn_type"),
+    ],
+)
+def test_an_http_address_that_is_read_otherwise(known: Known, uri: str, field: str) -> None:
+    problems = found(known, from_text(uri, "team:x"))
+    assert set(problems) == {field}
+    assert "hunter2" not in str(problems)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://bot:hunter2@api.example.com/https",
+        "http://bot:hunter2@https%3A%2F%2Fapi.example.com",
+        "http://bot:hunter2@127.0.0.1:8080",
+        "http://bot:hunter2@localhost",
+        "http://api.example.com",
+        "http://bot:@api.example.com/HTTPS",
+    ],
+)
+def test_an_http_address_that_is_right(known: Known, uri: str) -> None:
+    assert found(known, from_text(uri, "team:x")) == {}
+
+
 # a URI
 
 
@@ -220,7 +344,7 @@ def test_a_password_that_does_not_survive_in_a_uri(known: Known, uri: str) -> No
         "postgres://etl:p%40ss%2Fw%23rd%3F%25@db:5432/shop?sslmode=require",
         "postgres://etl:p@ss@db:5432/shop",
         "postgres://db:5432/shop?options=a@b",
-        "http://api:8080/users/@me",
+        "generic://api:8080/users/@me",
         "http://https%3A%2F%2Fapi",
         "aws://?__extra__=%7B%22region_name%22%3A%20%22eu%22%7D",
         '{"conn_type": "postgres", "password": "a://b:#c@d"}',
