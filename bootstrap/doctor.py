@@ -57,6 +57,7 @@ def examine(manifest: Manifest, environment: Environment, secrets: Secrets) -> I
     if usable:
         yield from _providers(manifest, found)
     yield from _connections(manifest, found)
+    yield from surroundings.connections(manifest, environment, found)
     if usable and has_rows(manifest) and environment.initialised:
         yield from _rows(manifest, secrets)
     if complete:

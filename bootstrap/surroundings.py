@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from bootstrap import airflow_cfg, children, shadows
 from bootstrap.airflow_env import Environment
 from bootstrap.airflow_settings import settings
+from bootstrap.connection import Connection, from_text
 from bootstrap.errors import AirflowError, Exit, ManifestError, StoreError
 from bootstrap.files import shown
 from bootstrap.finding import Finding, failed
 from bootstrap.manifest import Manifest
 from bootstrap.shadows import Shadowed
+from bootstrap.targets.env import PREFIXES
 
 
 def examine(manifest: Manifest, environment: Environment) -> Iterator[Finding]:
@@ -27,6 +30,32 @@ def examine(manifest: Manifest, environment: Environment) -> Iterator[Finding]:
         yield failed("airflow.cfg", err)
     except (StoreError, ManifestError):  # what `settings` refuses has been told
         return
+
+
+def connections(manifest: Manifest, environment: Environment, wanted: Mapping[str, Connection]) -> Iterator[Finding]:
+    """Variables with another connection than the one that is registered where Airflow looks later, or is loaded from a file."""
+    names = {target.name for target in manifest.register}
+    if names & {"backend", "file"} or not names & {"env", "metadata"}:
+        return  # Airflow asks its backend first
+    given = environment.child()
+    for conn_id, item in wanted.items():
+        name = f"{PREFIXES['connection']}{conn_id.upper()}"
+        if name not in given or _holds(given[name], item):
+            continue
+        message = f"{name} in the environment is another connection than the manifest's"
+        if "env" in names:
+            yield Finding(f"connection {conn_id}", message, "load the registered variables again", warning=True)
+        else:
+            yield Finding(
+                f"connection {conn_id}", f"{message}, and Airflow reads it first", f"unset {name}", Exit.FAILED
+            )
+
+
+def _holds(text: str, wanted: Connection) -> bool:
+    try:
+        return replace(from_text(text, ""), description=None) == replace(wanted, description=None)
+    except StoreError:
+        return False
 
 
 def _shadows(manifest: Manifest, environment: Environment) -> Iterator[Finding]:

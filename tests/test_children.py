@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ import pytest
 
 from bootstrap import children
 from bootstrap.airflow_env import Environment, locate
+from bootstrap.checks import _user_code
 from bootstrap.errors import ManifestError
 from bootstrap.manifest import load
 from tests.project import ROOT, TIMEOUT, Canary, Project, Result, watched_processes
@@ -201,6 +203,24 @@ def test_an_address_with_a_password_is_a_secret_in_plain_text_wherever_it_stands
 @pytest.mark.parametrize("password", ["${PASSWORD}", "$PASSWORD", "<password>", "{{ conn.x.password }}", "***"])
 def test_a_placeholder_is_no_password(password: str, tmp_path: Path) -> None:
     located(tmp_path, f'version: 1\nvariables: {{v: {{url: "http://u:{password}@h"}}}}\n')
+
+
+def test_the_users_code_can_be_imported_while_a_check_asks_for_it_and_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bootstrap.yaml").write_text("version: 1\n")
+    (tmp_path / "users_check.py").write_text("def check(conn):\n    import users_other\n    return users_other.x\n")
+    (tmp_path / "users_other.py").write_text("x = 5")
+    plant(tmp_path, "orjson_like.py")
+    monkeypatch.setenv("AIRFLOW_BOOTSTRAP_FILE", str(tmp_path / "bootstrap.yaml"))
+    check = _user_code.find("users_check.check")
+    for _ in range(2):
+        with pytest.raises(ImportError):
+            importlib.import_module("orjson_like")
+        with _user_code.guarded("check"):
+            assert check(None) == 5
+    with pytest.raises(_user_code.UserCodeError, match="airflow-bootstrap's own package is called bootstrap, too"):
+        _user_code.find("bootstrap.mine.check")
 
 
 class Answer(BaseHTTPRequestHandler):

@@ -198,6 +198,28 @@ def test_doctor_names_deprecated_places_a_byte_order_mark_and_a_package_of_our_n
     ]
 
 
+@pytest.mark.parametrize(
+    ("register", "value", "said"),
+    [
+        ("metadata", "http://other", Exit.FAILED),
+        ("metadata", "http://h", None),
+        ("metadata", '{"conn_type": "http", "host": "h", "description": "d"}', None),
+        ("metadata", "", Exit.FAILED),
+        ("env: {}", "http://other", Exit.OK),  # the file is what checks get, and what is to be loaded
+        ("env: {}", "http://h", None),
+    ],
+)
+def test_a_variable_with_another_connection_is_named(
+    register: str, value: str, said: Exit | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = project(tmp_path, f"register: [{register}]\nconnections: {{web: {{conn_type: http, host: h}}}}\n")
+    monkeypatch.setenv("AIRFLOW_CONN_WEB", value)
+    wanted = drift.registered(manifest, Secrets(manifest))
+    told = list(surroundings.connections(manifest, locate(manifest), wanted))
+    assert [item.exit_code for item in told] == ([] if said is None else [said])
+    assert all("AIRFLOW_CONN_WEB" in item.message for item in told)
+
+
 @pytest.fixture
 def work(tmp_path: Path) -> Project:
     made = Project(tmp_path)

@@ -24,6 +24,7 @@ _NO_RESULT = {  # how a task ends that is neither a success nor a failure; by na
     "TaskDeferred": "deferred its work to a trigger (say deferrable: false)",
     "AirflowRescheduleException": "put its work off (say mode: poke)",
 }
+_folders: list[str] = []  # of the user's code that checks of this process asked for
 _UNOPTIMIZED = "leave PYTHONOPTIMIZE out of the environment, and out of `airflow.env` in the manifest"
 
 
@@ -43,9 +44,10 @@ def cause(error: BaseException) -> Cause | None:
 def find(path: str) -> Any:
     """What the dotted path `module.name` means. Raises UserCodeError."""
     module, _, name = path.rpartition(".")
-    _import_from_manifest()
+    _find_folders()
     try:
-        found = importlib.import_module(module)
+        with importable():
+            found = importlib.import_module(module)
     except ModuleNotFoundError as err:
         raise _missing(module, foreign(err.name or "")) from err
     except Exception as err:
@@ -56,16 +58,29 @@ def find(path: str) -> Any:
     return getattr(found, name)
 
 
-def _import_from_manifest() -> None:
-    """Make the modules beside the manifest and in `airflow.dags` importable, after all others, as Airflow does it."""
+@contextlib.contextmanager
+def importable() -> Iterator[None]:
+    """Meanwhile, the modules beside the manifest and in `airflow.dags` can be imported, after all others, as Airflow does it.
+
+    Not longer: other checks of this process import what is installed, and nothing that lies beside the manifest by chance.
+    """
+    added = [folder for folder in _folders if folder not in sys.path]
+    sys.path += added
+    try:
+        yield
+    finally:
+        for folder in added:
+            with contextlib.suppress(ValueError):  # the user's code took it out
+                sys.path.remove(folder)
+
+
+def _find_folders() -> None:
     from bootstrap.manifest import load
 
     profile = os.environ.get("AIRFLOW_BOOTSTRAP_PROFILE") or None
     manifest = load(Path(os.environ["AIRFLOW_BOOTSTRAP_FILE"]), profile=profile, allow_plaintext=True)
     folders = [manifest.folder, *([manifest.folder / manifest.airflow.dags] if manifest.airflow.dags else [])]
-    for folder in (str(folder.absolute()) for folder in folders):
-        if folder not in sys.path:
-            sys.path.append(folder)
+    _folders[:] = [str(folder.absolute()) for folder in folders]
 
 
 def _missing(module: str, name: str) -> UserCodeError:
@@ -141,7 +156,7 @@ def guarded(what: str) -> Iterator[None]:
     if not __debug__:
         raise UserCodeError("this Python skips `assert` (-O, PYTHONOPTIMIZE): nothing would be proven", _UNOPTIMIZED)
     try:
-        with _masked_output():
+        with _masked_output(), importable():
             yield
     except SystemExit as err:
         raise UserCodeError(

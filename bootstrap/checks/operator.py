@@ -60,7 +60,8 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
         "params": {**params.arguments.get("params", {}), "conn_id": conn_id, "run_id": run.id},
     }
     try:
-        return _guarded(kind)(**arguments, **run.arguments)
+        with _user_code.importable():
+            return _guarded(kind)(**arguments, **run.arguments)
     except Exception as err:
         message = f"{kind.__name__} does not take these arguments: {foreign(err)}"
         raise UserCodeError(message, "correct `arguments` in the manifest") from err
