@@ -51,11 +51,11 @@ class Rendering:
         """A unified diff without context; '' when nothing changes. What is or may be a secret is masked on both sides."""
         import difflib
 
-        from bootstrap.cfg_masking import masked
+        from bootstrap.cfg_masking import lines_of, masked
 
         before, after = self.before or "", self.after or ""
         old, new = masked(before), masked(after)
-        matcher = difflib.SequenceMatcher(None, before.splitlines(keepends=True), after.splitlines(keepends=True))
+        matcher = difflib.SequenceMatcher(None, lines_of(before), lines_of(after))
         lines = [f"--- {self.file}\n", f"+++ {self.file} (rendered)\n"]
         for action, start, end, new_start, new_end in matcher.get_opcodes():
             if action == "equal":

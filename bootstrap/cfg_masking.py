@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from bootstrap.secret import MASK
 from bootstrap.secret_forms import forms
 from bootstrap.secret_matcher import Matcher
 from bootstrap.secret_places import hide
-from bootstrap.sensitive import names_secret, secret_texts
+from bootstrap.sensitive import is_secret, secret_texts
 
 _OPTION = re.compile(
     r"(?P<head>(?P<indent>\s*)(?P<comment>[#;][#;\s]*)?(?:export\s+)?(?P<name>[\w.-]+)\s*[=:][ \t]*)(?P<value>.*)",
@@ -44,11 +45,17 @@ class _Option:
 def masked(text: str) -> list[str]:
     """Each line of the file as it may be shown."""
     inside, lines = False, []
-    for line in (line for option in _options(text) for line in _shown(option)):
-        ends = _END.search(line) is not None
+    shown = (line for option in _options(text) for line in _shown(option))
+    for line, whole in zip(shown, lines_of(text), strict=True):
+        ends = _END.search(whole) is not None
         lines.append(_with_mask(line) if inside and not ends else line)
-        inside = not ends and (inside or _BEGIN.search(line) is not None)
+        inside = not ends and (inside or _BEGIN.search(whole) is not None)
     return lines
+
+
+def lines_of(text: str) -> list[str]:
+    """With their ends, and ending where configparser's do: `str.splitlines` knows more ends."""
+    return list(io.StringIO(text, newline=""))
 
 
 @cache
@@ -61,7 +68,7 @@ def _sensitive() -> frozenset[str]:
 def _options(text: str) -> Iterator[_Option]:
     """The file in parts: an option with the lines that go on with its value, or a line of another kind, without a name."""
     current = last = _Option("", "")  # the last option that is no comment: its value goes on after one
-    for line in text.splitlines(keepends=True):
+    for line in lines_of(text):
         found = _OPTION.fullmatch(line)
         if _goes_on(line, current):
             current.lines.append(line)
@@ -87,13 +94,15 @@ def _goes_on(line: str, current: _Option) -> bool:
 
 def _shown(option: _Option) -> Iterator[str]:
     name = option.name.lower().rpartition("__")[2]  # AIRFLOW__CORE__FERNET_KEY in a comment
-    stem = re.sub(r"_(cmd|secret)$", "", name)
     if name in _AS_JSON:
         yield from _shown_json(option)
-    elif name in _sensitive() or (names_secret(name) and not (stem != name and stem in _sensitive())):
+    elif name in _sensitive():
         yield from _masked(option)
     else:
-        yield from _lines(option, [_hidden(line) for line in option.lines])
+        stem = re.sub(r"_(cmd|secret)$", "", name)  # of which `name` says where it is
+        values = [_hidden(line) for line in option.lines]
+        secret = is_secret("" if stem in _sensitive() else name, "".join(values))
+        yield from _masked(option) if secret else _lines(option, values)
 
 
 def _lines(option: _Option, values: list[str]) -> list[str]:

@@ -16,6 +16,7 @@ _NAMED = re.compile(r"([\"']?)\b([A-Za-z][\w.-]*)\1\s*[=:]\s*")
 _VALUE = re.compile(
     r"(?:(?:Bearer|Basic|Token)\s+)?(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s,;&\"'}\]]+)", re.IGNORECASE
 )
+_REST = re.compile(r".+")
 _OF_A_QUERY = frozenset({"__extra__", "auth", "code", "key", "pass", "pwd", "sig", "signature", "x-amz-signature"})
 _TOKENS_ALONE = frozenset({"http", "https", "git+https"})  # what stands before an @ without a colon is a token there
 
@@ -23,7 +24,7 @@ _TOKENS_ALONE = frozenset({"http", "https", "git+https"})  # what stands before 
 def hide(text: str, names: Collection[str] = ()) -> str:
     """`text` with a mask for the login of each URL, for what its query says of secrets, and for `password=…`.
 
-    `names`: in lower case, of what is a secret as well.
+    `names`: in lower case, of what is a secret to the end of the line.
     """
     text = _BLOCK.sub(rf"\1{MASK}\2", text)
     text = _LOGIN.sub(_without_login, text)
@@ -47,10 +48,11 @@ def _hide_named(text: str, names: Collection[str]) -> str:
     parts: list[str] = []
     at = 0
     for named in _NAMED.finditer(text):
-        value = _VALUE.match(text, named.end())
-        if value is None or named.start() < at or not (named[2].lower() in names or names_secret(named[2])):
+        known = named[2].lower() in names
+        value = (_REST if known else _VALUE).match(text, named.end())
+        if value is None or named.start() < at or not (known or names_secret(named[2])):
             continue
-        quote = value[0][-1] if value[0][-1] in "\"'" and len(value[0]) > 1 else ""
+        quote = value[0][-1] if value[0][-1] in "\"'" and value[0][0] == value[0][-1] and len(value[0]) > 1 else ""
         parts += (text[at : named.end()], f"{quote}{MASK}{quote}")
         at = value.end()
     return "".join((*parts, text[at:]))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.airflow_cfg import Rendering
-from bootstrap.cfg_masking import masked
+from bootstrap.cfg_masking import lines_of, masked
 from tests.project import Project
 
 S = "s3cret/Canary-0815"
@@ -25,6 +25,7 @@ SECRETS = [
     f"fernet_key =\n    {S}",
     f"fernet_key = first{S},\n    {S}\n\n    {S}",
     f"fernet_key = x\n# comment\n    {S}",
+    f"fernet_key = x\u2028{S}\x0c{S}\x85{S}",
     f"# fernet_key = first{S}\n#    {S}",
     f"sql_alchemy_conn = postgresql://airflow:{S}@db/a",
     f"sql_alchemy_conn_async = {S}",
@@ -84,13 +85,26 @@ PUBLIC = [
 def test_no_secret_is_shown_and_every_line_stays_one(text: str, newline: str) -> None:
     whole = f"[core]\nx = 1\n{text}\n[other]\ny = 2\n".replace("\n", newline)
     shown = masked(whole)
-    assert len(shown) == len(whole.splitlines())
+    assert len(shown) == len(lines_of(whole))
     assert (shown[:2], shown[-2:]) == (
         [f"[core]{newline}", f"x = 1{newline}"],
         [f"[other]{newline}", f"y = 2{newline}"],
     )
     assert "***" in "".join(shown)
     assert not any(part in "".join(shown) for part in (S, S[:8], S[-8:]))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://hooks.slack.com/services/T0/B0/Xyz123Canary",
+        "ghp_0123456789abcdefghijCanary0123456789",
+        "Bearer abc.Canary0815",
+    ],
+)
+def test_what_looks_like_a_secret_is_masked_whatever_its_name(value: str) -> None:
+    for text in (f"x = {value}", f"# x = {value}", f"# it was {value}", f"x =\n    one\n    {value}"):
+        assert "Canary" not in "".join(masked(f"[core]\n{text}\n"))
 
 
 @pytest.mark.parametrize("text", PUBLIC)
