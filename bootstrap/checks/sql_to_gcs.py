@@ -93,22 +93,21 @@ def cause(error: BaseException) -> Cause | None:
 
 
 def _log_in(conn_id: str, params: Params, run: Run) -> str:
-    """As the check of the database does. Raises UnknownDatabase."""
-    database: Any = checks.KINDS.find(_known(_type_of(conn_id)))
-    return str(database.authenticate(conn_id, params, run))
+    """As the check of the database does, and to others in and out again: that they can't be exported comes later."""
+    conn_type = _type_of(conn_id)
+    if conn_type in _PORTS:
+        database: Any = checks.KINDS.find(conn_type)
+        return str(database.authenticate(conn_id, params, run))
+    from bootstrap.airflow_api import BaseHook
+
+    BaseHook.get_connection(conn_id).get_hook().get_conn().close()
+    return ""
 
 
 def _type_of(conn_id: str) -> str:
     from bootstrap.airflow_api import BaseHook
 
     return str(BaseHook.get_connection(conn_id).conn_type)
-
-
-def _known(conn_type: str) -> str:
-    """Raises UnknownDatabase."""
-    if conn_type not in _PORTS:
-        raise UnknownDatabase(f"sql_to_gcs exports from postgres and mysql; this connection's type is {conn_type}")
-    return conn_type
 
 
 def _export(conn_id: str, params: Params, run: Run) -> Any:
@@ -140,9 +139,11 @@ def _operator(conn_id: str, params: Params, run: Run, name: str, size: int) -> A
 
 def _query(conn_type: str, rows: int) -> str:
     """Rows without a table. Raises UnknownDatabase."""
-    if _known(conn_type) == "postgres":
+    if conn_type == "postgres":
         return f"SELECT n AS id, repeat(md5(n::text), {_FILLER}) AS filler FROM generate_series(1, {rows}) AS n"  # noqa: S608  numbers of ours
-    return f"SELECT n AS id, REPEAT(MD5(n), {_FILLER}) AS filler FROM {_numbers(rows)} WHERE n BETWEEN 1 AND {rows} ORDER BY n"  # noqa: S608
+    if conn_type == "mysql":
+        return f"SELECT n AS id, REPEAT(MD5(n), {_FILLER}) AS filler FROM {_numbers(rows)} WHERE n BETWEEN 1 AND {rows} ORDER BY n"  # noqa: S608
+    raise UnknownDatabase(f"sql_to_gcs exports from postgres and mysql; this connection's type is {conn_type}")
 
 
 def _numbers(rows: int) -> str:

@@ -109,6 +109,12 @@ def test_a_stranger_is_asked_first_who_names_no_account(
     assert not {"Authorization", "Cookie", "X-API-Key"} & set(only.headers)
 
 
+@pytest.mark.parametrize("how", [{"auth": ("etl", "CANARY")}, {"cert": __file__}, {"headers": {"X-API-Key": "CANARY"}}])
+def test_a_login_a_certificate_and_a_secret_header_are_credentials(how: dict[str, Any]) -> None:
+    with answering(lambda _: Answer(200)) as (here, _):
+        assert _http_session.asked(Hook(here, **how), "a") == "unasked"
+
+
 def test_without_a_credential_nobody_is_asked() -> None:
     with answering(lambda _: Answer(200)) as (here, asked):
         assert _http_session.asked(Hook(here, headers={"Accept": "x"}), "a") == "none"
