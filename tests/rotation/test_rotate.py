@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from bootstrap.openbao import Server
 from tests.project import Canary, Project, Result, leaks, watched_processes
@@ -184,6 +186,33 @@ def test_a_key_that_fails_its_checks_changes_nothing(world: World) -> None:
     assert world.can_log_in() == {before}
     assert world.project.run("store", "get", f"{place}_airflow_bootstrap_candidate").code == 1
     assert world.project.run("smoke").code == 0
+
+
+def test_the_key_of_a_connection_in_the_metadata_database_is_rotated(world: World) -> None:
+    """Its checks see the row: with another Airflow than the tests above, that has no secrets backend."""
+    world.write("0s")
+    text = world.project.manifest.read_text()
+    world.project.write(
+        text.replace("{home: airflow}", "{home: plain}").replace("backend: {store: local}", "register: [metadata]")
+    )
+    folder = world.project.manifest.parent
+    (template,) = folder.glob(".bootstrap/cache/airflow-*.db")
+    (folder / "plain").mkdir()
+    shutil.copy(template, folder / "plain" / "airflow.db")
+    (folder / "plain" / "airflow.cfg").write_text(
+        f"[core]\nload_examples = False\nfernet_key = {Fernet.generate_key().decode()}\n"
+    )
+    assert world.project.run("register").code == 0
+    before = world.login()
+    try:
+        rotated = world.project.run("rotate", "warehouse")
+        assert rotated.code == 0, rotated.text
+        assert world.login() != before
+        assert set(world.status()[1]["history"][-1]["proofs"]) == {"verify", "verify_live", "verify_disabled"}  # type: ignore[index]
+        assert world.can_log_in() == {world.login()}
+    finally:
+        world.project.write(text)
+        assert world.project.run("register").code == 0
 
 
 def test_status_of_a_key_that_is_too_old_is_1(world: World) -> None:

