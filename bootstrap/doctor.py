@@ -59,7 +59,7 @@ def examine(manifest: Manifest, environment: Environment, secrets: Secrets) -> I
     yield from _connections(manifest, found)
     yield from surroundings.connections(manifest, environment, found)
     if usable and has_rows(manifest) and environment.initialised:
-        yield from _rows(manifest, secrets)
+        yield from rows(manifest, secrets)
     if complete:
         if manifest.config and _is_rendered(manifest, environment):
             yield from config_options(manifest, environment, secrets)
@@ -148,7 +148,7 @@ def _connections(manifest: Manifest, connections: Mapping[str, Connection]) -> I
                 yield Finding(f"connection {conn_id}", f"{problem.field}: {problem.message}", problem.hint, Exit.FAILED)
 
 
-def _rows(manifest: Manifest, secrets: Secrets) -> Iterator[Finding]:
+def rows(manifest: Manifest, secrets: Secrets) -> Iterator[Finding]:
     """What Airflow can't decrypt of what the manifest registers in the metadata database, or has registered."""
     subject = "metadata database"
     keys = [Key("connection", name) for name in manifest.connections]

@@ -231,7 +231,8 @@ def _require_readable(look: Look) -> None:
 def _no_key(file: KeyFile) -> AirflowError:
     return AirflowError(
         f"{file.path}: [core] fernet_key is empty: Airflow encrypts nothing, and there is no key to rotate",
-        f"set it to what this prints, restart Airflow, and save passwords anew: {NEW_KEY}",
+        "put back the key that rows are encrypted with; if there are none, set it to what this prints, restart Airflow, and save"
+        f" passwords anew: {NEW_KEY}",
     )
 
 

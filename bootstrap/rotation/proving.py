@@ -42,7 +42,7 @@ class Prover:
 
     def live(self, expected: Mapping[str, Secret]) -> Proof:
         """As Airflow runs them; `expected` tells the processes which key they must find."""
-        report = self._run(self.manifest, self.environment.with_secrets(expected))
+        report = self._run(self.manifest, self.environment.with_secrets(expected), self.settings)
         return self._proof(report, report.checks)
 
     def candidate(
@@ -73,10 +73,11 @@ class Prover:
         }
         bare = replace(self.environment, variables={**self.environment.variables, **_NO_BACKEND})
         manifest = replace(self.manifest, backend=None, config={}, register=())
-        return self._run(manifest, bare.with_secrets({**variables, **expected}))
+        alone = replace(self.settings, rows=False)
+        return self._run(manifest, bare.with_secrets({**variables, **expected}), alone)
 
-    def _run(self, manifest: Manifest, environment: Environment) -> Report:
-        report = smoke(manifest, environment, self.checks, self.settings, drift=Drift(), on_result=self._told)
+    def _run(self, manifest: Manifest, environment: Environment, settings: Settings) -> Report:
+        report = smoke(manifest, environment, self.checks, settings, drift=Drift(), on_result=self._told)
         if report.interrupted:
             raise KeyboardInterrupt
         return report

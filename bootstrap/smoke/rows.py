@@ -9,17 +9,19 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bootstrap.airflow_env import Environment
+from bootstrap.airflow_env import Environment, locate
+from bootstrap.airflow_settings import credentials
 from bootstrap.checks.base import Cause
 from bootstrap.errors import RESTORE_KEY, UNDECRYPTABLE, BootstrapError, Undecryptable
 from bootstrap.files import PRIVATE_FILE
-from bootstrap.manifest import Manifest
+from bootstrap.manifest import Manifest, load
 from bootstrap.secret import Secret
 from bootstrap.targets.metadata_process import MetadataProcess
 
@@ -47,7 +49,7 @@ class Rows:
             for row in self.rows:
                 names = ", ".join(f'"{name}"' for name in row)
                 values = ", ".join("?" * len(row))
-                connection.execute(f"INSERT INTO connection ({names}) VALUES ({values})", list(row.values()))  # noqa: S608  columns of Airflow's table
+                connection.execute(f"INSERT OR REPLACE INTO connection ({names}) VALUES ({values})", list(row.values()))  # noqa: S608  columns of Airflow's table
 
     def told(self, conn_ids: Iterable[str]) -> dict[str, str]:
         """The variable by which a check's process knows what there is of these."""
@@ -69,6 +71,16 @@ def read(manifest: Manifest, environment: Environment) -> Rows:
         return Rows(problem=err)
     secrets = {_FERNET_KEY: Secret(answer["key"])} if answer["key"] else {}
     return Rows(answer["rows"], answer["states"], secrets=secrets)
+
+
+def main() -> None:
+    """By hand, see `smoke --show-command`: copies the rows into the database that it names."""
+    profile = os.environ.get("AIRFLOW_BOOTSTRAP_PROFILE") or None
+    manifest = load(Path(os.environ["AIRFLOW_BOOTSTRAP_FILE"]), profile=profile, allow_plaintext=True)
+    found = read(manifest, locate(manifest).with_secrets(credentials(manifest)))
+    if found.problem is not None:
+        sys.exit(f"{found.problem.message}\nnext: {found.problem.hint}")
+    found.into(Path(sys.argv[1]))
 
 
 def is_copied(conn_id: str) -> bool:
@@ -97,3 +109,7 @@ def _state(conn_id: str) -> str:
 def _told() -> Mapping[str, Any]:
     told: Mapping[str, Any] = json.loads(os.environ.get(VARIABLE) or "{}")
     return told
+
+
+if __name__ == "__main__":
+    main()

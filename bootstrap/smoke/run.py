@@ -8,7 +8,7 @@ import math
 import shlex
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from bootstrap.airflow_settings import credentials
 from bootstrap.connection import Connection
 from bootstrap.drift import Drift
 from bootstrap.errors import AirflowError, BootstrapError, UsageError
+from bootstrap.files import private_folder
 from bootstrap.manifest import CheckSpec, Manifest
 from bootstrap.manifest_problems import nearest
 from bootstrap.smoke import CLEAN_VARIABLE, receipt, registered, rows
@@ -30,7 +31,7 @@ from bootstrap.smoke.rows import Rows
 from bootstrap.smoke.runner import IsolatedRunner, Limits, Outcome, command
 from bootstrap.smoke.scratch import Job, Jobs, for_dag, scratch, variables_for
 from bootstrap.smoke.verdict import CheckResult, failed, judge, missing_provider, unproven, with_cleaning
-from bootstrap.smoke.visible import elsewhere, has_rows
+from bootstrap.smoke.visible import elsewhere, has_rows, may_have_rows
 
 OnResult = Callable[[CheckResult, int], None]  # a result, and how many there are now
 _UNSET = f"unset {CLEAN_VARIABLE} {receipt.VARIABLE} {registered.VARIABLE} {rows.VARIABLE} AIRFLOW_BOOTSTRAP_CHECKS PYTHONOPTIMIZE"
@@ -49,6 +50,7 @@ class Settings:
     isolated: bool = False
     deadline: float | None = None
     allow_unproven: bool = False
+    rows: bool = True  # checks see what is registered in the metadata database
 
 
 def select(manifest: Manifest, selectors: Sequence[str]) -> list[CheckSpec]:
@@ -190,8 +192,9 @@ class _Session:
 
     @cached_property
     def _rows(self) -> Rows:
-        wanted = has_rows(self.manifest)
-        return rows.read(self.manifest, self.environment) if wanted else Rows()
+        wanted = self.settings.rows and may_have_rows(self.manifest, self.environment)
+        found = rows.read(self.manifest, self.environment) if wanted else Rows()
+        return found if self.manifest.register else replace(found, problem=None)  # it may be that none is there
 
     def _run(self, jobs: Sequence[Job], until: float) -> Iterator[Outcome]:
         limits = Limits(self.settings.jobs, self.settings.timeout, until)
@@ -237,9 +240,12 @@ def show_command(manifest: Manifest, environment: Environment, chosen: Sequence[
         "AIRFLOW_HOME": str(environment.home),
         "AIRFLOW_CONFIG": str(environment.config),
         **for_dag(manifest),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "sqlite:////tmp/airflow-bootstrap-by-hand.db",
     }
+    file = private_folder(environment.state) / "by-hand.db"
+    database = f"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN={shlex.quote(f'sqlite:///{file}')}"
+    copying = [shlex.join([*children.by_hand("bootstrap.smoke.rows")[0], str(file)])] if has_rows(manifest) else []
     exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     date = datetime.now(timezone.utc).isoformat()
     runs = [shlex.join([*airflow, *command(spec.id, date)]) for spec in chosen]
-    return "\n".join([_UNSET, *exports, shlex.join([*airflow, "db", "migrate"]), *runs]) + "\n"
+    migrate = f"{database} {shlex.join([*airflow, 'db', 'migrate'])}"
+    return "\n".join([_UNSET, *exports, migrate, *copying, f"export {database}", *runs]) + "\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bootstrap import targets
+from bootstrap.airflow_env import Environment
 from bootstrap.manifest import Manifest
 
 
@@ -19,6 +20,14 @@ def elsewhere(manifest: Manifest) -> str:
 def has_rows(manifest: Manifest) -> bool:
     """Whether connections are registered in the metadata database."""
     return any(target.name == "metadata" for target in manifest.register)
+
+
+def may_have_rows(manifest: Manifest, environment: Environment) -> bool:
+    """Whether an Airflow that has no secrets backend could find one there, where the manifest doesn't say what is registered."""
+    if manifest.register or manifest.backend is not None:
+        return has_rows(manifest)
+    given = {**environment.child(), **environment.secrets}
+    return any(f"AIRFLOW_CONN_{conn_id.upper()}" not in given for conn_id in manifest.connections)
 
 
 def is_remote(name: str) -> bool:

@@ -14,6 +14,7 @@ CHECK_CREDENTIAL = "check the target's token, or its login and password"
 _CHECK_ROLE = "give the user a role that may read, create, edit and delete connections and variables, such as Op"
 _CHECK_URL = "check the target's url: the address of Airflow's web interface"
 _LOG = "look at the log of Airflow's api-server (of its webserver, in Airflow 2)"
+_KEY = "if it can't decrypt a row, its [core] fernet_key was changed: make it NEW,OLD, and run airflow rotate-fernet-key there"
 _NO_SUCH_TOKEN = "Invalid JWT token"  # noqa: S105  what Airflow says of one, with the status of a missing permission
 _INPUT = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 
@@ -37,8 +38,8 @@ def refused(where: str, status: int, document: Any) -> StoreError:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Unavailable(f"{where}: the server gets too many requests ({code})", "try again later")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        kind = Failed if status == HTTPStatus.INTERNAL_SERVER_ERROR else Unavailable
-        return kind(f"{where}: the server failed ({code})", _LOG)
+        kind, hint = (Failed, f"{_LOG}; {_KEY}") if status == HTTPStatus.INTERNAL_SERVER_ERROR else (Unavailable, _LOG)
+        return kind(f"{where}: the server failed ({code})", hint)
     if not isinstance(document, dict) or "detail" not in document:
         return not_airflow(where, code)
     return _of_airflow(where, status, document)

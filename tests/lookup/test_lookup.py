@@ -63,6 +63,7 @@ def shown(*lookups: Lookup, team: str = "") -> str:
         ([row(BACKEND, "denied", detail="d"), row(DATABASE)], Exit.STORE, ["hidden_denied"]),
         ([row(BACKEND, "unreachable", detail="d"), row(DATABASE)], Exit.STORE, ["hidden_unreachable"]),
         ([row(BACKEND, "malformed", detail="d"), row(DATABASE)], Exit.FAILED, ["hidden_malformed"]),
+        ([row(DATABASE, "undecryptable", detail="d")], Exit.FAILED, ["hidden_undecryptable"]),
         ([row(BACKEND, "broken", detail="d"), row(DATABASE)], Exit.AIRFLOW, ["hidden_broken"]),
         ([row(BACKEND, "miss"), row(DATABASE, "unreachable", detail="d")], Exit.STORE, ["hidden_unreachable"]),
         ([row(BACKEND, fields=[], conn_type="")], Exit.FAILED, ["empty"]),

@@ -19,10 +19,13 @@ import pytest
 from cryptography.fernet import Fernet
 
 from bootstrap.airflow_env import Environment, database_template, locate
+from bootstrap.checks.base import Cause
 from bootstrap.connection import Connection
 from bootstrap.drift import Drift
+from bootstrap.errors import RESTORE_KEY, AirflowError, BootstrapError, Unavailable, Undecryptable
 from bootstrap.files import private_folder
 from bootstrap.manifest import Manifest, load
+from bootstrap.smoke import rows
 from bootstrap.smoke.run import Settings, select, smoke
 from bootstrap.smoke.scratch import scratch
 from bootstrap.smoke.verdict import CheckResult
@@ -147,7 +150,7 @@ def test_checks_see_what_is_registered_in_the_database_and_nothing_else_of_it(
     assert told == {
         "fine": "metadata database",
         "plain": "metadata database",
-        "undecryptable": "secret_malformed",
+        "undecryptable": "secret_undecryptable",
         "theirs": "secret_missing",
         "gone": "secret_missing",
     }
@@ -159,7 +162,13 @@ def test_checks_see_what_is_registered_in_the_database_and_nothing_else_of_it(
     assert (seen.modes, seen.leaks) == ({0o600}, [])
     assert files(environment) == before
     assert list(seen.folder.iterdir()) == []
-    # and so does a plain `airflow tasks test`
+    # also where a profile registers nothing, and only proves what is there
+    (tmp_path / "bootstrap.yaml").write_text(
+        (tmp_path / "bootstrap.yaml").read_text() + "profiles: {ci: {register: []}}\n"
+    )
+    unsaid = run(load(tmp_path / "bootstrap.yaml", profile="ci"), environment, "fine", "gone")
+    assert [unsaid[name].cause for name in ("fine", "gone")] == [None, "secret_missing"]
+    # and with a plain `airflow tasks test`
     isolated = run(manifest, environment, "fine", isolated=True)["fine"]
     assert (isolated.status, isolated.steps[0].detail) == ("passed", "metadata database")
 
@@ -178,6 +187,22 @@ def test_without_a_fernet_key_the_copies_are_encrypted_all_the_same(
     gone = run(manifest, environment)["fine"]
     assert (gone.cause, "there is no" in gone.message) == ("store_unreachable", True)  # which is no missing connection
     assert gone.hint.endswith("airflow db migrate")
+
+
+@pytest.mark.parametrize(
+    ("problem", "cause"),
+    [
+        (Unavailable("down", "start it"), "store_unreachable"),
+        (AirflowError("not migrated", "migrate it"), "store_unreachable"),
+        (Undecryptable("the list can't be decrypted", RESTORE_KEY), "secret_undecryptable"),
+    ],
+)
+def test_a_database_that_cannot_be_read_has_a_cause_of_its_own(
+    problem: BootstrapError, cause: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in rows.Rows(problem=problem).told(["fine"]).items():
+        monkeypatch.setenv(name, value)
+    assert rows.cause("fine") == Cause(cause, problem.message, problem.hint)  # type: ignore[arg-type]  # from a table
 
 
 def test_what_is_kept_for_the_next_run_has_no_connection_in_it(tmp_path: Path, template: Path) -> None:

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from bootstrap import drift
+from bootstrap import doctor, drift
 from bootstrap.airflow_env import database_template, installed_version, locate
 from bootstrap.connection import Connection
 from bootstrap.desired import Secrets
@@ -246,6 +246,14 @@ def test_what_another_key_encrypted_is_kept_until_it_may_be_lost(template: Path,
         Secrets(load(tmp_path / "bootstrap.yaml")),
     )
     assert (drifted.differing, len(drifted.errors)) == ((), 4)
+    told = list(doctor.rows(load(tmp_path / "bootstrap.yaml"), Secrets(load(tmp_path / "bootstrap.yaml"))))
+    assert {it.exit_code for it in told} == {Exit.FAILED}
+    assert sorted(it.message.partition(" can't be decrypted with this [core] fernet_key")[0] for it in told) == [
+        "ours: its extra",
+        "the list of what is registered there",
+        "theirs: its password",
+        "variable v: its val",
+    ]
     # the old key as the second one brings all of it back
     set_key(tmp_path, f"{other},{KEY}")
     airflow = [sys.executable, "-W", "ignore", "-m", "airflow", "rotate-fernet-key"]
