@@ -27,6 +27,7 @@ from bootstrap.smoke.expected import expecting
 from bootstrap.smoke.run import Settings, require_airflow, select
 from bootstrap.stores.base import Store, Stored
 from bootstrap.targets.base import Key
+from bootstrap.targets.index import NAME
 
 
 @dataclass
@@ -172,6 +173,7 @@ class ConnectionSubject:
     def _plans(self) -> Iterator[Plan]:
         """The changes of what is made of the secret, for each target."""
         keys = {Key("connection", name) for name in self._connections}
+        keys.add(Key("variable", NAME))  # the list of what is registered: what is wrong with it is wrong with all
         keys |= {Key("variable", name) for name, value in self.manifest.variables.items() if self._is_of_it(value)}
         for spec in self.manifest.register:
             found = plan(self.manifest, self.secrets.fresh(), spec)

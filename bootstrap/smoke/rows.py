@@ -37,7 +37,7 @@ class Rows:
     `secrets` has the key of what Airflow stores in plain text: no database of ours ever does.
     """
 
-    rows: Sequence[Mapping[str, Any]] = ()
+    rows: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)  # by table
     states: Mapping[str, str] = field(default_factory=dict)
     problem: BootstrapError | None = None
     secrets: Mapping[str, Secret] = field(default_factory=dict)
@@ -46,10 +46,10 @@ class Rows:
         """Insert them into a migrated database, which is for nobody else to read from now on."""
         database.chmod(PRIVATE_FILE)
         with closing(sqlite3.connect(database)) as connection, connection:
-            for row in self.rows:
+            for table, row in ((table, row) for table, rows in self.rows.items() for row in rows):
                 names = ", ".join(f'"{name}"' for name in row)
                 values = ", ".join("?" * len(row))
-                connection.execute(f"INSERT OR REPLACE INTO connection ({names}) VALUES ({values})", list(row.values()))  # noqa: S608  columns of Airflow's table
+                connection.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({values})", list(row.values()))  # noqa: S608  names of Airflow's tables
 
     def told(self, conn_ids: Iterable[str]) -> dict[str, str]:
         """The variable by which a check's process knows what there is of these."""
@@ -61,10 +61,11 @@ class Rows:
 
 def read(manifest: Manifest, environment: Environment) -> Rows:
     """What is registered in the metadata database now. Raises nothing: what went wrong is its `problem`."""
+    names = {"connection": list(manifest.connections), "variable": list(manifest.variables)}
     try:
         process = MetadataProcess(environment, read_only=True)
         try:
-            answer = process.ask({"copy": list(manifest.connections), "owner": manifest.owner})
+            answer = process.ask({"copy": names, "owner": manifest.owner})
         finally:
             process.close()
     except BootstrapError as err:

@@ -9,7 +9,7 @@ stdout, all JSON, until stdin ends; a KIND is "connection" or "variable":
 - `{"write": [{"kind": …, "name": …, "expect": VERSION or null, "fields": {…} or null to delete}, …], "marks": [the same
   without fields, …], "owner": …, "allow_unencrypted": …}`: `{"conflicts": [[KIND, NAME], …]}`. Everything is written if
   there are none; else nothing.
-- `{"copy": [CONN_ID, …], "owner": …}`: see `metadata_copies`
+- `{"copy": {KIND: [NAME, …]}, "owner": …}`: see `metadata_copies`
 - what fails: `{"error": a class of bootstrap.errors, "message": …, "hint": …}`
 """
 

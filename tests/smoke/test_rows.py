@@ -30,6 +30,7 @@ from bootstrap.smoke.run import Settings, select, smoke
 from bootstrap.smoke.scratch import scratch
 from bootstrap.smoke.verdict import CheckResult
 from bootstrap.targets.metadata import Options, open_target
+from bootstrap.variable import Variable
 from tests.project import Canary
 from tests.targets.applying import put
 
@@ -39,6 +40,7 @@ MANIFEST = """
 version: 1
 airflow: {home: airflow}
 register: [metadata: {allow_unencrypted: true}]
+variables: {region: eu}
 connections:
 """
 KEY = Fernet.generate_key().decode()
@@ -52,6 +54,7 @@ class Seen:
     folder: Path
     canary: Canary = field(default_factory=Canary)
     conn_ids: set[str] = field(default_factory=set)
+    variables: set[str] = field(default_factory=set)
     modes: set[int] = field(default_factory=set)
     leaks: list[Path] = field(default_factory=list)
 
@@ -63,6 +66,7 @@ class Seen:
             self.modes.add(stat.S_IMODE(database.stat().st_mode))
             with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
                 self.conn_ids |= {row[0] for row in connection.execute("SELECT conn_id FROM connection")}
+                self.variables |= {row[0] for row in connection.execute("SELECT key FROM variable")}
 
 
 @pytest.fixture
@@ -112,7 +116,7 @@ def project(folder: Path, template: Path, names: tuple[str, ...], *, key: str = 
 
 def register(manifest: Manifest, names: tuple[str, ...], connection: Connection) -> None:
     target = open_target(Options(allow_unencrypted=True), manifest, None)  # type: ignore[arg-type]  # it reads no secret
-    put(target, dict.fromkeys(names, connection))
+    put(target, {**dict.fromkeys(names, connection), "region": Variable("eu")})
     target.close()
 
 
@@ -158,7 +162,7 @@ def test_checks_see_what_is_registered_in_the_database_and_nothing_else_of_it(
     assert "can't be decrypted with this [core] fernet_key" in found["undecryptable"].message
     assert "did not register it" in found["theirs"].message
     assert "airflow-bootstrap register --overwrite" in found["theirs"].hint
-    assert seen.conn_ids == set(REGISTERED)
+    assert (seen.conn_ids, seen.variables) == (set(REGISTERED), {"region"})
     assert (seen.modes, seen.leaks) == ({0o600}, [])
     assert files(environment) == before
     assert list(seen.folder.iterdir()) == []
@@ -214,3 +218,6 @@ def test_what_is_kept_for_the_next_run_has_no_connection_in_it(tmp_path: Path, t
             (own / name).write_text("a row")
         (own / "receipt").write_text(json.dumps({"made": "r-0", "check_id": "fine.http"}) + "\n")
     assert [file.name for file in place.folder.rglob("*") if file.is_file()] == ["lock", "receipt"]
+    (place.folder / "0" / "airflow.db").write_text("a row")  # as after a kill
+    with scratch(environment) as after:
+        assert (after.abandoned, place.folder.exists()) == ({"fine.http": "r-0"}, False)

@@ -382,8 +382,9 @@ def test_sqlite_itself_refuses_writes_where_rows_are_only_copied(
             other.execute("SELECT * FROM connection").fetchall()
         before = {file.name: file.read_bytes() for file in (tmp_path / "airflow").iterdir()}
         process = MetadataProcess(locate(manifest), read_only=True)
-        found = process.ask({"copy": ["x", "y"], "owner": manifest.owner})
-        assert (found["states"], found["rows"][0]["password"]) == ({"x": "copied"}, rows(tmp_path)[0]["password"])
+        found = process.ask({"copy": {"connection": ["x", "y"], "variable": ["v"]}, "owner": manifest.owner})
+        assert (found["states"], found["rows"]["variable"]) == ({"x": "copied"}, [])
+        assert found["rows"]["connection"][0]["password"] == rows(tmp_path)[0]["password"]
         assert writing_refused(process) == "metadata database: attempt to write a readonly database"
         process.close()
         assert {file.name: file.read_bytes() for file in (tmp_path / "airflow").iterdir() if file.is_file()} == before
@@ -399,9 +400,9 @@ def test_two_first_runs_at_once_both_register(tmp_path: Path, monkeypatch: pytes
         told = race(tmp_path, "write", ["raced"], AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=url)
         monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", url)
         process = MetadataProcess(locate(load(tmp_path / "bootstrap.yaml")), read_only=True)
-        found = process.ask({"copy": ["ours", "raced"], "owner": "us"})
+        found = process.ask({"copy": {"connection": ["ours", "raced"], "variable": []}, "owner": "us"})
         assert found["states"] == {"ours": "copied", "raced": "foreign"}
-        assert [row["conn_id"] for row in found["rows"]] == ["ours"]
+        assert [row["conn_id"] for row in found["rows"]["connection"]] == ["ours"]
         assert "read-only transaction" in writing_refused(process)
         process.close()
     assert told == [[], ["ours", "raced"], ["ours", "raced"]]
