@@ -380,7 +380,7 @@ def test_sqlite_itself_refuses_writes_where_rows_are_only_copied(
         if in_use:  # as by a scheduler
             other.execute("PRAGMA journal_mode = WAL")
             other.execute("SELECT * FROM connection").fetchall()
-        before = {file.name: file.read_bytes() for file in (tmp_path / "airflow").iterdir()}
+        before = {file.name: file.read_bytes() for file in (tmp_path / "airflow").iterdir() if file.is_file()}
         process = MetadataProcess(locate(manifest), read_only=True)
         found = process.ask({"copy": {"connection": ["x", "y"], "variable": ["v"]}, "owner": manifest.owner})
         assert (found["states"], found["rows"]["variable"]) == ({"x": "copied"}, [])
