@@ -85,7 +85,8 @@ def settings(manifest: Manifest, *, elsewhere: bool = False) -> Settings:
     config = _config(manifest, known)
     absent = {section: tuple(_others(options)) for section, options in config.items()}
     if backend is None:
-        return Settings(None, None, None, None, config, absent, {}, known, inline=False, advice=())
+        cache = cache_folder(manifest.folder)
+        return Settings(None, None, None, None, config, absent, {}, known, inline=False, advice=(), cache=cache)
     _possible(manifest, backend, known)
     server = _served(manifest, backend, _SECRETS, known, elsewhere=elsewhere)
     workers = _served(manifest, backend.workers, _WORKERS, known, elsewhere=elsewhere) if backend.workers else None

@@ -23,7 +23,7 @@ def old_place(section: str, option: str, folder: Path | None) -> tuple[str, str]
 
     What was read is kept in `folder`.
     """
-    known = _read()[0] if folder is None else remembered(folder, "deprecated", None, _read)
+    known = _known(folder)
     if section in known["sections"]:
         return known["sections"][section], option
     found = known["options"].get(f"{section}.{option}")
@@ -31,6 +31,11 @@ def old_place(section: str, option: str, folder: Path | None) -> tuple[str, str]
 
 
 @cache
+def _known(folder: Path | None) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = _read()[0] if folder is None else remembered(folder, "deprecated", None, _read)
+    return found
+
+
 def _read() -> tuple[dict[str, Any], tuple[str, ...]]:
     """{"options": {"section.option": [section, option]}, "sections": {section: section}}, and the files that it comes from."""
     modules = list(_modules())

@@ -48,8 +48,9 @@ def examine(manifest: Manifest, environment: Environment, secrets: Secrets) -> I
         if finding.ok:
             reachable.add(name)
             yield from _excess(manifest, secrets, name)
-    yield from _backend(manifest)
-    yield from surroundings.examine(manifest, environment)
+    if not any(_is_down(manifest, source.store) for source in manifest.sources if source.store not in reachable):
+        yield from _backend(manifest)
+        yield from surroundings.examine(manifest, environment)
     complete = reachable == set(manifest.stores)  # else every secret of that store would be told of again
     resolved = resolve_all(manifest, secrets, manifest.connections) if complete else {}
     yield from _secrets(resolved)
@@ -76,6 +77,11 @@ def _backend(manifest: Manifest) -> Iterator[Finding]:
             return
         except BootstrapError as err:
             yield failed("backend", err)
+
+
+def _is_down(manifest: Manifest, store: str | None) -> bool:
+    """Whether it would have to be started again to say what airflow.cfg needs."""
+    return store is not None and manifest.stores[store].kind == "embedded"
 
 
 def worst(findings: list[Finding]) -> Exit:

@@ -78,10 +78,12 @@ def find(manifest: Manifest, environment: Environment, secrets: Secrets) -> Drif
 
 
 def registered(manifest: Manifest, secrets: Secrets, differing: Collection[str] = ()) -> Mapping[str, Connection]:
-    """The connections that are registered, as the manifest says that they are; without those that differ."""
+    """The connections of checks that are registered, as the manifest says that they are; without those that differ."""
     if not manifest.register:
         return {}
-    resolved = resolve_all(manifest, secrets, manifest.connections)
+    specs = (spec for found in manifest.checks.values() for spec in found)
+    checked = dict.fromkeys(conn_id for spec in specs for conn_id in (spec.connection, *spec.params.connections))
+    resolved = resolve_all(manifest, secrets, checked)
     return {
         conn_id: item
         for conn_id, item in resolved.items()

@@ -175,6 +175,19 @@ def test_whatever_the_manifest_takes_from_a_variable_is_in_no_childs_environment
         assert given["S_NOT_NAMED"] == "value"
 
 
+def test_a_program_that_a_library_starts_gets_none_of_them_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("S_HIDDEN", "value")
+    children.hide(["S_HIDDEN", "S_NOT_SET"])
+
+    @children.without_hidden_variables()
+    def submit() -> str:
+        return subprocess.run(["/usr/bin/env"], capture_output=True, text=True, check=True).stdout
+
+    for _ in range(2):
+        assert "S_HIDDEN" not in submit()
+        assert os.environ["S_HIDDEN"] == "value"
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -136,7 +136,9 @@ def _results(
             yield missing_provider(spec, missing)
     if not specs:
         return
-    ready = environment.with_secrets({**credentials(manifest), **registered.expecting(manifest, connections)})
+    needed = {conn_id for spec in specs.values() for conn_id in (spec.connection, *spec.params.connections)}
+    expected = {conn_id: item for conn_id, item in connections.items() if conn_id in needed}
+    ready = environment.with_secrets({**credentials(manifest), **registered.expecting(manifest, expected)})
     with scratch(environment) as place:
         session = _Session(manifest, ready, place.folder, settings, _until(settings))
         session.clean(place.abandoned)
