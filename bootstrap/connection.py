@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from bootstrap.errors import Empty, Malformed
 from bootstrap.input_text import BadInput
@@ -22,8 +22,17 @@ from bootstrap.sensitive import looks_secret, secret_texts
 FIELDS = ("conn_type", "description", "host", "login", "password", "schema", "port", "extra")
 SECRET_FIELDS = ("password", "extra")
 _PORTS = range(1, 65536)
+_LABELS = {  # hooks' `hook_name`, where it is not the type in capitals
+    "amazon_elastic_mapreduce": "emr",
+    "amazon_redshift": "redshift",
+    "amazon_s3": "aws",
+    "amazon_web_services": "aws",
+    "google_cloud": "google_cloud_platform",
+    "google_bigquery": "gcpbigquery",
+    "kubernetes_cluster_connection": "kubernetes",
+    "microsoft_sql_server": "mssql",
+}
 _PORT = re.compile(r"0*[0-9]{1,5}")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 
 
 @dataclass(frozen=True)
@@ -117,6 +126,12 @@ def normalize(conn_type: str) -> str:
     return "postgres" if conn_type == "postgresql" else conn_type.replace("-", "_")
 
 
+def likeliest(conn_type: str) -> str:
+    """The type that is meant by one as people write it: `HTTP`, `Postgres`, `postgresql+psycopg2`, or a label of the UI's."""
+    name = normalize(conn_type.strip().lower().partition("+")[0].replace(" ", "_"))
+    return _LABELS.get(name, name)
+
+
 def port_number(value: object, where: str) -> int | None:
     """A port from a number or from digits. Raises Malformed."""
     if value is None or value == "":
@@ -152,18 +167,17 @@ def _from_uri(uri: str, where: str) -> Connection:
     scheme, separator, rest = uri.partition("://")
     if not separator or not scheme:
         raise Malformed(f"{where}: neither a connection's JSON nor a URI", _EXPECTED)
-    protocol, inner, after = rest.partition("://")
-    if not _SCHEME.fullmatch(protocol):
-        protocol, inner, after = "", "", rest  # any "://" stands further on, in a query
+    inner, nested, _ = rest.partition("://")
+    if rest.count("://") > 1 or (nested and ("@" in inner or ":" in inner)):
+        raise Malformed(f"{where}: a URI that Airflow refuses, because of another :// in it", "write it as %3A%2F%2F")
     try:
-        parts = urlsplit(f"//{after if inner else rest}")
-        port = parts.port
+        parts = urlsplit(rest if nested else f"//{rest}")
+        port, host = parts.port, _host(parts)
     except ValueError as err:
         raise Malformed(f"{where}: the URI's host or port is not valid", "percent-encode special characters") from err
-    host = unquote(_host(parts.netloc))
     connection = Connection(
         conn_type=normalize(scheme.lower()),
-        host=(f"{protocol.lower()}://{host}" if inner and host else host) or None,
+        host=(f"{parts.scheme}://{host}" if parts.scheme and host else host) or None,
         login=_unquoted(parts.username),
         password=_unquoted(parts.password),
         schema=unquote(parts.path[1:]) or None,
@@ -172,10 +186,34 @@ def _from_uri(uri: str, where: str) -> Connection:
     return replace(connection, extra=_extra_of_query(parts.query, where))
 
 
-def _host(netloc: str) -> str:
-    """Like `SplitResult.hostname`, which also lower-cases."""
-    host = netloc.rpartition("@")[2]
-    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+def _host(parts: SplitResult) -> str:
+    """In small letters, unless it is a path, as Airflow's `_parse_netloc_to_hostname` gives it."""
+    host = unquote(parts.hostname or "")
+    return unquote(parts.netloc.rpartition("@")[2].partition(":")[0]) if "/" in host else host
+
+
+def query_types(uri: str) -> dict[str, str]:
+    """The keys of a URI's query that Airflow 3's server reads as JSON, while its tasks keep the text: each with the type there."""
+    values = dict(parse_qsl(uri.partition("?")[2].partition("#")[0], keep_blank_values=True))
+    if "://" not in uri or "__extra__" in values:
+        return {}
+    return {key: kind for key, value in values.items() if (kind := _json_type(value))}
+
+
+def _json_type(text: str) -> str:
+    try:
+        value = loads(text) if text else text
+    except BadInput:
+        return ""
+    names = {
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+        list: "a list",
+        dict: "an object",
+        str: "another text",
+    }
+    return "" if value == text else names.get(type(value), "null")
 
 
 def _unquoted(value: str | None) -> str | None:

@@ -14,6 +14,7 @@ from typing_extensions import Self
 from bootstrap.connection import FIELDS
 from bootstrap.document import Path_, Place, reread
 from bootstrap.manifest_types import (
+    CONN_TYPE,
     NAME,
     Command,
     ConfigOption,
@@ -123,7 +124,7 @@ class ConnectionSpec(Model):
     """One connection: its fields, or `from`, a secret that holds all of it."""
 
     from_: SecretRef | None = Field(default=None, alias="from")
-    conn_type: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] | None = None
+    conn_type: Annotated[str, Field(pattern=CONN_TYPE)] | None = None
     description: Text | None = None
     host: Text | None = None
     login: Text | None = None

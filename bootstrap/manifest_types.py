@@ -14,6 +14,7 @@ from bootstrap.reference import SHAPE_HELP, Reference, parse_reference
 from bootstrap.stores.credential import Credential
 
 NAME = r"^[A-Za-z0-9_.-]+$"  # legal in a store's path, a task id and an environment variable of Airflow's alike
+CONN_TYPE = r"^[a-z0-9_]+$"
 _REFERENCE_SCHEMA = {
     "type": "object",
     "properties": {"secret": {"type": "string", "description": SHAPE_HELP}},

@@ -18,8 +18,10 @@ from bootstrap.connection import (
     extra_object,
     from_fields,
     from_text,
+    likeliest,
     normalize,
     port_number,
+    query_types,
 )
 from bootstrap.errors import Empty, Malformed
 from bootstrap.secret import redact
@@ -170,6 +172,9 @@ def test_an_empty_value_is_empty_and_not_merely_malformed(text: str) -> None:
         f"postgres://[{CANARY}/db",
         f"http://host/?__extra__={CANARY}",
         f"http://host/?__extra__=%22{CANARY}%22",
+        f"aws://k:{CANARY}@/?endpoint_url=http://h:1",
+        f"http://https://h/?to=ftp://{CANARY}",
+        f"http://u:{CANARY}@https://h",
     ],
 )
 def test_malformed_text_is_refused_with_its_place_and_not_quoted(text: str) -> None:
@@ -186,7 +191,7 @@ def test_malformed_text_is_refused_with_its_place_and_not_quoted(text: str) -> N
             "postgresql://u:p%40%2F%3A%23@DB.internal:5432/s%2Fx?sslmode=require&empty=",
             Connection(
                 "postgres",
-                host="DB.internal",
+                host="db.internal",
                 login="u",
                 password="p@/:#",
                 schema="s/x",
@@ -201,11 +206,11 @@ def test_malformed_text_is_refused_with_its_place_and_not_quoted(text: str) -> N
         ("http://grpc+ssl://h", Connection("http", host="grpc+ssl://h")),
         ("http://http://h", Connection("http", host="http://h")),
         (
-            "aws://k:s@/?endpoint_url=http://h:1",
+            "aws://k:s@/?endpoint_url=http%3A%2F%2Fh:1",
             Connection("aws", login="k", password="s", extra={"endpoint_url": "http://h:1"}),
         ),
         ("postgres://u:p[::1]w@h:5", Connection("postgres", host="h", login="u", password="p[::1]w", port=5)),
-        ("postgres://[2001:DB8::1]:5/x", Connection("postgres", host="2001:DB8::1", port=5, schema="x")),
+        ("postgres://[2001:DB8::1]:5/x", Connection("postgres", host="2001:db8::1", port=5, schema="x")),
         (
             'aws://@/?__extra__={"a": {"b": [1, null]}}',
             Connection("aws", extra={"a": {"b": [1, None]}}),
@@ -242,11 +247,6 @@ def without_empty(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value not in ("", None, {})}
 
 
-def same_case(fields: dict[str, Any]) -> dict[str, Any]:
-    """Airflow lower-cases the host of a URI, mostly; we leave it as it is."""
-    return fields | {"host": str(fields.get("host", "")).lower()}
-
-
 @pytest.mark.airflow
 @given(connection=CONNECTIONS)
 @settings(deadline=None, max_examples=100)
@@ -272,7 +272,7 @@ def test_we_read_the_uris_that_airflow_writes_as_airflow_does(
     text = json.dumps(extra) if extra is not None else None
     uri = airflow(conn_id="warehouse", conn_type=conn_type, host=protocol + host, extra=text, **parts).get_uri()
     theirs = as_airflow_reads(airflow.from_uri(uri, conn_id="warehouse"))
-    assert same_case(without_empty(from_text(uri, WHERE).as_fields())) == same_case(theirs)
+    assert without_empty(from_text(uri, WHERE).as_fields()) == theirs
 
 
 @pytest.mark.airflow
@@ -304,11 +304,72 @@ def test_we_read_the_uris_that_airflow_writes_as_airflow_does(
         "aws://@/?__extra__=",
         "http://h/a/b?x=1#fragment",
         "http://h//a",
+        "postgres://DB.Internal/Schema",
+        "postgres://u:p@[2001:DB8::1]/a",
+        "http://HTTPS://API.Example.com",
+        "aws:///?endpoint_url=http://h:1",
     ],
 )
 def test_we_read_hand_written_uris_as_airflow_does(airflow: Any, uri: str) -> None:
     theirs = as_airflow_reads(airflow.from_uri(uri, conn_id="warehouse"))
-    assert same_case(without_empty(from_text(uri, WHERE).as_fields())) == same_case(theirs)
+    assert without_empty(from_text(uri, WHERE).as_fields()) == theirs
+
+
+@pytest.mark.airflow
+@pytest.mark.parametrize(
+    "uri",
+    ["aws://k:s@/?endpoint_url=http://h:1", "http://https://h/?to=ftp://x", "http://u:p@https://h", "a://b:1/?c=d://e"],
+)
+def test_what_airflow_refuses_is_refused(airflow: Any, uri: str) -> None:
+    with pytest.raises(Exception, match="Invalid connection string"):
+        airflow.from_uri(uri, conn_id="warehouse")
+    with pytest.raises(Malformed, match="a URI that Airflow refuses"):
+        from_text(uri, WHERE)
+
+
+@pytest.mark.airflow
+@pytest.mark.parametrize("conn_type", ["HTTP", "Postgres", "Amazon S3", "postgresql", "google-cloud-platform", "a+b"])
+def test_a_type_is_what_airflow_makes_of_it(airflow: Any, conn_type: str) -> None:
+    theirs = airflow.from_json(json.dumps({"conn_type": conn_type}), conn_id="warehouse")
+    assert from_fields({"conn_type": conn_type}, WHERE).conn_type == theirs.conn_type
+    if " " not in conn_type:
+        uri = f"{conn_type}://h"
+        assert from_text(uri, WHERE).conn_type == airflow.from_uri(uri, conn_id="warehouse").conn_type
+
+
+@pytest.mark.parametrize(
+    ("conn_type", "expected"),
+    [
+        ("HTTP", "http"),
+        ("Postgres", "postgres"),
+        ("postgresql+psycopg2", "postgres"),
+        ("Google Cloud", "google_cloud_platform"),
+        ("Amazon S3", "aws"),
+    ],
+)
+def test_the_type_that_is_meant(conn_type: str, expected: str) -> None:
+    assert likeliest(conn_type) == expected
+
+
+def test_types_in_a_query_are_told() -> None:
+    uri = "aws://@/?verify=false&n=3&list=%5B1%5D&o=%7B%7D&s=%22x%22&e=&t=eu-west-1&none=null"
+    assert query_types(uri) == {
+        "verify": "a boolean",
+        "n": "a number",
+        "list": "a list",
+        "o": "an object",
+        "s": "another text",
+        "none": "null",
+    }
+    assert query_types("aws://@/?__extra__=%7B%7D&n=3") == {}
+
+
+@pytest.mark.airflow
+def test_airflows_two_classes_differ_in_just_those(airflow: Any) -> None:
+    server = pytest.importorskip("airflow.models.connection").Connection
+    uri = "aws://@/?verify=false&n=3&list=%5B1%5D&o=%7B%7D&s=%22x%22&e=&t=eu-west-1&none=null"
+    one, other = server(uri=uri).extra_dejson, json.loads(airflow.from_uri(uri, conn_id="x").extra)
+    assert {key for key in one if json.dumps(one[key]) != json.dumps(other[key])} == set(query_types(uri))
 
 
 def test_what_http_sends_of_a_login_is_masked() -> None:

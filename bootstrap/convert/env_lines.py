@@ -33,7 +33,8 @@ def _variables(text: str, name: str, found: Found) -> None:
             found.leave_out(f"{place}: {key} belongs to a team")
         elif key.startswith(CONNECTION):
             conn_id = key.removeprefix(CONNECTION).lower()
-            found.add_connection(conn_id, f"{place}: {key}", partial(connection.from_text, value, f"{place}: {key}"))
+            where = f"{place}: {key}"
+            found.add_connection(conn_id, where, partial(connection.from_text, value, where), uri=value)
         elif key.startswith(VARIABLE):
             found.add_variable(key.removeprefix(VARIABLE).lower(), f"{place}: {key}", value)
         else:
@@ -83,6 +84,6 @@ def _exported(text: str, name: str, found: Found) -> None:
         conn_id, equals, value = line.partition("=")
         where = f"{name}:{number}: {conn_id}"
         if equals:
-            found.add_connection(conn_id, where, partial(connection.from_text, value, where))
+            found.add_connection(conn_id, where, partial(connection.from_text, value, where), uri=value)
         else:
             found.leave_out(f"{name}:{number}: expected CONN_ID=URI")

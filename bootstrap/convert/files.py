@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bootstrap import input_text
 from bootstrap.convert import env_lines, settings_file, structured
+from bootstrap.convert.foreign_files import refuse_text
 from bootstrap.convert.found import Found
 from bootstrap.errors import UsageError
 from bootstrap.input_text import BadInput
@@ -41,15 +42,8 @@ def decoded(data: bytes, name: str) -> str:
 
 
 def _format_of(text: str, file: Path) -> str:
-    if file.suffix.lower() not in _STRUCTURED:
+    if file.suffix.lower() not in _STRUCTURED and not text.lstrip().startswith("{"):
+        refuse_text(text, str(file))
         return "env"
-    data = structured.mapping(structured.loaded(text, str(file)), str(file))
-    if settings_file.is_settings(data):
-        return "settings"
-    found = [structured.is_connection(value) for value in data.values()]
-    strings = [isinstance(value, str) and "://" in value for value in data.values()]
-    if any(found) and all(one or other for one, other in zip(found, strings, strict=True)):
-        return "connections"
-    if any(found) or (strings and all(strings)):
-        raise UsageError(f"{file}: connections, or variables?", "say --format connections or --format variables")
-    return "variables"
+    data = structured.loaded(text, str(file))
+    return "settings" if settings_file.is_settings(data) else structured.kind_of(data, str(file))

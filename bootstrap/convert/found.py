@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bootstrap.connection import Connection
+from bootstrap.connection import Connection, likeliest, query_types
 from bootstrap.errors import BootstrapError, Malformed, StoreError
-from bootstrap.manifest_types import NAME
+from bootstrap.manifest_types import CONN_TYPE, NAME
 from bootstrap.secret import remember
 from bootstrap.sensitive import names_secret, secret_texts
 from bootstrap.targets.index import NAME as INDEX
 
 _NAME = re.compile(NAME.strip("^$"))
-_CONN_TYPE = re.compile(r"[a-z0-9_]+")
+_CONN_TYPE = re.compile(CONN_TYPE)
 _AGAIN = "correct it there and convert it anew, or write it into the manifest by hand"
 
 
@@ -36,19 +36,30 @@ class Found:
     left_out: list[BootstrapError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def add_connection(self, conn_id: object, where: str, read: Callable[[], Connection]) -> None:
-        """Keep what `read` returns, or the reason why not. `where` is the connection's place, for people."""
+    def add_connection(self, conn_id: object, where: str, read: Callable[[], Connection], uri: object = None) -> None:
+        """Keep what `read` returns, or the reason why not. `where` is the connection's place, for people; `uri` its text, if it
+        is one.
+        """
         if conn_id == INDEX:
             return
         try:
             name = _legal_name(conn_id, self.connections, where, "connection")
-            connection = read()
+            connection = self._with_known_type(read(), where)
             _require_holdable(connection, where)
         except StoreError as err:
             self.leave_out(err.message, "" if err.hint.startswith("airflow-bootstrap store put") else err.hint)
         else:
             connection.remember()
             self.connections[name] = connection
+            self.notes += [f"{where}: {note}" for note in type_notes(uri)]
+
+    def _with_known_type(self, connection: Connection, where: str) -> Connection:
+        """Airflow finds a hook by the type as providers write it."""
+        meant = likeliest(connection.conn_type)
+        if _CONN_TYPE.match(connection.conn_type) or not _CONN_TYPE.match(meant):
+            return connection
+        self.notes.append(f"{where}: its conn_type is taken as {meant}, by which Airflow finds the hook")
+        return replace(connection, conn_type=meant)
 
     def add_variable(self, key: object, where: str, value: Any) -> None:
         """`value` is text, or plain JSON data that Airflow stores as JSON."""
@@ -68,6 +79,14 @@ class Found:
         self.left_out.append(LeftOut(f"left out: {message}", hint or _AGAIN))
 
 
+def type_notes(uri: object) -> Iterator[str]:
+    """What Airflow 3's server makes of a URI's query otherwise than its tasks, and all of Airflow 2, which have texts."""
+    types = query_types(uri) if isinstance(uri, str) else {}
+    if types:
+        said = ", ".join(f"{key} (to the server {kind})" for key, kind in types.items())
+        yield f"text in a task, as in the manifest: {said}; write it as extra's JSON, where a hook wants another type"
+
+
 def _legal_name(name: object, known: Mapping[str, Any], where: str, what: str) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise Malformed(f"{where}: a {what}'s name has letters, digits, `_`, `.` and `-` in a manifest", "rename it")
@@ -77,7 +96,7 @@ def _legal_name(name: object, known: Mapping[str, Any], where: str, what: str) -
 
 
 def _require_holdable(connection: Connection, where: str) -> None:
-    if not _CONN_TYPE.fullmatch(connection.conn_type):
+    if not _CONN_TYPE.match(connection.conn_type):
         raise Malformed(f"{where}: a conn_type has lower-case letters, digits and `_` in a manifest", _AGAIN)
     _require_text(connection.as_fields(), where)
 

@@ -20,7 +20,7 @@ from bootstrap.errors import (
     UsageError,
 )
 from bootstrap.manifest import Manifest
-from bootstrap.manifest_types import NAME
+from bootstrap.manifest_types import CONN_TYPE, NAME
 from bootstrap.reference import Reference, parse_reference
 from bootstrap.secret_commands import known_store
 from bootstrap.stores.base import Stored
@@ -28,7 +28,6 @@ from bootstrap.stores.reading import read_many
 from bootstrap.targets.index import NAME as INDEX
 
 _NAME = re.compile(NAME.strip("^$"))
-_CONN_TYPE = re.compile(r"[a-z0-9_]+")
 
 
 def read(manifest: Manifest, secrets: Secrets, source: str) -> tuple[Conversion, list[BootstrapError]]:
@@ -65,7 +64,7 @@ def _connection(name: str, path: str, conn_id: str, found: Stored | StoreError) 
         )
     connection = readings.whole(found, reference, None)
     connection.remember()
-    typed = {"conn_type": connection.conn_type} if _CONN_TYPE.fullmatch(connection.conn_type) else {}
+    typed = {"conn_type": connection.conn_type} if re.match(CONN_TYPE, connection.conn_type) else {}
     return {"from": reference, **typed}
 
 

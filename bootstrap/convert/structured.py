@@ -8,6 +8,9 @@ from typing import Any
 
 from bootstrap import connection
 from bootstrap.connection import Connection
+from bootstrap.convert import entries
+from bootstrap.convert.entries import fields as fields_of
+from bootstrap.convert.foreign_files import refuse_data
 from bootstrap.convert.found import Found
 from bootstrap.errors import Malformed, UsageError
 from bootstrap.input_text import BadInput
@@ -26,23 +29,52 @@ def loaded(text: str, name: str, dialect: Dialect = YAML_1_1) -> Any:
 
 def mapping(data: Any, name: str) -> Mapping[str, Any]:
     """What an export is. Raises UsageError."""
+    refuse_data(data, name)
     if not isinstance(data, Mapping):
         raise UsageError(f"{name}: expected a mapping of names to connections or variables", "check what it is")
     return data
 
 
+def kind_of(data: Any, name: str) -> str:
+    """Connections or variables: the format's name. Raises UsageError where it may be either, or is neither."""
+    refuse_data(data, name)
+    listed = entries.named(data, name)
+    if len(listed) > 1:
+        raise UsageError(f"{name}: connections and variables", "say --format connections or --format variables")
+    if listed:
+        return next(iter(listed))
+    found = mapping(data, name)
+    connections = [is_connection(value) for value in found.values()]
+    strings = [isinstance(value, str) and "://" in value for value in found.values()]
+    if any(connections) and all(one or other for one, other in zip(connections, strings, strict=True)):
+        return "connections"
+    if any(connections) or (strings and all(strings)):
+        raise UsageError(f"{name}: connections, or variables?", "say --format connections or --format variables")
+    return "variables"
+
+
 def is_connection(value: object) -> bool:
-    """Whether it can be nothing but a connection as Airflow exports one."""
-    return isinstance(value, Mapping) and bool({"conn_type", "conn_uri", "uri"} & set(value))
+    """Whether it can be nothing but a connection as Airflow exports one, or as people write it."""
+    if isinstance(value, list) and len(value) == 1:
+        return is_connection(value[0])
+    return isinstance(value, Mapping) and (bool({"conn_uri", "uri"} & set(value)) or entries.is_entry(value))
 
 
 def connections(data: Any, name: str) -> Found:
     """Each by its conn_id: fields, or a URI, or JSON text."""
     found = Found()
-    for conn_id, value in mapping(data, name).items():
+    listed = entries.named(data, name).get("connections")
+    for conn_id, value in (mapping(data, name) if listed is None else listed).items():
         where = f"{name}: {conn_id}"
-        found.add_connection(conn_id, where, partial(_connection, conn_id, value, where))
+        found.add_connection(conn_id, where, partial(_connection, conn_id, value, where), uri=_uri(value))
+    entries.tell_what_is_hidden(found, name)
     return found
+
+
+def _uri(value: object) -> object:
+    if isinstance(value, list) and len(value) == 1:
+        return _uri(value[0])
+    return value.get("conn_uri") or value.get("uri") if isinstance(value, Mapping) else value
 
 
 def _connection(conn_id: str, value: object, where: str) -> Connection:
@@ -52,18 +84,20 @@ def _connection(conn_id: str, value: object, where: str) -> Connection:
         return connection.from_text(value, where)
     if not isinstance(value, Mapping):
         raise Malformed(f"{where}: neither a connection's fields nor a URI", "export it again")
-    fields = dict(value)
-    if fields.get("conn_id") == conn_id:
-        del fields["conn_id"]
-    if "extra_dejson" in fields and "extra" not in fields:
-        fields["extra"] = fields.pop("extra_dejson")
+    fields = fields_of(value, where)
+    if fields.get("conn_id") in (None, "", conn_id):
+        fields.pop("conn_id", None)
+    dejson = fields.pop("extra_dejson", None)
+    if dejson not in (None, "", {}) and fields.get("extra") in (None, ""):
+        fields["extra"] = dejson
     return connection.from_fields(fields, where)
 
 
 def variables(data: Any, name: str) -> Found:
     """Each by its key; `{"value": …, "description": …}` is Airflow's way to export a description, too."""
     found = Found()
-    for key, value in mapping(data, name).items():
+    listed = entries.named(data, name).get("variables") if not entries.is_entry(data) else None
+    for key, value in (mapping(data, name) if listed is None else listed).items():
         described = isinstance(value, Mapping) and "value" in value
         if described and value.get("description"):
             found.notes.append(f"{name}: the description of variable {key} is left out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bootstrap.connection import likeliest
 from bootstrap.validation import table
 from bootstrap.validation.known import Known
 from bootstrap.validation.nearest import nearest
@@ -37,7 +38,9 @@ def problems(conn_type: str, known: Known) -> Iterator[Problem]:
         message = f"no provider has the conn_type {conn_type!r}: the scheme of a connection's URI is its type"
         yield Problem("conn_type", message, _OVER_TLS[conn_type], strict=known.airflow and known.complete)
     elif package is None:
-        near = nearest(conn_type, {*known.types, *table.shipped()}, _CLOSE)
+        types = {*known.types, *table.shipped()}
+        meant = likeliest(conn_type)
+        near = meant if meant in types else nearest(conn_type, types, _CLOSE)
         hint = f"did you mean {near!r}?" if near else "conn_type: generic, if your own code reads it"
         message = f"no provider has the conn_type {conn_type!r}"
         yield Problem("conn_type", message, hint, strict=known.airflow and known.complete)

@@ -38,14 +38,14 @@ def reasons(found: Found) -> str:
     [
         ("a b", {"conn_type": "http"}, "a connection's name has letters"),
         ("a/b", {"conn_type": "http"}, "a connection's name has letters"),
-        ("a", {"conn_type": "HTTP"}, "a conn_type has lower-case letters"),
+        ("a", {"conn_type": "H/T"}, "a conn_type has lower-case letters"),
         ("a", {"conn_type": None}, "the connection has no conn_type"),
         ("a", {"conn_type": "http", "port": 0}, "the port is not a number from 1 to 65535"),
         ("a", {"conn_type": "http", "port": 70000}, "the port is not a number from 1 to 65535"),
         ("a", {"conn_type": "http", "extra": f'["{CORE}"]'}, "extra is not a JSON object"),
         ("a", {"conn_type": "http", "extra": CORE}, "extra is not valid JSON"),
         ("a", {"conn_type": "http", "password": 123}, "password is not text"),
-        ("a", {"conn_type": "http", "passwort": CORE}, "no field 'passwort'"),
+        ("a", {"conn_type": "http", "passwort": CORE}, "no field of a connection: 'passwort' did you mean 'password'?"),
         ("a", {"conn_type": "http", "password": f"\ud800{CORE}"}, "half of a surrogate pair"),
         ("a", CORE, "neither a connection's JSON nor a URI"),
         ("a", "", "the value is empty"),
@@ -259,3 +259,182 @@ def test_variables_with_descriptions(tmp_path: Path) -> None:
     assert found.notes == ["v.json: the description of variable a is left out"]
     assert "c: it holds half of a surrogate pair" in reasons(found)
     assert "d d: a variable's name" in reasons(found)
+
+
+# What people have beside Airflow's own exports
+
+POSTGRES = Connection("postgres", host="db", login="u", password="p", port=5432)
+ENTRY = {"conn_id": "a", "conn_type": "postgres", "host": "db", "login": "u", "password": "p", "port": "5432"}
+AS_THE_UI_SAYS = {
+    "Connection Id": "a",
+    "Connection Type": "postgres",
+    "Host": "db",
+    "Login": "u",
+    "Password": "p",
+    "Port": 5432,
+}
+AS_ASTRO_SAYS = {
+    "conn_id": "a",
+    "conn_type": "postgres",
+    "conn_host": "db",
+    "conn_login": "u",
+    "conn_password": "p",
+    "conn_port": 5432,
+}
+AS_ITS_LIST = {
+    **ENTRY,
+    "id": "1",
+    "is_encrypted": "False",
+    "is_extra_encrypted": "False",
+    "extra_dejson": {},
+    "get_uri": "x",
+}
+AS_THE_API = {
+    "connection_id": "a",
+    "conn_type": "postgres",
+    "host": "db",
+    "login": "u",
+    "password": "p",
+    "port": 5432,
+    "extra": None,
+}
+
+
+@pytest.mark.parametrize("entry", [ENTRY, AS_THE_UI_SAYS, AS_ASTRO_SAYS, AS_ITS_LIST, AS_THE_API])
+@pytest.mark.parametrize("shape", ["list", "below connections", "with a total", "alone", "yaml"])
+def test_connections_in_other_shapes_are_connections(entry: dict[str, object], shape: str, tmp_path: Path) -> None:
+    data = {
+        "list": [entry],
+        "below connections": {"connections": [entry]},
+        "with a total": {"connections": [entry], "total_entries": 1},
+        "alone": entry,
+        "yaml": {"connections": [entry]},
+    }[shape]
+    text, name = (yaml.safe_dump(data), "c.yaml") if shape == "yaml" else (json.dumps(data), "c.json")
+    found = read(text, name, folder=tmp_path)
+    assert found.left_out == []
+    assert found.connections == {"a": POSTGRES}
+    assert found.variables == {}
+
+
+def test_keys_as_the_ui_writes_them_below_a_name(tmp_path: Path) -> None:
+    fields = {key: value for key, value in AS_THE_UI_SAYS.items() if key != "Connection Id"}
+    assert read(json.dumps({"a": fields}), "c.json", folder=tmp_path).connections == {"a": POSTGRES}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (
+            "c.json",
+            json.dumps({"conn_type": "spark", "host": CORE, "extra": {"a": 1}}),
+            "one connection without a name",
+        ),
+        ("c.json", json.dumps([{"conn_type": "spark"}, {"conn_type": "http"}]), "number 1 has no conn_id"),
+        ("c.json", json.dumps([ENTRY, ENTRY]), "a is here twice"),
+        ("c.json", json.dumps([{"conn_id": "a", "conn_type": "http"}]), "only tells which there are"),
+        ("v.json", json.dumps([{"key": "a"}, {"key": "b"}]), "only tells which there are"),
+        (
+            "c.json",
+            json.dumps({"connections": [ENTRY], "variables": [{"key": "a", "value": 1}]}),
+            "connections and variables",
+        ),
+        ("x.yaml", f"services: {{web: {{image: x, environment: {{P: {CORE}}}}}}}", "looks like a compose file"),
+        ("x.yaml", "x-a: &a {env: x}\nservices: {web: {<<: *a}}\nvolumes: {}", "looks like a compose file"),
+        (
+            "x.yaml",
+            f"executor: CeleryExecutor\nenv: [{{name: AIRFLOW_CONN_A, value: {CORE}}}]",
+            "looks like a Helm chart",
+        ),
+        ("x.yaml", "apiVersion: v1\nkind: Secret\nstringData: {A: x}", "looks like a manifest of Kubernetes (Secret)"),
+        ("x.yaml", "version: 1\nstores: {}\nconnections: {}", "is a manifest of airflow-bootstrap already"),
+        ("airflow.cfg", f"# x\n[core]\nfernet_key = {CORE}", "looks like an airflow.cfg"),
+        ("c.txt", "id | conn_id | conn_type\n1 | a | http", "looks like a table"),
+        ("c.csv", "conn_id,conn_type,host\na,http,h", "looks like a table"),
+        ("s.yaml", "airflow: {conections: [{conn_id: a}]}", "did you mean 'connections'?"),
+    ],
+)
+def test_what_is_something_else_is_refused_by_its_name(name: str, text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(text, name, folder=tmp_path)
+    assert said in f"{caught.value.message} {caught.value.hint}"
+    assert CORE not in f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    "data", [[{"key": "a", "value": "1", "description": "x"}], {"variables": [{"key": "a", "value": "1"}]}]
+)
+def test_variables_in_lists_are_variables(data: object, tmp_path: Path) -> None:
+    found = read(json.dumps(data), "v.json", folder=tmp_path)
+    assert (found.variables, found.connections) == ({"a": "1"}, {})
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"services": ["a", "b"], "env": "prod"},
+        {"connections": [{"host": "h"}], "region": "eu"},
+        {"config": {"conn": {"type": "x"}}, "kind": "y"},
+        {"executor": "local"},
+        {"airflow": "x"},
+        {"host": "h", "port": "5"},
+    ],
+)
+def test_variables_stay_variables(data: dict[str, object], tmp_path: Path) -> None:
+    assert read(json.dumps(data), "v.json", folder=tmp_path).variables == data
+
+
+def test_what_was_said_to_be_variables_is(tmp_path: Path) -> None:
+    data = {"conn_type": "x", "host": "h"}
+    assert read(json.dumps(data), "v.json", "variables", folder=tmp_path).variables == data
+
+
+def test_what_airflow_hides_is_a_gap_and_told_of(tmp_path: Path) -> None:
+    found = read(json.dumps({"connections": [{**AS_THE_API, "password": "***"}]}), "c.json", folder=tmp_path)
+    assert found.notes == ["c.json: Airflow hides the secrets of a: `airflow connections export` shows them"]
+
+
+def test_types_as_people_write_them(tmp_path: Path) -> None:
+    text = "AIRFLOW_CONN_A=postgresql+psycopg2://db\nAIRFLOW_CONN_B=mssql+pyodbc://db\n"
+    found = read(text, ".env", folder=tmp_path)
+    assert [item.conn_type for item in found.connections.values()] == ["postgres", "mssql"]
+    assert (
+        found.notes[0] == ".env:1: AIRFLOW_CONN_A: its conn_type is taken as postgres, by which Airflow finds the hook"
+    )
+    data = {name: {"conn_type": name} for name in ("HTTP", "Postgres", "Amazon S3", "google-cloud-platform")}
+    named = {name.replace(" ", "_"): fields for name, fields in data.items()}
+    types = [item.conn_type for item in read(json.dumps(named), "c.json", folder=tmp_path).connections.values()]
+    assert types == ["http", "postgres", "aws", "google_cloud_platform"]
+
+
+def test_types_in_a_query_are_told(tmp_path: Path) -> None:
+    found = read("AIRFLOW_CONN_A=ssh://h?timeout=10&compress=false&x=y", ".env", folder=tmp_path)
+    assert found.connections["a"].extra == {"timeout": "10", "compress": "false", "x": "y"}
+    (note,) = found.notes
+    assert (
+        "text in a task, as in the manifest: timeout (to the server a number), compress (to the server a boolean);"
+        in note
+    )
+
+
+TEMPLATE = """
+airflow:
+  connections:
+    - {conn_id: , conn_type: , conn_host: , conn_port: , conn_extra: {example_extra_field: example-value}}
+    - {conn_id: zero, conn_type: http, conn_port: 0, conn_uri: "", conn_extra: {}, description: of the team}
+    - {conn_id: wrong, conn_type: http, host: h}
+    - {conn_id: odd, conn_type: http, conn_hots: h}
+  pools: [{pool_name: , pool_slot: , pool_description: }]
+  variables: [{variable_name: , variable_value: }, {variable_name: v, value: x}]
+"""
+
+
+def test_astros_template_and_slips(tmp_path: Path) -> None:
+    found = read(TEMPLATE, "airflow_settings.yaml", folder=tmp_path)
+    assert found.connections == {"zero": Connection("http", description="of the team")}
+    assert (found.variables, found.notes) == ({}, [])
+    assert [(err.message.partition("unknown: ")[2], err.hint) for err in found.left_out] == [
+        ("host", "did you mean 'conn_host'?"),
+        ("conn_hots", "did you mean 'conn_host'?"),
+        ("value", "did you mean 'variable_value'?"),
+    ]
