@@ -34,7 +34,10 @@ class Secrets:
         if name not in self._stores:
             spec = self._manifest.stores[name]
             module: Any = stores.KINDS.find(spec.kind)
-            self._stores[name] = module.open_store(spec.options, Context(name, self._manifest.folder, self.concurrency))
+            sources = (source for source in self._manifest.sources if source.store == name)
+            kwargs = {key: value for source in sources for key, value in source.kwargs.items()}
+            context = Context(name, self._manifest.folder, self.concurrency, kwargs)
+            self._stores[name] = module.open_store(spec.options, context)
         return self._stores[name]
 
     def fresh(self) -> Secrets:

@@ -9,6 +9,8 @@ from typing import Any
 from bootstrap import connection
 from bootstrap.connection import FIELDS, Connection
 from bootstrap.errors import Malformed
+from bootstrap.input_text import BadInput
+from bootstrap.json_text import loads
 from bootstrap.reference import Reference
 from bootstrap.secret import Secret
 from bootstrap.stores.base import Stored, pick_field
@@ -26,9 +28,11 @@ def whole(stored: Stored, reference: Reference, conn_type: str | None) -> Connec
     where = str(reference)
     text = pick_field(stored, where, reference.field).as_public()
     document = json_object(text)
+    if document is not None and document.get("type") == "service_account":
+        return _of_key(document, text, where, conn_type)
+    if stored.wording is not None and reference.field is None:
+        return worded(stored, where)
     if document is not None:
-        if document.get("type") == "service_account":
-            return _of_key(document, text, where, conn_type)
         _one_reading(document, where)
     elif text.lstrip().startswith("-----BEGIN "):
         raise Malformed(
@@ -38,6 +42,21 @@ def whole(stored: Stored, reference: Reference, conn_type: str | None) -> Connec
         hint = f'for a password write password: {{secret: "{where}"}} beside conn_type, host and login'
         raise Malformed(f"{where}: neither a connection's JSON nor a URI", hint)
     return connection.from_text(text, where)
+
+
+def worded(stored: Stored, where: str) -> Connection:
+    """The connection that Airflow's backend of the store makes of a whole secret. Raises Malformed or Empty."""
+    text = pick_field(stored, where, None).as_public()
+    if stored.wording is None or not text.lstrip().startswith(("{", "[")):
+        return connection.from_text(text, where)
+    try:
+        document = stored.wording(loads(text))
+    except BadInput as err:
+        raise Malformed(f"{where}: not a connection's JSON: {err.problem}", "store it anew") from err
+    if not isinstance(document, Mapping):
+        raise Malformed(f"{where}: neither a connection's fields nor a URI", "store a JSON object")
+    _one_reading(document, where)
+    return connection.from_fields(document, where)
 
 
 def raw(stored: Stored, reference: Reference, name: str) -> Secret:

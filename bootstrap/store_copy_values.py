@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from bootstrap import connection
+from bootstrap import connection, readings
 from bootstrap.secret import Secret, fingerprint
 from bootstrap.stores.base import Fields, Store, Stored, pick_field
 
@@ -63,6 +63,8 @@ def _same(one: object, other: object) -> bool:
 
 def _connection(found: Stored, where: str) -> connection.Connection:
     """As bootstrap reads it from a path where Airflow looks."""
+    if found.wording is not None:
+        return readings.worded(found, where)
     only_value = found.fields is not None and set(found.fields) == {"value"}
     if found.fields is None or only_value:
         return connection.from_text(pick_field(found, where, None).as_public(), where)

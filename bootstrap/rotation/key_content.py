@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootstrap import readings
-from bootstrap.connection import Connection
+from bootstrap.connection import FIELDS, Connection
 from bootstrap.errors import Malformed, ManifestError
 from bootstrap.manifest_models import ConnectionSpec
 from bootstrap.reference import Reference
@@ -73,11 +73,19 @@ class KeyPlace:
         picked = pick_field(stored, str(self.reference), self.reference.field).as_public()
         if (json_object(picked) or {}).get("type") == "service_account":
             return self._in_place(stored, fields["extra.keyfile_dict"].as_public())
+        self._require_own_words(stored, picked)
         found = readings.whole(stored, self.reference, self.conn_type).as_fields()
         for field, value in fields.items():
             if field in self.parts:
                 _put(found, field, value.as_public())
         return self._in_place(stored, json.dumps(found, ensure_ascii=False))
+
+    def _require_own_words(self, stored: Stored, text: str) -> None:
+        """A secret as RDS writes it has keys that others read, too: they would be gone. Raises Malformed."""
+        others = sorted(set(json_object(text) or {}) - {*FIELDS, "conn_uri", "uri"})
+        if stored.wording is not None and others:
+            message = f"{self.reference}: it has keys that are none of a connection's fields ({', '.join(others)})"
+            raise Malformed(message, f'refer to its fields: password: {{secret: "{self.reference}#password"}}')
 
     def _in_place(self, stored: Stored, text: str) -> Content:
         """The text in the place of the one that the reference means."""

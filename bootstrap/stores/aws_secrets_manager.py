@@ -22,6 +22,7 @@ from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Entry, 
 from bootstrap.stores.needs import Needs
 from bootstrap.stores.place import Place
 from bootstrap.stores.structured import as_stored
+from bootstrap.stores.wording import secrets_manager
 
 PROVIDER = "apache-airflow-providers-amazon"
 LARGEST = 65536  # bytes of a value
@@ -46,6 +47,7 @@ class SecretsManagerStore:
     def __init__(self, client: Client) -> None:
         self.name = client.context.name
         self._client = client
+        self._wording = secrets_manager(client.context.backend_kwargs)
 
     def read(self, path: str, version: Version | None = None) -> Stored:
         """One request. `version` is a version's id, or (if it has less than 32 characters) a staging label."""
@@ -56,6 +58,7 @@ class SecretsManagerStore:
             as_stored(_text(place, answer)),
             version=str(needed(place, answer, "VersionId")),
             created=answer.get("CreatedDate"),
+            wording=self._wording,
         )
 
     def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:

@@ -13,6 +13,7 @@ from bootstrap.input_text import BadInput
 from bootstrap.json_text import loads
 from bootstrap.secret import Secret
 from bootstrap.stores.credential import Credential
+from bootstrap.stores.wording import Wording
 
 Version: TypeAlias = str
 Fields: TypeAlias = Mapping[str, Any]  # plain JSON data; lives in local variables only
@@ -25,13 +26,15 @@ class Stored:
     """One secret as a store holds it.
 
     `value` is the whole secret as text (JSON, where the store keeps fields); `fields` its fields, where it has any.
-    `version` is what check-and-set compares; `created` when this version was written, where the store knows.
+    `version` is what check-and-set compares; `created` when this version was written, where the store knows. `wording`: how
+    Airflow's backend of the store makes a connection of it, where that isn't by Airflow's own words.
     """
 
     value: Secret
     version: Version
     created: datetime | None = None
     fields: Mapping[str, Secret] | None = None
+    wording: Wording | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -114,13 +117,14 @@ class Deleting(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """What a store may know of its surroundings: its name in the manifest, the folder that paths are relative to, and how
-    many requests it will get at a time.
+    """What a store may know of its surroundings: its name in the manifest, the folder that paths are relative to, how many
+    requests it will get at a time, and the keyword arguments that the manifest gives the backend by which Airflow reads it.
     """
 
     name: str
     folder: Path
     concurrency: int = CONCURRENCY
+    backend_kwargs: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +23,7 @@ from bootstrap.model import Model
 from bootstrap.secret import Secret
 from bootstrap.stores.base import Context, Fields, Stored, Version
 from bootstrap.stores.structured import as_stored
+from bootstrap.stores.wording import local_filesystem
 
 
 class Options(Model):
@@ -47,12 +49,16 @@ class FileStore:
             raise NotFound(f"{self.name}:{path}: a file has no versions", "leave out the @VERSION")
         node: Any = self._document
         if path in node:  # a key with a slash of its own
-            return as_stored(node[path])
+            return self._stored(path, node[path])
         for step in path.split("/"):
             if not isinstance(node, Mapping) or step not in node:
                 raise NotFound(f"{self.name}:{path}: {self.file} has no {step!r} there", f"add it to {self.file}")
             node = node[step]
-        return as_stored(node)
+        return self._stored(path, node)
+
+    @staticmethod
+    def _stored(path: str, node: Any) -> Stored:
+        return replace(as_stored(node), wording=local_filesystem(path.rpartition("/")[2]))
 
     def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:  # noqa: ARG002  refused
         """Refused: a file store is a source that somebody else keeps."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bootstrap import connection
+from bootstrap import connection, readings
 from bootstrap.connection import Connection
 from bootstrap.errors import Denied, Malformed
 from bootstrap.secret import PublicText, Secret
@@ -57,6 +57,8 @@ def read(key: Key, stored: Stored, where: str, *, keeps_fields: bool) -> Content
 
 
 def _connection(stored: Stored, where: str) -> Connection:
+    if stored.wording is not None:
+        return readings.worded(stored, where)
     if stored.fields is None:
         return connection.from_text(stored.value.as_public(), where)
     return connection.from_fields({name: it.as_public() for name, it in stored.fields.items()}, where)
