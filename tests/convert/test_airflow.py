@@ -92,8 +92,11 @@ def resolved(project: Project) -> dict[str, Any]:
 
 
 def as_uri(connections: Mapping[str, Connection]) -> dict[str, Connection]:
-    """A URI has no description."""
-    return {conn_id: replace(item, description=None) for conn_id, item in connections.items()}
+    """A URI has no description, and Airflow reads its host in small letters."""
+    return {
+        conn_id: replace(item, description=None, host=item.host.lower() if item.host else None)
+        for conn_id, item in connections.items()
+    }
 
 
 @pytest.fixture(scope="module")
