@@ -94,6 +94,16 @@ def _require_source(conn_id: str, backend: Any, label: str, told: Mapping[str, A
         raise Diagnosed(Cause("check_error", message, "airflow-bootstrap doctor  # tells what overrides airflow.cfg"))
 
 
+def advice() -> str:
+    """In a check's process: what to do about a connection that is registered and that Airflow can't find; "" if nothing special."""
+    told: Mapping[str, Any] = json.loads(os.environ.get(VARIABLE) or "{}")
+    if told.get("sources") == ["backend"] and not told["backends"]:  # in a `file` alone
+        return (
+            "name the file in `backend:`, so that Airflow's LocalFilesystemBackend reads it; docs/targets.md shows how"
+        )
+    return ""
+
+
 def _explain(conn_id: str) -> str:
     return f"airflow-bootstrap explain {conn_id}"
 

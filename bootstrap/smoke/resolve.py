@@ -30,8 +30,8 @@ def resolve(conn_id: str, store_label: str) -> tuple[Any, str]:
             raise Diagnosed(known) from answer.error
         if answer.state != "miss":
             raise Diagnosed(_cause(answer, conn_id, label)) from answer.error
-    missing = Cause("secret_missing", f"Airflow finds no connection {conn_id!r} in any of its sources")
-    raise Diagnosed(rows.cause(conn_id) or missing)
+    message = f"Airflow finds no connection {conn_id!r} in any of its sources"
+    raise Diagnosed(rows.cause(conn_id) or Cause("secret_missing", message, registered.advice()))
 
 
 def _label(backend: Any, conn_id: str, store_label: str) -> str:

@@ -100,6 +100,17 @@ def test_the_source_is_one_that_the_manifest_registers_in(
     assert passed == allowed
 
 
+@pytest.mark.parametrize(
+    ("register", "advised"), [("[{file: {path: c.json}}]", True), ("[metadata]", False), ("[]", False)]
+)
+def test_what_is_in_a_file_that_no_backend_reads_is_not_registered_again(
+    register: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, advised: bool
+) -> None:
+    [secret] = registered.expecting(manifest(tmp_path, f"register: {register}\n"), {}).values()
+    monkeypatch.setenv(registered.VARIABLE, secret.as_public())
+    assert ("LocalFilesystemBackend" in registered.advice()) is advised
+
+
 FOUND = Connection("http", "said", "h", "u", "p", "s", 80, {"a": 1, "b": {"c": True}})
 
 
