@@ -66,7 +66,13 @@ def _ask(conn_id: str, key: str | None, run: Run) -> None:
 
 
 def _ping(client: Any, run: Run) -> None:
-    """Redis returns what PING says. Raises NoRedisError for a server that says PONG, or OK, to everything."""
+    """Redis returns what PING says. Raises NoRedisError for a server that says PONG, or OK, to everything.
+
+    A cluster's client asks all nodes and sums up; it has already read from them who keeps which slots.
+    """
+    if not hasattr(client, "connection_pool"):
+        client.ping()
+        return
     client.set_response_callback("PING", lambda answer, **_: answer)
     answer = client.execute_command("PING", run.name)
     if (answer.decode(errors="replace") if isinstance(answer, bytes) else answer) != run.name:

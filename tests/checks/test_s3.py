@@ -36,7 +36,7 @@ class WithoutSts:
     def answer(self, request: Request) -> Answer:
         if request.method == "POST":
             return self._refused("SignatureDoesNotMatch")  # of a request for another service than its own
-        if "GOOD" not in request.headers["Authorization"]:
+        if "GOOD" not in request.headers.get("Authorization", ""):
             return self._refused("SignatureDoesNotMatch")
         if request.method == "PUT":
             self.content = f"written by {request.path.rpartition('/')[2]}\n".encode()
@@ -103,6 +103,7 @@ def test_s3(bench: Bench, aws: Aws, isolated: bool, tmp_path: Path) -> None:  # 
     assert passed_steps(results["writes"]) == ["resolve", "reach", "authenticate", "access", "write", "clean"]
     assert "arn:aws:iam::123456789012:user/good" in results["writes"].steps[2].detail
     assert "STS" in results["no_sts"].steps[2].detail
+    assert "took it" in results["no_sts"].steps[2].detail
     assert PREFIX in results["denied_deleting"].warnings[0]
     left = aws.keys()
     assert len(left) == 1, left  # that of whom deleting is denied
