@@ -138,7 +138,7 @@ def require_no_shadow(rendering: Rendering) -> None:
     if rendering.shadows:
         told = "; ".join(map(str, rendering.shadows))
         by_hand = [place for place in rendering.shadows if place.is_default]
-        hint = "airflow-bootstrap render --replace-deprecated takes it out"
+        hint = "airflow-bootstrap render --replace-deprecated  # takes it out"
         if by_hand:
             hint = f"take {by_hand[0].option} out of [DEFAULT] by hand: it stands in every section"
         raise Shadowed(f"{rendering.file}: {told}", hint)

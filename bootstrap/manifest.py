@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bootstrap import checks, logins, stores, targets
+from bootstrap import checks, children, logins, secret_variables, stores, targets
 from bootstrap.document import Document, Path_, overlay, parse
 from bootstrap.errors import ManifestError, UsageError
 from bootstrap.files import expanded
@@ -46,7 +46,10 @@ _LONGEST = 250  # characters of a conn_id, and of a task_id: Airflow's columns
 
 
 def load(file: Path, *, profile: str | None = None, allow_plaintext: bool = False) -> Manifest:
-    """Read and check a manifest. Raises ManifestError that lists every problem with its line and column."""
+    """Read and check a manifest. Raises ManifestError that lists every problem with its line and column.
+
+    From then on, no process that is started has the variables that it takes secrets from.
+    """
     try:
         text = read(file)
     except FileNotFoundError as err:
@@ -60,7 +63,9 @@ def load(file: Path, *, profile: str | None = None, allow_plaintext: bool = Fals
     document = _with_profile(parse(text, file), profile)
     trust(str(file.absolute()))
     trust(_without_secrets(text, document.data) if allow_plaintext else text)
-    return _Builder(document, profile, allow_plaintext=allow_plaintext).build()
+    manifest = _Builder(document, profile, allow_plaintext=allow_plaintext).build()
+    children.hide(secret_variables.names(manifest))
+    return manifest
 
 
 def _without_secrets(text: str, data: Any) -> str:

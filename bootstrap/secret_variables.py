@@ -15,15 +15,18 @@ from bootstrap.reference import Reference
 from bootstrap.secret import Secret
 from bootstrap.stores.credential import Credential
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
+def names(manifest: Manifest) -> set[str]:
+    """Every variable that the manifest takes a credential from, and what references to `env` stores name; set or not."""
+    return set(_names(manifest, manifest))
+
 
 def secret_variables(manifest: Manifest) -> dict[str, Secret]:
-    """Those that are set: every credential that the manifest takes from one, and what references to `env` stores name.
-
-    From now on, no process that is started has them in its environment.
-    """
-    names = sorted(set(_names(manifest, manifest)))
-    children.hide(names)
-    return {name: Secret(os.environ[name]) for name in names if name in os.environ and not children.is_ours(name)}
+    """Those that are set."""
+    found = sorted(names(manifest))
+    return {name: Secret(os.environ[name]) for name in found if name in os.environ and not children.is_ours(name)}
 
 
 def _names(node: Any, manifest: Manifest) -> Iterator[str]:
@@ -35,7 +38,8 @@ def _names(node: Any, manifest: Manifest) -> Iterator[str]:
             yield node.env
     else:
         for item in _inside(node):
-            yield from _names(item, manifest)
+            if type(item) not in _PLAIN:  # there may be a million
+                yield from _names(item, manifest)
 
 
 def _inside(node: Any) -> Iterable[Any]:

@@ -168,9 +168,13 @@ def test_whatever_the_manifest_takes_from_a_variable_is_in_no_childs_environment
     for name in names:
         monkeypatch.setenv(name, "value")
     monkeypatch.setenv("S_NOT_NAMED", "value")
-    environment = located(tmp_path, EVERYWHERE)
+    file = tmp_path / "bootstrap.yaml"
+    file.write_text(EVERYWHERE)
+    manifest = load(file)
+    assert not set(names) & set(children.environment())  # of any process, whatever is done with the manifest
+    environment = locate(manifest)
     assert set(environment.secrets) == set(names)
-    for given in (environment.child(), children.environment()):  # of Airflow's processes, of any other
+    for given in (environment.child(), Environment(tmp_path, tmp_path / "airflow.cfg", {}, tmp_path).child()):
         assert not set(names) & set(given)
         assert given["S_NOT_NAMED"] == "value"
 

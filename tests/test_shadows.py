@@ -239,6 +239,9 @@ def test_render_fails_where_airflow_would_read_something_else(work: Project) -> 
             in done.err
         )
         assert "next: airflow-bootstrap render --replace-deprecated" in done.err
+    done = work.run("render", "--diff")
+    assert done.code == 0
+    assert "warning: [core] sql_alchemy_conn is still set" in done.err
     assert work.run("render", "--replace-deprecated").code == 0
     assert "old.db" not in file.read_text()
     assert work.run("render", "--check").code == 0

@@ -134,6 +134,8 @@ def _finish(app: App, rendering: Rendering, wishes: Wishes, settings: Settings |
         raise UsageError(f"--verify reads the file back, which {rendering.file} is not for", "name a file with -o FILE")
     if wishes.diff:
         app.console.data(rendering.diff())
+        for place in rendering.shadows:
+            app.console.warn(str(place))
     if wishes.check:
         return _compare(app, rendering, wishes, settings)
     if not wishes.diff:
