@@ -166,7 +166,7 @@ def _is_amazon(conn_id: str) -> bool:
 
 def told(answer: dict[str, str]) -> str:
     """Account and ARN, for the report."""
-    return f"account {answer.get('Account')}, {answer.get('Arn')}"
+    return f"account {foreign(answer.get('Account'))}, {foreign(answer.get('Arn'))}"
 
 
 def cause(error: BaseException) -> Cause | None:

@@ -87,7 +87,7 @@ def _version(daemon: Any) -> str:
         raise NoDaemonError(_NO_DOCKER) from err
     if not (isinstance(told, dict) and told.get("ApiVersion") and told.get("Version")):
         raise NoDaemonError(_NO_DOCKER)
-    return str(told["Version"])
+    return foreign(told["Version"])
 
 
 class NoDaemonError(Exception):

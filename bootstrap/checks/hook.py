@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from bootstrap import checks
 from bootstrap.checks import _proof, _user_code
 from bootstrap.checks.base import CheckParams, Endpoint, Run, url_endpoint
+from bootstrap.secret import foreign
 
 
 class Params(CheckParams):
@@ -58,7 +59,7 @@ def _message(kind: str, result: Any) -> str:
     """What the hook says of its test. Raises RuntimeError where that failed, and where it is no `(bool, message)`."""
     match result:
         case tuple((True, message)):
-            return str(message)
+            return foreign(message)
         case tuple((False, message)):
             raise RuntimeError(message)
     _user_code.require_ran(f"{kind}.test_connection", result)

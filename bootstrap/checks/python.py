@@ -68,7 +68,7 @@ def _require_arguments(function: Callable[..., Any], params: Params) -> None:
 
 def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa: ARG001
     """The function's own message, for the report."""
-    return str(result)
+    return foreign(result)
 
 
 def _call(function: Callable[..., Any], conn_id: str, params: Params) -> str:

@@ -106,7 +106,7 @@ def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa:
     if written.get("run") != run.id or written.get("count") != _spark_job.NUMBERS:
         raise RuntimeError(f"the executors should have counted to {_spark_job.NUMBERS}; the job's result is {written}")
     mode = ", in client mode: a standalone cluster runs Python nowhere else" if _asks_for_cluster(conn) else ""
-    return f"Spark {written['version']} at {_master(conn)}{mode}"
+    return f"Spark {foreign(written['version'])} at {_master(conn)}{mode}"
 
 
 def _connection(conn_id: str) -> Any:
