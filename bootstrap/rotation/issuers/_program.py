@@ -172,10 +172,15 @@ def _word(part: str | int) -> str:
 
 
 def _last_line(said: bytes) -> str:
-    lines = foreign(said).strip().splitlines()
+    lines = foreign(_without_controls(said.decode(errors="replace"))).strip().splitlines()
     return _line(lines[-1]) if lines else "it said nothing"
 
 
 def _line(text: str) -> str:
     """On one line, without what a terminal would obey."""
-    return " ".join(foreign(text).split())[:_SHOWN]
+    return " ".join(foreign(_without_controls(text)).split())[:_SHOWN]
+
+
+def _without_controls(text: str) -> str:
+    """Blanks instead, so that what stood around them stays apart."""
+    return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
