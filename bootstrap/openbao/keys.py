@@ -119,11 +119,13 @@ class Keys:
             raise Denied(
                 f"the embedded store in {self.folder}: {self.file.name} has lost its recovery_key", "restore it"
             )
-        known.setdefault(_SINCE, time.time())
+        killed = known.get(_SINCE)
+        known[_SINCE] = killed or time.time()
         self._write(known)
         client.token = root_token(self.folder, known["recovery_key"]).reveal()
         self._write({**known, "root_token": client.token})
-        _revoke_others(client, known[_SINCE])
+        if killed:
+            _revoke_others(client, killed)
         return Secret(client.token)
 
     def _write(self, keys: dict[str, Any]) -> None:
