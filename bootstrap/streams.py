@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import select
 import sys
 from typing import Any
 
@@ -21,17 +22,17 @@ class _Output(io.FileIO):
     lost = ""
 
     def write(self, data: Any) -> int:
-        """All of it, or none of it from the first error on."""
-        size = len(memoryview(data).cast("B"))
-        if self.lost:
-            return size
-        try:
-            return super().write(data)
-        except BrokenPipeError:
-            self._discard()
-        except OSError as err:
-            self.lost = "it is closed" if err.errno == errno.EBADF else str(err.strerror)
-        return size
+        """As much of it as the other side takes; all, or nothing for good, where it can't take any."""
+        while not self.lost:
+            try:
+                return os.write(self.fileno(), data)
+            except BlockingIOError:  # whoever started us doesn't want to wait for it; we have to
+                select.select([], [self], [])
+            except BrokenPipeError:
+                self._discard()
+            except OSError as err:
+                self.lost = "it is closed" if err.errno == errno.EBADF else str(err.strerror)
+        return len(memoryview(data).cast("B"))
 
     def _discard(self) -> None:
         """Also what our own children would print there."""

@@ -101,6 +101,21 @@ def test_closed_streams_change_no_work(project: Project, numbers: tuple[int, ...
     assert (done.returncode, registered(project)) == (int(1 in numbers), COUNT)
 
 
+def test_a_pipe_that_does_not_wait_gets_everything(project: Project) -> None:
+    """As a program gets it whose starter reads without blocking."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    command = [sys.executable, "-m", "bootstrap", "-f", str(project.manifest), "schema"]
+    with subprocess.Popen(command, env=project.environment(), cwd=ROOT, stdout=writer) as process:
+        os.close(writer)
+        time.sleep(3)  # the pipe is full long before
+        with os.fdopen(reader, "rb") as stream:
+            text = stream.read()
+    assert process.returncode == 0
+    assert len(text) > 65536
+    assert text.endswith(b"}\n")
+
+
 def test_a_value_from_a_closed_stdin_is_refused(project: Project) -> None:
     done = run(project, "store", "put", "here:X", preexec_fn=closing(0))
     assert done.returncode in {1, 2}
