@@ -121,6 +121,7 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
         http_conn_id=conn_id,
         endpoint=params.path,
         method=params.method,
+        deferrable=False,
         extra_options={"check_response": False, "stream": True, **({"allow_redirects": False} if stays else {})},
         response_check=lambda response: _http_answer.require(response, params),
         response_filter=lambda response: _http_answer.closed(response, params),
