@@ -20,7 +20,7 @@ INSTALLED_OLD := .venv-2.11/.installed
 INSTALLED_BIGQUERY := .venv-bigquery/.installed
 PACKAGES := busybox-static docker-compose docker.io iptables mariadb-server openjdk-17-jre-headless openssh-server redis-server runc
 
-.PHONY: help up down test agree crash compat lint types format check schema bench bench-render bench-smoke bench-stores bench-register bench-masking lock system-deps clean
+.PHONY: help up down test agree crash compat lint types format check schema bench bench-render bench-smoke bench-stores bench-register bench-masking bench-slope lock system-deps clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -83,6 +83,9 @@ bench-stores: $(INSTALLED_DEV)  ## measure reading many secrets, near and far aw
 
 bench-register: $(INSTALLED_DEV)  ## measure writing connections to the metadata database (five minutes)
 	@$(BIN)/python -m benchmarks.register
+
+bench-slope: $(INSTALLED_DEV)  ## measure how `plan` grows: ten times as many connections, and variables (three minutes)
+	@$(BIN)/python -m benchmarks.slope
 
 bench-masking: $(INSTALLED_DEV)  ## measure how fast a check's output is masked (half a minute)
 	@$(BIN)/python -m benchmarks.masking

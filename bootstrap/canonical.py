@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+_JSON = json.JSONEncoder(sort_keys=True)  # made once: `json.dumps` makes one each time
+
 
 def canonical(value: Any) -> str:
     """The order of keys makes no difference, nor does 2.0 for 2: a Vault gives back the one for the other."""
-    return json.dumps(_plain(value), sort_keys=True, ensure_ascii=True)
+    return _JSON.encode(value if isinstance(value, str) else _plain(value))
 
 
 def _plain(value: Any) -> Any:

@@ -106,6 +106,8 @@ class _Builder:
 
     def build(self) -> Manifest:
         self.problems += nuls(self.document)
+        if self.problems:  # the models would stumble over it
+            raise self._error()
         top = self._top()
         store_specs = dict(self._stores())
         specs = dict(self._connections())

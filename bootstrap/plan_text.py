@@ -15,6 +15,7 @@ from bootstrap.secret import MASK
 from bootstrap.secret_places import hide
 from bootstrap.sensitive import is_secret
 from bootstrap.targets.base import Change
+from bootstrap.variable import Variable
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-", "unchanged": "="}
 
@@ -45,7 +46,10 @@ def describe(change: Change, manifest: Manifest) -> str:
 
 def _variable_field(name: str, change: Change, manifest: Manifest) -> str:
     said = manifest.variables[change.key.name]
-    return f"{name} = {_shown(change.key.name, said) if isinstance(said, str) else MASK}"
+    if not isinstance(said, str):
+        return f"{name} = {MASK}"
+    known = isinstance(change.content, Variable) and not change.content.secret
+    return f"{name} = {hide(said) if known else _shown(change.key.name, said)}"
 
 
 def _connection_field(name: str, change: Change, manifest: Manifest) -> str:

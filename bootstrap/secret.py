@@ -250,4 +250,4 @@ def fingerprint(value: object) -> str:
 
     from bootstrap.canonical import canonical
 
-    return hmac.new(_FINGERPRINT_KEY, canonical(value).encode(), "sha256").hexdigest()
+    return hmac.digest(_FINGERPRINT_KEY, canonical(value).encode(), "sha256").hex()

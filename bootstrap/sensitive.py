@@ -94,6 +94,7 @@ def is_secret(key: str, value: str, conn_type: str | None = None) -> bool:
     return bool(why_secret(key, value, conn_type))
 
 
+@lru_cache(maxsize=4096)  # and many of them the same host, login and schema
 def why_secret(key: str, value: str, conn_type: str | None = None) -> str:
     """Why a text is a secret, for people: "is a secret", "looks like …"; "" where it is none."""
     text = value.strip()
@@ -163,6 +164,7 @@ def named_items(node: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
         yield (f"{name}" if key == "value" and name is not None else str(key)), item
 
 
+@lru_cache(maxsize=4096)  # the fields of many connections have few names
 def is_secret_name(key: str, conn_type: str | None = None) -> bool:
     """Whether the provider declares a password of this name, or the name says so."""
     bare = _bare(key)

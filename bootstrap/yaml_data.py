@@ -41,7 +41,7 @@ def spots(text: str, dialect: Dialect) -> Spot:
 
 def _read(text: str, reader: _Reader) -> Any:
     try:
-        return reader.read(yaml.parse(text, Loader=_Loader))
+        return reader.read(iter(_Loader(text).get_event, None))
     except yaml.MarkedYAMLError as err:
         mark: Any = err.problem_mark or err.context_mark
         raise BadInput(
@@ -147,12 +147,13 @@ class _Reader:
         merged: dict[str, Any] = {}
         places, merged_places = self._places(), self._places()
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            if self._is_merge(event):
+            tag = self._bare_tag(event)
+            if tag == MERGE:
                 for value, inside in self._merged(next(self._events), depth):
                     merged = {**value, **merged}
                     merged_places = {**inside, **merged_places} if inside is not None else None
                 continue
-            key = self._key(event, depth)
+            key = event.value if tag == STR and not event.anchor else self._key(event, tag, depth)
             if key in own:
                 raise _bad(event, f"the key {key!r} is here twice", "keep one of them")
             own[key], inside = self._value(next(self._events), depth + 1)
@@ -160,9 +161,6 @@ class _Reader:
         if merged:
             return {**merged, **own}, {**merged_places, **places} if places is not None else None
         return own, places
-
-    def _is_merge(self, event: Any) -> bool:
-        return self._bare_tag(event) == MERGE
 
     def _bare_tag(self, event: Any) -> str:
         """The tag of a bare word; '' for what is none."""
@@ -178,8 +176,8 @@ class _Reader:
             return [(value, inside)]
         return [(item, None if inside is None else inside[index].inside) for index, item in enumerate(values)]
 
-    def _key(self, event: Any, depth: int) -> str:
-        if self._bare_tag(event) not in {"", STR}:
+    def _key(self, event: Any, tag: str, depth: int) -> str:
+        if tag not in {"", STR}:
             raise _bad(event, "a key must be text", f"write '{event.value}' in quotes")
         key, _ = self._value(event, depth + 1)
         if not isinstance(key, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -50,6 +51,10 @@ class FileTarget:
 
     def where(self, _key: Key) -> str:
         """The file."""
+        return self._shown
+
+    @cached_property
+    def _shown(self) -> str:
         return shown(self.file)
 
     def registered(self, wanted: Mapping[Key, Content]) -> Mapping[Key, Registered]:
