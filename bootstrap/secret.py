@@ -45,6 +45,7 @@ _OURS = """airflow-bootstrap airflow_bootstrap_smoke airflow_bootstrap_index boo
     sql_alchemy_conn fernet_key secret_key jwt_secret secrets_backend_kwargs http_default postgres_default"""  # our own words with a mark in them
 _FINGERPRINT_KEY = os.urandom(32)
 _LONGEST_LINE = 1 << 20  # characters
+_ENCODED = 20_000  # values; of more, not every encoding has room
 _FEW = 100  # values; more are looked for in one pass
 _lock = threading.Lock()
 
@@ -98,33 +99,26 @@ class _Known:
         self.values, self.trusted = set(values), list(trusted)
         self.pending = list(self.values)
         self.all = Matcher()
-        self._distinct: Matcher | None = None  # without the forms that can be mistaken; None: there are none of these
-
-    @property
-    def distinct(self) -> Matcher:
-        """What the safety net masks."""
-        return self._distinct or self.all
+        self.weak: set[str] = set()  # of its forms, those that can be mistaken for something else
 
     def settle(self) -> None:
         """Make the forms of what is new."""
         pending, self.pending = self.pending, []
-        found = set[str]().union(*map(forms, pending))
+        room = _ENCODED - len(self.values) + len(pending)
+        found = set[str]()
+        for number, value in enumerate(pending):
+            found |= forms(value, everywhere=number < room)
         self.all.add(found)
         self._judge(found, pending)
 
     def trust(self, text: str) -> None:
         """All are judged anew."""
         self.trusted.append(text)
-        self._distinct = None
         self._judge(self.all.forms, self.values)
 
     def _judge(self, found: set[str], values: Iterable[str]) -> None:
-        weak = {form for form in found if len(form) < _DISTINCT or _PLAIN.fullmatch(form)}
-        weak |= self._trusted({part for value in values for part in parts(value)} - weak)
-        if self._distinct is not None:
-            self._distinct.add(found - weak)
-        elif weak:
-            self._distinct = Matcher(self.all.forms - weak)
+        self.weak |= {form for form in found if len(form) < _DISTINCT or _PLAIN.fullmatch(form)}
+        self.weak |= self._trusted({part for value in values for part in parts(value)} & self.all.forms - self.weak)
 
     def _trusted(self, found: set[str]) -> set[str]:
         """Those of them that stand in a trusted text."""
@@ -206,7 +200,8 @@ def safety_net(text: str) -> str:
     text: in the manifest, or in the identifiers that we bring along. `foreign` masks these, too, where they enter.
     """
     with _lock:
-        return _settled().distinct.mask(text)
+        known = _settled()
+        return known.all.mask(text, known.weak)
 
 
 def safe_value(value: object) -> object:

@@ -25,13 +25,16 @@ def masks(key: str, *, inside: bool) -> bool:
     return key != _ID_OF_A_KEY and (inside or names_secret(key))
 
 
-def forms(value: str) -> set[str]:
-    """The value, what of it gives it away on its own, and each of these in every usual encoding."""
+def forms(value: str, *, everywhere: bool = True) -> set[str]:
+    """The value, what of it gives it away on its own, and each of these in every usual encoding.
+
+    `everywhere`: in hex, too, and in base64 wherever in the encoded bytes it begins.
+    """
     found = set[str]()
     for part in parts(value):
         found |= {part} if _BARE.fullmatch(part) else {part, *_escaped(part), *_quoted(part)}
         if len(part) >= SHORT:  # else the mask would hide every `31` because of a password `1`
-            found |= set(_as_bytes(part))
+            found |= {*_base64(_bytes(part)), *(_inside_bytes(part) if everywhere else ())}
     return {form for form in found if form}
 
 
@@ -101,12 +104,11 @@ def _quoted(value: str) -> Iterator[str]:
     yield html.escape(value).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")  # MarkupSafe's and Go's
 
 
-def _as_bytes(value: str) -> Iterator[str]:
-    """As hex, and as base64 wherever in the encoded bytes it begins: `login:password` of an HTTP header is one text."""
+def _inside_bytes(value: str) -> Iterator[str]:
+    """As hex, and as base64 of a longer text: `login:password` of an HTTP header."""
     raw = _bytes(value)
     yield raw.hex()
     yield raw.hex().upper()
-    yield from _base64(raw)
     for shift in (0, 1, 2):
         whole = base64.b64encode(b"\0" * shift + raw).decode()
         skipped, sure = -(-shift * 4 // 3), (shift + len(raw)) * 4 // 3

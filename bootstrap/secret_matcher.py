@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, NamedTuple
 
 from bootstrap.secret_forms import SHORT
 
@@ -16,8 +17,17 @@ MASK = "***"
 Span = tuple[int, int]  # where it begins and ends
 _FIRST_WINDOW, _LARGEST_WINDOW = 1 << 12, 1 << 20  # characters that are searched at once
 _WALK = 6  # characters that are walked through in the time that it takes to build one more form into an automaton
+_MANY = 50_000  # forms; of more, each takes longer: they don't fit into the processor's cache
 _CUT = 8  # characters of a secret's head or tail that are too many to show
 _ELLIPSIS = re.compile(r"\.\.\.|…|\Z")
+
+
+class _Automaton(NamedTuple):
+    """Made of so many forms. None: there are none of that length."""
+
+    forms: int
+    long: AhoCorasick | None
+    short: re.Pattern[str] | None
 
 
 class Matcher:
@@ -29,13 +39,13 @@ class Matcher:
 
     def __init__(self, found: Iterable[str] = ()) -> None:
         self.forms: set[str] = set()
-        self._lengths: dict[
-            str, list[int]
-        ] = {}  # of the forms with these first characters, negative: the longest first
+        self._lengths: dict[str, int] = {}  # of the forms with these first characters: a bit for each length
         self._short: set[str] = set()
         self._longest = 0
-        self._automaton: tuple[int, AhoCorasick | None, re.Pattern[str] | None] = (0, None, None)
-        self._heads: tuple[int, tuple[list[str], list[str]]] = (0, ([], []))
+        self._automata: dict[bool, _Automaton] = {}  # of all forms; and without some
+        self._sorted: tuple[list[str], list[str]] = [], []  # those that can be cut; and the same turned round
+        self._unsorted: list[str] = []
+        self._ends: set[str] = set()
         self.add(found)
 
     def add(self, found: Iterable[str]) -> None:
@@ -48,15 +58,15 @@ class Matcher:
             if len(form) < SHORT:
                 self._short.add(form)
                 continue
-            lengths = self._lengths.setdefault(form[:SHORT], [])
-            if -len(form) not in lengths:
-                insort(lengths, -len(form))
+            self._lengths[form[:SHORT]] = self._lengths.get(form[:SHORT], 0) | 1 << len(form)
+            if len(form) > _CUT and not form.startswith("-----"):
+                self._unsorted.append(form)
 
-    def mask(self, text: str) -> str:
-        """`text` with a mask for each form."""
+    def mask(self, text: str, but: AbstractSet[str] = frozenset()) -> str:
+        """`text` with a mask for each form but these."""
         if not self.forms:
             return text
-        return self._masked(text, 0, len(text))[0]
+        return self._masked(text, 0, len(text), but)[0]
 
     def mask_cut(self, text: str) -> str:
         """`text` with a mask for what is left of a form that was cut off: at its end, and around an ellipsis."""
@@ -83,10 +93,10 @@ class Matcher:
                 kept, done = kept[at - 1 :], 1
         yield self._masked(kept, done, len(kept))[0]
 
-    def _masked(self, text: str, at: int, until: int) -> tuple[str, int]:
+    def _masked(self, text: str, at: int, until: int, but: AbstractSet[str] = frozenset()) -> tuple[str, int]:
         """What was masked from `at` on, of forms that begin before `until`; and where it ends."""
         parts: list[str] = []
-        for start, end in self._matches(text, at):
+        for start, end in self._matches(text, at, but):
             if start >= until:
                 break
             parts += (text[at:start], MASK)
@@ -94,25 +104,25 @@ class Matcher:
         parts.append(text[at:until])
         return "".join(parts), max(at, until)
 
-    def _matches(self, text: str, at: int) -> Iterator[Span]:
-        count = len(self.forms)
-        if self._automaton[0] != count and len(text) - at < _WALK * count:
-            return self.walk(text, at)
-        if self._automaton[0] != count:
-            self._automaton = self._built(count)
-        _, automaton, short = self._automaton
-        found = iter(()) if automaton is None else self._search(automaton, text, at)
-        return found if short is None else self._with_short(found, short, text, at)
+    def _matches(self, text: str, at: int, but: AbstractSet[str]) -> Iterator[Span]:
+        count = len(self.forms) - len(but)
+        known = self._automata.get(bool(but))
+        if known is None or known.forms != count:
+            if len(text) - at < _WALK * count * (1 + count // _MANY):
+                return self.walk(text, at, but)
+            known = self._automata[bool(but)] = self._built(count, but)
+        found = iter(()) if known.long is None else self._search(known.long, text, at)
+        return found if known.short is None else self._with_short(found, known, text, at)
 
-    def _built(self, count: int) -> tuple[int, AhoCorasick | None, re.Pattern[str] | None]:
+    def _built(self, count: int, but: AbstractSet[str] = frozenset()) -> _Automaton:
         """Short forms apart: a regex looks at their neighbours, and begins with a set of characters, which `re` is quick to find."""
         from ahocorasick_rs import AhoCorasick, MatchKind
 
-        long = [form for form in self.forms if len(form) >= SHORT]
+        long = [form for form in self.forms if len(form) >= SHORT and form not in but]
         automaton = AhoCorasick(long, matchkind=MatchKind.LeftmostLongest, store_patterns=False) if long else None
-        escaped = [re.escape(form) for form in sorted(self._short, key=len, reverse=True)]
+        escaped = [re.escape(form) for form in sorted(self._short - but, key=len, reverse=True)]
         alone = "|".join(rf"{form}(?<!\w{form})" for form in escaped)
-        return count, automaton, re.compile(rf"(?:{alone})(?!\w)") if escaped else None
+        return _Automaton(count, automaton, re.compile(rf"(?:{alone})(?!\w)") if escaped else None)
 
     def _search(self, automaton: AhoCorasick, text: str, at: int) -> Iterator[Span]:
         """In windows that grow: a search may end after the first match."""
@@ -128,8 +138,9 @@ class Matcher:
             at = max(at, sure)
             size = min(2 * size, _LARGEST_WINDOW)
 
-    def _with_short(self, found: Iterator[Span], pattern: re.Pattern[str], text: str, at: int) -> Iterator[Span]:
+    def _with_short(self, found: Iterator[Span], known: _Automaton, text: str, at: int) -> Iterator[Span]:
         """Merge the two: the leftmost counts, and what overlaps it is looked for anew."""
+        pattern: re.Pattern[str] = known.short  # type: ignore[assignment]  # there are short ones
         long, short = next(found, None), pattern.search(text, at)
         while long or short:
             if long and (short is None or long[0] <= short.start()):
@@ -137,53 +148,60 @@ class Matcher:
             else:
                 at, span = short.end(), short.span()  # type: ignore[union-attr]  # one of the two is there
                 if long and long[0] < at:
-                    found = self._search(self._automaton[1], text, at)  # type: ignore[arg-type]  # it found `long`
+                    found = self._search(known.long, text, at)  # type: ignore[arg-type]  # it found `long`
                     long = next(found, None)
             if short and short.start() < at:
                 short = pattern.search(text, at)
             yield span
 
-    def walk(self, text: str, at: int = 0) -> Iterator[Span]:
+    def walk(self, text: str, at: int = 0, but: AbstractSet[str] = frozenset()) -> Iterator[Span]:
         """Where forms are, character by character; nothing has to be built for it."""
         while at < len(text):
-            length = self._length_at(text, at)
+            length = self._length_at(text, at, but)
             if length:
                 yield at, at + length
             at += length or 1
 
-    def _length_at(self, text: str, at: int) -> int:
-        for length in self._lengths.get(text[at : at + SHORT], ()):
-            if text[at : at - length] in self.forms:
-                return -length
-        for length in range(SHORT - 1, 0, -1) if self._short else ():
-            if (
-                text[at : at + length] in self._short
-                and at + length <= len(text)
-                and not _joined(text, at, at + length)
-            ):
+    def _length_at(self, text: str, at: int, but: AbstractSet[str]) -> int:
+        lengths = self._lengths.get(text[at : at + SHORT], 0)
+        while lengths:
+            length = lengths.bit_length() - 1
+            form = text[at : at + length]
+            if form in self.forms and form not in but:
                 return length
+            lengths ^= 1 << length
+        for length in range(SHORT - 1, 0, -1) if self._short else ():
+            form = text[at : at + length]
+            if form in self._short and form not in but and not _joined(text, at, at + length):
+                return len(form)
         return 0
 
     def _head_before(self, text: str) -> int:
         """How long the head of a form is with which the text ends."""
         for start in range(max(0, len(text) - self._longest), len(text) - _CUT + 1):
-            if text[start : start + SHORT] in self._lengths and _begins(self._sorted()[0], text[start:]):
+            if text[start : start + SHORT] in self._lengths and _begins(self._in_order()[0], text[start:]):
                 return len(text) - start
         return 0
 
     def _tail_after(self, text: str) -> int:
         """How long the tail of a form is with which the text begins."""
+        tails, ends = self._in_order()[1], self._ends
         for end in range(min(self._longest, len(text)), _CUT - 1, -1):
-            if _begins(self._sorted()[1], text[:end][::-1]):
+            if text[end - SHORT : end] in ends and _begins(tails, text[:end][::-1]):
                 return end
         return 0
 
-    def _sorted(self) -> tuple[list[str], list[str]]:
-        """The forms that can be cut, and the same turned round."""
-        if self._heads[0] != len(self.forms):
-            long = [form for form in self.forms if len(form) > _CUT and not form.startswith("-----")]
-            self._heads = len(self.forms), (sorted(long), sorted(form[::-1] for form in long))
-        return self._heads[1]
+    def _in_order(self) -> tuple[list[str], list[str]]:
+        """Sorted anew where forms came to it: quick, for most are in order already."""
+        if self._unsorted:
+            heads, tails = self._sorted
+            heads += sorted(self._unsorted)
+            tails += sorted(form[::-1] for form in self._unsorted)
+            self._ends.update(form[-SHORT:] for form in self._unsorted)
+            self._unsorted.clear()
+            heads.sort()
+            tails.sort()
+        return self._sorted
 
 
 def _begins(forms: list[str], head: str) -> bool:
