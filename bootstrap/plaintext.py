@@ -27,7 +27,7 @@ def _found(node: Any, path: Path_, key: str, conn_type: str | None, *, inside: b
 
 
 def _said(text: str, key: str, conn_type: str | None, *, inside: bool) -> str:
-    if unfilled(text):
-        return "is a gap of a template that nobody filled in" if inside or is_secret_name(key, conn_type) else ""
+    if (inside or is_secret_name(key, conn_type)) and unfilled(text):
+        return "is a gap of a template that nobody filled in"
     why = why_secret(key, text, conn_type) or ("is a secret" if inside and tells(text) else "")
     return f"{why} in plain text" if why else ""

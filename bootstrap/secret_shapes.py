@@ -59,7 +59,7 @@ _BY_TOKEN = (
     "git+https",
 )  # what stands before their @ alone is one; abfss://CONTAINER@ACCOUNT has none
 _NAMES = ("anonymous", "git", "user")
-_SIMPLE = re.compile(r"[\w.,+-]{0,21}")
+_SUSPECT = re.compile(r"[@%=:/{]|-----|[\w+.-]{16}|\b(?:Bearer|Basic|Splunk|GenieKey|Token)\s", re.IGNORECASE)
 _GAP = re.compile(
     r"\$\{[^}]*\}|\$[A-Z_][A-Z0-9_]{2,}|\$\([^)]*\)|\{\{.*\}\}|\{%.*%\}|%\([^)]*\)s|%[A-Z_]{3,}%|<[^<>]*[A-Za-z][^<>]*>|\[[A-Za-z _-]+\]|\{[A-Za-z_]+\}"
     r"|__[A-Z_]+__|[xX]{3,}|[*]{3,}|[.]{3,}|…"
@@ -84,10 +84,13 @@ def is_gap(text: str) -> bool:
     return _GAP.fullmatch(text.strip().strip("\"'").strip()) is not None
 
 
+def may_be_secret(text: str) -> bool:
+    """Whether there is anything in a text that a shape could begin with: most have nothing, and a manifest may have a million."""
+    return _SUSPECT.search(text) is not None
+
+
 def shape(text: str) -> str:
     """What kind of secret a text is or holds, for people; "" where it looks like none. Says nothing of random texts."""
-    if _SIMPLE.fullmatch(text):  # most texts, and a manifest may have a million
-        return ""
     if _PRIVATE_KEY.search(text):
         return "a private key"
     if "@" in text and _has_password(text):

@@ -61,7 +61,6 @@ _PUBLIC = _set(  # the last word of a name whose value is random, and public
 )
 _WEAK = _set("auth code dsn key keys keyfile keytab oauth pem salt sas seed sig signature")
 _NO_VALUE = _set("true false none null yes no on off")
-_WORD = re.compile(r"[\w.,-]{0,15}")
 _MAYBE = re.compile(
     r"pass|pwd|pw|secret|token|key|cred|auth|bearer|conn|cookie|jwt|otp|pat|pin|psk|session|hook", re.IGNORECASE
 )
@@ -99,7 +98,7 @@ def why_secret(key: str, value: str, conn_type: str | None = None) -> str:
     """Why a text is a secret, for people: "is a secret", "looks like …"; "" where it is none."""
     text = value.strip()
     named = is_secret_name(key, conn_type)
-    if not text or (not named and _WORD.fullmatch(text)) or unfilled(text):
+    if not text or not (named or secret_shapes.may_be_secret(text)) or unfilled(text):
         return ""
     no_value = text.lower() in _NO_VALUE and key != "password"
     if named and not no_value and not _is_place_of_key(key, text):
@@ -117,6 +116,8 @@ def why_secret(key: str, value: str, conn_type: str | None = None) -> str:
 
 def looks_secret(text: str) -> str:
     """What kind of secret a text is, or holds: "a private key", "a webhook's address"; "" where it looks like none."""
+    if not secret_shapes.may_be_secret(text):
+        return ""
     if found := secret_shapes.shape(text):
         return found
     if text.lstrip().startswith(("{", "[")) and data_is_secret(_json(text)):
