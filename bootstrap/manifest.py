@@ -29,7 +29,7 @@ from bootstrap.manifest_models import (
     find_references,
 )
 from bootstrap.manifest_problems import Problem, nearest, nuls, problems
-from bootstrap.plaintext import plain_secrets
+from bootstrap.plaintext import parts, plain_secrets
 from bootstrap.reference import SHAPE_HELP
 from bootstrap.rotation import issuers
 from bootstrap.secret import trust
@@ -39,8 +39,6 @@ from bootstrap.targets.index import NAME as INDEX
 
 __all__ = ["CheckSpec", "ConnectionSpec", "Manifest", "StoreSpec", "TargetSpec", "Top", "load"]
 
-_TEXTS = ("description", "host", "login", "password", "schema", "extra")
-_REFERENCE = f'{{secret: "{SHAPE_HELP}"}}'
 
 _LONGEST = 250  # characters of a conn_id, and of a task_id: Airflow's columns
 
@@ -114,8 +112,6 @@ class _Builder:
         all_checks = {conn_id: tuple(self._checks(conn_id, spec)) for conn_id, spec in specs.items()}
         for conn_id, spec in specs.items():
             self._references(("connections", conn_id), spec)
-            fields = {name: spec.field(name) for name in _TEXTS} | {"checks": spec.checks}
-            self._plain_secrets(("connections", conn_id), fields, _REFERENCE, spec.conn_type)
         rotations = dict(self._rotations(specs))
         self._backend(top.backend, store_specs)
         backend_rotation = self._backend_rotation(top.backend)
@@ -123,8 +119,9 @@ class _Builder:
         self._references(("config",), top.config)
         self._references(("variables",), top.variables)
         self._names_of_ours(("connections", "variables"))
-        self._plain_secrets(("variables",), top.variables, _REFERENCE)
-        self._plain_secrets(("airflow", "env"), top.airflow.env, "it into your own environment")
+        for path, node, conn_type in parts(self.document.data, self.profile):
+            own = "it into your own environment" if "airflow" in path else f'{{secret: "{SHAPE_HELP}"}}'
+            self._plain_secrets(path, node, own, conn_type)
         self._plain_logins()
         if self.problems:
             raise self._error()
@@ -326,7 +323,10 @@ class _Builder:
     def _plain_secrets(self, path: Path_, node: Any, instead: str, conn_type: str | None = None) -> None:
         if self.context["allow_plaintext"]:
             return
+        told = {problem.path for problem in self.problems}
         for where, said in plain_secrets(node, path, conn_type):
+            if any(where[:length] in told for length in range(1, len(where))):
+                continue  # what it is in is no part of a manifest
             name = next(step for step in reversed(where) if isinstance(step, str))
             hint = f"write {instead} (or use --allow-plaintext)"
             self.problems.append(Problem(where, f"{name} {said}", hint))

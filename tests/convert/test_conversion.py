@@ -75,6 +75,9 @@ def test_a_manifest_that_holds_such_a_secret_is_refused(conn_id: str, tmp_path: 
         "airflow: {env: {BROKER: 'redis://:LEAK@h'}}",
         "variables: {slack: 'https://hooks.slack.com/services/T0/B0/LEAK'}",
         "variables: {datadog: {app_key: LEAK}}",
+        "profiles: {ci: {connections: {x: {password: LEAK}}}}",
+        "connections: {x: {conn_type: pagerduty}}\nprofiles: {ci: {connections: {x: {extra: {routing_key: LEAK}}}}}",
+        "profiles: {ci: {variables: {api_key: LEAK}, airflow: {env: {}}}}",
         "connections: {x: {conn_type: http, checks: [{http: {path: '/x?access_token=LEAK'}}]}}",
     ],
 )
@@ -83,6 +86,18 @@ def test_no_other_place_of_a_manifest_takes_one(manifest: str, tmp_path: Path) -
     with pytest.raises(ManifestError, match="in plain text") as caught:
         load(tmp_path / "bootstrap.yaml")
     assert "LEAK" not in caught.value.message
+
+
+def test_a_reference_in_a_profile_is_none(tmp_path: Path) -> None:
+    """Also of a profile that nobody asked for."""
+    extra = '{token: {secret: "local:a#b"}, region: eu}'
+    fields = f'{{conn_type: http, password: {{secret: "local:a"}}, extra: {extra}}}'
+    profile = f"ci: {{connections: {{x: {fields}}}, variables: {{token: {{secret: local:b}}}}}}"
+    (tmp_path / "bootstrap.yaml").write_text(
+        f"version: 1\nstores: {{local: {{kind: embedded}}}}\nprofiles: {{{profile}}}\n"
+    )
+    assert load(tmp_path / "bootstrap.yaml").connections == {}
+    assert load(tmp_path / "bootstrap.yaml", profile="ci").connections["x"].password == Reference("local", "a")
 
 
 def test_what_is_no_secret_stays_in_the_manifest() -> None:
