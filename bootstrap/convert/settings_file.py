@@ -91,11 +91,11 @@ def _connection(entry: Mapping[str, Any], texts: Mapping[str, str], where: str) 
     fields = {
         _FIELDS.get(name, name.removeprefix("conn_")): value
         for name, value in given.items()
-        if value not in (None, "", {}) and not (name == "conn_port" and entry[name] in (0, "0"))
+        if value not in (None, "") and not (name == "conn_port" and entry[name] in (0, "0"))
     }
     uri = fields.pop("uri", None)
     if uri is not None:
-        return _of_uri(uri, fields, where)
+        return _of_uri(uri, {name: value for name, value in fields.items() if value != {}}, where)
     return connection.from_fields(fields, where)
 
 

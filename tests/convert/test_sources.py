@@ -422,6 +422,7 @@ airflow:
   connections:
     - {conn_id: , conn_type: , conn_host: , conn_port: , conn_extra: {example_extra_field: example-value}}
     - {conn_id: zero, conn_type: http, conn_port: 0, conn_uri: "", conn_extra: {}, description: of the team}
+    - {conn_id: by_uri, conn_uri: "http://h", conn_extra: {}, conn_port: 0, conn_host: ""}
     - {conn_id: wrong, conn_type: http, host: h}
     - {conn_id: odd, conn_type: http, conn_hots: h}
   pools: [{pool_name: , pool_slot: , pool_description: }]
@@ -431,7 +432,10 @@ airflow:
 
 def test_astros_template_and_slips(tmp_path: Path) -> None:
     found = read(TEMPLATE, "airflow_settings.yaml", folder=tmp_path)
-    assert found.connections == {"zero": Connection("http", description="of the team")}
+    assert found.connections == {
+        "zero": Connection("http", description="of the team", extra={}),
+        "by_uri": Connection("http", host="h"),
+    }
     assert (found.variables, found.notes) == ({}, [])
     assert [(err.message.partition("unknown: ")[2], err.hint) for err in found.left_out] == [
         ("host", "did you mean 'conn_host'?"),
