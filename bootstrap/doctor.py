@@ -25,7 +25,7 @@ from bootstrap.store_policy import most
 from bootstrap.targets.base import Key
 from bootstrap.targets.metadata import Options as MetadataOptions
 from bootstrap.targets.metadata import open_target as open_metadata
-from bootstrap.validation import conn_types
+from bootstrap.validation import conn_types, values
 from bootstrap.validation.check import check
 from bootstrap.validation.known import known
 from bootstrap.validation.packages import install_command
@@ -236,9 +236,9 @@ def _secrets(resolved: Mapping[str, Connection | StoreError]) -> Iterator[Findin
 def config_options(manifest: Manifest, environment: Environment, secrets: Secrets) -> Iterator[Finding]:
     """Whether Airflow gets each option of `config:` from its secrets backend, and as it is there."""
     found = {(section, option): reference for section, option, reference in from_secrets(manifest)}
-    missing = list(_config_secrets(manifest, secrets))
-    yield from missing
-    if not found or missing:
+    told = list(_config_secrets(manifest, secrets))
+    yield from told
+    if not found or not all(finding.ok for finding in told):
         return
     try:
         with_credentials = environment.with_secrets(credentials(manifest))
@@ -261,10 +261,15 @@ def config_options(manifest: Manifest, environment: Environment, secrets: Secret
 
 def _config_secrets(manifest: Manifest, secrets: Secrets) -> Iterator[Finding]:
     for section, option, reference in from_secrets(manifest):
+        subject = f"config {section}.{option}"
         try:
-            secrets.value(reference)
+            text = secrets.value(reference).as_public()
         except StoreError as err:
-            yield failed(f"config {section}.{option}", err)
+            yield failed(subject, err)
+            continue
+        if blank := values.blank(text):
+            fix = f"airflow-bootstrap store put {reference}  # without it"
+            yield Finding(subject, f"{blank}, which Airflow takes for a part of the value", fix, warning=True)
 
 
 def _is_rendered(manifest: Manifest, environment: Environment) -> bool:

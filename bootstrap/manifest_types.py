@@ -92,7 +92,7 @@ def _secret_or_command(data: Any) -> Reference | Command:
     if isinstance(data, Command):
         return data
     if isinstance(data, dict) and set(data) == {"cmd"} and isinstance(data["cmd"], str) and data["cmd"].strip():
-        return Command(data["cmd"])
+        return Command(data["cmd"].strip())  # a block of YAML ends in a line break
     if isinstance(data, Reference) or (isinstance(data, dict) and "secret" in data):
         return _reference(data)
     msg = f'expected {{secret: "{SHAPE_HELP}"}} or {{cmd: COMMAND}}'

@@ -243,3 +243,18 @@ backend: {{store: team, kwargs: {kwargs}}}
         settings(file)
     assert found.message == refused.value.message
     assert found.exit_code == refused.value.exit_code
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [("k3y\n", "a line break stands at its end"), (" k3y", "a blank stands before it")]
+)
+def test_white_space_around_a_value_that_airflow_reads_is_a_warning(
+    value: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY", value)
+    text = 'version: 1\nairflow: {home: airflow}\nstores: {here: {kind: env}}\nconfig: {core: {fernet_key: {secret: "here:KEY"}}}\n'
+    finding = findings(tmp_path, text)["config core.fernet_key"]
+    assert (finding.ok, finding.warning) == (True, True)
+    assert finding.message == f"{said}, which Airflow takes for a part of the value"
+    monkeypatch.setenv("KEY", "k3y")
+    assert "config core.fernet_key" not in findings(tmp_path, text)

@@ -10,6 +10,7 @@ import pytest
 from bootstrap import checks, stores
 from bootstrap.errors import Exit, ManifestError, UsageError
 from bootstrap.manifest import Manifest, load
+from bootstrap.manifest_types import Command
 from bootstrap.reference import Reference
 from bootstrap.rotation import issuers
 from bootstrap.stores.credential import Credential
@@ -685,3 +686,8 @@ def test_two_targets_of_a_kind_in_two_places_are_none(tmp_path: Path) -> None:
         "version: 1\nregister: [env, {env: {path: other.env}}, {file: {path: a.json, variables: b.json}}, metadata]\n"
     )
     assert len(read(tmp_path, text).register) == 4
+
+
+def test_a_command_ends_where_its_text_does(tmp_path: Path) -> None:
+    given = read(tmp_path, "version: 1\nconfig:\n  core:\n    fernet_key:\n      cmd: |\n        cat /run/key\n")
+    assert given.config["core"]["fernet_key"] == Command("cat /run/key")

@@ -22,10 +22,16 @@ def _blanks(connection: Connection) -> Iterator[Problem]:
     values = {name: getattr(connection, name) for name in _FIELDS}
     values |= {f"extra.{key}": value for key, value in (connection.extra or {}).items() if _is_line(value)}
     for name, value in values.items():
-        if value and value != value.strip() and (value.strip() or name != "host"):
-            end = "a line break" if value.endswith("\n") else "a blank"
-            where = "at its end" if value != value.rstrip() else "before it"
-            yield Problem(name, f"{end} stands {where}", "store it without")
+        if value and (value.strip() or name != "host") and (said := blank(value)):
+            yield Problem(name, said, "store it without")
+
+
+def blank(value: str) -> str:
+    """What white space stands around a value, as a sentence; '' for none."""
+    if value == value.strip():
+        return ""
+    end = "a line break" if value.endswith("\n") else "a blank"
+    return f"{end} stands {'at its end' if value != value.rstrip() else 'before it'}"
 
 
 def _is_line(value: object) -> bool:
