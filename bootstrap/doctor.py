@@ -206,8 +206,12 @@ def _store(manifest: Manifest, secrets: Secrets, name: str) -> Finding:
     subject = f"store {name}"
     if manifest.stores[name].kind == "embedded" and openbao.find_binary() is None:
         return Finding(subject, "there is no `bao` to run it", openbao.INSTALL_HINT, Exit.STORE)
+    store: Any = secrets.store(name)
     try:
-        return Finding(subject, secrets.store(name).ping())
+        place = store.ping()
+        if hasattr(store, "check_place"):
+            store.check_place()
+        return Finding(subject, place)
     except StoreError as err:
         return failed(subject, err)
 

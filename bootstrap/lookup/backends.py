@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from bootstrap.errors import NotFound
+from bootstrap.lookup.vault_reason import Told, is_refused, tell
 
 Kind = Literal["connection", "variable", "config"]
 
@@ -48,10 +48,6 @@ class Look:
     problem: str = ""
 
 
-class NoFile(Exception):
-    """The file of secrets that a backend is told to read isn't there."""
-
-
 class _Known(Protocol):
     def names(self, backend: Any, query: Query) -> Sequence[str]: ...
     def shown(self, backend: Any, name: str) -> str: ...
@@ -66,13 +62,21 @@ def names(backend: Any, query: Query) -> list[str] | None:
 
 def look(backend: Any, query: Query) -> Look | None:
     """The first secret that is there, asked through the backend's own client. Raises the client's errors, also those
-    that the backend would hide behind a None.
+    that the backend would hide behind a None, and Told.
     """
-    known = _known(backend)
+    known, told = _known(backend), None
     for name in known.names(backend, query) if known is not None else ():
-        found = known.look(backend, query, name) if known is not None else None
+        try:
+            found = known.look(backend, query, name) if known is not None else None
+        except Told as err:
+            if err.state != "miss":
+                raise
+            told = told or err  # the next path may have one
+            continue
         if found is not None:
             return found
+    if told is not None:
+        raise told
     return None
 
 
@@ -115,6 +119,17 @@ class _Vault:
         return f"{mount}/{path}" if backend.kv_engine_version == 1 else f"{mount}/data/{path}"
 
     def look(self, backend: Any, query: Query, name: str) -> Look | None:
+        try:
+            found = self._look(backend, query, name)
+        except Exception as err:
+            if is_refused(err):
+                tell(backend, name)  # a policy that is meant for the other version of KV
+            raise
+        if found is None:
+            tell(backend, name)
+        return found
+
+    def _look(self, backend: Any, query: Query, name: str) -> Look | None:
         client = backend.vault_client
         if backend.kv_engine_version == 1:
             data, metadata = client.get_secret(secret_path=name), {}
@@ -122,29 +137,11 @@ class _Vault:
             found = client.get_secret_including_metadata(secret_path=name)
             data, metadata = (found["data"]["data"], found["data"]["metadata"]) if found else (None, {})
         if data is None:
-            _require_answer_of_vault(backend, name)
             return None
         unusable = query.kind != "connection" and "value" not in data
         problem = "has no field `value`, which Airflow reads" if unusable else ""
         version, created = metadata.get("version", ""), metadata.get("created_time")
         return Look(self.shown(backend, name), str(version), _time(created), problem)
-
-
-def _require_answer_of_vault(backend: Any, name: str) -> None:
-    """Airflow's client takes each 404 for a missing secret. Raises Unavailable for one of a proxy's, or of a Vault without this mount."""
-    import hvac.exceptions
-
-    from bootstrap.stores.vault_errors import refused
-
-    mount, path = (backend.mount_point, name) if backend.mount_point else name.split("/", 1)
-    kv = backend.vault_client.client.secrets.kv
-    read = kv.v1.read_secret if backend.kv_engine_version == 1 else kv.v2.read_secret_version
-    try:
-        read(path=path, mount_point=mount)
-    except hvac.exceptions.InvalidPath as err:
-        error = refused(f"{mount}/{path}", err)
-        if not isinstance(error, NotFound):
-            raise error from err
 
 
 class _SecretManager:
@@ -235,7 +232,7 @@ class _File:
 
     def look(self, backend: Any, query: Query, name: str) -> Look | None:  # noqa: ARG002
         if not Path(name).exists():
-            raise NoFile(name)
+            raise Told("broken", "its file is not there")
         return None  # a file has one date for all of its secrets
 
 

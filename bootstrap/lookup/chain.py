@@ -21,6 +21,7 @@ from bootstrap.secret import fingerprint
 
 _BLANK = ("", None)
 _FIELDS = ("host", "login", "password", "schema", "port")
+_TYPES = {bool: "boolean", int: "number", float: "number", str: "text", list: "list", dict: "object"}
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 
 
@@ -165,8 +166,7 @@ def _fingerprints(conn: Any) -> dict[str, str]:
     made = connection.Connection(
         conn_type=conn.conn_type or "",
         port=conn.port or None,
-        extra={**{name: _loaded(value) for name, value in extra.items() if value not in _BLANK}, **_nameless(extra)}
-        or None,
+        extra={**{name: value for name, value in extra.items() if value not in _BLANK}, **_nameless(extra)} or None,
         **{name: getattr(conn, name) or None for name in ("host", "login", "password", "schema")},
     )
     return made.fingerprints()
@@ -202,8 +202,17 @@ def _extra(conn: Any) -> dict[str, Any]:
     return extra if isinstance(extra, dict) else {"": extra}
 
 
+def types(server: Any, task: Any) -> dict[str, list[str]]:
+    """The keys of `extra` that the two classes read alike but for the type, with the type in each: a URI's query is JSON to the
+    server's class, and text to the task's: `false` is True there.
+    """
+    one, other = _extra(server), _extra(task)
+    keys = sorted(key for key in one if key in other and _is_plain(key) and _loaded(one[key]) == _loaded(other[key]))
+    kinds = {f"extra.{key}": [_TYPES.get(type(extra[key]), "null") for extra in (one, other)] for key in keys}
+    return {key: [left, right] for key, (left, right) in kinds.items() if left != right}
+
+
 def _loaded(value: Any) -> Any:
-    """The server's class reads a number in a URI's query as a number, the task's as a text: that is no difference."""
     try:
         return loads(value) if isinstance(value, str) else value
     except ValueError:

@@ -72,7 +72,7 @@ def _lookup(
 ) -> dict[str, Any]:
     from bootstrap.lookup import config
     from bootstrap.lookup.backends import Query
-    from bootstrap.lookup.chain import differing, walk, walk_worker
+    from bootstrap.lookup.chain import differing, types, walk, walk_worker
 
     if wanted["kind"] == "config":
         return config.explain(wanted["id"], server, worker, unusable)
@@ -86,7 +86,9 @@ def _lookup(
     on_worker = walk_worker(worker, query, on_server)
     both = on_server.winner is not None and on_worker.winner is not None
     differs = differing(on_server.value, on_worker.value, query.kind) if both else []
-    return {**found, "worker": on_worker.as_json(query.kind), "differs": differs}
+    kinds = types(on_server.value, on_worker.value) if differs and query.kind == "connection" else {}
+    told = {"types": kinds} if kinds else {}
+    return {**found, "worker": on_worker.as_json(query.kind), "differs": differs, **told}
 
 
 def unusable_row(unusable: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from bootstrap.input_text import BadInput
 from bootstrap.json_text import loads
 from bootstrap.lookup import backends
 from bootstrap.lookup.backends import Look, Query
+from bootstrap.lookup.vault_reason import Told, is_refused
 from bootstrap.secret import foreign
 
 State = Literal["hit", "miss", "denied", "unreachable", "malformed", "undecryptable", "broken"]
@@ -67,7 +68,19 @@ def ask(backend: Any, query: Query) -> Answer:
             return _database(backend, query)
         return _variable(backend, query) if query.kind != "connection" else _connection(backend, query)
     except Exception as err:
-        return replace(failure(err), raised=True)
+        return replace(_of_mount(backend, query, err) or failure(err), raised=True)
+
+
+def _of_mount(backend: Any, query: Query, error: Exception) -> Answer | None:
+    """A Vault's refusal, where its mount is to blame: no policy allows the paths of another version of KV."""
+    if is_refused(error) and source_name(backend) == "backend":
+        try:
+            backends.look(backend, query)
+        except Told as told:
+            return failure(told) if told.state != "miss" else None
+        except Exception:
+            return None
+    return None
 
 
 def failure(error: BaseException) -> Answer:
@@ -76,9 +89,9 @@ def failure(error: BaseException) -> Answer:
         return Answer(
             "denied", detail=f"Airflow asks nobody else after it: {type(error).__name__}", error=error, stops=True
         )
+    if isinstance(error, Told):
+        return Answer(error.state, detail=error.detail)
     kinds = [type(link).__name__ for link in chain(error)]
-    if isinstance(error, backends.NoFile):
-        return Answer("broken", detail="its file is not there", error=error)
     if type(error) is json.JSONDecodeError or "FailedPrecondition" in kinds or isinstance(error, UnicodeDecodeError):
         return Answer("malformed", detail=_unreadable(error), error=error)
     if store_cause(error, "").name == "store_denied":

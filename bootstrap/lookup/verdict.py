@@ -151,9 +151,13 @@ def _sides(lookup: Row) -> Iterator[Warned]:
     server, worker = winning(lookup["server"]), winning(lookup["worker"])
     what = lookup["kind"]
     if server is not None and worker is not None:
-        if lookup["differs"]:
-            fields = _list(lookup["differs"])
-            text = f"the server and a worker get different {what}s ({fields}): from {label(server)} and from {_origin(worker)}"
+        types = lookup.get("types", {})
+        if types:
+            told = "; ".join(f"{name}: {one} on the server, {other} in a task" for name, (one, other) in types.items())
+            yield Warned("types_differ", f"{told}: write the connection as JSON, which both read alike")
+        if fields := [name for name in lookup["differs"] if name not in types]:
+            places = f"from {label(server)} and from {_origin(worker)}"
+            text = f"the server and a worker get different {what}s ({_list(fields)}): {places}"
             yield Warned("server_and_worker_differ", text)
     elif server is not None or worker is not None:
         has, lacks = ("a worker", "the server") if server is None else ("the server", "a worker")

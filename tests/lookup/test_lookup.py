@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bootstrap.errors import Exit
+from bootstrap.lookup.chain import differing, types
 from bootstrap.lookup.report import Lookup, Report, Wanted
 from bootstrap.lookup.text import text
 from bootstrap.lookup.verdict import warnings, why
@@ -48,6 +50,48 @@ def told(found: Lookup) -> list[str]:
 
 def shown(*lookups: Lookup, team: str = "") -> str:
     return text(Report("3.3.2", team, lookups), NOW)
+
+
+def test_types_count_and_are_told_without_values() -> None:
+    found = lookup(
+        chain(row(ENVIRONMENT)), differs=["extra.verify"], types={"extra.verify": ["boolean", "text"]}, ignored=()
+    )
+    assert told(found) == ["types_differ"]
+    assert found.exit_code == Exit.FAILED
+    assert "extra.verify: boolean on the server, text in a task" in shown(found)
+    more = lookup(
+        chain(row(ENVIRONMENT)), differs=["extra.verify", "host"], types={"extra.verify": ["boolean", "text"]}
+    )
+    assert told(more) == ["types_differ", "server_and_worker_differ"]
+    assert "(host)" in shown(more)
+
+
+def _conn(**extra: Any) -> Any:
+    return SimpleNamespace(
+        conn_type="aws", port=None, host="h", login="", password="", schema="", extra=json.dumps(extra)
+    )
+
+
+@pytest.mark.parametrize(
+    ("server", "task", "differs", "kinds"),
+    [
+        ({"verify": False}, {"verify": "false"}, ["extra.verify"], {"extra.verify": ["boolean", "text"]}),
+        ({"timeout": 10}, {"timeout": "10"}, ["extra.timeout"], {"extra.timeout": ["number", "text"]}),
+        ({"a": None}, {"a": "null"}, ["extra", "extra.a"], {"extra.a": ["null", "text"]}),
+        ({"a": {"b": 1}}, {"a": '{"b": 1}'}, ["extra.a"], {"extra.a": ["object", "text"]}),
+        ({"a": [1]}, {"a": "[1]"}, ["extra.a"], {"extra.a": ["list", "text"]}),
+        ({"a": 1}, {"a": 2}, ["extra.a"], {}),
+        ({"a": False}, {"a": "true"}, ["extra.a"], {}),
+        ({"a": "x"}, {"a": "x"}, [], {}),
+        ({"a": 1}, {"a": 1.0}, [], {}),
+    ],
+)
+def test_two_readings_of_one_secret(
+    server: dict[str, Any], task: dict[str, Any], differs: list[str], kinds: dict[str, list[str]]
+) -> None:
+    one, other = _conn(**server), _conn(**task)
+    assert differing(one, other, "connection") == differs
+    assert types(one, other) == kinds
 
 
 @pytest.mark.parametrize(
