@@ -19,7 +19,7 @@ _PUBLIC = re.compile(
     r"(?:ssh-[a-z0-9-]+ |ecdsa-[a-z0-9-]+ |sk-(?:ssh|ecdsa)-[a-z0-9@.-]+ )?AAAA[A-Z][0-9A-Za-z]{2}[0-9A-Za-z+/]{8,}={0,2}"  # an SSH public key
     r"|[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}"  # a UUID
     r"|sha\d{3}[-:][0-9A-Za-z+/=_-]+"  # a digest
-    r"|0x[0-9a-fA-F]+|arn:[\w-]+:\S+"
+    r"|0x[0-9a-fA-F]+|arn:[\w-]+:\S+|(?:docs|drive)\.google\.com/\S+"
 )
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY|AGE-SECRET-KEY-1|PuTTY-User-Key-File")
 _TOKENS = re.compile(
@@ -37,6 +37,7 @@ _TOKENS = re.compile(
     r")"
 )
 _HEADERS = re.compile(r"\b(?:Bearer|Basic|Splunk|GenieKey|Token token=?)\s+([\w+/=.~-]{6,})", re.IGNORECASE)
+_AUTHORIZATION = re.compile(r"\bAuthorization\"?\s*[:=]\s*\"?\w+\s+([\w+/=.~-]+)", re.IGNORECASE)
 _WEBHOOKS = re.compile(
     r"hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/\S"
     r"|(?:^|/)services/T\w+/B\w+/\w|^/?T[0-9A-Z]{2,}/B[0-9A-Z]{2,}/\w"
@@ -47,7 +48,7 @@ _WEBHOOKS = re.compile(
     r"|hooks\.zapier\.com/hooks/\S|hook[\w.-]{0,40}\.make\.com/\w|hooks?\.(?:tray|integromat|eu\d)\.\w+/\S|maker\.ifttt\.com/trigger/\S+/key/\S"
     r"|hooks\.chime\.aws/incomingwebhooks/\S|/open-apis/bot/v\d/hook/\S|alert\.victorops\.com/integrations/\S|/bot\d{5,}:[\w-]{8,}"
     r"|webhook\.site/\w|hc-ping\.com/\w|\w\.m\.pipedream\.net"
-    r"|/(?:hooks|incoming-?webhooks?|webhooks?|webhook-test)/(?=[\w-]{0,200}\d)[\w-]{8,}",  # Mattermost, Rocket.Chat, n8n, …
+    r"|(?:^|/)(?:hooks|incoming-?webhooks?|webhooks?|webhook-test)/(?=[\w-]{0,200}\d)[\w-]{8,}",  # Mattermost, Rocket.Chat, n8n, …
     re.IGNORECASE,
 )
 _HINTS = re.compile(r"hook|services|integration|intake|ifttt|bot\d|hc-ping|pipedream|^/?T[0-9A-Z]{2}", re.IGNORECASE)
@@ -73,6 +74,7 @@ _BASE64 = re.compile(r"[0-9A-Za-z+][0-9A-Za-z+/_-]{20,}={0,2}")
 _PIECES = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 _KINDS = (str.isupper, str.islower, str.isdigit)
 _AWS = 40  # characters of a secret access key, the documentation's example of which is half words
+_TOGETHER = 10  # characters; a date has less between its hyphens
 _SHARE, _SHARE_OF_AWS = 0.38, 0.27
 _PATH = re.compile(
     r"(?:~|\.{1,2})?/[^\s:;,=]*|[A-Za-z]:\\\S*|arn:[\w-]+:\S+|projects/[\w.-]+/\S+|[a-z][a-z0-9+-]*://[^\s?@]+"
@@ -165,7 +167,8 @@ def _is_webhook(text: str) -> bool:
 
 
 def _has_credential(text: str) -> bool:
-    return any(_is_credential(found) and not is_gap(found) for found in _HEADERS.findall(text))
+    found = [*_AUTHORIZATION.findall(text), *filter(_is_credential, _HEADERS.findall(text))]
+    return not all(map(is_gap, found))
 
 
 def _is_credential(found: str) -> bool:
@@ -186,6 +189,7 @@ def _is_random_run(run: str) -> bool:
         len(letters) < _RANDOM
         or not all(any(map(is_kind, letters)) for is_kind in _KINDS)
         or len(set(run)) < _DENSE * 3 // 4
+        or max(map(len, re.split(r"[^0-9A-Za-z]", run))) < _TOGETHER
     ):
         return False
     share = len(_PIECES.findall(run)) / len(letters)

@@ -25,10 +25,10 @@ def _set(words: str) -> frozenset[str]:
 
 
 _WORDS = _set(
-    "apikey bearer connstr cookie cookies cred creds jwt otp passcode passphrase pat pin psk pw pwd sessionid totp"
+    "apikey bearer connstr cookie cookies cred creds fernet jwt otp passcode passphrase pat pin psk pw pwd sessionid totp"
 )
 _PARTS = re.compile(  # in a name without its separators
-    r"password|passwd|passphrase|secret(?!ary)|token(?!i[sz])|credential|authorization|keyfile(?:dict|json|content)"
+    r"password|passwd|assertion|passphrase|secret(?!ary)|token(?!i[sz])|credential|authorization|keyfile(?:dict|json|content)"
     r"|connectionstring|connstr(?:ing)?$|authheader|privatekey|accesskey|basicauth"
 )
 _KEYS = _set(  # what a key is for, where it is a secret
@@ -45,12 +45,12 @@ _PLAIN_KEYS = _set(  # and where it is none, whatever stands there
     variable xcom"""
 )
 _ABOUT = _set(  # the last word of a name that only tells of a secret
-    """age alg algorithm alias audience auth authority backend cache class client column count dir directory domain email
+    """age alg algorithm alias audience auth authority backend bucket cache class client column count dir directory domain email
     enabled endpoint endpoints engine env expires expiration expiry exp field file filename files flow folder format grant
     header headers host id ids interval issuer label length lifetime limit location manager method mode mount name names
     namespace optional param parameter path paths period policy port prefix principal project provider providers ref
-    reference refresh region required role rotation scheme scope scopes separator size source status store strategy suffix
-    timeout ttl type types uri uris url urls usage user username var variable version arn"""
+    queue reference refresh region required role rotation scheme scope scopes separator size source status store strategy suffix
+    table timeout topic ttl type types uri uris url urls usage user username var variable version arn"""
 )
 _FLAGS = _set(
     "allow disable enable has hide ignore is max no num require requires show skip use uses verify with without"
@@ -62,7 +62,8 @@ _PUBLIC = _set(  # the last word of a name whose value is random, and public
 _WEAK = _set("auth code dsn key keys keyfile keytab oauth pem salt sas seed sig signature")
 _NO_VALUE = _set("true false none null yes no on off")
 _MAYBE = re.compile(
-    r"pass|pwd|pw|secret|token|key|cred|auth|bearer|conn|cookie|jwt|otp|pat|pin|psk|session|hook", re.IGNORECASE
+    r"assertion|fernet|pass|pwd|pw|secret|token|key|cred|auth|bearer|conn|cookie|jwt|otp|pat|pin|psk|session|hook",
+    re.IGNORECASE,
 )
 _PAIR = re.compile(r"(?<![\w.-])([A-Za-z][\w.-]{1,60})\s*=\s*(\{\{.*?\}\}|\$\{[^}]*\}|\"[^\"]*\"|'[^']*'|[^\s&;,\"']+)")
 _HEADER = re.compile(r"(?<![\w.-])([A-Za-z][\w-]{2,60})\"?\s*:\s+(\"[^\"\n]*\"|'[^'\n]*'|\S+)[ \t\r]*$", re.MULTILINE)
