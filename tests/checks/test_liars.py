@@ -105,6 +105,7 @@ def speaking_tcp(password: str, ports: Mapping[str, int]) -> dict[str, Cell]:
     }
 
 
+@pytest.mark.timeout(1200)  # in the whole matrix there are near 200 cells
 def test_no_server_that_says_yes_to_everything_is_green(bench: Bench, place: Place, isolated: bool) -> None:  # noqa: FBT001  a fixture
     variants = VARIANTS if os.environ.get("WHOLE_MATRIX") and not isolated else USUAL
     password = "of-" + bench.canary.core
