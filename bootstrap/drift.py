@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from bootstrap import airflow_cfg, shadows
 from bootstrap.airflow_env import Environment
@@ -12,6 +13,7 @@ from bootstrap.connection import Connection
 from bootstrap.desired import Secrets, resolve_all
 from bootstrap.errors import AirflowError, BootstrapError, Denied, Exit, StoreError, Undecryptable
 from bootstrap.manifest import Manifest
+from bootstrap.manifest_models import find_references
 from bootstrap.plan import plan, worst
 from bootstrap.shadows import Shadowed
 from bootstrap.targets.base import Key
@@ -21,13 +23,15 @@ from bootstrap.targets.base import Key
 class Drift:
     """What differs (connections, or "airflow.cfg"), and what could not be compared and why.
 
-    `registered` are the connections without a difference: Airflow must find them just so. `overriding` are variables that Airflow reads
+    `registered` are the connections without a difference: Airflow must find them just so, but for what
+    is `unsettled`: what comes from a store may be rotated at any time. `overriding` are variables that Airflow reads
     before airflow.cfg.
     """
 
     differing: tuple[str, ...] = ()
     errors: tuple[BootstrapError, ...] = ()
     registered: Mapping[str, Connection] = field(default_factory=dict)
+    unsettled: Mapping[str, Collection[str]] = field(default_factory=dict)
     overriding: tuple[str, ...] = ()
 
     @property
@@ -74,7 +78,13 @@ def find(manifest: Manifest, environment: Environment, secrets: Secrets) -> Drif
         conflicts = (key for key, err in found.conflicts.items() if err not in unknown)
         differing += [str(key) for key in (*(change.key for change in found.pending), *conflicts)]
         errors += [*found.errors.values(), *unknown]
-    return Drift(tuple(differing), tuple(errors), registered(manifest, secrets, differing), tuple(overriding))
+    return Drift(
+        tuple(differing),
+        tuple(errors),
+        registered(manifest, secrets, differing),
+        _unsettled(manifest),
+        tuple(overriding),
+    )
 
 
 def registered(manifest: Manifest, secrets: Secrets, differing: Collection[str] = ()) -> Mapping[str, Connection]:
@@ -89,3 +99,18 @@ def registered(manifest: Manifest, secrets: Secrets, differing: Collection[str] 
         for conn_id, item in resolved.items()
         if isinstance(item, Connection) and str(Key("connection", conn_id)) not in differing
     }
+
+
+def _unsettled(manifest: Manifest) -> Mapping[str, Collection[str]]:
+    """Of each connection the fields, and keys of `extra`, that come from a store; "" for all of them, "extra." for all of these."""
+    return {
+        conn_id: {_field(path) for path, _ in find_references(spec)} for conn_id, spec in manifest.connections.items()
+    }
+
+
+def _field(path: Sequence[Any]) -> str:
+    if path[0] == "from":
+        return ""
+    if path[0] != "extra":
+        return str(path[0])
+    return f"extra.{path[1]}" if len(path) > 1 and path[1] != "secret" else "extra."

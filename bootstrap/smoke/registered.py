@@ -10,7 +10,7 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from bootstrap.airflow_settings import settings
@@ -28,8 +28,10 @@ _SOURCES = {"backend": "backend", "file": "backend", "env": "environment", "meta
 _TEXTS = ("host", "login", "password", "schema")
 
 
-def expecting(manifest: Manifest, connections: Mapping[str, Connection]) -> Mapping[str, Secret]:
-    """The variable that tells a check's process where connections must come from, and what these must be.
+def expecting(
+    manifest: Manifest, connections: Mapping[str, Connection], unsettled: Mapping[str, Collection[str]] | None = None
+) -> Mapping[str, Secret]:
+    """The variable that tells a check's process where connections must come from, and what these must be, but for `unsettled`.
 
     Raises ManifestError, StoreError.
     """
@@ -39,6 +41,7 @@ def expecting(manifest: Manifest, connections: Mapping[str, Connection]) -> Mapp
         "targets": [target.name for target in manifest.register],
         "sources": _sources(manifest),
         "backends": _backends(manifest),
+        "unsettled": {conn_id: sorted((unsettled or {}).get(conn_id, ())) for conn_id in connections},
         "digests": {conn_id: dict(_digests(key, found, found.extra or {})) for conn_id, found in connections.items()},
     }
     return {VARIABLE: Secret(json.dumps(told))}
@@ -74,7 +77,9 @@ def require(conn_id: str, conn: Any, backend: Any, label: str) -> None:
     if wanted is None:
         return
     found = dict(_digests(told["key"], conn, conn.extra_dejson))
-    differing = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
+    unsettled = told["unsettled"][conn_id]
+    names = [name for name in sorted({*wanted, *found}) if not any(_covers(each, name) for each in unsettled)]
+    differing = [name for name in names if wanted.get(name) != found.get(name)]
     if differing:
         what = f"Airflow finds another connection in {label} than the one that was registered: {', '.join(differing)}"
         raise Diagnosed(Cause("check_error", f"{what} differ{'s' * (len(differing) == 1)}", _explain(conn_id)))
@@ -102,6 +107,10 @@ def advice() -> str:
             "name the file in `backend:`, so that Airflow's LocalFilesystemBackend reads it; docs/targets.md shows how"
         )
     return ""
+
+
+def _covers(unsettled: str, name: str) -> bool:
+    return unsettled == name or (unsettled in ("", "extra.") and name.startswith(unsettled))
 
 
 def _explain(conn_id: str) -> str:

@@ -17,7 +17,6 @@ from typing import Any
 from bootstrap import airflow_env, checks, children
 from bootstrap.airflow_env import Environment
 from bootstrap.airflow_settings import credentials
-from bootstrap.connection import Connection
 from bootstrap.drift import Drift
 from bootstrap.errors import AirflowError, BootstrapError, UsageError
 from bootstrap.files import private_folder
@@ -98,7 +97,7 @@ def smoke(
     results: dict[str, CheckResult] = {}
     interrupted = False
     try:
-        with contextlib.closing(_results(manifest, environment, chosen, settings, drift.registered)) as stream:
+        with contextlib.closing(_results(manifest, environment, chosen, settings, drift)) as stream:
             for result in stream:
                 results[result.id] = result
                 on_result(result, len(results))
@@ -122,7 +121,7 @@ def _results(
     environment: Environment,
     chosen: Sequence[CheckSpec],
     settings: Settings,
-    connections: Mapping[str, Connection],
+    drift: Drift,
 ) -> Generator[CheckResult, None, None]:
     reason = elsewhere(manifest)
     if reason and manifest.backend is None:
@@ -137,8 +136,9 @@ def _results(
     if not specs:
         return
     needed = {conn_id for spec in specs.values() for conn_id in (spec.connection, *spec.params.connections)}
-    expected = {conn_id: item for conn_id, item in connections.items() if conn_id in needed}
-    ready = environment.with_secrets({**credentials(manifest), **registered.expecting(manifest, expected)})
+    expected = {conn_id: item for conn_id, item in drift.registered.items() if conn_id in needed}
+    told = registered.expecting(manifest, expected, drift.unsettled)
+    ready = environment.with_secrets({**credentials(manifest), **told})
     with scratch(environment) as place:
         session = _Session(manifest, ready, place.folder, settings, _until(settings))
         session.clean(place.abandoned)

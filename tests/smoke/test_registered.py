@@ -94,7 +94,7 @@ def test_the_source_is_one_that_the_manifest_registers_in(
     vault = SimpleNamespace(backend_class="a.Vault", kwargs={})
     chosen = SimpleNamespace(secrets=vault if "vault" in text else serving, workers=None)
     monkeypatch.setattr(registered, "settings", lambda _: chosen)  # a class of this file is not installed
-    told = registered.expecting(manifest(tmp_path, text), {})
+    told = registered.expecting(manifest(tmp_path, text), {}, {})
     every = (EnvironmentVariablesBackend, MetastoreBackend, ExecutionAPISecretsBackend, MyBackend)
     passed = {kind for kind in every if not require(monkeypatch, told, airflows(Connection("http")), kind())}
     assert passed == allowed
@@ -133,13 +133,41 @@ FOUND = Connection("http", "said", "h", "u", "p", "s", 80, {"a": 1, "b": {"c": T
 def test_every_field_is_as_it_was_registered(
     change: dict[str, Any], differing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = registered.expecting(manifest(tmp_path, "register: [{env: {}}]\n"), {"web": FOUND})
+    told = registered.expecting(manifest(tmp_path, "register: [{env: {}}]\n"), {"web": FOUND}, {})
     assert "p" not in json.loads(next(iter(told.values())).as_public())["digests"]["web"].values()
     found = airflows(FOUND)
     vars(found).update({name: value for name, value in change.items() if name != "extra"})
     found.extra_dejson = change.get("extra", found.extra_dejson)
     said = require(monkeypatch, told, found, EnvironmentVariablesBackend())
     assert said.endswith(differing) if differing else not said
+
+
+def test_what_comes_from_a_store_may_be_rotated_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """register: [{env: {}}]
+stores: {e: {kind: env}}
+connections:
+  web: {conn_type: http, host: h, password: {secret: "e:P"}, extra: {a: {secret: "e:A"}, b: 2}}
+  whole: {from: {secret: "e:W"}}
+  extras: {conn_type: http, host: h, extra: {secret: "e:X"}}
+"""
+    for name, value in {"P": "p", "A": "1", "W": "http://h", "X": '{"c": 3}'}.items():
+        monkeypatch.setenv(name, value)
+    site = manifest(tmp_path, text)
+    found = drift.find(site, locate(site), Secrets(site))
+    known = drift.registered(site, Secrets(site))
+
+    def said(conn_id: str, **change: Any) -> str:
+        told = registered.expecting(site, {"web": known[conn_id]}, {"web": found.unsettled[conn_id]})
+        conn = airflows(known[conn_id])
+        vars(conn).update(change)
+        return require(monkeypatch, told, conn, EnvironmentVariablesBackend())
+
+    assert not said("web", password="new", extra_dejson={"a": "new", "b": 2})
+    assert said("web", host="other").endswith("host differs")
+    assert said("web", extra_dejson={"a": "1", "b": 3}).endswith("extra.b differs")
+    assert not said("whole", host="other", password="new")
+    assert not said("extras", extra_dejson={"d": 4})
+    assert said("extras", port=1).endswith("port differs")
 
 
 class Answer(BaseHTTPRequestHandler):
