@@ -108,7 +108,7 @@ def offences(tree: ast.AST, ours: set[str]) -> set[tuple[int, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             given = (*node.args.args, *node.args.kwonlyargs)
-            known: dict[str, Kind] = {item.arg: "error" for item in given if look.is_foreign(item.annotation)}
+            known: dict[str, Kind | None] = {item.arg: "error" for item in given if look.is_foreign(item.annotation)}
             look.of_text = (
                 node.returns is None or "str" in ast.unparse(node.returns) or "Any" in ast.unparse(node.returns)
             )
@@ -131,11 +131,11 @@ class _Look:
         )
         return any(name not in self.ours and _is_exception(name) for name in names)
 
-    def block(self, body: list[ast.stmt], known: dict[str, Kind]) -> None:
+    def block(self, body: list[ast.stmt], known: dict[str, Kind | None]) -> None:
         for node in body:
             self.statement(node, known)
 
-    def statement(self, node: ast.stmt, known: dict[str, Kind]) -> None:
+    def statement(self, node: ast.stmt, known: dict[str, Kind | None]) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             return
         if isinstance(node, ast.Return) and self.of_text and not _is_data(node.value):
@@ -153,10 +153,19 @@ class _Look:
             elif isinstance(part, ast.withitem):
                 self.kind(part.context_expr, known)
         self.bind(node, known)
-        for name in ("body", "orelse", "finalbody"):
+        own = self.own(node)
+        self.block(getattr(node, "body", []), known | dict.fromkeys(own) if own else known)
+        for name in ("orelse", "finalbody"):
             self.block(getattr(node, name, []), known)
 
-    def bind(self, node: ast.stmt, known: dict[str, Kind]) -> None:
+    def own(self, node: ast.stmt) -> list[str]:
+        """The name in `if isinstance(error, OneOfOurs):`."""
+        test = node.test if isinstance(node, ast.If) else None
+        if isinstance(test, ast.Call) and _last(test.func) == "isinstance" and not self.is_foreign(test.args[1]):
+            return [test.args[0].id] if isinstance(test.args[0], ast.Name) else []
+        return []
+
+    def bind(self, node: ast.stmt, known: dict[str, Kind | None]) -> None:
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 self.assign(target, node.value, known)
@@ -166,21 +175,19 @@ class _Look:
         elif isinstance(node, ast.For):
             self.name(node.target, self.kind(node.iter, known), known)
 
-    def assign(self, target: ast.expr, value: ast.expr, known: dict[str, Kind]) -> None:
+    def assign(self, target: ast.expr, value: ast.expr, known: dict[str, Kind | None]) -> None:
         if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
             for one, its in zip(target.elts, value.elts, strict=True):
                 self.assign(one, its, known)
         else:
             self.name(target, self.kind(value, known), known)
 
-    def name(self, target: ast.expr, kind: Kind | None, known: dict[str, Kind]) -> None:
+    def name(self, target: ast.expr, kind: Kind | None, known: dict[str, Kind | None]) -> None:
         for part in ast.walk(target):
             if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
-                known.pop(part.id, None)
-                if kind:
-                    known[part.id] = kind
+                known[part.id] = kind
 
-    def kind(self, node: ast.expr | None, known: dict[str, Kind]) -> Kind | None:
+    def kind(self, node: ast.expr | None, known: dict[str, Kind | None]) -> Kind | None:
         """What the expression is; tells of what is shown inside it."""
         if type(node) in _SPECIAL:
             return _SPECIAL[type(node)](self, node, known)
@@ -188,43 +195,43 @@ class _Look:
         kinds = [self.kind(part, known) for part in parts if isinstance(part, ast.expr)]
         return next((kind for kind in kinds if kind), None)
 
-    def of_lambda(self, _node: ast.Lambda, _known: dict[str, Kind]) -> None:
+    def of_lambda(self, _node: ast.Lambda, _known: dict[str, Kind | None]) -> None:
         """It is called with what it is called with."""
 
-    def of_name(self, node: ast.Name, known: dict[str, Kind]) -> Kind | None:
+    def of_name(self, node: ast.Name, known: dict[str, Kind | None]) -> Kind | None:
         return known.get(node.id)
 
-    def of_walrus(self, node: ast.NamedExpr, known: dict[str, Kind]) -> Kind | None:
+    def of_walrus(self, node: ast.NamedExpr, known: dict[str, Kind | None]) -> Kind | None:
         kind = self.kind(node.value, known)
         self.name(node.target, kind, known)
         return kind
 
-    def of_shown(self, node: ast.FormattedValue, known: dict[str, Kind]) -> None:
+    def of_shown(self, node: ast.FormattedValue, known: dict[str, Kind | None]) -> None:
         if self.kind(node.value, known):
             self.tell(node.value)
 
-    def of_comparison(self, node: ast.Compare, known: dict[str, Kind]) -> None:
+    def of_comparison(self, node: ast.Compare, known: dict[str, Kind | None]) -> None:
         for part in (node.left, *node.comparators):
             self.kind(part, known)
 
-    def of_choice(self, node: ast.IfExp, known: dict[str, Kind]) -> Kind | None:
+    def of_choice(self, node: ast.IfExp, known: dict[str, Kind | None]) -> Kind | None:
         self.kind(node.test, known)
         kinds = [self.kind(part, known) for part in (node.body, node.orelse)]
         return kinds[0] or kinds[1]
 
-    def of_item(self, node: ast.Subscript, known: dict[str, Kind]) -> Kind | None:
+    def of_item(self, node: ast.Subscript, known: dict[str, Kind | None]) -> Kind | None:
         self.kind(node.slice, known)
         return self.kind(node.value, known)
 
-    def of_yield(self, node: ast.Yield, known: dict[str, Kind]) -> None:
+    def of_yield(self, node: ast.Yield, known: dict[str, Kind | None]) -> None:
         if self.kind(node.value, known) == "text":
             self.tell(node)
 
-    def of_sum(self, node: ast.BinOp, known: dict[str, Kind]) -> Kind | None:
+    def of_sum(self, node: ast.BinOp, known: dict[str, Kind | None]) -> Kind | None:
         kinds = [self.kind(part, known) for part in (node.left, node.right)]
         return "text" if any(kinds) else None
 
-    def of_attribute(self, node: ast.Attribute, known: dict[str, Kind]) -> Kind | None:
+    def of_attribute(self, node: ast.Attribute, known: dict[str, Kind | None]) -> Kind | None:
         kind = self.kind(node.value, known)
         if kind and node.attr in INNER:
             return "error"
@@ -232,7 +239,7 @@ class _Look:
             return None if node.attr in PLAIN else "text"
         return "text" if node.attr in PRINTED and _root(node) not in NOBODYS else None
 
-    def of_call(self, node: ast.Call, known: dict[str, Kind]) -> Kind | None:
+    def of_call(self, node: ast.Call, known: dict[str, Kind | None]) -> Kind | None:
         name = _last(node.func)
         receiver = self.kind(node.func.value, known) if isinstance(node.func, ast.Attribute) else None
         given = [*node.args, *(item.value for item in node.keywords)]
@@ -248,7 +255,7 @@ class _Look:
         return None
 
     def of_comprehension(
-        self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, known: dict[str, Kind]
+        self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, known: dict[str, Kind | None]
     ) -> Kind | None:
         inner = dict(known)
         for part in node.generators:
