@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bootstrap import checks, children, logins, secret_variables, stores, targets
+from bootstrap import checks, children, logins, secret_variables, special_files, stores, targets
 from bootstrap.document import Document, Path_, overlay, parse
 from bootstrap.errors import ManifestError, UsageError
 from bootstrap.files import expanded
@@ -88,9 +88,15 @@ def _with_profile(document: Document, profile: str | None) -> Document:
 
 
 def _written_by(name: str, options: Any, folder: Path) -> list[str]:
-    """What a target writes: its files, by their real names; else the place that its options name."""
-    files = [text for field in ("path", "variables") if isinstance(text := getattr(options, field, None), str)]
-    return [os.path.realpath(folder / expanded(file)) for file in files] or [f"{name} {options!r}"]
+    """What a target writes: its files, by their real names; else the place that its options name.
+
+    Nothing is read back from a device or a FIFO.
+    """
+    written = (getattr(options, field, None) for field in ("path", "variables"))
+    files = [folder / expanded(text) for text in written if isinstance(text, str)]
+    if not files:
+        return [f"{name} {options!r}"]
+    return [os.path.realpath(file) for file in files if not special_files.is_special(file)]
 
 
 class _Builder:

@@ -54,13 +54,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     project.write(MANIFEST.replace("TARGET", f"{{{TARGETS}}}"))
     monkeypatch.setenv("VAULT_TOKEN", "s.token")
     monkeypatch.chdir(project.manifest.parent)
-    for name in ("sink.json", "sink.yaml"):
-        Path(name).symlink_to("sink")
     return project
 
 
 def run(name: str) -> int:
     return main([argument.replace("SINK", "sink") for argument in WRITERS[name]])
+
+
+def sink(writer: str) -> Path:
+    """Where it writes."""
+    return Path({"register --into file": "sink.json", "register --into kubernetes": "sink.yaml"}.get(writer, "sink"))
 
 
 def null_device(file: Path) -> None:
@@ -73,36 +76,36 @@ def null_device(file: Path) -> None:
 
 @pytest.mark.parametrize("writer", WRITERS)
 def test_a_device_stays_a_device(project: Project, writer: str) -> None:
-    null_device(Path("sink"))
+    null_device(sink(writer))
     if writer == "init":
         project.manifest.unlink()
-    before = Path("sink").stat()
+    before = sink(writer).stat()
     assert run(writer) == 0
-    after = Path("sink").stat()
+    after = sink(writer).stat()
     assert (after.st_mode, after.st_ino, after.st_uid) == (before.st_mode, before.st_ino, before.st_uid)
     assert not list(Path().glob(".sink*"))
 
 
 @pytest.mark.parametrize("writer", WRITERS)
 def test_a_fifo_gets_what_a_file_would_get(project: Project, writer: str) -> None:
-    os.mkfifo("sink")
+    os.mkfifo(sink(writer))
     if writer == "init":
         project.manifest.unlink()
     came: list[bytes] = []
-    reader = threading.Thread(target=lambda: came.append(Path("sink").read_bytes()), daemon=True)
+    reader = threading.Thread(target=lambda: came.append(sink(writer).read_bytes()), daemon=True)
     reader.start()
     assert run(writer) == 0
     reader.join(10)
     [content] = came
     assert content
-    assert Path("sink").is_fifo()
+    assert sink(writer).is_fifo()
 
 
 @pytest.mark.parametrize("writer", WRITERS)
 def test_a_fifo_that_nobody_reads_is_told_of_in_time(
     project: Project, writer: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    os.mkfifo("sink")
+    os.mkfifo(sink(writer))
     if writer == "init":
         project.manifest.unlink()
     assert run(writer) in {1, 2, 4}
@@ -177,3 +180,9 @@ def test_an_inline_credential_is_not_printed_by_another_name_of_stdout(
     )
     assert main(["render", "--format", "env", "-o", "/dev/stdout"]) == 2
     assert "inline" in capsys.readouterr().err
+
+
+def test_two_targets_may_write_to_one_device(project: Project) -> None:
+    null_device(Path("sink"))
+    Path("sink.yaml").symlink_to("sink")
+    assert main(["-f", str(project.manifest), "plan", "--into", "env", "--into", "kubernetes"]) == 0
