@@ -296,3 +296,10 @@ print([name for name in set(sys.modules) - before if name.partition(".")[0] in f
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_a_class_without_a_constructor_takes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "bare.py").write_text("class Bare:\n    pass\n")
+    assert (
+        check("bare.Bare", {"colour": "red"}, folders=[tmp_path]).problems[0].message == "Bare takes no argument colour"
+    )
