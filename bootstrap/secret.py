@@ -27,7 +27,6 @@ __all__ = [
     "fingerprint",
     "foreign",
     "foreign_stream",
-    "foreign_value",
     "is_sensitive",
     "masks",
     "redact",
@@ -163,11 +162,6 @@ def foreign(said: object) -> str:
     masked = redact(plain(text))
     with _lock:
         return _known.all.mask_cut(masked)
-
-
-def foreign_value(value: object) -> object:
-    """`foreign` for every string inside plain JSON data; keys are names."""
-    return _each(value, foreign)
 
 
 def foreign_stream(chunks: Iterable[str]) -> Iterator[str]:

@@ -29,10 +29,10 @@ from bootstrap.secret import (
     fingerprint,
     foreign,
     foreign_stream,
-    foreign_value,
     is_sensitive,
     redact,
     remember,
+    safe_value,
     safety_net,
     trust,
 )
@@ -245,7 +245,7 @@ def test_a_secret_of_pattern_characters_is_taken_literally() -> None:
 def test_every_string_inside_data_is_masked() -> None:
     remember("hunter2")
     data = {"a": ["x hunter2", ("hunter2", 5)], "b": {"c": "hunter2"}, "d": None, "e": True}
-    assert foreign_value(data) == {"a": ["x ***", ["***", 5]], "b": {"c": "***"}, "d": None, "e": True}
+    assert safe_value(data) == {"a": ["x ***", ["***", 5]], "b": {"c": "***"}, "d": None, "e": True}
 
 
 @given(
