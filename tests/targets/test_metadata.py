@@ -263,6 +263,7 @@ def test_what_another_key_encrypted_is_kept_until_it_may_be_lost(template: Path,
     found = planned(tmp_path)
     assert (set(found.conflicts), [str(it.key) for it in found.pending]) == ({Key("connection", "theirs")}, [])
     assert isinstance(found.conflicts[Key("connection", "theirs")], Conflict)  # its password is somebody's
+    assert [it.mark for it in found.changes] == [False, False]  # nobody has changed the others
     # if it is lost, all of it is written anew
     set_key(tmp_path, KEY)
     assert [it.error for it in planned(tmp_path, overwrite=True).apply()] == [None, None, None]
