@@ -81,8 +81,14 @@ def namesakes(path: Iterable[str]) -> Iterator[Path]:
     for folder in dict.fromkeys(path):
         for found in (Path(folder, "bootstrap"), Path(folder, "bootstrap.py")):
             is_package = found.suffix or (found / "__init__.py").exists()
-            if is_package and found.exists() and found.resolve() != _PACKAGE:
+            if is_package and found.exists() and not _is_ours(found.resolve()):
                 yield found
+
+
+def _is_ours(found: Path) -> bool:
+    """Whether it is this tool, or another checkout of it."""
+    own = _PACKAGE / "__init__.py"
+    return found == _PACKAGE or (found.is_dir() and (found / own.name).read_bytes() == own.read_bytes())
 
 
 def _can_be_safe() -> bool:

@@ -147,11 +147,14 @@ def _needed(manifest: Manifest) -> set[str]:
 
 
 def _connections(manifest: Manifest, connections: Mapping[str, Connection]) -> Iterator[Finding]:
-    """What certainly can't work; `plan` shows the rest."""
+    """What can't work, and what looks like a slip; an unknown conn_type is told of beside the providers."""
     for conn_id, problems in check(connections, cache_folder(manifest.folder)).items():
         for problem in problems:
-            if problem.severity == "error":
-                yield Finding(f"connection {conn_id}", f"{problem.field}: {problem.message}", problem.hint, Exit.FAILED)
+            wrong = problem.severity == "error"
+            if wrong or problem.field != "conn_type":
+                code = Exit.FAILED if wrong else Exit.OK
+                message = f"{problem.field}: {problem.message}"
+                yield Finding(f"connection {conn_id}", message, problem.hint, code, warning=not wrong)
 
 
 def rows(manifest: Manifest, secrets: Secrets) -> Iterator[Finding]:

@@ -161,6 +161,13 @@ def test_a_connection_that_can_not_work_is_told_of_before_it_is_written(
     assert "hunter2" not in str(finding)
 
 
+def test_what_a_hook_has_no_use_for_is_a_warning(tmp_path: Path) -> None:
+    """Whether or not it is registered already."""
+    text = 'version: 1\nconnections: {minio: {conn_type: aws, host: "http://minio.internal:9000", checks: []}}\n'
+    finding = findings(tmp_path, text)["connection minio"]
+    assert (finding.ok, finding.warning, "endpoint_url" in finding.message + finding.fix) == (True, True, True)
+
+
 def test_every_kind_that_airflow_reads_names_its_provider() -> None:
     modules = {name: stores.KINDS.find(name) for name in stores.KINDS.names()}
     readable = {name for name, module in modules.items() if hasattr(module, "airflow_backend")}
@@ -177,7 +184,7 @@ stores:
   team: {kind: vault, url: "URL", mount: secret, auth: {method: token, token: {file: token}}}
   local: {kind: embedded}
 connections:
-  api: {conn_type: http, host: api, password: {secret: "team:api#password"}}
+  api: {conn_type: http, host: "https://api", password: {secret: "team:api#password"}}
 """
 
 

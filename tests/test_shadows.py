@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -196,6 +197,9 @@ def test_doctor_names_deprecated_places_a_byte_order_mark_and_a_package_of_our_n
     assert list(children.namesakes([str(tmp_path / "lib"), str(Path(children.__file__).parent.parent)])) == [
         tmp_path / "lib" / "bootstrap"
     ]
+    (tmp_path / "checkout").mkdir()
+    shutil.copytree(Path(children.__file__).parent, tmp_path / "checkout" / "bootstrap")
+    assert list(children.namesakes([str(tmp_path / "checkout")])) == []  # this tool, once more
 
 
 @pytest.mark.parametrize(
