@@ -70,7 +70,8 @@ def test_the_embedded_store_lets_both_read(tmp_path: Path) -> None:
         found = settings(given)
         assert found.secrets is not None
         token = Path(found.secrets.kwargs["token_path"]).read_text()
-        client: Any = hvac.Client(found.secrets.kwargs["url"], token)
+        kwargs = found.secrets.kwargs
+        client: Any = hvac.Client(kwargs["url"], token, verify=kwargs["verify"])
         for path in ("connections", "for-workers", "elsewhere"):
             Secrets(given).store("local").write(f"{path}/x", {"value": "y"}, expect=None)
         read = partial(client.secrets.kv.v2.read_secret, mount_point="airflow", raise_on_deleted_version=True)
