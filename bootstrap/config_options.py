@@ -38,6 +38,12 @@ def from_secrets(manifest: Manifest) -> Iterator[tuple[str, str, Reference]]:
                 yield section, option, source
 
 
+def from_commands(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Section and option of each that a command prints."""
+    for section, options in manifest.config.items():
+        yield from ((section, option) for option, source in options.items() if not isinstance(source, Reference))
+
+
 def _possible(manifest: Manifest, known: Release, section: str, option: str) -> None:
     name = f"{section}.{option}"
     allowed = known.sensitive | airflow_env.sensitive_options()

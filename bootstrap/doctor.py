@@ -11,7 +11,7 @@ from bootstrap import airflow_cfg, airflow_env, git, openbao, read_back, special
 from bootstrap.airflow_env import Environment
 from bootstrap.airflow_settings import credentials, settings
 from bootstrap.airflow_versions import release
-from bootstrap.config_options import from_secrets
+from bootstrap.config_options import from_commands, from_secrets
 from bootstrap.connection import Connection, normalize
 from bootstrap.desired import Secrets, resolve_all
 from bootstrap.errors import RESTORE_KEY, UNDECRYPTABLE, AirflowError, BootstrapError, Exit, StoreError
@@ -241,18 +241,23 @@ def _secrets(resolved: Mapping[str, Connection | StoreError]) -> Iterator[Findin
 
 
 def config_options(manifest: Manifest, environment: Environment, secrets: Secrets) -> Iterator[Finding]:
-    """Whether Airflow gets each option of `config:` from its secrets backend, and as it is there."""
+    """Whether Airflow gets each option of `config:` from its secrets backend, as it is there, or from a command."""
     found = {(section, option): reference for section, option, reference in from_secrets(manifest)}
+    commands = list(from_commands(manifest))
     told = list(_config_secrets(manifest, secrets))
     yield from told
-    if not found or not all(finding.ok for finding in told):
+    if not (found or commands) or not all(finding.ok for finding in told):
         return
     try:
         with_credentials = environment.with_secrets(credentials(manifest))
-        answers = read_back.resolved(list(found), with_credentials)
+        answers = read_back.resolved([*found, *commands], with_credentials)
     except BootstrapError as err:
         yield failed("config", err)
         return
+    for name in commands:
+        if answers[name].blank:
+            message = "white space stands around what its command prints, which Airflow takes for a part of the value"
+            yield Finding(f"config {'.'.join(name)}", message, "let it print the value alone", warning=True)
     for (section, option), reference in found.items():
         subject = f"config {section}.{option}"
         if answers[section, option].fits(secrets.value(reference)):

@@ -69,16 +69,17 @@ def resolved(names: list[tuple[str, str]], environment: Environment) -> Mapping[
     for section, option in names:
         asked.setdefault(section, []).append(option)
     answer = _ask(environment, {"fingerprints": asked, "salt": salt})
-    found = answer["values"]
-    return {(section, option): Fingerprint(salt, found[section][option]) for section, option in names}
+    found, blank = answer["values"], {tuple(place) for place in answer["blank"]}
+    return {name: Fingerprint(salt, found[name[0]][name[1]], blank=name in blank) for name in names}
 
 
 class Fingerprint:
-    """Stands for a value that another process has."""
+    """Stands for a value that another process has. `blank`: white space stands around it."""
 
-    def __init__(self, salt: str, digest: str | None) -> None:
+    def __init__(self, salt: str, digest: str | None, *, blank: bool) -> None:
         self._salt = salt
         self._digest = digest
+        self.blank = blank
 
     def fits(self, value: Secret) -> bool:
         """Whether it is the one of `value`."""

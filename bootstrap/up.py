@@ -120,8 +120,7 @@ def _doctor(job: Job, _progress: Progress) -> Iterator[StageResult]:
     findings = []
     for finding in doctor.examine(job.manifest, job.environment, job.secrets):
         findings.append(finding)
-        status: StageStatus = "failed" if not finding.ok else "warning" if finding.warning else "ok"
-        yield StageResult("doctor", finding.subject, finding.message, status, finding.fix)
+        yield _result("doctor", finding)
     wrong = [finding for finding in findings if not finding.ok]
     if wrong:
         err = BootstrapError(
@@ -129,6 +128,11 @@ def _doctor(job: Job, _progress: Progress) -> Iterator[StageResult]:
         )
         err.exit_code = doctor.worst(findings)
         raise err
+
+
+def _result(stage: str, finding: doctor.Finding) -> StageResult:
+    status: StageStatus = "failed" if not finding.ok else "warning" if finding.warning else "ok"
+    return StageResult(stage, finding.subject, finding.message, status, finding.fix)
 
 
 def _render(job: Job, progress: Progress) -> Iterator[StageResult]:
@@ -162,8 +166,7 @@ def _render(job: Job, progress: Progress) -> Iterator[StageResult]:
 def _looked_up(job: Job) -> Iterator[StageResult]:
     """What airflow.cfg says to be in the store, as Airflow finds it there."""
     findings = list(doctor.config_options(job.manifest, job.environment, job.secrets))
-    for finding in findings:
-        yield StageResult("render", finding.subject, finding.message, "ok" if finding.ok else "failed", finding.fix)
+    yield from (_result("render", finding) for finding in findings)
     wrong = [finding for finding in findings if not finding.ok]
     if wrong:
         err = BootstrapError(f"Airflow does not get {', '.join(item.subject for item in wrong)}", wrong[0].fix)

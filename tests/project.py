@@ -129,9 +129,19 @@ def _content(file: Path) -> bytes:
         return b""
 
 
+def _is_a_fork(process: Path) -> bool:
+    parent = _content(process / "stat").rpartition(b")")[2].split()[1:2]
+    own, its = (_content(folder / "cmdline") for folder in (process, process.parent / (parent or [b"0"])[0].decode()))
+    return own == its
+
+
 @contextmanager
 def watched_processes(canary: Canary) -> Iterator[list[str]]:
-    """Look at every process's arguments and environment all the time; yields what was found."""
+    """Look at every process's arguments and environment all the time; yields what was found.
+
+    A process that has been forked and not yet executed its program shows what its parent was started with: that is the
+    parent's, and told of once.
+    """
     found: list[str] = []
     stop = threading.Event()
 
@@ -139,7 +149,11 @@ def watched_processes(canary: Canary) -> Iterator[list[str]]:
         while not stop.is_set():
             for name in ("cmdline", "environ"):
                 found.extend(
-                    str(file) for file in Path("/proc").glob(f"[0-9]*/{name}") if canary.found_in(_content(file))
+                    str(file)
+                    for file in Path("/proc").glob(f"[0-9]*/{name}")
+                    if canary.found_in(_content(file))
+                    and not _is_a_fork(file.parent)
+                    and canary.found_in(_content(file))
                 )
             time.sleep(0.05)
 

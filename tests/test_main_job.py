@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import sqlite3
@@ -42,6 +43,7 @@ connections:
   health:
     conn_type: http
     host: {secret: "local:health#host"}
+    extra: {verify: "CA"}
     checks: [{http: {path: v1/sys/health}}]
 """
 
@@ -57,7 +59,8 @@ class World:
         self.airflow = self.project.manifest.parent / "airflow"
 
     def populate(self) -> None:
-        self.project.write(MANIFEST.replace("PORT", str(self.server.port)))
+        manifest = MANIFEST.replace("PORT", str(self.server.port)).replace("CA", str(self.store.ca_file))
+        self.project.write(manifest)
         self.server.ensure_login("etl", self.canary.value, "analytics")
         self.server.sql("CREATE TABLE IF NOT EXISTS orders (id int); GRANT SELECT ON orders TO etl", "analytics")
         self.project.put("local:databases/warehouse#password", self.canary.value)
@@ -112,6 +115,21 @@ def test_up_brings_a_machine_from_nothing_to_a_proven_airflow(brought_up: World)
     assert report["checks"][0]["steps"][0]["detail"] == "local (embedded)"
     for word in ("doctor", "render", "register", "smoke", "warehouse", "exit code 0"):
         assert word in result.out
+
+
+def test_git_takes_no_secret_of_a_new_project(brought_up: World) -> None:
+    """The database, the Fernet key, tokens and certificates: all of it ignores itself."""
+    work = brought_up.project.manifest.parent
+    git = ["git", "-C", str(work)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    try:
+        subprocess.run([*git, "add", "-A"], check=True)
+        taken = subprocess.run([*git, "ls-files"], check=True, capture_output=True, text=True).stdout.split()
+        found = subprocess.run([*git, "grep", "--cached", "-l", "-a", "-F", brought_up.canary.core], check=False)
+    finally:
+        shutil.rmtree(work / ".git")
+    assert taken == ["bootstrap.yaml"]
+    assert found.returncode == 1  # nothing
 
 
 def test_airflow_reads_with_a_token_of_its_own_from_a_private_file(brought_up: World) -> None:
@@ -190,7 +208,9 @@ def test_a_table_without_a_grant_is_a_permission_failure(brought_up: World) -> N
 
 def test_an_emptied_path_is_a_missing_secret(brought_up: World) -> None:
     client = brought_up.store.client()
-    client.secrets.kv.v2.delete_metadata_and_all_versions("connections/warehouse", mount_point="airflow")
+    kv = client.secrets.kv.v2
+    metadata = kv.read_secret_metadata("connections/warehouse", mount_point="airflow")["data"]
+    kv.delete_secret_versions("connections/warehouse", versions=[metadata["current_version"]], mount_point="airflow")
     try:
         code, checks, _ = brought_up.project.smoke("warehouse")
         failed = checks["warehouse.postgres"]

@@ -272,6 +272,9 @@ def test_up_asks_before_it_takes_out_a_deprecated_option_and_airflow_reads_the_n
     done = work.run("up", "--yes")
     assert "airflow.cfg" in done.text
     assert "read back by Airflow" in done.text
+    assert "! config api.secret_key" in " ".join(
+        done.out.split()
+    )  # `echo` ends its line, and Airflow takes that for a part
     assert "old.db" not in file.read_text()
     done = work.run("render", "--verify")
     assert done.code == 0, done.text

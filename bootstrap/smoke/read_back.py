@@ -1,7 +1,7 @@
 """Tells what Airflow's own parser reads. What comes from stdin says which options, and how.
 
-`values` of the options that stand in the file, or fingerprints of those that Airflow looks up elsewhere; `elsewhere` are the options
-that it doesn't take from the command that the file names.
+`values` of the options that stand in the file, or fingerprints of those that Airflow looks up elsewhere; `blank` are those of the
+latter with white space around the value, `elsewhere` the options that it doesn't take from the command that the file names.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ def _read(request: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, dict[str, Any]] = {}
     for section, options in request.get("values", {}).items():
         found[section] = {option: conf.get(section, option, fallback=None) for option in options}
+    blank: list[tuple[str, str]] = []
     for section, options in request.get("fingerprints", {}).items():
         values = {option: conf.get(section, option, fallback=None) for option in options}
+        blank += ((section, option) for option, value in values.items() if value and value != value.strip())
         found[section] = {
             option: None if value is None else fingerprint(request["salt"], value) for option, value in values.items()
         }
     elsewhere = [place for place in request.get("commands", ()) if not _is_of_command(conf, *place)]
-    return {"values": found, "elsewhere": elsewhere}
+    return {"values": found, "elsewhere": elsewhere, "blank": blank}
 
 
 def _is_of_command(conf: Any, section: str, option: str) -> bool:

@@ -247,16 +247,17 @@ class TestWriting:
 
     @pytest.mark.parametrize("happens", [BUSY, STANDBY, PASSES["412"]], ids=["429", "503", "412"])
     def test_what_was_not_begun_is_tried_again(self, happens: Answer, store: Any, fault: tuple[Fault, str]) -> None:
-        fault[0].next = [happens, happens]
+        fault[0].next = [None, happens, happens]  # it looks first whether that version is still there
         assert store.write(PATH, {"value": "new"}, expect="1") == "2"
+        assert fault[0].seen == ["GET", "POST", "POST", "POST"]
         assert whole(store, PATH) == "new"
 
     @pytest.mark.parametrize("happens", [CUT_AFTER, CUT_BEFORE, PASSES["500"], PASSES["502 of a proxy"]], ids=str)
     def test_what_may_have_been_done_is_not(self, happens: Any, store: Any, fault: tuple[Fault, str]) -> None:
-        fault[0].next = [happens]
+        fault[0].next = [None, happens]
         with pytest.raises(Unavailable, match=f"team:{PATH}: "):
             store.write(PATH, {"value": "new"}, expect="1")
-        assert fault[0].seen == ["POST"]
+        assert fault[0].seen == ["GET", "POST"]
         done = happens == CUT_AFTER
         assert whole(store, PATH) == ("new" if done else "hunter2")
         if done:
