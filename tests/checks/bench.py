@@ -67,7 +67,7 @@ class Bench:
     ) -> dict[str, CheckResult]:
         """The result of each cell, by its name. `others` are connections that checks need besides their own."""
         every = {**{name: cell.connection for name, cell in cells.items()}, **(others or {})}
-        manifest = load(self._manifest(cells, others or {}, env or {}))
+        manifest = load(self._manifest(cells, others or {}, env or {}), allow_plaintext=True)  # keys in `env`
         environment = locate(manifest)
         prepare_home(environment)
         chosen = select(manifest, selectors or list(cells))

@@ -60,8 +60,8 @@ def forked(work: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def airflow_here(environment: Any, _module: str, what: str, lock: str) -> str:
-    """As run_airflow does, in a fork instead of a process that starts Airflow for seconds."""
+def airflow_here(environment: Any, _module: str, what: str, lock: str) -> Any:
+    """As ask_airflow does, in a fork instead of a process that starts Airflow for seconds."""
     retired = json.loads(environment.secrets[fernet_child.RETIRED].as_public())
     reader, writer = os.pipe()
     child = os.fork()
@@ -80,7 +80,7 @@ def airflow_here(environment: Any, _module: str, what: str, lock: str) -> str:
     with os.fdopen(reader) as answer:
         said = answer.read()
     os.waitpid(child, 0)
-    return said
+    return json.loads(said)
 
 
 class Crash:
@@ -163,7 +163,7 @@ def main() -> None:
     ProvidersManager().initialize_providers_configuration()
     settings.engine.dispose()  # no connection is shared with a child
     crash = Crash(home, given["steps"][-1], stale=given["stale"])
-    with mock.patch("bootstrap.rotation.fernet_process.run_airflow", airflow_here):
+    with mock.patch("bootstrap.rotation.fernet_process.ask_airflow", airflow_here):
         for step in given["steps"][:-1]:
             forked(partial(getattr(fernet, step), home.environment))
         kills = crash.run()
