@@ -227,7 +227,8 @@ def test_airflow_imports_what_is_exported(exported: Path, tmp_path: Path, name: 
         stop(project)
     assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
     run_airflow(environment(work), "airflow", "connections", "import", str(tmp_path / name))
-    wanted = as_uri(WANTED) if name == "e.env" else WANTED
+    described = {conn_id: replace(item, description=None) for conn_id, item in WANTED.items()}
+    wanted = described if name == "e.env" else WANTED  # a URI of ours keeps a host's capitals, which it encodes
     assert ("hostile: its description is left out" in done.err) is (name == "e.env")
     found = fingerprints(work)
     for conn_id, item in wanted.items():

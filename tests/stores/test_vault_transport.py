@@ -234,7 +234,7 @@ class TestRedirect:
             assert whole(store, PATH) == "hunter2"
             assert store.write(PATH, {"value": "new"}, expect="1") == "2"
         assert [(method, token) for method, token, _ in seen] == [("GET", CANARY), ("GET", CANARY), ("POST", CANARY)]
-        assert b'"new"' in seen[1][2]
+        assert b'"new"' in seen[2][2]
 
     def test_it_never_leaves_tls(self, certificates: Certificates) -> None:
         seen: list[Request] = []
