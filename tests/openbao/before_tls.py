@@ -56,6 +56,8 @@ def start(folder: Path) -> int:
     argv = [binary(), "server", f"-config={folder / 'server.json'}"]
     pid = start_detached(argv, log=folder / "server.log", pid_file=folder / "server.pid")
     _until(lambda: _health(folder) is not None)
+    if (folder / "keys.json").exists():  # it is initialised, and active in a moment
+        _until_healthy(folder)
     return pid
 
 
