@@ -23,7 +23,7 @@ version: 1
 airflow: {home: .airflow}
 stores: {here: {kind: env}}
 register: [env, file, {env: {path: "new/odd [*]#!? .env"}}, {kubernetes: {path: k8s/secret.yaml}}]
-connections: {web: {conn_type: http, host: example.com, password: {secret: "here:CANARY"}, checks: []}}
+connections: {web: {conn_type: http, host: example.com, schema: https, password: {secret: "here:CANARY"}, checks: []}}
 """
 VAULT = """
 version: 1
