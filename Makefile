@@ -59,17 +59,17 @@ bench: $(INSTALLED_DEV)  ## measure what the README claims
 	@$(BIN)/python -m benchmarks.startup
 
 schema: $(INSTALLED_DEV)  ## generate the JSON Schemas, docs/checks.md and the tables of secrets backends and conn_types anew
-	@$(BIN)/python -c 'from bootstrap.schema import generated; print(generated(), end="")' > $(SCHEMA).new
+	@$(BIN)/python -c 'from bootstrap.manifest.json_schema import generated; print(generated(), end="")' > $(SCHEMA).new
 	@mv $(SCHEMA).new $(SCHEMA)
 	@$(BIN)/python -c 'from bootstrap.reports.schema import generated; print(generated(), end="")' > $(REPORT_SCHEMA).new
 	@mv $(REPORT_SCHEMA).new $(REPORT_SCHEMA)
-	@$(BIN)/python -c 'from bootstrap.checks_reference import generated; print(generated(), end="")' > docs/checks.md.new
+	@$(BIN)/python -c 'from tools.checks_reference import generated; print(generated(), end="")' > docs/checks.md.new
 	@mv docs/checks.md.new docs/checks.md
-	@$(BIN)/python -c 'import sys; from bootstrap.backends.table import generated; print(generated(sys.argv[1:]), end="")' $(BACKENDS_FROM) > $(BACKENDS).new
+	@$(BIN)/python -c 'import sys; from bootstrap.render.backend_kwargs.signature_table import generated; print(generated(sys.argv[1:]), end="")' $(BACKENDS_FROM) > $(BACKENDS).new
 	@mv $(BACKENDS).new $(BACKENDS)
-	@$(BIN)/python -c 'import sys; from bootstrap.validation.table import generated; print(generated(sys.argv[1:]), end="")' $(PROVIDERS_FROM) > $(CONN_TYPES).new
+	@$(BIN)/python -c 'import sys; from bootstrap.airflow.conn_type_table import generated; print(generated(sys.argv[1:]), end="")' $(PROVIDERS_FROM) > $(CONN_TYPES).new
 	@mv $(CONN_TYPES).new $(CONN_TYPES)
-	@$(BIN)/python -c 'import sys; from bootstrap.secret_extras import generated; print(generated(sys.argv[1:]), end="")' $(PROVIDERS_FROM) > $(SECRET_EXTRAS).new
+	@$(BIN)/python -c 'import sys; from bootstrap.domain.secret_extras import generated; print(generated(sys.argv[1:]), end="")' $(PROVIDERS_FROM) > $(SECRET_EXTRAS).new
 	@mv $(SECRET_EXTRAS).new $(SECRET_EXTRAS)
 
 bench-render: $(INSTALLED_DEV)  ## measure `render` against `airflow config get-value` (two minutes)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from bootstrap.checks import _user_code
-from bootstrap.secret import _known, foreign, remember
+from bootstrap.domain.secret import _known, foreign, remember
 
 SECRETS = 1_000
 MEGABYTE = 1_000_000

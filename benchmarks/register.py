@@ -22,8 +22,8 @@ from pathlib import Path
 import psutil
 from cryptography.fernet import Fernet
 
-from bootstrap.airflow_env import database_template, locate
-from bootstrap.manifest import load
+from bootstrap.airflow.environment import database_template, locate
+from bootstrap.manifest.loader import load
 from tests.systems.server import write_private
 
 COUNT, MANY = 1_000, 10_000

@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bootstrap import cfg_formats
+from bootstrap.render import formats
 
 ROUNDS = 9
 TIMES = 10
@@ -63,7 +63,7 @@ def _ways(folder: Path) -> dict[str, Way]:
         "render, a change": Way(render, before, after),
         "render, nothing to change": Way(render, after, after),
         "render --check": Way((*render, "--check"), after, after),
-        **{f"render --format {name}": Way((*render, "--format", name), after, after) for name in cfg_formats.NAMES},
+        **{f"render --format {name}": Way((*render, "--format", name), after, after) for name in formats.NAMES},
     }
 
 

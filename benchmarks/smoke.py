@@ -18,9 +18,9 @@ from pathlib import Path
 import psutil
 from typing_extensions import Self
 
-from bootstrap.airflow_env import Environment, database_template, locate, prepare_home
-from bootstrap.drift import Drift
-from bootstrap.manifest import Manifest, load
+from bootstrap.airflow.environment import Environment, database_template, locate, prepare_home
+from bootstrap.manifest.loader import Manifest, load
+from bootstrap.register.drift import Drift
 from bootstrap.smoke.run import Settings, select, smoke
 
 COUNTS = (1, 4, 12, 24)

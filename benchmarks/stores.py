@@ -131,7 +131,7 @@ Read = Callable[[list[str]], list[Any]]
 def _ours(plan: dict[str, Any]) -> Read:
     from bootstrap import stores
     from bootstrap.stores.base import Context, Stored
-    from bootstrap.stores.reading import read_many
+    from bootstrap.stores.bulk_read import read_many
 
     module: Any = stores.KINDS.find(plan["kind"])
     options = module.Options.model_validate(plan["options"])

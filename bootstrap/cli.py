@@ -13,10 +13,10 @@ from typing import Any, Literal
 import click
 
 from bootstrap import __version__
-from bootstrap.app import App
-from bootstrap.console import Console, wants_color
+from bootstrap.commands.context import App
+from bootstrap.domain.secret import foreign
 from bootstrap.errors import BootstrapError, Exit, UsageError
-from bootstrap.secret import foreign
+from bootstrap.terminal.console import Console, wants_color
 
 _OF_THE_MACHINE = frozenset(
     {

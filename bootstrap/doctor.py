@@ -7,27 +7,32 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from bootstrap import airflow_cfg, airflow_env, git, openbao, read_back, special_files, stores, surroundings
-from bootstrap.airflow_env import Environment
-from bootstrap.airflow_settings import credentials, settings
-from bootstrap.airflow_versions import release
-from bootstrap.config_options import from_commands, from_secrets
-from bootstrap.connection import Connection, normalize
-from bootstrap.desired import Secrets, resolve_all
+from bootstrap import stores
+from bootstrap.airflow import environment as airflow_env
+from bootstrap.airflow.environment import Environment
+from bootstrap.airflow.provider_facts import known
+from bootstrap.airflow.releases import release
+from bootstrap.desired.resolve import Secrets, resolve_all
+from bootstrap.domain.connection import Connection, normalize
 from bootstrap.errors import RESTORE_KEY, UNDECRYPTABLE, AirflowError, BootstrapError, Exit, StoreError
-from bootstrap.files import cache_folder, shown
-from bootstrap.finding import Finding, failed
-from bootstrap.manifest import Manifest
-from bootstrap.shadows import Shadowed
+from bootstrap.explain import surroundings
+from bootstrap.explain.visible import has_rows
+from bootstrap.manifest.loader import Manifest
+from bootstrap.render import cfg_file, verify
+from bootstrap.render.config_options import from_commands, from_secrets
+from bootstrap.render.settings import credentials, settings
+from bootstrap.render.shadows import Shadowed
 from bootstrap.smoke.run import packages_missing_for
-from bootstrap.smoke.visible import has_rows
-from bootstrap.store_policy import most
+from bootstrap.store_admin.policy import most
+from bootstrap.stores import embedded
 from bootstrap.targets.base import Key
-from bootstrap.targets.metadata import Options as MetadataOptions
-from bootstrap.targets.metadata import open_target as open_metadata
+from bootstrap.targets.metadata.target import Options as MetadataOptions
+from bootstrap.targets.metadata.target import open_target as open_metadata
+from bootstrap.util import git, special_files
+from bootstrap.util.files import cache_folder, shown
+from bootstrap.util.finding import Finding, failed
 from bootstrap.validation import conn_types, values
 from bootstrap.validation.check import check
-from bootstrap.validation.known import known
 from bootstrap.validation.packages import install_command
 
 _SHOWN = 5  # of what has all the same reason
@@ -207,8 +212,8 @@ def _dags(manifest: Manifest) -> Iterator[Finding]:
 
 def _store(manifest: Manifest, secrets: Secrets, name: str) -> Finding:
     subject = f"store {name}"
-    if manifest.stores[name].kind == "embedded" and openbao.find_binary() is None:
-        return Finding(subject, "there is no `bao` to run it", openbao.INSTALL_HINT, Exit.STORE)
+    if manifest.stores[name].kind == "embedded" and embedded.find_binary() is None:
+        return Finding(subject, "there is no `bao` to run it", embedded.INSTALL_HINT, Exit.STORE)
     store: Any = secrets.store(name)
     try:
         place = store.ping()
@@ -250,7 +255,7 @@ def config_options(manifest: Manifest, environment: Environment, secrets: Secret
         return
     try:
         with_credentials = environment.with_secrets(credentials(manifest))
-        answers = read_back.resolved([*found, *commands], with_credentials)
+        answers = verify.resolved([*found, *commands], with_credentials)
     except BootstrapError as err:
         yield failed("config", err)
         return
@@ -286,6 +291,6 @@ def _config_secrets(manifest: Manifest, secrets: Secrets) -> Iterator[Finding]:
 
 def _is_rendered(manifest: Manifest, environment: Environment) -> bool:
     try:
-        return environment.initialised and not airflow_cfg.render(settings(manifest), environment.config).changed
+        return environment.initialised and not cfg_file.render(settings(manifest), environment.config).changed
     except (AirflowError, Shadowed):  # which has been told
         return False

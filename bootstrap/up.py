@@ -8,18 +8,21 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
-from bootstrap import airflow_cfg, airflow_env, doctor, drift, read_back
-from bootstrap.airflow_cfg import Rendering
-from bootstrap.airflow_env import Environment
-from bootstrap.airflow_settings import settings
-from bootstrap.desired import Secrets
-from bootstrap.drift import Drift
+from bootstrap import doctor
+from bootstrap.airflow import environment as airflow_env
+from bootstrap.airflow.environment import Environment
+from bootstrap.desired.resolve import Secrets
 from bootstrap.errors import BootstrapError
-from bootstrap.files import shown
-from bootstrap.manifest import Manifest
-from bootstrap.plan import Plan, plan
+from bootstrap.manifest.loader import Manifest
+from bootstrap.register import drift
+from bootstrap.register.drift import Drift
+from bootstrap.register.plan import Plan, plan
+from bootstrap.render import cfg_file, verify
+from bootstrap.render.cfg_file import Rendering
+from bootstrap.render.settings import settings
 from bootstrap.smoke.report import Report, StageResult, StageStatus
 from bootstrap.smoke.run import OnResult, Settings, require_airflow, select, smoke, unchecked
+from bootstrap.util.files import shown
 
 Watch = Callable[[Sequence[str], int], AbstractContextManager[OnResult]]  # check ids, and how many at a time
 
@@ -98,7 +101,7 @@ class Job:
     watch: Watch
     approve: Callable[[Sequence[Plan]], None]
     register: bool = True
-    replace: Callable[[Rendering], None] = airflow_cfg.require_no_shadow
+    replace: Callable[[Rendering], None] = cfg_file.require_no_shadow
 
 
 def up(job: Job, progress: Progress) -> None:
@@ -145,17 +148,17 @@ def _render(job: Job, progress: Progress) -> Iterator[StageResult]:
         return
     began = time.monotonic()
     wanted = settings(job.manifest)
-    airflow_cfg.require_readable(job.environment.config)
-    rendering = airflow_cfg.render(wanted, job.environment.config)
+    cfg_file.require_readable(job.environment.config)
+    rendering = cfg_file.render(wanted, job.environment.config)
     if rendering.shadows:
         job.replace(rendering)
-        rendering = airflow_cfg.render(wanted, job.environment.config, replace_deprecated=True)
-        airflow_cfg.require_no_shadow(rendering)
+        rendering = cfg_file.render(wanted, job.environment.config, replace_deprecated=True)
+        cfg_file.require_no_shadow(rendering)
     if not rendering.changed:
         yield StageResult("render", "airflow.cfg", "nothing to change")
         return
     progress.changed = True
-    read_back.write_verified(rendering, wanted, job.environment)
+    verify.write_verified(rendering, wanted, job.environment)
     for advice in wanted.advice:
         progress.say(advice)
     written = "written, read back by Airflow"

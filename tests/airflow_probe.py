@@ -22,7 +22,7 @@ import importlib, json, logging, os, sys, traceback, warnings
 warnings.simplefilter("ignore")
 from airflow.configuration import get_custom_secret_backend
 from airflow.models.connection import Connection
-from bootstrap.airflow_api import BaseHook
+from bootstrap.airflow.compat import BaseHook
 
 def server(conn_id):
     return Connection.get_connection_from_secrets(conn_id).password

@@ -9,7 +9,8 @@ from datetime import date
 
 import pytest
 
-from bootstrap import children, secret
+from bootstrap.domain import secret
+from bootstrap.util import children
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as of what a shell runs in the background: tests send ^C
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -127,13 +127,13 @@ def test_render_check_diff_and_stdout(project: Project) -> None:
 def test_a_bug_of_ours_is_exit_70_with_a_log_that_shows_no_secret(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from bootstrap import manifest
-    from bootstrap.secret import Secret
+    from bootstrap.domain.secret import Secret
+    from bootstrap.manifest import loader
 
     def explode(*_: object, **__: object) -> None:
         raise RuntimeError(f"a library quotes {Secret('canary-in-a-traceback').reveal()}")
 
-    monkeypatch.setattr(manifest, "load", explode)  # no input makes our own code fail, as far as we know
+    monkeypatch.setattr(loader, "load", explode)  # no input makes our own code fail, as far as we know
     assert main(["-f", str(project.manifest), "plan"]) == 70
     err = capsys.readouterr().err
     log = Path(err.rpartition("report it with ")[2].strip())

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap import airflow_env
-from bootstrap.airflow_env import Environment, database_template
+from bootstrap.airflow import environment as airflow_env
+from bootstrap.airflow.environment import Environment, database_template
 from bootstrap.cli import main
 from bootstrap.errors import Unavailable
-from bootstrap.openbao import configuration
 from bootstrap.smoke.scratch import scratch
+from bootstrap.stores.embedded import configuration
 from tests.project import Project, without_roots_rights
 
 MANIFEST = """

@@ -7,24 +7,26 @@ from typing import Any
 
 import pytest
 
-from bootstrap import airflow_env, openbao, stores, up
-from bootstrap.airflow_env import locate
-from bootstrap.airflow_settings import settings
-from bootstrap.checklist import show, stage_row
-from bootstrap.console import Console
-from bootstrap.desired import Secrets
+from bootstrap import stores, up
+from bootstrap.airflow import environment
+from bootstrap.airflow.environment import locate
+from bootstrap.desired.resolve import Secrets
 from bootstrap.doctor import Finding, examine, worst
 from bootstrap.errors import BootstrapError, Exit
-from bootstrap.manifest import load
+from bootstrap.manifest.loader import load
+from bootstrap.render.settings import settings
 from bootstrap.smoke.run import Settings
-from bootstrap.stores import embedded
 from bootstrap.stores.base import Context
+from bootstrap.stores.embedded import store as embedded
+from bootstrap.stores.embedded import store as openbao
+from bootstrap.terminal.checklist import show, stage_row
+from bootstrap.terminal.console import Console
 from tests.project import Project
 from tests.systems import openbao as servers
 from tests.systems import require
 from tests.systems.server import write_private
 
-PINNED = f'"apache-airflow=={airflow_env.installed_version()}"'
+PINNED = f'"apache-airflow=={environment.installed_version()}"'
 MANIFEST = """
 version: 1
 airflow: {home: airflow, dags: dags}
@@ -113,7 +115,7 @@ def test_the_worst_finding_gives_the_exit_code() -> None:
 def test_the_provider_of_the_backend_is_wanted(
     kind: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(airflow_env, "providers", dict)  # all are installed here
+    monkeypatch.setattr(environment, "providers", dict)  # all are installed here
     monkeypatch.setattr(openbao, "find_binary", lambda: None)  # so that none is started
     text = f"version: 1\nstores: {{team: {kind}}}\nbackend: {{store: team}}\n"
     assert findings(tmp_path, text)["providers"].fix == f"pip install {PINNED} {package}"

@@ -12,19 +12,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bootstrap import connection, ini, plan_file
 from bootstrap.convert import files
 from bootstrap.convert.conversion import Place, convert
 from bootstrap.convert.manifest_text import NEW, text
-from bootstrap.desired import Secrets, resolve_all, resolve_variables
+from bootstrap.desired.resolve import Secrets, resolve_all, resolve_variables
+from bootstrap.domain import connection
 from bootstrap.errors import BootstrapError
-from bootstrap.manifest import load
-from bootstrap.plan import Rules, plan
+from bootstrap.manifest.loader import load
+from bootstrap.register import plan_file
+from bootstrap.register.plan import Rules, plan
+from bootstrap.render import ini
 from bootstrap.stores import env
 from bootstrap.stores import file as file_store
 from bootstrap.stores.base import Context, pick_field
 from bootstrap.targets.index import Index
-from bootstrap.targets.kubernetes_yaml import parse as kubernetes
+from bootstrap.targets.kubernetes.yaml import parse as kubernetes
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "\n".join(
     f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]" for old, new in itertools.pairwise("abcdefghij")

@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 import yaml
 
-from bootstrap import document, input_text, manifest
-from bootstrap.connection import port_number
+from bootstrap.domain.connection import port_number
+from bootstrap.domain.secret import Secret
 from bootstrap.errors import Malformed, ManifestError
-from bootstrap.input_text import DEPTH, BadInput
-from bootstrap.json_text import loads, loads_unique
-from bootstrap.secret import Secret
+from bootstrap.manifest import loader
 from bootstrap.stores import file
 from bootstrap.stores.base import Context, Stored, pick_field
-from bootstrap.yaml_data import load, spots
-from bootstrap.yaml_dialects import CORE, GO, JSON_WORDS, WORDS, YAML_1_1, Dialect
+from bootstrap.util import input_text, yaml_document
+from bootstrap.util.input_text import DEPTH, BadInput
+from bootstrap.util.json_text import loads, loads_unique
+from bootstrap.util.yaml_data import load, spots
+from bootstrap.util.yaml_dialects import CORE, GO, JSON_WORDS, WORDS, YAML_1_1, Dialect
 
 CANARY = "canary-7f3a"
 DIALECTS = {"core": CORE, "go": GO, "json": JSON_WORDS, "1.1": YAML_1_1, "words": WORDS}
@@ -213,7 +214,7 @@ def test_a_pair_of_surrogates_in_json_is_a_sign() -> None:
 
 def test_the_manifest_says_where() -> None:
     with pytest.raises(ManifestError, match=r"m\.yaml:6:"):
-        document.parse(bomb(9), Path("m.yaml"))
+        yaml_document.parse(bomb(9), Path("m.yaml"))
 
 
 # The manifest
@@ -237,13 +238,13 @@ def test_what_no_process_and_no_file_can_be_given_is_refused_with_its_place(
 ) -> None:
     (tmp_path / "m.yaml").write_text(f"version: 1\n{text}\n")
     with pytest.raises(ManifestError) as caught:
-        manifest.load(tmp_path / "m.yaml")
+        loader.load(tmp_path / "m.yaml")
     assert f"m.yaml:{said}" in caught.value.message
 
 
 def test_the_text_of_a_variable_may_be_any(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text('version: 1\nvariables: {v: "a\\0b"}\n')
-    assert manifest.load(tmp_path / "m.yaml").variables == {"v": "a\0b"}
+    assert loader.load(tmp_path / "m.yaml").variables == {"v": "a\0b"}
 
 
 @pytest.mark.parametrize(

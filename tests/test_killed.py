@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.openbao import Server
+from bootstrap.stores.embedded import Server
 from tests.project import Canary, Project, leaks
 
 pytestmark = pytest.mark.airflow

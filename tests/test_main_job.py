@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.openbao import Server
+from bootstrap.stores.embedded import Server
 from tests.project import Canary, Project, leaks, steps, watched_processes
 from tests.systems import openbao, postgres, require
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.cli import COMMANDS
-from bootstrap.manifest import load
+from bootstrap.manifest.loader import load
 from tests.project import ROOT, Project, Result
 
 README = (ROOT / "README.md").read_text()

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from bootstrap import targets
-from bootstrap.desired import Secrets
-from bootstrap.manifest import load
+from bootstrap.desired.resolve import Secrets
+from bootstrap.manifest.loader import load
 from tests.project import Canary, Project, Result
 from tests.systems import openbao, require
 

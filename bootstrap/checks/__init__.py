@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-from bootstrap.registry import Registry
+from bootstrap.util.registry import Registry
 
 _OURS = sorted(file.stem for file in Path(__file__).parent.glob("[!_]*.py") if file.stem != "base")
 KINDS = Registry(group="airflow_bootstrap.checks", builtin={name: f"{__name__}.{name}" for name in _OURS})

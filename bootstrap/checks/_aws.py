@@ -10,7 +10,7 @@ from typing import Any
 from bootstrap.checks import _proof
 from bootstrap.checks._proof import Asked
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, url_endpoint
-from bootstrap.secret import foreign
+from bootstrap.domain.secret import foreign
 
 CONN_TYPE = "aws"
 PROVIDER = "apache-airflow-providers-amazon"
@@ -158,7 +158,7 @@ def stranger(conn_id: str, service: str, ask: Callable[[Any], object]) -> Asked:
 
 def _is_amazon(conn_id: str) -> bool:
     """Whether it is STS itself that is asked. A store that doesn't know STS refuses the signature of any such request."""
-    from bootstrap.airflow_api import BaseHook
+    from bootstrap.airflow.compat import BaseHook
 
     found = service_endpoint(BaseHook.get_connection(conn_id), "sts")
     return found is None or found.host.endswith((".amazonaws.com", ".amazonaws.com.cn"))

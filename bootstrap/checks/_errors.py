@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from bootstrap.checks import _aws
 from bootstrap.checks.base import Cause
+from bootstrap.domain.secret import foreign
 from bootstrap.errors import Unavailable
-from bootstrap.secret import foreign
 
 _TOKEN = re.compile(r"(\b(?:access_token|id_token|sig|X-Amz-Signature)=|\bBearer )[^&\s\"')]+", re.IGNORECASE)
 

@@ -12,7 +12,7 @@ from typing import Any
 from bootstrap.checks import _proof
 from bootstrap.checks._errors import Diagnosed
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, url_endpoint
-from bootstrap.secret import foreign
+from bootstrap.domain.secret import foreign
 
 CONN_TYPE = "google_cloud_platform"
 PROVIDER = "apache-airflow-providers-google"

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from bootstrap.checks._proof import Asked
-from bootstrap.sensitive import secret_texts
+from bootstrap.domain.sensitive import secret_texts
 
 _PORTS = {"http": 80, "https": 443}
 _NEUTRAL = ("User-Agent", "Accept", "Accept-Encoding", "Connection")

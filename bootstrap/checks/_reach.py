@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bootstrap.checks._errors import Diagnosed
 from bootstrap.checks.base import Cause, Endpoint
-from bootstrap.secret import foreign
+from bootstrap.domain.secret import foreign
 
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "SSL_CERT_FILE")
 _NO_TLS = (

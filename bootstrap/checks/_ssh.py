@@ -6,7 +6,7 @@ from typing import Any
 
 from bootstrap.checks import _proof
 from bootstrap.checks.base import Cause, CheckParams, Endpoint, Run, endpoint_of_host
-from bootstrap.secret import foreign
+from bootstrap.domain.secret import foreign
 
 _PRIVATE_KEY = (
     "put a whole private key (RSA, ECDSA or Ed25519) into extra's private_key, and its passphrase if it has one"

@@ -16,8 +16,8 @@ from pydantic import Field, field_validator
 
 from bootstrap.checks import _aws, _google, _usage
 from bootstrap.checks.base import PREFIX, Cause, CheckParams, Run, leftovers
-from bootstrap.model import Model
-from bootstrap.secret import foreign
+from bootstrap.domain.secret import foreign
+from bootstrap.util.model import Model
 
 ROUTE = "through the worker"
 SMALL = 64 * 1024  # bytes moved first: what the first transfer of a process loads is not counted to the one measured

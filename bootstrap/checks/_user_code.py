@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.checks.base import Cause, CauseName
-from bootstrap.secret import foreign, foreign_stream
+from bootstrap.domain.secret import foreign, foreign_stream
 
 _TWO_PARTS = frozenset({"apache", "atlassian", "cncf", "common", "dbt", "microsoft"})  # of a provider's name
 _NO_RESULT = {  # how a task ends that is neither a success nor a failure; by name: their module differs by version
@@ -75,7 +75,7 @@ def importable() -> Iterator[None]:
 
 
 def _find_folders() -> None:
-    from bootstrap.manifest import load
+    from bootstrap.manifest.loader import load
 
     profile = os.environ.get("AIRFLOW_BOOTSTRAP_PROFILE") or None
     manifest = load(Path(os.environ["AIRFLOW_BOOTSTRAP_FILE"]), profile=profile, allow_plaintext=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 
-from bootstrap.model import Model
+from bootstrap.util.model import Model
 
 SWEEP_AFTER = timedelta(days=1)  # what is younger may belong to a run that goes on somewhere else
 PREFIX = "airflow-bootstrap-smoke"  # of the name of whatever a check creates
@@ -104,7 +104,7 @@ class Run:
 
     def task(self, work: Callable[[], Any]) -> Any:
         """A task that does `work`, for systems whose hook is enough."""
-        from bootstrap.airflow_api import FunctionOperator
+        from bootstrap.airflow.compat import FunctionOperator
 
         return FunctionOperator(work=work, **self.arguments)
 

@@ -14,7 +14,7 @@ from typing_extensions import Self
 
 from bootstrap.checks import _proof
 from bootstrap.checks.base import PREFIX, Cause, CauseName, CheckParams, Run, leftovers
-from bootstrap.secret import foreign
+from bootstrap.domain.secret import foreign
 
 _DEFAULT_URL = "unix:///var/run/docker.sock"
 _SECONDS = 10  # for the daemon to answer; pulling is the operator's and has a minute for each answer
@@ -163,7 +163,7 @@ def _daemon(params: Params) -> Iterator[Any]:
 
 
 def _login(conn_id: str) -> str | None:
-    from bootstrap.airflow_api import BaseHook
+    from bootstrap.airflow.compat import BaseHook
 
     return BaseHook.get_connection(conn_id).login or None
 

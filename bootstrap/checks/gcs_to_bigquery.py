@@ -49,7 +49,7 @@ endpoint = bigquery.endpoint
 
 def prepare(conn_id: str, params: Params, run: Run) -> None:
     """Upload the CSV."""
-    from bootstrap.airflow_api import BaseHook
+    from bootstrap.airflow.compat import BaseHook
 
     if storage := gcs.endpoint(BaseHook.get_connection(conn_id)):
         reach(storage)

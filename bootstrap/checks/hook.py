@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from bootstrap import checks
 from bootstrap.checks import _proof, _user_code
 from bootstrap.checks.base import CheckParams, Endpoint, Run, url_endpoint
-from bootstrap.secret import foreign
+from bootstrap.domain.secret import foreign
 
 
 class Params(CheckParams):
@@ -33,7 +33,7 @@ def endpoint(conn: Any) -> Endpoint | None:
 
 def task(conn_id: str, params: Params, run: Run) -> Any:  # noqa: ARG001
     """A task that fails when the hook says that its test failed."""
-    from bootstrap.airflow_api import BaseHook
+    from bootstrap.airflow.compat import BaseHook
 
     def work() -> str:
         conn = BaseHook.get_connection(conn_id)

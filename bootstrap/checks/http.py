@@ -11,7 +11,7 @@ from pydantic import AliasChoices, ConfigDict, Field
 from bootstrap.checks import _http_answer, _http_session, _proof
 from bootstrap.checks._http_answer import NotExpectedError, RedirectedError, StatusError
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run
-from bootstrap.secret import foreign
+from bootstrap.domain.secret import foreign
 
 Status = Annotated[int, Field(ge=200, le=599)]
 
@@ -131,7 +131,7 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
 
 def proof(conn_id: str, params: Params, run: Run, result: Mapping[str, Any]) -> str:  # noqa: ARG001
     """What the two requests tell of the credential."""
-    from bootstrap.airflow_api import BaseHook
+    from bootstrap.airflow.compat import BaseHook
 
     if result["asked"] == "none" and BaseHook.get_connection(conn_id).password:
         run.tell(warning="the password is not sent: Airflow's HttpHook sends one only with a `login`")

@@ -8,7 +8,7 @@ from typing import Any
 
 from bootstrap.checks import _proof, _sql
 from bootstrap.checks.base import Cause, CauseName, Endpoint, Run, endpoint_of_host
-from bootstrap.secret import foreign
+from bootstrap.domain.secret import foreign
 
 Params = _sql.SqlParams
 CONN_TYPES = ("mysql",)
@@ -46,7 +46,7 @@ def _asked(conn_id: str, account: str) -> _proof.Asked:
 
     An account without a password refuses one.
     """
-    from bootstrap.airflow_api import BaseHook
+    from bootstrap.airflow.compat import BaseHook
 
     conn = BaseHook.get_connection(conn_id)
     if not conn.password:

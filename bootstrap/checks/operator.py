@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 from bootstrap.checks import _user_code
 from bootstrap.checks._user_code import UserCodeError
 from bootstrap.checks.base import CheckParams, Run
-from bootstrap.secret import foreign
+from bootstrap.domain.secret import foreign
 
 
 def _dotted(path: str) -> str:
@@ -85,7 +85,7 @@ _EXPECT = "correct `expect`, or see what is returned: airflow-bootstrap smoke --
 
 
 def _operator_class(path: str) -> Any:
-    from bootstrap.airflow_api import BaseOperator
+    from bootstrap.airflow.compat import BaseOperator
 
     found = _user_code.find(path)
     if not (inspect.isclass(found) and issubclass(found, BaseOperator)):
@@ -117,7 +117,7 @@ def _connection(conn_id: str, params: Params, known: set[str]) -> dict[str, str]
 
 def _parameters(kind: type) -> Iterator[str]:
     """The names that the constructor takes, also those that it hands on to the classes above; not BaseOperator's."""
-    from bootstrap.airflow_api import BaseOperator
+    from bootstrap.airflow.compat import BaseOperator
 
     for each in kind.__mro__:
         if each in BaseOperator.__mro__:

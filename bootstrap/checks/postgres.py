@@ -34,7 +34,7 @@ def authenticate(conn_id: str, params: Params, run: Run) -> str:  # noqa: ARG001
 
 def _asked(conn_id: str, session: Any) -> _proof.Asked:
     """Where no password was asked for, a certificate or Kerberos may have stood for it."""
-    from bootstrap.airflow_api import BaseHook
+    from bootstrap.airflow.compat import BaseHook
 
     if used_password(session):
         return "asked"

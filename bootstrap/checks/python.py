@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 
 from bootstrap.checks import _user_code
 from bootstrap.checks.base import CheckParams, Run
-from bootstrap.secret import foreign
+from bootstrap.domain.secret import foreign
 
 
 def _dotted(path: str) -> str:
@@ -73,7 +73,7 @@ def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa:
 
 def _call(function: Callable[..., Any], conn_id: str, params: Params) -> str:
     """Call the function; returns its message. Raises UserCodeError for what is no verdict, RuntimeError for `(False, …)`."""
-    from bootstrap.airflow_api import BaseHook
+    from bootstrap.airflow.compat import BaseHook
 
     connection = BaseHook.get_connection(conn_id)
     with _user_code.guarded(params.callable):

@@ -100,7 +100,7 @@ def _failure(backend: Any, wanted: _Wanted) -> Cause | None:
     if prefix is None:
         return Cause("check_error", f"the backend's {wanted.prefix} is null", f"set {wanted.prefix} in backend_kwargs")
     secret_id = backend.build_path(prefix, wanted.name, backend.sep)
-    from bootstrap.airflow_api import ask_secret_manager
+    from bootstrap.airflow.compat import ask_secret_manager
 
     try:
         value = getattr(backend, wanted.method)(wanted.name)
@@ -134,7 +134,7 @@ def _unreadable(backend: Any, wanted: _Wanted, value: str) -> Cause | None:
 
 def _backend() -> Any:
     """The one that Airflow has made from its configuration; None if that is of another kind."""
-    from bootstrap.airflow_api import secrets_backends
+    from bootstrap.airflow.compat import secrets_backends
 
     kinds = ((backend, type(backend).__mro__) for backend in secrets_backends())
     return next((backend for backend, mro in kinds if any(kind.__name__ == KIND for kind in mro)), None)

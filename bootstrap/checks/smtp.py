@@ -10,7 +10,7 @@ from typing import Any
 
 from bootstrap.checks import _proof
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, endpoint_of_host
-from bootstrap.secret import foreign
+from bootstrap.domain.secret import foreign
 
 
 class Params(CheckParams):

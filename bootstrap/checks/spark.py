@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bootstrap import children
 from bootstrap.checks import _spark_job
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run
-from bootstrap.secret import foreign
+from bootstrap.domain.secret import foreign
+from bootstrap.util import children
 
 _LOOPBACK = "127.0.0.1"
 _LINES = 200  # of spark-submit's output that are kept, to find the reason of a failure in them
@@ -110,7 +110,7 @@ def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa:
 
 
 def _connection(conn_id: str) -> Any:
-    from bootstrap.airflow_api import BaseHook
+    from bootstrap.airflow.compat import BaseHook
 
     return BaseHook.get_connection(conn_id)
 

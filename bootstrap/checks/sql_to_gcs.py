@@ -98,14 +98,14 @@ def _log_in(conn_id: str, params: Params, run: Run) -> str:
     if conn_type in _PORTS:
         database: Any = checks.KINDS.find(conn_type)
         return str(database.authenticate(conn_id, params, run))
-    from bootstrap.airflow_api import BaseHook
+    from bootstrap.airflow.compat import BaseHook
 
     BaseHook.get_connection(conn_id).get_hook().get_conn().close()
     return ""
 
 
 def _type_of(conn_id: str) -> str:
-    from bootstrap.airflow_api import BaseHook
+    from bootstrap.airflow.compat import BaseHook
 
     return str(BaseHook.get_connection(conn_id).conn_type)
 

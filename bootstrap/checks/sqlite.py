@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote
 
 from bootstrap.checks import _sql
 from bootstrap.checks.base import Cause, Run
-from bootstrap.secret import foreign
+from bootstrap.domain.secret import foreign
 
 
 class Params(_sql.SqlParams):

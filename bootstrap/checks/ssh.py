@@ -7,7 +7,7 @@ from typing import Any
 
 from bootstrap.checks import _ssh
 from bootstrap.checks.base import Cause, CheckParams, Run
-from bootstrap.secret import foreign
+from bootstrap.domain.secret import foreign
 
 
 class Params(CheckParams):

@@ -23,7 +23,7 @@ from pydantic import Field
 from bootstrap.checks import _proof
 from bootstrap.checks._errors import chain, store_cause
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run
-from bootstrap.secret import foreign
+from bootstrap.domain.secret import foreign
 
 _CONN_TYPE = "vault"
 
@@ -196,7 +196,7 @@ def _require_connection(backend: Any, conn_id: str, value: str) -> None:
 
 
 def _is_vault(conn_id: str) -> bool:
-    from bootstrap.airflow_api import BaseHook
+    from bootstrap.airflow.compat import BaseHook
 
     return bool(BaseHook.get_connection(conn_id).conn_type == _CONN_TYPE)
 
@@ -214,7 +214,7 @@ def _backend() -> Any:
     """Airflow's configured VaultBackend. Raises VaultFailed where there is none."""
     from airflow.providers.hashicorp.secrets.vault import VaultBackend
 
-    from bootstrap.airflow_api import secrets_backends
+    from bootstrap.airflow.compat import secrets_backends
 
     every = secrets_backends()
     found = next((backend for backend in every if isinstance(backend, VaultBackend)), None)

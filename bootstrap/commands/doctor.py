@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bootstrap.app import App
+from bootstrap.commands.context import App
 
 if TYPE_CHECKING:
-    from bootstrap.finding import Finding
+    from bootstrap.util.finding import Finding
 
 
 @click.command("doctor")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bootstrap.app import App
+from bootstrap.commands.context import App
 
 
 @click.command("explain")
@@ -34,8 +34,8 @@ def command(  # noqa: PLR0913  one parameter for each option
     from datetime import datetime, timezone
 
     from bootstrap.errors import UsageError
-    from bootstrap.lookup import report as lookup
-    from bootstrap.lookup import text as lookup_text
+    from bootstrap.explain import report as lookup
+    from bootstrap.explain import text as lookup_text
     from bootstrap.smoke.run import require_airflow
 
     connections = [*conn_ids, *(app.manifest.connections if every else ())]

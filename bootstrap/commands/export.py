@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from bootstrap.app import App
-from bootstrap.connection import Connection
+from bootstrap.commands.context import App
+from bootstrap.domain.connection import Connection
 from bootstrap.errors import Exit, StoreError, UsageError
 
 _SUFFIXES = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".env": "env"}
@@ -34,7 +34,7 @@ def command(app: App, *, conn_ids: tuple[str, ...], form: str | None, output: st
     All of them, or those that are named; nothing is written if a secret of one is missing.
     """
     from bootstrap.convert import export
-    from bootstrap.desired import resolve_all
+    from bootstrap.desired.resolve import resolve_all
 
     wanted = _wanted(app, conn_ids)
     resolved = resolve_all(app.manifest, app.secrets, wanted)
@@ -65,8 +65,8 @@ def _wanted(app: App, conn_ids: tuple[str, ...]) -> list[str]:
 
 
 def _write(app: App, connections: Mapping[str, Connection], text: str, output: str, *, yes: bool) -> None:
-    from bootstrap.files import shown, write_atomic
-    from bootstrap.special_files import is_special
+    from bootstrap.util.files import shown, write_atomic
+    from bootstrap.util.special_files import is_special
 
     if output == "-":
         if sys.stdout.isatty() and not yes:

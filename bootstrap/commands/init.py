@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bootstrap.app import App
+from bootstrap.commands.context import App
+from bootstrap.domain.secret import trust
 from bootstrap.errors import Exit, UsageError
-from bootstrap.secret import trust
 
 if TYPE_CHECKING:
     from bootstrap.convert.making import Made, Stores
@@ -83,7 +83,7 @@ def _target(app: App, wishes: Wishes) -> Path | None:
 
 
 def _require_new(file: Path) -> None:
-    from bootstrap.special_files import is_special
+    from bootstrap.util.special_files import is_special
 
     if file.exists() and not is_special(file):
         raise UsageError(f"{file} is there already, and stays", "name another with -o FILE, or print it with -o -")
@@ -134,7 +134,7 @@ def _secrets(app: App, wishes: Wishes, stores: Stores, made: Made, target: Path 
 
 def _script(app: App, wishes: Wishes, stores: Stores, made: Made, target: Path | None) -> None:
     from bootstrap.convert import script
-    from bootstrap.files import expanded
+    from bootstrap.util.files import expanded
 
     name, _ = stores.named(wishes.store)
     source = f"metadata:{expanded(str(wishes.source).partition(':')[2]).absolute()}"
@@ -144,7 +144,7 @@ def _script(app: App, wishes: Wishes, stores: Stores, made: Made, target: Path |
 
 
 def _write(app: App, file: Path | None, text: str) -> None:
-    from bootstrap.files import shown, write_atomic
+    from bootstrap.util.files import shown, write_atomic
 
     if file is None:
         app.console.reveal(text)  # there is no secret in it, and a word that is one elsewhere stays readable

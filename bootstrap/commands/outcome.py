@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bootstrap.app import App
+from bootstrap.commands.context import App
+from bootstrap.domain.secret import foreign
 from bootstrap.errors import BootstrapError, Exit
-from bootstrap.secret import foreign
 
 if TYPE_CHECKING:
     from bootstrap.reports.files import Files
@@ -44,7 +44,7 @@ def reported(app: App, files: Files, name: str, run: Callable[[Progress], None])
 
 def _tell(app: App, progress: Progress, files: Files) -> Exit:
     """Print the checklist and the verdict, and write the report wherever it is wanted. Raises BootstrapError."""
-    from bootstrap import checklist
+    from bootstrap.terminal import checklist
 
     report = progress.report()
     try:

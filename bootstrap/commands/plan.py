@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bootstrap.app import App
+from bootstrap.commands.context import App
 from bootstrap.commands.options import Asking, changes_options
 from bootstrap.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bootstrap.plan import Plan
-    from bootstrap.plan_file import Asked
+    from bootstrap.register.plan import Plan
+    from bootstrap.register.plan_file import Asked
 
 LONG = 100  # connections and variables, from which on it is said that something goes on
 
@@ -28,7 +28,7 @@ LONG = 100  # connections and variables, from which on it is said that something
 @click.pass_obj
 def command(app: App, *, check: bool, asking: Asking, out: Path | None, json_file: str | None) -> int:
     """Show what register would change, with every secret masked."""
-    from bootstrap.plan_file import Asked, require_room
+    from bootstrap.register.plan_file import Asked, require_room
 
     for file in (out, Path(json_file) if json_file is not None and json_file != "-" else None):
         if file is not None:
@@ -45,7 +45,7 @@ def command(app: App, *, check: bool, asking: Asking, out: Path | None, json_fil
 
 def made(app: App, asking: Asking) -> list[Plan]:
     """The plans of the targets that are asked for."""
-    from bootstrap.plan import Rules, plan, wanted
+    from bootstrap.register.plan import Rules, plan, wanted
 
     specs = wanted(app.manifest, asking.into)
     if not specs:
@@ -62,8 +62,8 @@ def made(app: App, asking: Asking) -> list[Plan]:
 
 def told(app: App, plans: Sequence[Plan], *, check: bool, quiet: bool = False) -> int:
     """Print the plans; the exit code is that of their problems, or 1 for a change if `check`."""
-    from bootstrap.plan import worst
-    from bootstrap.plan_text import lines
+    from bootstrap.register.plan import worst
+    from bootstrap.register.plan_text import lines
 
     for each in plans:
         if not quiet:
@@ -77,8 +77,8 @@ def told(app: App, plans: Sequence[Plan], *, check: bool, quiet: bool = False) -
 
 
 def _write(app: App, plans: Sequence[Plan], asked: Asked, file: str) -> None:
-    from bootstrap.files import write_atomic
-    from bootstrap.plan_file import document, text
+    from bootstrap.register.plan_file import document, text
+    from bootstrap.util.files import write_atomic
 
     found = text(document(plans, asked))
     if file == "-":

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bootstrap.app import App
+from bootstrap.commands.context import App
 from bootstrap.commands.options import Asking, changes_options
 from bootstrap.commands.plan import LONG, made, told
 from bootstrap.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from bootstrap.plan import Plan
+    from bootstrap.register.plan import Plan
 
 
 @click.command("register")
@@ -40,7 +40,7 @@ def command(app: App, *, saved: Path | None, check: bool, asking: Asking, force:
 
 def _as_saved(app: App, file: Path) -> list[Plan]:
     """The plans of the file, made again. Raises Unsafe where they would be others."""
-    from bootstrap import plan_file
+    from bootstrap.register import plan_file
 
     saved = plan_file.load(file)
     asking = Asking(tuple(each.target for each in saved.targets), saved.prune, saved.overwrite)
@@ -50,7 +50,7 @@ def _as_saved(app: App, file: Path) -> list[Plan]:
 
 
 def _apply(app: App, found: Plan, *, force: bool) -> int:
-    from bootstrap.plan import worst
+    from bootstrap.register.plan import worst
 
     for warning in found.warnings:
         app.console.warn(warning)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bootstrap.app import App
+from bootstrap.commands.context import App
 from bootstrap.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from bootstrap.airflow_cfg import Rendering
-    from bootstrap.airflow_env import Environment
-    from bootstrap.airflow_settings import Settings
+    from bootstrap.airflow.environment import Environment
+    from bootstrap.render.cfg_file import Rendering
+    from bootstrap.render.settings import Settings
 
 FORMATS = ("cfg", "env", "helm", "compose", "composer", "mwaa")
 
@@ -35,7 +35,7 @@ class Wishes:
     @property
     def is_printed(self) -> bool:
         """Whether it is for stdout, by whatever name."""
-        from bootstrap.special_files import own_descriptor
+        from bootstrap.util.special_files import own_descriptor
 
         return self.output is not None and (self.output == "-" or own_descriptor(Path(self.output)) == 1)
 
@@ -61,7 +61,7 @@ def command(app: App, /, **wishes: object) -> int:
 
     Another format than cfg is printed: settings for an Airflow that runs elsewhere.
     """
-    from bootstrap import airflow_cfg
+    from bootstrap.render import cfg_file
 
     wanted = Wishes(**wishes)  # type: ignore[arg-type]  # click made them from the options above
     if wanted.format != "cfg":
@@ -69,13 +69,13 @@ def command(app: App, /, **wishes: object) -> int:
     if wanted.remove:
         return _remove(app, wanted)
     settings = _settings(app)
-    airflow_cfg.require_readable(_file(app, wanted))
-    rendering = airflow_cfg.render(settings, _file(app, wanted), replace_deprecated=wanted.replace_deprecated)
+    cfg_file.require_readable(_file(app, wanted))
+    rendering = cfg_file.render(settings, _file(app, wanted), replace_deprecated=wanted.replace_deprecated)
     return _finish(app, rendering, wanted, settings)
 
 
 def _settings(app: App, *, elsewhere: bool = False) -> Settings:
-    from bootstrap.airflow_settings import settings
+    from bootstrap.render.settings import settings
 
     found = settings(app.manifest, elsewhere=elsewhere)
     for advice in found.advice:
@@ -88,15 +88,15 @@ def _file(app: App, wishes: Wishes) -> Path:
 
 
 def _print_for_elsewhere(app: App, wishes: Wishes) -> int:
-    from bootstrap import airflow_cfg, cfg_formats
-    from bootstrap.files import shown, write_atomic
+    from bootstrap.render import cfg_file, formats
+    from bootstrap.util.files import shown, write_atomic
 
     if wishes.check or wishes.diff or wishes.backup or wishes.verify or wishes.remove or wishes.replace_deprecated:
         raise UsageError(f"--format {wishes.format} only prints", "leave out the other options, but -o")
     settings = _settings(app, elsewhere=True)
     _refuse_to_print_credentials(settings, wishes)
     absent = [(section, option) for section, options in settings.absent.items() for option in options]
-    text = cfg_formats.text(wishes.format, airflow_cfg.values(settings), absent)
+    text = formats.text(wishes.format, cfg_file.values(settings), absent)
     if wishes.is_printed or wishes.output is None:
         app.console.data(text)
     else:
@@ -114,17 +114,17 @@ def _refuse_to_print_credentials(settings: Settings | None, wishes: Wishes) -> N
 
 
 def _remove(app: App, wishes: Wishes) -> int:
-    from bootstrap import airflow_cfg
+    from bootstrap.render import cfg_file
 
     if wishes.verify or wishes.replace_deprecated:
         option = "--verify" if wishes.verify else "--replace-deprecated"
         raise UsageError(f"{option} is for what is written, not for --remove", "leave out one of them")
-    rendering = airflow_cfg.remove(lambda: _settings(app), _file(app, wishes), app.environment.records)
+    rendering = cfg_file.remove(lambda: _settings(app), _file(app, wishes), app.environment.records)
     return _finish(app, rendering, wishes, None)
 
 
 def _finish(app: App, rendering: Rendering, wishes: Wishes, settings: Settings | None) -> int:
-    from bootstrap.special_files import is_special
+    from bootstrap.util.special_files import is_special
 
     if wishes.is_printed:
         _refuse_to_print_credentials(settings, wishes)
@@ -145,7 +145,7 @@ def _finish(app: App, rendering: Rendering, wishes: Wishes, settings: Settings |
 
 
 def _compare(app: App, rendering: Rendering, wishes: Wishes, settings: Settings | None) -> int:
-    from bootstrap.files import shown
+    from bootstrap.util.files import shown
 
     differs = "is rendered" if wishes.remove else "differs from the manifest"
     app.console.note(f"{shown(rendering.file)}: {differs if rendering.changed else 'nothing to change'}")
@@ -155,25 +155,25 @@ def _compare(app: App, rendering: Rendering, wishes: Wishes, settings: Settings 
 
 def _require_effect(app: App, settings: Settings | None, rendering: Rendering) -> None:
     """Raises Shadowed where Airflow would read something else first: in the file, or in the environment of this machine's."""
-    from bootstrap import airflow_cfg, shadows
+    from bootstrap.render import cfg_file, shadows
 
     if settings is None:
         return
-    airflow_cfg.require_no_shadow(rendering)
+    cfg_file.require_no_shadow(rendering)
     if rendering.file == app.environment.config:
-        shadows.require_none(airflow_cfg.managed(settings), settings, app.environment)
+        shadows.require_none(cfg_file.managed(settings), settings, app.environment)
 
 
 def _write(app: App, settings: Settings | None, rendering: Rendering, wishes: Wishes) -> None:
-    from bootstrap import airflow_cfg
-    from bootstrap.files import shown
+    from bootstrap.render import cfg_file
+    from bootstrap.util.files import shown
 
     environment = replace(app.environment, config=rendering.file.absolute())
     _keep_out_of_git(app, rendering, backup=wishes.backup)
     if wishes.verify and settings is not None:
         kept = _write_verified(settings, rendering, environment, backup=wishes.backup)
     elif rendering.changed:
-        kept = airflow_cfg.write(rendering, environment.records, backup=wishes.backup)
+        kept = cfg_file.write(rendering, environment.records, backup=wishes.backup)
     else:
         kept = None
     if kept is not None:
@@ -185,7 +185,8 @@ def _write(app: App, settings: Settings | None, rendering: Rendering, wishes: Wi
 
 def _keep_out_of_git(app: App, rendering: Rendering, *, backup: bool) -> None:
     """A new home and what is in it; else the file, if a credential stands in it, and a copy: one could."""
-    from bootstrap import airflow_env, git
+    from bootstrap.airflow import environment as airflow_env
+    from bootstrap.util import git
 
     if rendering.file == app.environment.config and rendering.before is None:
         airflow_env.make_home(app.environment)
@@ -197,7 +198,7 @@ def _keep_out_of_git(app: App, rendering: Rendering, *, backup: bool) -> None:
 
 
 def _write_verified(settings: Settings, rendering: Rendering, environment: Environment, *, backup: bool) -> Path | None:
-    from bootstrap import read_back
+    from bootstrap.render import verify as read_back
 
     if not rendering.changed:
         read_back.verify(settings, environment)

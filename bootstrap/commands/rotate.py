@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from bootstrap.app import App
+from bootstrap.commands.context import App
 from bootstrap.commands.options import Seconds
 from bootstrap.errors import BootstrapError, Exit, UsageError
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bootstrap.rotation.engine import Engine
-    from bootstrap.rotation.fernet_key import FernetKey
+    from bootstrap.rotation.fernet.rotatable import FernetKey
     from bootstrap.rotation.keyring import Keyring
-    from bootstrap.rotation.outcome import Item, Outcome
+    from bootstrap.rotation.status import Item, Outcome
 
 Mode = Literal["due", "resume", "rollback", "give-up", "status"]
 
@@ -67,7 +67,7 @@ def _keyring(app: App, timeout: float) -> Keyring:
 
 def _one(app: App, keyring: Keyring, name: str, mode: Mode | None, *, despite_use: bool) -> int:
     """One key; its error is printed, so that the others get their turn."""
-    from bootstrap.rotation.subject import Voice
+    from bootstrap.rotation.rotatable import Voice
 
     try:
         engine = keyring.engine(name, Voice(app.console.note, _asked), despite_use=despite_use)
@@ -115,7 +115,7 @@ def _status(app: App, keyring: Keyring, names: Sequence[str], json_file: str | N
     elif json_file == "-":
         app.console.reveal(inventory.as_json(items))
     else:
-        from bootstrap.files import write_atomic
+        from bootstrap.util.files import write_atomic
 
         write_atomic(Path(json_file), inventory.as_json(items))
     for item in items:
@@ -129,8 +129,8 @@ def _status(app: App, keyring: Keyring, names: Sequence[str], json_file: str | N
 def _table(app: App, items: Sequence[Item]) -> None:
     from rich.table import Table
 
-    from bootstrap.console import cell
     from bootstrap.rotation import inventory
+    from bootstrap.terminal.console import cell
 
     table = Table(box=None, pad_edge=False)
     for heading in ("connection", "issuer", "key", "age", "rotated", "next", "expires", "state"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bootstrap import checks, stores, targets
-from bootstrap.app import App
+from bootstrap.commands.context import App
 
 SHIPPED = "bootstrap.schema.json"  # what `make schema` wrote; generating it takes longer than everything else here
 
@@ -14,10 +14,10 @@ SHIPPED = "bootstrap.schema.json"  # what `make schema` wrote; generating it tak
 @click.pass_obj
 def command(app: App) -> int:
     """Print the manifest's JSON Schema, so that editors complete and check bootstrap.yaml."""
-    from bootstrap.templates import folder_of
+    from bootstrap.util.templates import folder_of
 
     if any(registry.extended for registry in (checks.KINDS, stores.KINDS, targets.KINDS)):
-        from bootstrap.schema import generated
+        from bootstrap.manifest.json_schema import generated
 
         app.console.data(generated())
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bootstrap.app import App
+from bootstrap.commands.context import App
 from bootstrap.commands.options import RunOptions, run_options
 from bootstrap.commands.outcome import reported
 from bootstrap.errors import Exit
@@ -38,9 +38,9 @@ def command(app: App, *, selectors: tuple[str, ...], options: RunOptions, show_c
 
 
 def _run(app: App, selectors: tuple[str, ...], options: RunOptions, progress: Progress) -> None:
-    from bootstrap import drift
-    from bootstrap.progress import watching
+    from bootstrap.register import drift
     from bootstrap.smoke import run
+    from bootstrap.terminal.live_table import watching
 
     run.require_known(app.manifest, selectors)
     chosen = run.select(app.manifest, selectors)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bootstrap.app import App
+from bootstrap.commands.context import App
 from bootstrap.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from bootstrap.store_copy import CopyPlan
-    from bootstrap.store_policy import Purpose
+    from bootstrap.store_admin.copy_plan import CopyPlan
+    from bootstrap.store_admin.policy import Purpose
 
 
 @click.group("store")
@@ -35,7 +35,7 @@ def put(ctx: click.Context, *, reference: str, from_file: Path | None) -> int:
 
     From stdin, the newline that ends a single line is left out.
     """
-    from bootstrap.secret_commands import put_value
+    from bootstrap.store_admin.put_get import put_value
 
     if reference == "-h":  # as an option it would also be found in -phunter2
         click.echo(ctx.get_help())
@@ -53,8 +53,8 @@ def put(ctx: click.Context, *, reference: str, from_file: Path | None) -> int:
 
 
 def _value(from_file: Path | None) -> str:
-    from bootstrap import special_files
-    from bootstrap.secret_commands import as_text
+    from bootstrap.store_admin.put_get import as_text
+    from bootstrap.util import special_files
 
     if from_file is not None:
         try:
@@ -74,7 +74,7 @@ def _value(from_file: Path | None) -> str:
 @click.pass_obj
 def get(app: App, *, reference: str, reveal: bool, yes: bool) -> int:
     """Show a secret: its version, age and fields, and with --reveal its value."""
-    from bootstrap.secret_commands import describe, value_of
+    from bootstrap.store_admin.put_get import describe, value_of
 
     if reveal:
         value = value_of(app.secrets, app.manifest, reference)
@@ -102,16 +102,16 @@ def list_(app: App, *, name: str, prefix: str, long: bool, as_json: bool) -> int
     """List a store's secrets below PREFIX, without values: a table on a terminal, STORE:PATH a line elsewhere."""
     from datetime import datetime, timezone
 
-    from bootstrap import store_list
-    from bootstrap.secret_commands import known_store
+    from bootstrap.store_admin import listing
+    from bootstrap.store_admin.put_get import known_store
 
     store = known_store(app.secrets, app.manifest, name)
     if as_json:
-        app.console.reveal(store_list.document(name, store_list.entries(store, prefix)))
+        app.console.reveal(listing.document(name, listing.entries(store, prefix)))
     elif long or sys.stdout.isatty():
-        app.console.rich().print(store_list.table(name, store_list.entries(store, prefix), datetime.now(timezone.utc)))
+        app.console.rich().print(listing.table(name, listing.entries(store, prefix), datetime.now(timezone.utc)))
     else:
-        app.console.data("".join(f"{store_list.visible(f'{name}:{path}')}\n" for path in store.names(prefix)))
+        app.console.data("".join(f"{listing.visible(f'{name}:{path}')}\n" for path in store.names(prefix)))
     return Exit.OK
 
 
@@ -130,7 +130,7 @@ def copy(  # noqa: PLR0913  one parameter for each option
 
     The source stays. A copy that was interrupted is finished by the next.
     """
-    from bootstrap.store_copy import Options, plan_copy
+    from bootstrap.store_admin.copy_plan import Options, plan_copy
 
     if applied and check:
         raise UsageError("--check writes nothing, and --apply writes", "leave out one of them")
@@ -140,7 +140,7 @@ def copy(  # noqa: PLR0913  one parameter for each option
 
 
 def _show(app: App, plan: CopyPlan, *, check: bool) -> int:
-    from bootstrap.store_copy_text import planned
+    from bootstrap.store_admin.copy_text import planned
 
     app.console.data("".join(f"{line}\n" for line in planned(plan)))
     _tell_of_conflicts(app, plan)
@@ -148,18 +148,18 @@ def _show(app: App, plan: CopyPlan, *, check: bool) -> int:
 
 
 def _apply(app: App, plan: CopyPlan) -> int:
-    from bootstrap import store_copy_apply, store_copy_text
-    from bootstrap.progress_bar import counted
+    from bootstrap.store_admin import copy_apply, copy_text
+    from bootstrap.terminal.progress_bar import counted
 
     for move in plan.stuck:
-        app.console.data(f"{store_copy_text.planned_line(plan, move)}\n")
+        app.console.data(f"{copy_text.planned_line(plan, move)}\n")
     results = []
-    for result in counted(app.console, store_copy_apply.apply(plan), len(plan.pending), "copying"):
-        app.console.data(f"{store_copy_text.copied_line(plan, result)}\n")
+    for result in counted(app.console, copy_apply.apply(plan), len(plan.pending), "copying"):
+        app.console.data(f"{copy_text.copied_line(plan, result)}\n")
         results.append(result)
-    app.console.data(f"{store_copy_text.copied_sum(plan, results)}\n")
+    app.console.data(f"{copy_text.copied_sum(plan, results)}\n")
     _tell_of_conflicts(app, plan)
-    return store_copy_apply.exit_code(plan, results)
+    return copy_apply.exit_code(plan, results)
 
 
 def _tell_of_conflicts(app: App, plan: CopyPlan) -> None:
@@ -182,7 +182,7 @@ def _tell_of_conflicts(app: App, plan: CopyPlan) -> None:
 @click.pass_obj
 def policy(app: App, *, name: str | None, purpose: Purpose, wanted: str | None) -> int:
     """Print the least policy for a store's credential, computed from the manifest; asks no store."""
-    from bootstrap.store_policy import policy
+    from bootstrap.store_admin.policy import policy
 
     app.console.data(policy(app.manifest, app.secrets, name, purpose, wanted))
     return Exit.OK
@@ -192,7 +192,7 @@ def policy(app: App, *, name: str | None, purpose: Purpose, wanted: str | None) 
 @click.pass_obj
 def start(app: App) -> int:
     """Start the embedded store, if it isn't running."""
-    from bootstrap.secret_commands import embedded_servers
+    from bootstrap.store_admin.put_get import embedded_servers
 
     for name, server in embedded_servers(app.manifest):
         app.console.data(f"{name}: running at {server.ensure_running()}\n")
@@ -203,7 +203,7 @@ def start(app: App) -> int:
 @click.pass_obj
 def stop(app: App) -> int:
     """Stop the embedded store; its data stays."""
-    from bootstrap.secret_commands import embedded_servers
+    from bootstrap.store_admin.put_get import embedded_servers
 
     for name, server in embedded_servers(app.manifest):
         app.console.data(f"{name}: {'stopped' if server.stop() else 'was not running'}\n")
@@ -214,7 +214,7 @@ def stop(app: App) -> int:
 @click.pass_obj
 def status(app: App) -> int:
     """Say whether the embedded store runs, and where; exit 3 if it doesn't."""
-    from bootstrap.secret_commands import embedded_servers
+    from bootstrap.store_admin.put_get import embedded_servers
 
     code = Exit.OK
     for name, server in embedded_servers(app.manifest):

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bootstrap.app import App
+from bootstrap.commands.context import App
 from bootstrap.commands.options import RunOptions, run_options
 from bootstrap.commands.outcome import reported
 from bootstrap.errors import BootstrapError, UsageError
 
 if TYPE_CHECKING:
-    from bootstrap.airflow_cfg import Rendering
-    from bootstrap.plan import Plan
+    from bootstrap.register.plan import Plan
+    from bootstrap.render.cfg_file import Rendering
     from bootstrap.up import Progress
 
 
@@ -31,7 +31,7 @@ def command(app: App, *, options: RunOptions, yes: bool, no_register: bool) -> i
     Shows what it would change in a place that others use too (Vault, Secret Manager, AWS, a running Airflow, a
     database), and asks. Without a terminal it needs --yes.
     """
-    from bootstrap.progress import watching
+    from bootstrap.terminal.live_table import watching
     from bootstrap.up import Job, up
 
     def run(progress: Progress) -> None:
@@ -48,7 +48,7 @@ def command(app: App, *, options: RunOptions, yes: bool, no_register: bool) -> i
 
 def _approve(app: App, plans: Sequence[Plan], *, yes: bool) -> None:
     """Show the changes and ask. Raises UsageError where nobody can be asked, BootstrapError for a no."""
-    from bootstrap.plan_text import lines
+    from bootstrap.register.plan_text import lines
 
     for plan in plans:
         app.console.important("\n".join(lines(plan, app.manifest)))

@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootstrap.connection import Connection
 from bootstrap.convert.found import Found
-from bootstrap.reference import Reference
-from bootstrap.sensitive import (
+from bootstrap.domain.connection import Connection
+from bootstrap.domain.reference import Reference
+from bootstrap.domain.sensitive import (
     data_is_secret,
     is_number,
     is_secret,

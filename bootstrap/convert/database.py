@@ -6,13 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bootstrap import airflow_env, connection, errors
-from bootstrap.airflow_env import Environment
-from bootstrap.connection import Connection
+from bootstrap import errors
+from bootstrap.airflow import environment as airflow_env
+from bootstrap.airflow.environment import Environment
 from bootstrap.convert.found import Found
+from bootstrap.domain import connection
+from bootstrap.domain.connection import Connection
 from bootstrap.errors import OLD_KEY, UNDECRYPTABLE, BootstrapError, Malformed
-from bootstrap.files import expanded
 from bootstrap.smoke.run import require_airflow
+from bootstrap.util.files import expanded
 
 PREFIX = "metadata:"
 _MODULE = "bootstrap.convert.database_child"

@@ -11,9 +11,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bootstrap.airflow_answer import answering
+from bootstrap.airflow.answer import answering
+from bootstrap.domain.secret import foreign
 from bootstrap.errors import OLD_KEY, UNDECRYPTABLE, AirflowError, BootstrapError, Unavailable
-from bootstrap.secret import foreign
 
 _FIELDS = ("conn_type", "description", "host", "login", "schema", "port")
 
@@ -49,11 +49,11 @@ def _read() -> dict[str, Any]:
     except Exception as err:
         hint = f"see why: AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow version"
         raise AirflowError(f"Airflow does not start ({type(err).__name__})", hint) from err
-    from bootstrap import airflow_api
+    from bootstrap.airflow import compat
 
-    if missing := airflow_api.missing_database():
+    if missing := compat.missing_database():
         raise AirflowError(f"metadata database: {missing.partition(':')[0]}", "name the AIRFLOW_HOME of an Airflow")
-    airflow_api.read_only()
+    compat.read_only()
     try:
         decrypt = _Decryption(get_fernet())
     except Exception as err:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bootstrap.connection import FIELDS
 from bootstrap.convert.found import Found
+from bootstrap.domain.connection import FIELDS
 from bootstrap.errors import Malformed, UsageError
-from bootstrap.validation.nearest import nearest
+from bootstrap.util.nearest import nearest
 
 _NAMES = {  # other words for a field: the UI's, the REST API's, the Astro CLI's; as _plain has them
     **{name: name for name in (*FIELDS, "uri", "conn_uri", "conn_id", "extra_dejson")},

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
-from bootstrap import connection
 from bootstrap.convert.found import Found
+from bootstrap.domain import connection
 
 CONNECTION, VARIABLE = "AIRFLOW_CONN_", "AIRFLOW_VAR_"
 _NAMED = re.compile(rf"^\s*(?:export\s+)?(?:{CONNECTION}|{VARIABLE})", re.MULTILINE)

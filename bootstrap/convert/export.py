@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import yaml
 
-from bootstrap.connection import FIELDS, Connection
+from bootstrap.domain.connection import FIELDS, Connection
 from bootstrap.errors import Malformed
 
 FORMATS = ("json", "yaml", "env")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bootstrap import input_text
 from bootstrap.convert import env_lines, settings_file, structured
 from bootstrap.convert.foreign_files import refuse_text
 from bootstrap.convert.found import Found
 from bootstrap.errors import UsageError
-from bootstrap.input_text import BadInput
+from bootstrap.util import input_text
+from bootstrap.util.input_text import BadInput
 
 FORMATS: Mapping[str, Callable[[str, str], Found]] = {
     "connections": lambda text, name: structured.connections(structured.loaded(text, name), name),

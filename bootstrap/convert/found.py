@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bootstrap.connection import Connection, likeliest, query_types
+from bootstrap.domain.connection import Connection, likeliest, query_types
+from bootstrap.domain.secret import remember
+from bootstrap.domain.sensitive import names_secret, secret_texts
 from bootstrap.errors import BootstrapError, Malformed, StoreError
-from bootstrap.manifest_types import CONN_TYPE, NAME
-from bootstrap.secret import remember
-from bootstrap.sensitive import names_secret, secret_texts
+from bootstrap.manifest.field_types import CONN_TYPE, NAME
 from bootstrap.targets.index import NAME as INDEX
 
 _NAME = re.compile(NAME.strip("^$"))

@@ -8,18 +8,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bootstrap import document, input_text
 from bootstrap.convert import database, files
 from bootstrap.convert.conversion import Conversion, Place, convert
 from bootstrap.convert.found import Found
 from bootstrap.convert.manifest_text import NEW, text
+from bootstrap.domain.reference import parse_reference
 from bootstrap.errors import BootstrapError, UsageError
-from bootstrap.reference import parse_reference
 from bootstrap.stores.base import Context, Store
+from bootstrap.util import input_text, yaml_document
 
 if TYPE_CHECKING:
-    from bootstrap.desired import Secrets
-    from bootstrap.manifest import Manifest
+    from bootstrap.desired.resolve import Secrets
+    from bootstrap.manifest.loader import Manifest
 
 LOCAL = "local"
 _OWN = {"connections", "variables"}  # the sections that are made
@@ -39,7 +39,7 @@ class Stores:
         """The other sections of the new manifest: those of the one at hand."""
         if self.manifest is None:
             return NEW
-        data = document.parse(input_text.read(self.file), self.file).data
+        data = yaml_document.parse(input_text.read(self.file), self.file).data
         return {name: value for name, value in data.items() if name not in _OWN}
 
     def named(self, name: str | None) -> tuple[str, Store]:
@@ -62,7 +62,7 @@ class Stores:
 
 
 def _embedded(context: Context) -> Store:
-    from bootstrap.stores import embedded
+    from bootstrap.stores.embedded import store as embedded
 
     return embedded.open_store(embedded.Options(kind="embedded"), context)
 

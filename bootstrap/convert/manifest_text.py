@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from bootstrap import document
 from bootstrap.convert.conversion import Conversion
-from bootstrap.reference import Reference
+from bootstrap.domain.reference import Reference
+from bootstrap.util import yaml_document
 
 NEW = {
     "version": 1,
@@ -57,7 +57,7 @@ def text(base: Mapping[str, Any], conversion: Conversion, source: str) -> str:
     sections = {**base, "connections": conversion.connections, "variables": conversion.variables}
     kept = {name: value for name, value in sections.items() if value}
     made = "\n".join([_HEAD.format(source=" ".join(source.split())), *(_dumped({key: kept[key]}) for key in kept)])
-    if document.parse(made, Path("manifest")).data != _plain(kept):
+    if yaml_document.parse(made, Path("manifest")).data != _plain(kept):
         raise NotReadBack("the manifest would not be read as it is meant")
     return made
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from bootstrap.errors import Conflict, NotFound, StoreError, UsageError
 from bootstrap.stores.base import CONCURRENCY, Store, Stored
-from bootstrap.stores.reading import read_many
+from bootstrap.stores.bulk_read import read_many
 
 
 def put(name: str, store: Store, secrets: Mapping[str, Mapping[str, str]], concurrency: int = CONCURRENCY) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-from bootstrap.reference import Reference
+from bootstrap.domain.reference import Reference
 
 _OF_STDIN = """\
 #!/bin/sh

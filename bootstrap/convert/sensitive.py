@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from bootstrap.secret import is_sensitive
+from bootstrap.domain.secret import is_sensitive
 
 _MORE_NAMES = ("access_key", "account_key", "connection_string", "conn_str", "dsn", "keyfile", "pwd", "webhook")
 _NO_SECRETS = ("_id", "_path", "_file", "_name")  # aws_access_key_id, keyfile_path

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from bootstrap import connection
-from bootstrap.connection import Connection
 from bootstrap.convert.entries import plain
 from bootstrap.convert.found import Found
 from bootstrap.convert.structured import loaded
+from bootstrap.domain import connection
+from bootstrap.domain.connection import Connection
 from bootstrap.errors import Malformed, UsageError
-from bootstrap.validation.nearest import nearest
-from bootstrap.yaml_dialects import GO, WORDS
+from bootstrap.util.nearest import nearest
+from bootstrap.util.yaml_dialects import GO, WORDS
 
 _FIELDS = {"conn_type": "conn_type"}  # the others lose their conn_
 _KEYS = {

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bootstrap import readings
 from bootstrap.convert.conversion import Conversion
 from bootstrap.convert.found import LeftOut
-from bootstrap.desired import Secrets
+from bootstrap.desired import interpret
+from bootstrap.desired.resolve import Secrets
+from bootstrap.domain.reference import Reference, parse_reference
 from bootstrap.errors import (
     BootstrapError,
     Denied,
@@ -19,12 +20,11 @@ from bootstrap.errors import (
     Unavailable,
     UsageError,
 )
-from bootstrap.manifest import Manifest
-from bootstrap.manifest_types import CONN_TYPE, NAME
-from bootstrap.reference import Reference, parse_reference
-from bootstrap.secret_commands import known_store
+from bootstrap.manifest.field_types import CONN_TYPE, NAME
+from bootstrap.manifest.loader import Manifest
+from bootstrap.store_admin.put_get import known_store
 from bootstrap.stores.base import Stored
-from bootstrap.stores.reading import read_many
+from bootstrap.stores.bulk_read import read_many
 from bootstrap.targets.index import NAME as INDEX
 
 _NAME = re.compile(NAME.strip("^$"))
@@ -62,7 +62,7 @@ def _connection(name: str, path: str, conn_id: str, found: Stored | StoreError) 
         raise IllegalName(
             f"{reference}: a connection's name has letters, digits, `_`, `.` and `-`", "copy or rename it"
         )
-    connection = readings.whole(found, reference, None)
+    connection = interpret.whole(found, reference, None)
     connection.remember()
     typed = {"conn_type": connection.conn_type} if re.match(CONN_TYPE, connection.conn_type) else {}
     return {"from": reference, **typed}

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from bootstrap import connection
-from bootstrap.connection import Connection
 from bootstrap.convert import entries
 from bootstrap.convert.entries import fields as fields_of
 from bootstrap.convert.foreign_files import refuse_data
 from bootstrap.convert.found import Found
+from bootstrap.domain import connection
+from bootstrap.domain.connection import Connection
 from bootstrap.errors import Malformed, UsageError
-from bootstrap.input_text import BadInput
-from bootstrap.json_text import loads_file
-from bootstrap.yaml_data import load
-from bootstrap.yaml_dialects import YAML_1_1, Dialect
+from bootstrap.util.input_text import BadInput
+from bootstrap.util.json_text import loads_file
+from bootstrap.util.yaml_data import load
+from bootstrap.util.yaml_dialects import YAML_1_1, Dialect
 
 
 def loaded(text: str, name: str, dialect: Dialect = YAML_1_1) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootstrap.errors import BootstrapError, UsageError
-from bootstrap.special_files import is_special
+from bootstrap.util.special_files import is_special
 
 if TYPE_CHECKING:
     from bootstrap.smoke.report import Report
@@ -85,7 +85,7 @@ def _require_writable(path: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    from bootstrap.files import file_mode, write_atomic
-    from bootstrap.umask import users_umask
+    from bootstrap.util.files import file_mode, write_atomic
+    from bootstrap.util.umask import users_umask
 
     write_atomic(path, text, mode=file_mode(path, 0o666 & ~users_umask()))

@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from bootstrap import special_files
-from bootstrap.document import reread
-from bootstrap.manifest import Manifest
-from bootstrap.printable import printable
+from bootstrap.manifest.loader import Manifest
 from bootstrap.smoke.report import Report, StageResult
 from bootstrap.smoke.verdict import CheckResult
+from bootstrap.util import special_files
+from bootstrap.util.printable import printable
+from bootstrap.util.yaml_document import reread
 
 # A connection, or a line of the manifest → an annotation's `file` and `line`; empty: not known.
 Locate = Callable[[str | int], Mapping[str, str]]

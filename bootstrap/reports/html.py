@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bootstrap import __version__
-from bootstrap.printable import printable
-from bootstrap.reports.text import measured
 from bootstrap.smoke.report import Report
-from bootstrap.templates import FOLDERS
+from bootstrap.util.human import measured
+from bootstrap.util.printable import printable
+from bootstrap.util.templates import FOLDERS
 
 TEMPLATE = "report.html.j2"
 

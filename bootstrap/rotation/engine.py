@@ -11,14 +11,14 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bootstrap.domain.secret import foreign
 from bootstrap.errors import BootstrapError, UsageError
+from bootstrap.rotation.candidate import content
 from bootstrap.rotation.journal import Journal, Rotation, Side, TakenOver, now, over
-from bootstrap.rotation.material import content
-from bootstrap.rotation.outcome import Outcome, Unfinished
+from bootstrap.rotation.rotatable import Subject, Voice
+from bootstrap.rotation.status import Outcome, Unfinished
+from bootstrap.rotation.step_context import Refused, Work
 from bootstrap.rotation.steps import STEPS, due, turned
-from bootstrap.rotation.subject import Subject, Voice
-from bootstrap.rotation.work import Refused, Work
-from bootstrap.secret import foreign
 
 BEFORE_USE = ("issue", "stage", "verify", "abandon")  # the new key was never in use
 GONE = ("destroy", "forget")  # the old key may be gone

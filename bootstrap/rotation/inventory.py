@@ -6,21 +6,22 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from bootstrap import issuers
+from bootstrap.domain.secret import safe_json
 from bootstrap.errors import BootstrapError
-from bootstrap.rotation import fernet_key, issuers
-from bootstrap.rotation.durations import shown
+from bootstrap.rotation.fernet import rotatable
 from bootstrap.rotation.journal import Document, now
 from bootstrap.rotation.keyring import Keyring
-from bootstrap.rotation.outcome import Item, State
+from bootstrap.rotation.status import Item, State
 from bootstrap.rotation.steps import due
-from bootstrap.secret import safe_json
+from bootstrap.util.durations import shown
 
 VERSION = 1
 
 
 def take(keyring: Keyring, name: str) -> Item:
     """What is known of a key. What can't be asked is in the item's `error`."""
-    if name == fernet_key.NAME:
+    if name == rotatable.NAME:
         return keyring.fernet_key().item()
     subject = keyring.subject(name)
     module: Any = issuers.KINDS.find(subject.issuer_name)

@@ -14,11 +14,11 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from bootstrap.domain.secret import PublicText
 from bootstrap.errors import Busy, Conflict, Malformed, NotFound
-from bootstrap.model import Model
-from bootstrap.rotation.holder import Holder, here
-from bootstrap.secret import PublicText
+from bootstrap.rotation.lock_owner import Holder, here
 from bootstrap.stores.base import Store, Version, pick_field
+from bootstrap.util.model import Model
 
 SUFFIX = "airflow_bootstrap_rotation"
 LEASE = 120.0  # seconds after which a process elsewhere that has written nothing is taken for dead

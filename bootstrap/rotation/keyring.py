@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from bootstrap.errors import UsageError
-from bootstrap.manifest_models import FernetKey as FernetSpec
-from bootstrap.rotation import backend_subject, fernet_key
-from bootstrap.rotation.backend_subject import BackendSubject
-from bootstrap.rotation.connection_subject import ConnectionSubject
+from bootstrap.manifest.models import FernetKey as FernetSpec
+from bootstrap.rotation import backend_credential
+from bootstrap.rotation.backend_credential import BackendSubject
+from bootstrap.rotation.connection_key import ConnectionSubject
 from bootstrap.rotation.engine import Engine
-from bootstrap.rotation.fernet_key import FernetKey
+from bootstrap.rotation.fernet import rotatable as fernet_key
+from bootstrap.rotation.fernet.rotatable import FernetKey
 from bootstrap.rotation.journal import Document, Journal
-from bootstrap.rotation.subject import Subject, Voice
+from bootstrap.rotation.rotatable import Subject, Voice
 
 if TYPE_CHECKING:
-    from bootstrap.airflow_env import Environment
-    from bootstrap.desired import Secrets
-    from bootstrap.manifest import Manifest
+    from bootstrap.airflow.environment import Environment
+    from bootstrap.desired.resolve import Secrets
+    from bootstrap.manifest.loader import Manifest
     from bootstrap.smoke.run import Settings
 
 
@@ -39,7 +40,7 @@ class Keyring:
     @property
     def names(self) -> tuple[str, ...]:
         """Whatever can be rotated, in the manifest's order; Airflow's own credential last."""
-        own = (backend_subject.NAME,) if self.manifest.backend_rotation is not None else ()
+        own = (backend_credential.NAME,) if self.manifest.backend_rotation is not None else ()
         fernet = (fernet_key.NAME,) if self.manifest.airflow.fernet_key is not None else ()
         return (*self.manifest.rotations, *own, *fernet)
 
@@ -67,7 +68,7 @@ class Keyring:
 
     def subject(self, name: str) -> Rotatable:
         """A key that is in a store."""
-        if name == backend_subject.NAME:
+        if name == backend_credential.NAME:
             return BackendSubject(
                 self.manifest, self.environment, self.secrets, self.settings, self.say, self.journaled
             )

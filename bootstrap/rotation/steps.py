@@ -24,13 +24,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bootstrap.errors import IssuerDenied, NotFound
-from bootstrap.rotation.durations import shown
-from bootstrap.rotation.issuers.base import Attempt, Key
+from bootstrap.issuers.base import Attempt, Key
+from bootstrap.rotation.candidate import content
 from bootstrap.rotation.journal import Rotation, Side, StepName, now, over
-from bootstrap.rotation.material import content
-from bootstrap.rotation.settling import settled
-from bootstrap.rotation.subject import Proof
-from bootstrap.rotation.work import InUse, Next, Refused, Work
+from bootstrap.rotation.propagation import settled
+from bootstrap.rotation.rotatable import Proof
+from bootstrap.rotation.step_context import InUse, Next, Refused, Work
+from bootstrap.util.durations import shown
 
 
 def _to(step: StepName, rotation: Rotation, **changed: object) -> Next:

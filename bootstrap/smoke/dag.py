@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap import checks
-from bootstrap.manifest import CheckSpec, load
+from bootstrap.manifest.loader import CheckSpec, load
 from bootstrap.smoke import CLEAN_VARIABLE, DAG_ID
 from bootstrap.smoke.receipt import Receipt
 from bootstrap.smoke.steps import Steps
@@ -24,7 +24,7 @@ from bootstrap.smoke.steps import Steps
 
 def build() -> Any:
     """The DAG. A check whose provider isn't installed is left out: the others must still run."""
-    from bootstrap.airflow_api import DAG
+    from bootstrap.airflow.compat import DAG
 
     file = Path(os.environ["AIRFLOW_BOOTSTRAP_FILE"])
     manifest = load(file, profile=os.environ.get("AIRFLOW_BOOTSTRAP_PROFILE") or None, allow_plaintext=True)

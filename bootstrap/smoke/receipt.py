@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.checks.base import new_run_id
-from bootstrap.secret import safe_json
+from bootstrap.domain.secret import safe_json
 
 VARIABLE = "AIRFLOW_BOOTSTRAP_RECEIPT"
 

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from bootstrap.drift import Drift
+from bootstrap.domain.secret import safe_value, safety_net
 from bootstrap.errors import BootstrapError, Exit
-from bootstrap.secret import safe_value, safety_net
+from bootstrap.register.drift import Drift
 from bootstrap.smoke.verdict import CheckResult
 
 VERSION = 1

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from bootstrap.airflow_api import secrets_backends
+from bootstrap.airflow.compat import secrets_backends
 from bootstrap.checks._errors import Diagnosed, store_cause, summary
 from bootstrap.checks.base import Cause
-from bootstrap.lookup.backends import Query
-from bootstrap.lookup.sources import Answer, ask, source_name
-from bootstrap.smoke import registered, rows
+from bootstrap.explain import registered
+from bootstrap.explain.backends import Query
+from bootstrap.explain.sources import Answer, ask, source_name
+from bootstrap.smoke import rows
 
 _NAMES = {"environment": "environment", "database": rows.PLACE, "execution_api": "execution API"}
 

@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bootstrap.airflow_env import Environment, locate
-from bootstrap.airflow_settings import credentials
+from bootstrap.airflow.environment import Environment, locate
 from bootstrap.checks.base import Cause
+from bootstrap.domain.secret import Secret
 from bootstrap.errors import RESTORE_KEY, UNDECRYPTABLE, BootstrapError, Undecryptable
-from bootstrap.files import PRIVATE_FILE
-from bootstrap.manifest import Manifest, load
-from bootstrap.secret import Secret
-from bootstrap.targets.metadata_process import MetadataProcess
+from bootstrap.manifest.loader import Manifest, load
+from bootstrap.render.settings import credentials
+from bootstrap.targets.metadata.process import MetadataProcess
+from bootstrap.util.files import PRIVATE_FILE
 
 VARIABLE = "AIRFLOW_BOOTSTRAP_ROWS"
 PLACE = "metadata database"

@@ -14,23 +14,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bootstrap import airflow_env, checks, children
-from bootstrap.airflow_env import Environment
-from bootstrap.airflow_settings import credentials
-from bootstrap.drift import Drift
+from bootstrap import checks
+from bootstrap.airflow import environment as airflow_env
+from bootstrap.airflow.environment import Environment
 from bootstrap.errors import AirflowError, BootstrapError, UsageError
-from bootstrap.files import private_folder
-from bootstrap.manifest import CheckSpec, Manifest
-from bootstrap.manifest_problems import nearest
-from bootstrap.smoke import CLEAN_VARIABLE, receipt, registered, rows
-from bootstrap.smoke.forked import ForkingRunner
+from bootstrap.explain import registered
+from bootstrap.explain.visible import elsewhere, has_rows, may_have_rows
+from bootstrap.manifest.loader import CheckSpec, Manifest
+from bootstrap.manifest.problems import nearest
+from bootstrap.register.drift import Drift
+from bootstrap.render.settings import credentials
+from bootstrap.smoke import CLEAN_VARIABLE, receipt, rows
+from bootstrap.smoke.fork_runner import ForkingRunner
 from bootstrap.smoke.receipt import unclean
 from bootstrap.smoke.report import Report
 from bootstrap.smoke.rows import Rows
 from bootstrap.smoke.runner import IsolatedRunner, Limits, Outcome, command
 from bootstrap.smoke.scratch import Job, Jobs, for_dag, scratch, variables_for
 from bootstrap.smoke.verdict import CheckResult, failed, judge, missing_provider, unproven, with_cleaning
-from bootstrap.smoke.visible import elsewhere, has_rows, may_have_rows
+from bootstrap.util import children
+from bootstrap.util.files import private_folder
 
 OnResult = Callable[[CheckResult, int], None]  # a result, and how many there are now
 _UNSET = f"unset {CLEAN_VARIABLE} {receipt.VARIABLE} {registered.VARIABLE} {rows.VARIABLE} AIRFLOW_BOOTSTRAP_CHECKS PYTHONOPTIMIZE"

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bootstrap import children
-from bootstrap.airflow_env import Environment
+from bootstrap.airflow.environment import Environment
 from bootstrap.smoke import DAG_ID
-from bootstrap.smoke.ending import end
+from bootstrap.smoke.process_tree import end
 from bootstrap.smoke.scratch import Job
+from bootstrap.util import children
 
 START_TIMEOUT = 120.0  # seconds for Airflow to import everything
 POLL = 0.02  # seconds between looks at a process

@@ -17,13 +17,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bootstrap.airflow_env import Environment, database_template, installed_version
+from bootstrap.airflow.environment import Environment, database_template, installed_version
 from bootstrap.checks.base import new_run_id
-from bootstrap.files import private_folder
-from bootstrap.manifest import Manifest
+from bootstrap.manifest.loader import Manifest
 from bootstrap.smoke import CLEAN_VARIABLE
 from bootstrap.smoke.receipt import Receipt, lines, unclean
 from bootstrap.smoke.rows import Rows
+from bootstrap.util.files import private_folder
 
 DAGS = Path(__file__).parent / "dags"
 _BUNDLES = [

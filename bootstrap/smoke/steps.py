@@ -10,9 +10,9 @@ from typing import Any
 from bootstrap.checks._errors import Diagnosed
 from bootstrap.checks._reach import reach
 from bootstrap.checks.base import Cause, CauseName, Endpoint, Run, StepName, own_steps
-from bootstrap.connection import remember_login, remember_secrets
-from bootstrap.manifest import CheckSpec
-from bootstrap.smoke import diagnosis, expected
+from bootstrap.domain.connection import remember_login, remember_secrets
+from bootstrap.manifest.loader import CheckSpec
+from bootstrap.smoke import diagnosis, expected_key
 from bootstrap.smoke.receipt import Receipt
 from bootstrap.smoke.resolve import resolve
 
@@ -110,7 +110,7 @@ class Steps:
     def _resolve(self) -> tuple[Any, str]:
         conn, source = resolve(self.spec.connection, self.store_label)
         _remember(conn)
-        expected.require(self.spec.connection, conn, source)
+        expected_key.require(self.spec.connection, conn, source)
         for conn_id in self.spec.params.connections:
             _remember(resolve(conn_id, self.store_label)[0])
         return conn, source

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 
 from bootstrap import checks
 from bootstrap.checks.base import CauseName, StepName, own_steps
-from bootstrap.manifest import CheckSpec
-from bootstrap.secret import foreign
+from bootstrap.domain.secret import foreign
+from bootstrap.manifest.loader import CheckSpec
 from bootstrap.smoke.diagnosis import HINTS
 from bootstrap.smoke.runner import START_TIMEOUT, Outcome
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bootstrap.smoke.ending import end
+from bootstrap.smoke.process_tree import end
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 POLL = 0.02  # seconds between looks at the children
@@ -125,7 +125,7 @@ def _child(job: dict[str, Any]) -> None:
 
 def _airflow(arguments: list[str]) -> int:
     """What the `airflow` script does; returns its exit code."""
-    from bootstrap.airflow_api import command_line, use_own_database
+    from bootstrap.airflow.compat import command_line, use_own_database
 
     use_own_database()
     sys.argv = ["airflow", *arguments]
@@ -161,7 +161,7 @@ def main() -> None:
     _print_to(Path(plan["log"]))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     gc.disable()
-    from bootstrap.airflow_api import warm_up
+    from bootstrap.airflow.compat import warm_up
     from bootstrap.smoke.dag import build
 
     warm_up()

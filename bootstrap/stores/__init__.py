@@ -6,17 +6,17 @@ for it, `airflow_backend`.
 
 from __future__ import annotations
 
-from bootstrap.registry import Registry
+from bootstrap.util.registry import Registry
 
 KINDS = Registry(
     group="airflow_bootstrap.stores",
     builtin={
-        "aws_parameter_store": "bootstrap.stores.aws_parameter_store",
-        "aws_secrets_manager": "bootstrap.stores.aws_secrets_manager",
-        "embedded": "bootstrap.stores.embedded",
+        "aws_parameter_store": "bootstrap.stores.aws.parameter_store",
+        "aws_secrets_manager": "bootstrap.stores.aws.secrets_manager",
+        "embedded": "bootstrap.stores.embedded.store",
         "env": "bootstrap.stores.env",
         "file": "bootstrap.stores.file",
-        "google_secret_manager": "bootstrap.stores.google_secret_manager",
-        "vault": "bootstrap.stores.vault",
+        "google_secret_manager": "bootstrap.stores.google.secret_manager",
+        "vault": "bootstrap.stores.vault.store",
     },
 )

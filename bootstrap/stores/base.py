@@ -8,12 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from bootstrap.domain.secret import Secret
 from bootstrap.errors import Empty, Malformed, ManifestError, NotFound
-from bootstrap.input_text import BadInput
-from bootstrap.json_text import loads
-from bootstrap.secret import Secret
 from bootstrap.stores.credential import Credential
 from bootstrap.stores.wording import Wording
+from bootstrap.util.input_text import BadInput
+from bootstrap.util.json_text import loads
 
 Version: TypeAlias = str
 Fields: TypeAlias = Mapping[str, Any]  # plain JSON data; lives in local variables only

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 from pydantic import Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
 from typing_extensions import Self
 
-from bootstrap import special_files
+from bootstrap.domain.secret import Secret
 from bootstrap.errors import Denied
-from bootstrap.files import expanded
-from bootstrap.model import Model
-from bootstrap.secret import Secret
+from bootstrap.util import special_files
+from bootstrap.util.files import expanded
+from bootstrap.util.model import Model
 
 
 class Credential(Model):

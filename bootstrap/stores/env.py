@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterator
 from typing import Literal
 
+from bootstrap.domain.secret import Secret
 from bootstrap.errors import Denied, Malformed, NotFound
-from bootstrap.model import Model
-from bootstrap.secret import Secret
 from bootstrap.stores.base import Context, Fields, Stored, Version
 from bootstrap.stores.structured import as_stored
+from bootstrap.util.model import Model
 
 
 class Options(Model):

@@ -15,15 +15,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from bootstrap.domain.secret import Secret
 from bootstrap.errors import Denied, Malformed, NotFound
-from bootstrap.files import expanded
-from bootstrap.input_text import BadInput, read
-from bootstrap.json_text import loads_unique
-from bootstrap.model import Model
-from bootstrap.secret import Secret
 from bootstrap.stores.base import Context, Fields, Stored, Version
 from bootstrap.stores.structured import as_stored
 from bootstrap.stores.wording import local_filesystem
+from bootstrap.util.files import expanded
+from bootstrap.util.input_text import BadInput, read
+from bootstrap.util.json_text import loads_unique
+from bootstrap.util.model import Model
 
 
 class Options(Model):
@@ -97,8 +97,8 @@ def _parse(text: str, file: Path, store: str) -> Any:
         if file.suffix == ".json":
             return loads_unique(text, _number)
         if file.suffix in {".yaml", ".yml"}:
-            from bootstrap.yaml_data import load
-            from bootstrap.yaml_dialects import JSON_WORDS
+            from bootstrap.util.yaml_data import load
+            from bootstrap.util.yaml_dialects import JSON_WORDS
 
             document = load(text, JSON_WORDS)
             return {} if document is None else document

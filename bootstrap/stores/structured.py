@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bootstrap.input_text import BadInput
-from bootstrap.json_text import loads
-from bootstrap.secret import Secret, fingerprint
+from bootstrap.domain.secret import Secret, fingerprint
 from bootstrap.stores.base import Stored
+from bootstrap.util.input_text import BadInput
+from bootstrap.util.json_text import loads
 
 
 def as_text(value: Any) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
-from bootstrap.connection import FIELDS
+from bootstrap.domain.connection import FIELDS
 
 Wording: TypeAlias = Callable[[Any], Any]  # from a JSON object or list, to an object
 

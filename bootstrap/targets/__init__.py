@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from bootstrap.registry import Registry
+from bootstrap.util.registry import Registry
 
 KINDS = Registry(
     group="airflow_bootstrap.targets",
     builtin={
-        "api": "bootstrap.targets.api",
-        "backend": "bootstrap.targets.backend",
+        "api": "bootstrap.targets.rest_api.target",
+        "backend": "bootstrap.targets.backend.target",
         "env": "bootstrap.targets.env",
         "file": "bootstrap.targets.file",
-        "kubernetes": "bootstrap.targets.kubernetes",
-        "metadata": "bootstrap.targets.metadata",
+        "kubernetes": "bootstrap.targets.kubernetes.target",
+        "metadata": "bootstrap.targets.metadata.target",
     },
 )

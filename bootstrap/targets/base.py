@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
-from bootstrap.connection import Connection
+from bootstrap.domain.connection import Connection
+from bootstrap.domain.variable import Variable
 from bootstrap.errors import Denied, StoreError
 from bootstrap.stores.base import Version
-from bootstrap.variable import Variable
 
 Kind: TypeAlias = Literal["connection", "variable"]
 Content: TypeAlias = Connection | Variable

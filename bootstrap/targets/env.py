@@ -11,18 +11,18 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from bootstrap import connection
-from bootstrap.connection import Connection
-from bootstrap.desired import Secrets
+from bootstrap.desired.resolve import Secrets
+from bootstrap.domain import connection
+from bootstrap.domain.connection import Connection
+from bootstrap.domain.secret import Secret
+from bootstrap.domain.variable import Variable
 from bootstrap.errors import IllegalName, Malformed
-from bootstrap.files import expanded
-from bootstrap.manifest import Manifest
-from bootstrap.model import Model
-from bootstrap.secret import Secret
-from bootstrap.special_files import is_special
+from bootstrap.manifest.loader import Manifest
 from bootstrap.targets.base import Content, Key, Kind
 from bootstrap.targets.one_file import FileTarget
-from bootstrap.variable import Variable
+from bootstrap.util.files import expanded
+from bootstrap.util.model import Model
+from bootstrap.util.special_files import is_special
 
 PREFIXES: Mapping[Kind, str] = {"connection": "AIRFLOW_CONN_", "variable": "AIRFLOW_VAR_"}
 _INDEX = "# airflow-bootstrap: "

@@ -8,20 +8,20 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from bootstrap import connection
-from bootstrap.connection import Connection
-from bootstrap.desired import Secrets
+from bootstrap.desired.resolve import Secrets
+from bootstrap.domain import connection
+from bootstrap.domain.connection import Connection
+from bootstrap.domain.variable import Variable
 from bootstrap.errors import Conflict, Malformed, StoreError
-from bootstrap.files import expanded
-from bootstrap.git import Notice
-from bootstrap.input_text import BadInput
-from bootstrap.json_text import loads_file
-from bootstrap.manifest import Manifest
-from bootstrap.model import Model
+from bootstrap.manifest.loader import Manifest
 from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
 from bootstrap.targets.index import NAME
 from bootstrap.targets.one_file import FileTarget
-from bootstrap.variable import Variable
+from bootstrap.util.files import expanded
+from bootstrap.util.git import Notice
+from bootstrap.util.input_text import BadInput
+from bootstrap.util.json_text import loads_file
+from bootstrap.util.model import Model
 
 
 class Options(Model):

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from bootstrap.canonical import canonical as canonical_text
-from bootstrap.connection import Connection
+from bootstrap.domain.connection import Connection
 from bootstrap.errors import Malformed
-from bootstrap.json_text import loads
 from bootstrap.targets.base import Change, Content, Key, Registered
+from bootstrap.util.canonical_json import canonical as canonical_text
+from bootstrap.util.json_text import loads
 
 NAME = "airflow_bootstrap_index"  # in targets whose lists have names
 _DIGITS = 16  # of a digest: the list has to fit into one secret

@@ -9,12 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from bootstrap import git
 from bootstrap.errors import Conflict, Denied, FileDenied, Malformed, StoreError
-from bootstrap.files import folder_locked, shown, write_atomic
-from bootstrap.special_files import is_special
 from bootstrap.targets.base import Applied, Change, Content, Key, Registered
 from bootstrap.targets.index import Entry, Index, content_hash
+from bootstrap.util import git
+from bootstrap.util.files import folder_locked, shown, write_atomic
+from bootstrap.util.special_files import is_special
 
 
 class Format(Protocol):

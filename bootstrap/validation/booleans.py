@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bootstrap.airflow.provider_facts import Extras
 from bootstrap.validation.conn_types import FORMER
-from bootstrap.validation.known import Extras
 from bootstrap.validation.problem import Problem
 
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "t", "f", "1", "0", "none", "null", ""})

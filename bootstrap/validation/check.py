@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bootstrap.connection import Connection
+from bootstrap.airflow.provider_facts import UNREGISTERED, Extras, Known, known
+from bootstrap.domain.connection import Connection
 from bootstrap.validation import (
     booleans,
     conn_types,
@@ -18,7 +19,6 @@ from bootstrap.validation import (
     uris,
     values,
 )
-from bootstrap.validation.known import UNREGISTERED, Extras, Known, known
 from bootstrap.validation.problem import Problem
 
 

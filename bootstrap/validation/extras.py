@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bootstrap.validation.known import Extras
-from bootstrap.validation.nearest import nearest
+from bootstrap.airflow.provider_facts import Extras
+from bootstrap.util.nearest import nearest
 from bootstrap.validation.problem import Problem
 
 _PREFIXED = re.compile(r"extra__(.+?)__(.+)")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bootstrap.json_text import loads
+from bootstrap.util.json_text import loads
 from bootstrap.validation import key_loaders, pem
 from bootstrap.validation.problem import Problem
 

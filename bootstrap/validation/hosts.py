@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bootstrap.connection import Connection
+from bootstrap.domain.connection import Connection
 from bootstrap.validation.problem import Problem
 
 # The hook hands the host to its client, or builds a URL around it.

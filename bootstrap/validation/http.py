@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bootstrap.connection import Connection
-from bootstrap.loopback import is_here
+from bootstrap.domain.connection import Connection
+from bootstrap.util.loopback import is_here
 from bootstrap.validation.problem import Problem
 
 _SCHEMES = ("http", "https")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from bootstrap.connection import Connection
+from bootstrap.airflow.provider_facts import Extras
+from bootstrap.domain.connection import Connection
 from bootstrap.validation.conn_types import FORMER
-from bootstrap.validation.known import Extras
 from bootstrap.validation.problem import Problem
 
 _FIELDS = ("host", "login", "password", "schema", "port")

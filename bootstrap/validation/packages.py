@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bootstrap import distributions
+from bootstrap.util import distributions
 
 _AIRFLOW = ("apache-airflow", "apache-airflow-core")
 _OF_AIRFLOW = "apache-airflow"

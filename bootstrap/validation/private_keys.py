@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bootstrap.connection import Connection
+from bootstrap.domain.connection import Connection
 from bootstrap.validation import key_loaders, pem
 from bootstrap.validation.problem import Problem
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from bootstrap.connection import Connection
-from bootstrap.desired import Secrets
-from bootstrap.manifest import Manifest
+from bootstrap.desired.resolve import Secrets
+from bootstrap.domain.connection import Connection
+from bootstrap.manifest.loader import Manifest
 from bootstrap.stores.base import pick_field
 from bootstrap.stores.structured import json_object
 from bootstrap.validation.hosts import NAMES

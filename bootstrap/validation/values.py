@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bootstrap.connection import Connection
+from bootstrap.domain.connection import Connection
 from bootstrap.validation.problem import Problem
 
 _FIELDS = ("conn_type", "host", "login", "password", "schema")

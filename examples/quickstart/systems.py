@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bootstrap.desired import Secrets
+from bootstrap.desired.resolve import Secrets
 from bootstrap.errors import NotFound
-from bootstrap.manifest import Manifest, load
-from bootstrap.secret_commands import embedded_servers, put_value, value_of
+from bootstrap.manifest.loader import Manifest, load
+from bootstrap.store_admin.put_get import embedded_servers, put_value, value_of
 from tests.systems import moto, postgres
 
 HERE = Path(__file__).parent

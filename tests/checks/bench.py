@@ -16,9 +16,9 @@ from unittest.mock import patch
 
 import yaml
 
-from bootstrap.airflow_env import locate, prepare_home
-from bootstrap.drift import Drift
-from bootstrap.manifest import load
+from bootstrap.airflow.environment import locate, prepare_home
+from bootstrap.manifest.loader import load
+from bootstrap.register.drift import Drift
 from bootstrap.smoke.run import Settings, select, smoke
 from tests.project import Canary
 from tests.systems import faulty

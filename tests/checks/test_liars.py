@@ -220,7 +220,7 @@ def test_a_secret_of_another_name_or_without_content(
         deserialize_connection=deserialize,
     )
     monkeypatch.setitem(
-        __import__("sys").modules, "bootstrap.airflow_api", SimpleNamespace(ask_secret_manager=lambda *_: named)
+        __import__("sys").modules, "bootstrap.airflow.compat", SimpleNamespace(ask_secret_manager=lambda *_: named)
     )
     wanted = next(secret_manager._wanted("web", secret_manager.Params()))
     found = secret_manager._failure(backend, wanted)

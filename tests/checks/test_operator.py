@@ -47,7 +47,7 @@ class Reads(Base):
         return self.mode
 
     def hook_connection(self):
-        from bootstrap.airflow_api import BaseHook
+        from bootstrap.airflow.compat import BaseHook
 
         return BaseHook.get_connection(self.my_conn_id)
 

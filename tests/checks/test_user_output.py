@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.checks import _user_code
-from bootstrap.secret import foreign, remember
+from bootstrap.domain.secret import foreign, remember
 from bootstrap.smoke.runner import OUTPUT_KEPT, tail
 
 CANARY = "hunter2-Canary-0815"

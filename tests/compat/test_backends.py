@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from bootstrap.airflow_env import installed_version
-from bootstrap.backends.check import check
-from bootstrap.backends.rules import RULES
+from bootstrap.airflow.environment import installed_version
+from bootstrap.render.backend_kwargs.check import check
+from bootstrap.render.backend_kwargs.rules import RULES
 
 
 def test_a_providers_class_is_read() -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bootstrap.airflow_env import database_template, installed_version, locate
-from bootstrap.manifest import load
+from bootstrap.airflow.environment import database_template, installed_version, locate
+from bootstrap.manifest.loader import load
 from tests.project import Canary, Project, leaks
 from tests.systems import api_server
 from tests.systems.api_server import ApiServer

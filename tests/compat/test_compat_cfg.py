@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import pytest
 
-from bootstrap.airflow_versions import release
+from bootstrap.airflow.releases import release
 from tests import airflow_probe
 from tests.airflow_probe import Probe
 from tests.project import Project

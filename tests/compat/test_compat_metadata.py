@@ -12,8 +12,8 @@ import pytest
 import yaml
 from cryptography.fernet import Fernet
 
-from bootstrap.airflow_env import database_template, locate
-from bootstrap.manifest import load
+from bootstrap.airflow.environment import database_template, locate
+from bootstrap.manifest.loader import load
 from tests.project import Canary, Project, leaks
 from tests.systems.server import write_private
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bootstrap.connection import Connection
+from bootstrap.airflow.provider_facts import known
+from bootstrap.domain.connection import Connection
 from bootstrap.validation.check import check
-from bootstrap.validation.known import known
 
 
 def test_airflows_own_types_and_a_providers_are_known(tmp_path: Path) -> None:

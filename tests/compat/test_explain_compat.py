@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.airflow_env import database_template, installed_version, locate
-from bootstrap.manifest import load
-from tests.lookup.bench import Site, agree
+from bootstrap.airflow.environment import database_template, installed_version, locate
+from bootstrap.manifest.loader import load
+from tests.explain.bench import Site, agree
 from tests.project import ROOT, Project
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from bootstrap.airflow_env import Environment, database_template, locate, run_airflow
-from bootstrap.connection import Connection
-from bootstrap.desired import Secrets, resolve_all
+from bootstrap.airflow.environment import Environment, database_template, locate, run_airflow
+from bootstrap.desired.resolve import Secrets, resolve_all
+from bootstrap.domain.connection import Connection
 from bootstrap.errors import AirflowError
-from bootstrap.manifest import load
-from bootstrap.secret_commands import value_of
-from bootstrap.targets import metadata
+from bootstrap.manifest.loader import load
+from bootstrap.store_admin.put_get import value_of
+from bootstrap.targets.metadata import target as metadata
 from tests.project import Canary, Project, leaks, watched_processes
 from tests.targets.applying import put, registered
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.connection import Connection
 from bootstrap.convert.starter import STARTER
-from bootstrap.desired import Secrets, resolve_all
-from bootstrap.manifest import load
+from bootstrap.desired.resolve import Secrets, resolve_all
+from bootstrap.domain.connection import Connection
+from bootstrap.manifest.loader import load
 from tests.project import ROOT, Canary, Project, leaks, watched_processes
 from tests.systems import require
 

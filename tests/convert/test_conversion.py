@@ -11,9 +11,9 @@ import pytest
 from bootstrap.convert import files
 from bootstrap.convert.conversion import Conversion, Place, convert
 from bootstrap.convert.manifest_text import NEW, text
+from bootstrap.domain.reference import Reference
 from bootstrap.errors import ManifestError
-from bootstrap.manifest import load
-from bootstrap.reference import Reference
+from bootstrap.manifest.loader import load
 
 UUID = "6a1b2c3d-1f2e-4a5b-8c9d-0e1f2a3b4c5d"
 RANDOM = "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9v"

@@ -14,21 +14,21 @@ import yaml
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from bootstrap import document
-from bootstrap.connection import Connection
 from bootstrap.convert import export, files
 from bootstrap.convert.conversion import Place, convert
 from bootstrap.convert.manifest_text import text
 from bootstrap.convert.put import put
-from bootstrap.desired import Secrets, resolve_all
-from bootstrap.manifest import load
-from bootstrap.reference import parse_reference
-from bootstrap.sensitive import looks_secret
+from bootstrap.desired.resolve import Secrets, resolve_all
+from bootstrap.domain.connection import Connection
+from bootstrap.domain.reference import parse_reference
+from bootstrap.domain.sensitive import looks_secret
+from bootstrap.manifest.loader import load
 from bootstrap.targets.env import quotable
-from bootstrap.targets.kubernetes_yaml import dump
+from bootstrap.targets.kubernetes.yaml import dump
+from bootstrap.util import yaml_document
+from tests.domain.test_connection import CONNECTIONS
 from tests.project import Canary
 from tests.systems import openbao, require
-from tests.test_connection import CONNECTIONS
 
 SLOW = settings(
     max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -211,7 +211,7 @@ VARIABLES = st.dictionaries(
 @given(variables=VARIABLES)
 def test_a_variable_survives(variables: dict[str, Any]) -> None:
     conversion = convert(files.FORMATS["variables"](json.dumps(variables), "source"), Place("team"))
-    data = document.parse(text({"version": 1}, conversion, "source"), Path("manifest")).data.get("variables", {})
+    data = yaml_document.parse(text({"version": 1}, conversion, "source"), Path("manifest")).data.get("variables", {})
     assert list(data) == [key for key in variables if key in data]
     for key, value in variables.items():
         value = value["value"] if isinstance(value, dict) and "value" in value else value  # noqa: PLW2901

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bootstrap import yaml_data
-from bootstrap.connection import Connection
 from bootstrap.convert import files
 from bootstrap.convert.found import Found
+from bootstrap.domain.connection import Connection
 from bootstrap.errors import UsageError
+from bootstrap.util import yaml_data
 
 CORE = "canary-in-a-source-2718"  # the same in every process: it is in the names of tests
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from bootstrap.connection import Connection
 from bootstrap.convert import store_source
 from bootstrap.convert.put import put
-from bootstrap.desired import Secrets, resolve_all
+from bootstrap.desired.resolve import Secrets, resolve_all
+from bootstrap.domain.connection import Connection
+from bootstrap.domain.secret import Secret
 from bootstrap.errors import Conflict, Denied, NotFound, Unavailable, UsageError
-from bootstrap.manifest import Manifest, load
-from bootstrap.secret import Secret
+from bootstrap.manifest.loader import Manifest, load
 from bootstrap.stores.base import Store
 from tests.project import Canary, Project, leaks
 from tests.systems import openbao, require, secret_manager

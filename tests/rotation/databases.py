@@ -7,10 +7,10 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from bootstrap.connection import Connection
-from bootstrap.reference import Reference
-from bootstrap.rotation.issuers.base import Attempt
-from bootstrap.secret import Secret
+from bootstrap.domain.connection import Connection
+from bootstrap.domain.reference import Reference
+from bootstrap.domain.secret import Secret
+from bootstrap.issuers.base import Attempt
 
 ADMIN = {"secret": "team:admin"}
 

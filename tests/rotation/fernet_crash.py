@@ -1,6 +1,6 @@
 """Rotates a Fernet key with kill -9 before and after every write: run by test_fernet.py in a process of its own, which forks.
 
-Takes a JSON object from stdin: `folder`, `key`, and `steps`, names of functions of bootstrap.rotation.fernet, of which
+Takes a JSON object from stdin: `folder`, `key`, and `steps`, names of functions of bootstrap.rotation.fernet.steps, of which
 the last is killed again and again, each time at the next of its writes and each time from the same beginning, and then
 called again, to the end. `stale`: a process that was not restarted writes a row with the old key just after airflow.cfg
 was written. What is then not as it should be is printed, as JSON: a list of sentences, and how often it was killed.
@@ -21,8 +21,9 @@ from typing import Any
 from unittest import mock
 
 from bootstrap.errors import AirflowError
-from bootstrap.files import write_atomic
-from bootstrap.rotation import fernet, fernet_child
+from bootstrap.rotation.fernet import child as fernet_child
+from bootstrap.rotation.fernet import steps
+from bootstrap.util.files import write_atomic
 from tests.rotation.fernet_home import Home
 
 
@@ -125,10 +126,10 @@ class Crash:
         self.wrong.extend(f"{where}: {name}" for name in self.home.unreadable([*self.home.keys(), *beside]))
 
     def _step(self) -> None:
-        getattr(fernet, self.step)(self.home.environment)
+        getattr(steps, self.step)(self.home.environment)
 
     def _once_more(self) -> None:
-        fernet.reencrypt(self.home.environment)
+        steps.reencrypt(self.home.environment)
         self._step()
 
     def _step_killed(self) -> None:
@@ -144,7 +145,7 @@ class Crash:
 
         event.listen(Engine, "commit", self.killer.tick)
         event.listen(Engine, "begin", self.killer.tick)
-        with mock.patch("bootstrap.rotation.fernet_cfg.write_atomic", watched):
+        with mock.patch("bootstrap.rotation.fernet.key_file.write_atomic", watched):
             self._step()
 
 
@@ -156,16 +157,16 @@ def main() -> None:
     from airflow.cli import cli_parser
     from airflow.providers_manager import ProvidersManager
 
-    from bootstrap.rotation import fernet_rows  # noqa: F401
-    from bootstrap.targets import metadata_rows  # noqa: F401
+    from bootstrap.rotation.fernet import rows as fernet_rows  # noqa: F401
+    from bootstrap.targets.metadata import rows as metadata_rows  # noqa: F401
 
     cli_parser.get_parser()
     ProvidersManager().initialize_providers_configuration()
     settings.engine.dispose()  # no connection is shared with a child
     crash = Crash(home, given["steps"][-1], stale=given["stale"])
-    with mock.patch("bootstrap.rotation.fernet_process.ask_airflow", airflow_here):
+    with mock.patch("bootstrap.rotation.fernet.process.ask_airflow", airflow_here):
         for step in given["steps"][:-1]:
-            forked(partial(getattr(fernet, step), home.environment))
+            forked(partial(getattr(steps, step), home.environment))
         kills = crash.run()
     sys.stdout.write(json.dumps({"wrong": crash.wrong, "kills": kills}) + "\n")
 

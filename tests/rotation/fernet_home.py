@@ -12,8 +12,8 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, MultiFernet
 
-from bootstrap.airflow_env import Environment, locate
-from bootstrap.manifest import load
+from bootstrap.airflow.environment import Environment, locate
+from bootstrap.manifest.loader import load
 
 TEXT = "[core]\n# the comment of somebody\nload_examples = False\nfernet_key = {key}\n\n[api]\nport = 8080\n"
 _ENCRYPTED = {  # table → column → its flag

@@ -11,15 +11,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from bootstrap.domain.secret import Secret
 from bootstrap.errors import BootstrapError, Conflict, IssuerDenied, IssuerUnavailable, NotFound, Unavailable
-from bootstrap.rotation import journal, material
+from bootstrap.issuers.base import Attempt, Key, KeyFields, KeyInfo
+from bootstrap.rotation import candidate as material
+from bootstrap.rotation import journal
+from bootstrap.rotation.candidate import Content
 from bootstrap.rotation.engine import Engine
-from bootstrap.rotation.holder import Holder
-from bootstrap.rotation.issuers.base import Attempt, Key, KeyFields, KeyInfo
 from bootstrap.rotation.journal import Document, Journal
-from bootstrap.rotation.material import Content
-from bootstrap.rotation.subject import Proof, Voice
-from bootstrap.secret import Secret
+from bootstrap.rotation.lock_owner import Holder
+from bootstrap.rotation.rotatable import Proof, Voice
 from bootstrap.stores.base import Fields, Stored, Version
 
 PATH = "databases/warehouse"

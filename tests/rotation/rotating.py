@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bootstrap.openbao import Server
+from bootstrap.stores.embedded import Server
 from tests.project import Canary, Project, Result, leaks, watched_processes
 
 BATCH = 6  # tasks in one run of smoke

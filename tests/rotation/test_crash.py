@@ -20,19 +20,21 @@ from typing import Any
 import hvac.exceptions
 import pytest
 
-from bootstrap import connection
-from bootstrap.connection import Connection
-from bootstrap.reference import Reference
-from bootstrap.rotation import engine, issuers, journal, material
+from bootstrap import issuers
+from bootstrap.domain import connection
+from bootstrap.domain.connection import Connection
+from bootstrap.domain.reference import Reference
+from bootstrap.domain.secret import Secret
+from bootstrap.issuers.base import Issuer, KeyFields
+from bootstrap.manifest.key_place import KeyPlace
+from bootstrap.rotation import candidate as material
+from bootstrap.rotation import engine, journal
+from bootstrap.rotation.candidate import Content
 from bootstrap.rotation.engine import Engine
-from bootstrap.rotation.issuers.base import Issuer, KeyFields
 from bootstrap.rotation.journal import Document, Journal
-from bootstrap.rotation.key_content import KeyPlace
-from bootstrap.rotation.material import Content
-from bootstrap.rotation.subject import Proof, Voice
-from bootstrap.secret import Secret
-from bootstrap.stores import vault
+from bootstrap.rotation.rotatable import Proof, Voice
 from bootstrap.stores.base import Context, Store, Stored
+from bootstrap.stores.vault import store as vault
 from tests.rotation.programs import keysmith
 from tests.systems import google_front, moto, openbao, postgres
 from tests.systems.server import write_private

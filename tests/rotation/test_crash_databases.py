@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.connection import Connection
+from bootstrap.domain.connection import Connection
 from tests.rotation import test_crash as crash
 from tests.rotation.test_crash import PASSWORD, Account, World, opener
 from tests.systems import mariadb, openbao

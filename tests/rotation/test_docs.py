@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap import issuers
 from bootstrap.cli import COMMANDS
 from bootstrap.commands.rotate import command
-from bootstrap.manifest import load
-from bootstrap.rotation import issuers
+from bootstrap.manifest.loader import load
 from bootstrap.rotation.steps import STEPS
 from tests.project import ROOT
 

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from bootstrap.errors import BootstrapError, Busy, Conflict, UsageError
-from bootstrap.rotation import holder
+from bootstrap.issuers.base import KeyInfo
+from bootstrap.rotation import lock_owner
 from bootstrap.rotation.engine import Engine
-from bootstrap.rotation.issuers.base import KeyInfo
-from bootstrap.rotation.subject import Proof
-from bootstrap.rotation.work import Refused
+from bootstrap.rotation.rotatable import Proof
+from bootstrap.rotation.step_context import Refused
 from tests.rotation.model import CANDIDATE, Killed, World, built, opened, require_over
 
 EXAMPLES = int(os.environ.get("ROTATION_EXAMPLES", "800"))
@@ -94,7 +94,7 @@ class Rotations(RuleBasedStateMachine):
     @rule(act=st.sampled_from(ACTS), other=st.sampled_from(ACTS), number=st.integers(1, 18))
     def two_runs_at_a_time(self, act: str, other: str, number: int) -> None:
         engine = opened(self.world)
-        engine.journal.holder = holder.here()
+        engine.journal.holder = lock_owner.here()
         self._after(number, lambda: self._refused(other, engine))
         try:
             getattr(engine, act)()

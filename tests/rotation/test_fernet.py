@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet, MultiFernet
 
-from bootstrap.airflow_env import database_template, locate
+from bootstrap.airflow.environment import database_template, locate
+from bootstrap.domain.secret import redact
 from bootstrap.errors import AirflowError, Busy, UsageError
-from bootstrap.files import folder_locked, locked
-from bootstrap.manifest import load
-from bootstrap.rotation import fernet, fernet_cfg, fernet_child
-from bootstrap.rotation.fernet_cfg import key_id
-from bootstrap.secret import redact
+from bootstrap.manifest.loader import load
+from bootstrap.rotation.fernet import child, key_file
+from bootstrap.rotation.fernet import steps as fernet
+from bootstrap.rotation.fernet.key_file import key_id
+from bootstrap.util.files import folder_locked, locked
 from tests.project import ROOT, Canary, leaks, watched_processes
 from tests.rotation.fernet_home import TEXT, Home
 from tests.systems import postgres, require
@@ -148,7 +149,7 @@ import json, sys
 from airflow import settings
 from airflow.models.connection import Connection
 from airflow.utils.db import upgradedb
-from bootstrap.rotation import fernet_rows
+from bootstrap.rotation.fernet import rows as fernet_rows
 from sqlalchemy import create_engine, text
 
 on_postgres = sys.argv[1] == "create"
@@ -224,8 +225,8 @@ def test_an_xcom_that_needs_the_old_key_keeps_it(template: Path, tmp_path: Path)
 
 LEFT_OUT = """
 import json
-from bootstrap import airflow_api
-from bootstrap.rotation import fernet_rows
+from bootstrap.airflow import compat as airflow_api
+from bootstrap.rotation.fernet import rows as fernet_rows
 airflow_api.command_line = lambda: None
 fernet_rows.reencrypt()
 print("\\n" + json.dumps({name: len(rows) for name, rows in fernet_rows.look([], xcoms=True)["needing"].items()}))
@@ -243,7 +244,7 @@ def test_what_airflows_command_leaves_out_is_done(template: Path, tmp_path: Path
 UNKNOWN = """
 import json
 from airflow.models.base import Base
-from bootstrap.rotation import fernet_child
+from bootstrap.rotation.fernet import child as fernet_child
 from pathlib import Path
 from sqlalchemy import Column, Integer
 import sys
@@ -259,16 +260,16 @@ print("\\n" + json.dumps(fernet_child.told("look", Path(sys.argv[1]), [])))
 
 def test_a_table_of_a_later_release_is_not_passed_over(template: Path, tmp_path: Path) -> None:
     home = Home(tmp_path / "work").make(template)
-    said = python(home, "-c", UNKNOWN, str(fernet_cfg.lock_of(home.environment)))
+    said = python(home, "-c", UNKNOWN, str(key_file.lock_of(home.environment)))
     assert "encrypts the table of_a_later_release, too" in said["message"]
 
 
 def test_one_run_at_a_time(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = Home(tmp_path / "work").make(template)
-    lock = fernet_cfg.lock_of(home.environment)
-    monkeypatch.setattr(fernet_child, "LOCK_TIMEOUT", 0.1)
+    lock = key_file.lock_of(home.environment)
+    monkeypatch.setattr(child, "LOCK_TIMEOUT", 0.1)
     with locked(lock, timeout=1, busy=""):
-        assert fernet_child.told("reencrypt", lock, [])["error"] == "Busy"
+        assert child.told("reencrypt", lock, [])["error"] == "Busy"
     with folder_locked(home.config.parent, busy=""), pytest.raises(Busy, match=r"another run writes .*airflow\.cfg"):
         fernet.begin(home.environment)
 
@@ -283,7 +284,7 @@ def test_a_link_stays_a_link_and_others_may_not_read_it(template: Path, tmp_path
     home.config.rename(real)
     real.chmod(0o644)
     home.config.symlink_to(real)
-    file = fernet_cfg.load(home.environment)
+    file = key_file.load(home.environment)
     file.write([*file.keys, *file.keys])
     assert home.config.is_symlink()
     assert real.stat().st_mode & 0o777 == 0o600
@@ -292,7 +293,7 @@ def test_a_link_stays_a_link_and_others_may_not_read_it(template: Path, tmp_path
         file.write(file.keys)
     real.chmod(0o400)
     with pytest.raises(AirflowError, match="is read-only"):
-        fernet_cfg.load(home.environment).write(file.keys)
+        key_file.load(home.environment).write(file.keys)
 
 
 ELSEWHERE: Sequence[tuple[str, dict[str, str], str, str]] = [
@@ -315,7 +316,7 @@ def test_a_key_from_elsewhere_is_not_rewritten(
     for name, value in variables.items():
         monkeypatch.setenv(name, value.replace("KEY", home.key))
     before = home.config.read_bytes()
-    assert fernet_cfg.load(home.environment).source == source
+    assert key_file.load(home.environment).source == source
     for step in (fernet.begin, fernet.finish, fernet.abort):
         with pytest.raises(UsageError, match=said) as caught:
             step(home.environment)

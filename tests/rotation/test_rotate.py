@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from bootstrap.openbao import Server
+from bootstrap.stores.embedded import Server
 from tests.project import Canary, Project, Result, leaks, watched_processes
 from tests.systems import postgres, require
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bootstrap.openbao import Server
+from bootstrap.stores.embedded import Server
 from tests.project import Canary, Project, Result, leaks
 from tests.systems import moto, require
 

@@ -12,7 +12,7 @@ from typing import Any
 import hvac.exceptions
 import pytest
 
-from bootstrap.rotation.issuers import vault_approle_secret_id
+from bootstrap.issuers import vault_approle_secret_id
 from tests.project import Canary, Project
 from tests.rotation.rotating import LEAST, Rotated, World, under_load
 from tests.systems import gcs, google_front, openbao, require

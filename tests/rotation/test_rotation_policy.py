@@ -10,28 +10,28 @@ from typing import Any
 
 import pytest
 
-from bootstrap.airflow_env import Environment
-from bootstrap.desired import Secrets
+from bootstrap.airflow.environment import Environment
+from bootstrap.desired.resolve import Secrets
+from bootstrap.domain.secret import Secret
 from bootstrap.errors import BootstrapError, Exit
-from bootstrap.manifest import Manifest, load
-from bootstrap.plan import plan
-from bootstrap.rotation import journal, material
-from bootstrap.rotation.connection_subject import ConnectionSubject
+from bootstrap.issuers.base import Attempt, Issuer, Key, KeyFields, KeyInfo
+from bootstrap.manifest.loader import Manifest, load
+from bootstrap.register.plan import plan
+from bootstrap.rotation import candidate, journal
+from bootstrap.rotation.candidate import Content
+from bootstrap.rotation.connection_key import ConnectionSubject
 from bootstrap.rotation.engine import Engine
-from bootstrap.rotation.issuers.base import Attempt, Issuer, Key, KeyFields, KeyInfo
 from bootstrap.rotation.journal import Document, Journal
-from bootstrap.rotation.material import Content
-from bootstrap.rotation.subject import Proof, Voice
-from bootstrap.secret import Secret
+from bootstrap.rotation.rotatable import Proof, Voice
 from bootstrap.smoke.run import Settings
-from bootstrap.store_policy import most, needs, policy
-from bootstrap.stores import vault_policy
+from bootstrap.store_admin.policy import most, needs, policy
 from bootstrap.stores.base import Context
 from bootstrap.stores.needs import Needs
-from bootstrap.stores.vault_policy import Engine as Mount
-from bootstrap.stores.vault_policy import texts
+from bootstrap.stores.vault import policy as vault_policy
+from bootstrap.stores.vault.policy import Engine as Mount
+from bootstrap.stores.vault.policy import texts
+from tests.store_admin.test_policy import Token, hcl, rules
 from tests.systems import openbao, require
-from tests.test_policy import Token, hcl, rules
 
 TEXT = """
 version: 1
@@ -47,7 +47,7 @@ connections:
     rotate: {issuer: postgres_password, users: [etl_a, etl_b], admin: {secret: "team:db/admin"}}
 """
 PATH = "db/warehouse"
-JOURNAL, CANDIDATE = journal.path_of(PATH), material.path_of(PATH)
+JOURNAL, CANDIDATE = journal.path_of(PATH), candidate.path_of(PATH)
 WRITTEN = tuple(sorted((PATH, JOURNAL, CANDIDATE)))
 
 
@@ -73,8 +73,8 @@ def test_needs_come_from_the_manifest_alone(tmp_path: Path) -> None:
     assert needs(manifest, secrets, "other", "register") == Needs()
     own = needs(manifest, secrets, "other", "rotate")
     assert (own.write, own.delete) == (
-        ("own", material.path_of("own"), journal.path_of("own")),
-        (material.path_of("own"),),
+        ("own", candidate.path_of("own"), journal.path_of("own")),
+        (candidate.path_of("own"),),
     )
     assert most(manifest, secrets, "team") == replace(rotates, prune=("connections", "variables"))
 
@@ -89,10 +89,10 @@ def test_googles_versions_are_destroyed_by_a_role_of_its_own(tmp_path: Path) -> 
     manifest = a_manifest(tmp_path)
     gcloud = printed(manifest, "other", "gcloud").splitlines()
     bound = [line.split()[3] for line in gcloud if line.endswith("roles/airflowBootstrapDestroyer")]
-    assert bound == ["own", material.path_of("own")]
+    assert bound == ["own", candidate.path_of("own")]
     assert sum("create airflowBootstrapDestroyer" in line for line in gcloud) == 1
     terraform = printed(manifest, "other", "terraform")
-    assert f'toset(["own", "{material.path_of("own")}"])' in terraform
+    assert f'toset(["own", "{candidate.path_of("own")}"])' in terraform
     assert "google_project_iam_custom_role.destroyer.id" in terraform
 
 

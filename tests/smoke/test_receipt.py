@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.checks.base import Run, leftovers
-from bootstrap.secret import remember
+from bootstrap.domain.secret import remember
 from bootstrap.smoke.receipt import VARIABLE, Receipt
 
 

@@ -9,10 +9,10 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]  # no types-jsonschema here
 
 from bootstrap.checks.base import CauseName
-from bootstrap.drift import Drift
+from bootstrap.domain.secret import Secret, foreign
 from bootstrap.errors import AirflowError, Denied, NotFound, Unavailable
+from bootstrap.register.drift import Drift
 from bootstrap.reports.schema import generated, schema
-from bootstrap.secret import Secret, foreign
 from bootstrap.smoke.report import Report, StageResult
 from bootstrap.smoke.verdict import CheckResult, Step
 from tests.project import ROOT

@@ -17,15 +17,15 @@ from junitparser import Error, Failure, JUnitXml, Skipped
 
 from bootstrap.checks.base import CauseName
 from bootstrap.cli import main
-from bootstrap.drift import Drift
+from bootstrap.domain.secret import Secret
 from bootstrap.errors import Denied, Unavailable
-from bootstrap.manifest import load
+from bootstrap.manifest.loader import load
+from bootstrap.register.drift import Drift
 from bootstrap.reports import FORMATS, github
 from bootstrap.reports.junit import UNJUDGED, junit
-from bootstrap.reports.text import measured
-from bootstrap.secret import Secret
 from bootstrap.smoke.report import Report
 from bootstrap.smoke.verdict import Step
+from bootstrap.util.human import measured
 from tests.project import ROOT
 from tests.smoke.test_report import check, report, unproven
 

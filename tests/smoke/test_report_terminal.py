@@ -27,8 +27,8 @@ from junitparser import JUnitXml
 from rich.console import Console
 
 from bootstrap.checks.base import CauseName
-from bootstrap.progress import Board
 from bootstrap.smoke.verdict import CheckResult
+from bootstrap.terminal.live_table import Board
 from tests.project import ROOT, Project
 from tests.smoke.test_report import check
 

@@ -18,19 +18,19 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from bootstrap.airflow_env import Environment, database_template, locate
+from bootstrap.airflow.environment import Environment, database_template, locate
 from bootstrap.checks.base import Cause
-from bootstrap.connection import Connection
-from bootstrap.drift import Drift
+from bootstrap.domain.connection import Connection
+from bootstrap.domain.variable import Variable
 from bootstrap.errors import RESTORE_KEY, AirflowError, BootstrapError, Unavailable, Undecryptable
-from bootstrap.files import private_folder
-from bootstrap.manifest import Manifest, load
+from bootstrap.manifest.loader import Manifest, load
+from bootstrap.register.drift import Drift
 from bootstrap.smoke import rows
 from bootstrap.smoke.run import Settings, select, smoke
 from bootstrap.smoke.scratch import scratch
 from bootstrap.smoke.verdict import CheckResult
-from bootstrap.targets.metadata import Options, open_target
-from bootstrap.variable import Variable
+from bootstrap.targets.metadata.target import Options, open_target
+from bootstrap.util.files import private_folder
 from tests.project import Canary
 from tests.targets.applying import put
 

@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
-from bootstrap import airflow_env, checks
-from bootstrap.airflow_env import locate
-from bootstrap.drift import Drift
+from bootstrap import checks
+from bootstrap.airflow import environment
+from bootstrap.airflow.environment import locate
 from bootstrap.errors import AirflowError, BootstrapError
-from bootstrap.manifest import CheckSpec, Manifest, load
+from bootstrap.explain.visible import elsewhere
+from bootstrap.manifest.loader import CheckSpec, Manifest, load
+from bootstrap.register.drift import Drift
 from bootstrap.smoke import run
 from bootstrap.smoke.run import packages_missing_for, require_airflow, require_known, select, unchecked
 from bootstrap.smoke.verdict import missing_provider
-from bootstrap.smoke.visible import elsewhere
 
 MANIFEST = """
 version: 1
@@ -95,7 +96,7 @@ def test_a_missing_provider_is_known_before_the_run(manifest: Manifest) -> None:
 def test_each_check_names_the_packages_that_it_lacks(
     manifest: Manifest, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(airflow_env, "providers", dict)  # nothing can be uninstalled from under other tests
+    monkeypatch.setattr(environment, "providers", dict)  # nothing can be uninstalled from under other tests
     spec = CheckSpec(f"warehouse.{name}", "warehouse", name, None)
     missing = packages_missing_for(manifest, spec)
     assert missing == list(_module(name).PROVIDERS)

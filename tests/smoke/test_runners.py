@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from bootstrap.airflow_env import Environment, locate, prepare_home
-from bootstrap.drift import Drift
-from bootstrap.manifest import Manifest, load
+from bootstrap.airflow.environment import Environment, locate, prepare_home
+from bootstrap.manifest.loader import Manifest, load
+from bootstrap.register.drift import Drift
 from bootstrap.smoke import runner
 from bootstrap.smoke.run import Settings, select, smoke
 from bootstrap.smoke.verdict import CheckResult

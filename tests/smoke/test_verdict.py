@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from bootstrap.checks.http import Params
-from bootstrap.manifest import CheckSpec
-from bootstrap.secret import remember
+from bootstrap.domain.secret import remember
+from bootstrap.manifest.loader import CheckSpec
 from bootstrap.smoke.runner import Outcome
 from bootstrap.smoke.verdict import judge, missing_provider
 

@@ -17,8 +17,8 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from bootstrap.domain.secret import Secret
 from bootstrap.errors import Conflict, Denied, Empty, Exit, IllegalName, Malformed, NotFound, StoreError
-from bootstrap.secret import Secret
 from bootstrap.stores.base import AirflowBackend, Store, pick_field
 from bootstrap.stores.credential import Credential
 

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from bootstrap import readings
-from bootstrap.connection import Connection
+from bootstrap.desired import interpret
+from bootstrap.domain.connection import Connection
+from bootstrap.domain.reference import Reference
+from bootstrap.domain.secret import Secret
 from bootstrap.errors import Malformed
-from bootstrap.reference import Reference
-from bootstrap.rotation.key_content import KeyPlace
-from bootstrap.secret import Secret
-from bootstrap.store_copy_values import Conversion
+from bootstrap.manifest.key_place import KeyPlace
+from bootstrap.store_admin.copy_values import Conversion
 from bootstrap.stores.base import Stored
 from bootstrap.stores.structured import as_stored
 from bootstrap.stores.wording import local_filesystem, secrets_manager
-from bootstrap.targets.backend_secrets import read
+from bootstrap.targets.backend.secrets import read
 from bootstrap.targets.base import Key
 
 REFERENCE = Reference("aws", "airflow/connections/rds")
@@ -52,7 +52,7 @@ def stored(document: Any, words: Any = None) -> Stored:
 def test_what_rds_writes_is_a_connection() -> None:
     expected = Connection("postgres", host="db.internal", login="app", password="pw12345", port=5432)
     secret = stored(json.dumps(RDS))
-    assert readings.whole(secret, REFERENCE, None) == expected
+    assert interpret.whole(secret, REFERENCE, None) == expected
     assert read(Key("connection", "rds"), secret, "aws:rds", keeps_fields=False) == expected
     nowhere: Any = None  # neither store is asked
     copied = Conversion(nowhere, nowhere, as_connections=True).payload(secret, "aws:rds")
@@ -61,12 +61,12 @@ def test_what_rds_writes_is_a_connection() -> None:
 
 def test_the_manifests_own_words() -> None:
     document = {"owner": "u", "kind": "postgres", "dbname": "d"}
-    assert readings.whole(stored(document, WORDS), REFERENCE, None) == Connection("postgres", login="u", schema="d")
+    assert interpret.whole(stored(document, WORDS), REFERENCE, None) == Connection("postgres", login="u", schema="d")
 
 
 def test_other_stores_take_airflows_words_alone() -> None:
     with pytest.raises(Malformed, match="Airflow knows no field 'dbInstanceIdentifier'"):
-        readings.whole(as_stored(RDS), REFERENCE, None)
+        interpret.whole(as_stored(RDS), REFERENCE, None)
 
 
 def test_a_rotation_that_would_lose_what_others_read_is_refused() -> None:
@@ -92,7 +92,7 @@ def test_aws_is_read_as_its_backend_does(document: dict[str, Any], words: Any) -
     theirs = pytest.importorskip("airflow.sdk.definitions.connection", reason="Airflow 2 has no SDK").Connection
     backend = module.SecretsManagerBackend(extra_conn_words=json.loads(json.dumps(words)))
     found = theirs.from_json(json.dumps(backend._standardize_secret_keys(document)), conn_id="x")
-    ours = readings.whole(stored(document, words), REFERENCE, None)
+    ours = interpret.whole(stored(document, words), REFERENCE, None)
     assert fields_of(ours) == fields_of(found)
 
 
@@ -118,11 +118,11 @@ def test_a_file_is_read_as_its_backend_does(value: Any) -> None:
     module = pytest.importorskip("airflow.secrets.local_filesystem")
     given = json.loads(json.dumps(value))
     found = module._create_connection("x", given[0] if isinstance(given, list) else given)
-    ours = readings.whole(replace(as_stored(value), wording=local_filesystem("x")), Reference("file", "x"), None)
+    ours = interpret.whole(replace(as_stored(value), wording=local_filesystem("x")), Reference("file", "x"), None)
     assert fields_of(ours) == {name: item or None for name, item in fields_of(found).items()}
 
 
 @pytest.mark.parametrize("value", [["http://a", "http://b"], {"conn_type": "http", "conn_id": "other"}, [], [5]])
 def test_a_file_that_its_backend_refuses_is_refused(value: Any) -> None:
     with pytest.raises(Malformed):
-        readings.whole(replace(as_stored(value), wording=local_filesystem("x")), Reference("file", "x"), None)
+        interpret.whole(replace(as_stored(value), wording=local_filesystem("x")), Reference("file", "x"), None)

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootstrap.openbao.root import root_token
+from bootstrap.stores.embedded.root import root_token
 
 if TYPE_CHECKING:
     import hvac
 
-    from bootstrap.openbao import Server
+    from bootstrap.stores.embedded import Server
 
 
 _tokens: dict[Path, str] = {}  # of servers of this test run: one for each, so that a test can tell it from others

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bootstrap.domain.variable import Variable
 from bootstrap.targets.base import Applied, Change, Content, Key, Registered, Target
-from bootstrap.variable import Variable
 
 
 def keyed(wanted: Mapping[str, Content]) -> dict[Key, Content]:

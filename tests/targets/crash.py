@@ -19,13 +19,13 @@ from statistics import median
 from typing import Any
 from unittest import mock
 
-from bootstrap.connection import Connection
-from bootstrap.desired import Secrets
-from bootstrap.manifest import Manifest, load
-from bootstrap.plan import Rules, plan, wanted
-from bootstrap.targets import metadata
+from bootstrap.desired.resolve import Secrets
+from bootstrap.domain.connection import Connection
+from bootstrap.domain.variable import Variable
+from bootstrap.manifest.loader import Manifest, load
+from bootstrap.register.plan import Rules, plan, wanted
 from bootstrap.targets.base import Content, Key
-from bootstrap.variable import Variable
+from bootstrap.targets.metadata import target
 
 NAMES = [f"c{index}" for index in range(8)]
 
@@ -46,7 +46,7 @@ class Here:
 
     def ask(self, request: Any) -> dict[str, Any]:
         """As MetadataProcess does, through JSON."""
-        from bootstrap.targets import metadata_child
+        from bootstrap.targets.metadata import child as metadata_child
 
         answer = metadata_child._told(lambda: metadata_child._asked(json.loads(json.dumps(request))))
         if "error" in answer:
@@ -61,7 +61,7 @@ class Here:
 def register(manifest: Manifest, name: str, turn: int) -> Counter[str]:
     """One whole run, from reading the target on; what was done, counted."""
     with mock.patch(
-        "bootstrap.plan.desired", return_value=desired(turn)
+        "bootstrap.register.plan.desired", return_value=desired(turn)
     ):  # instead of secrets, which are not the subject
         found = plan(manifest, Secrets(manifest), wanted(manifest, [name])[0], Rules(prune=True))
     done: Counter[str] = Counter()
@@ -110,10 +110,10 @@ def main() -> None:
         import airflow.models.connection  # noqa: F401  as metadata_child does
         from airflow import settings
 
-        from bootstrap.targets import metadata_rows  # noqa: F401
+        from bootstrap.targets.metadata import rows  # noqa: F401
 
         settings.engine.dispose()  # no connection is shared with a child
-        vars(metadata.MetadataTarget)["_process"].func = lambda _target: Here()
+        vars(target.MetadataTarget)["_process"].func = lambda _target: Here()
     sys.stdout.write(json.dumps(rounds(manifest, given["target"], given["rounds"], given["seed"])) + "\n")
 
 

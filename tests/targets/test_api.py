@@ -17,21 +17,21 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from bootstrap.airflow_env import database_template, locate
-from bootstrap.connection import Connection
+from bootstrap.airflow.environment import database_template, locate
+from bootstrap.domain.connection import Connection
+from bootstrap.domain.variable import Variable
 from bootstrap.errors import AirflowError, Conflict, Denied, IllegalName, StoreError, Unavailable
-from bootstrap.manifest import load
-from bootstrap.plan import _change
-from bootstrap.targets.api import ApiTarget
-from bootstrap.targets.api_client import Client, Options
+from bootstrap.manifest.loader import load
+from bootstrap.register.plan import _change
 from bootstrap.targets.base import Change, Content, Key
 from bootstrap.targets.index import NAME, Entry, Index
-from bootstrap.variable import Variable
+from bootstrap.targets.rest_api.client import Client, Options
+from bootstrap.targets.rest_api.target import ApiTarget
+from tests.domain.test_connection import CONNECTIONS
 from tests.systems import api_server
 from tests.systems.api_server import ApiServer, Front
 from tests.systems.in_process import Answer, Request
 from tests.systems.server import write_private
-from tests.test_connection import CONNECTIONS
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 

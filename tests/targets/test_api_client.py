@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bootstrap import secret
+from bootstrap.domain import secret
 from bootstrap.errors import Conflict, Denied, Malformed, NotFound, StoreError, Unavailable
-from bootstrap.manifest import load
-from bootstrap.targets.api_client import Client, Options
+from bootstrap.manifest.loader import load
+from bootstrap.targets.rest_api.client import Client, Options
 from tests.project import ROOT
 from tests.systems import certificates, faulty
 from tests.systems.faulty import STRANGERS

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from bootstrap.connection import Connection
-from bootstrap.targets.api_marks import Marks
-from bootstrap.targets.api_shown import Shown
+from bootstrap.domain.connection import Connection
+from bootstrap.domain.variable import Variable
 from bootstrap.targets.base import Content, Key
-from bootstrap.variable import Variable
+from bootstrap.targets.rest_api.marks import Marks
+from bootstrap.targets.rest_api.shown import Shown
 
 SAME, OTHER, HIDDEN = "same", "other", "hidden"
 KEY = Key("connection", "a")

@@ -16,17 +16,17 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from bootstrap.airflow_settings import settings as airflow_settings
-from bootstrap.connection import Connection
-from bootstrap.desired import Secrets
-from bootstrap.manifest import Manifest, load
-from bootstrap.targets import backend
+from bootstrap.desired.resolve import Secrets
+from bootstrap.domain.connection import Connection
+from bootstrap.domain.variable import Variable
+from bootstrap.manifest.loader import Manifest, load
+from bootstrap.render.settings import settings as airflow_settings
+from bootstrap.targets.backend import target as backend
 from bootstrap.targets.base import Content, Key
-from bootstrap.variable import Variable
+from tests.domain.test_connection import CONNECTIONS
 from tests.systems import openbao, require, secret_manager
 from tests.systems.server import write_private
 from tests.targets.applying import by_name, changes, put, registered
-from tests.test_connection import CONNECTIONS
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 

@@ -17,8 +17,8 @@ import pytest
 import yaml
 from cryptography.fernet import Fernet
 
-from bootstrap.airflow_env import database_template, locate
-from bootstrap.manifest import load
+from bootstrap.airflow.environment import database_template, locate
+from bootstrap.manifest.loader import load
 from tests.project import ROOT
 from tests.systems import api_server, openbao, require
 from tests.systems.server import write_private

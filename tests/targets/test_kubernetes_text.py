@@ -17,10 +17,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bootstrap.connection import Connection
+from bootstrap.domain.connection import Connection
 from bootstrap.errors import IllegalName, Malformed, StoreError
-from bootstrap.targets.kubernetes_text import INDEX, LARGEST, LARGEST_NOTES, LARGEST_VARIABLE, Found, read, render
-from tests.test_connection import CONNECTIONS
+from bootstrap.targets.kubernetes.text import INDEX, LARGEST, LARGEST_NOTES, LARGEST_VARIABLE, Found, read, render
+from tests.domain.test_connection import CONNECTIONS
 
 CANARY = "canary-in-the-secret-0815"
 WAREHOUSE = Connection("postgres", host="db", password=f"it's $5 \\ \n ü {CANARY}", extra={"a": [1, "00123"]})

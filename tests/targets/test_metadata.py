@@ -22,22 +22,23 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from bootstrap import doctor, drift
-from bootstrap.airflow_env import database_template, installed_version, locate
-from bootstrap.connection import Connection
-from bootstrap.desired import Secrets
+from bootstrap import doctor
+from bootstrap.airflow.environment import database_template, installed_version, locate
+from bootstrap.desired.resolve import Secrets
+from bootstrap.domain.connection import Connection
 from bootstrap.errors import UNDECRYPTABLE, AirflowError, Conflict, Exit, IllegalName, Unavailable, Undecryptable
-from bootstrap.manifest import load
-from bootstrap.plan import Plan, Rules, Unsafe, plan
-from bootstrap.plan_text import lines
-from bootstrap.targets import metadata
+from bootstrap.manifest.loader import load
+from bootstrap.register import drift
+from bootstrap.register.plan import Plan, Rules, Unsafe, plan
+from bootstrap.register.plan_text import lines
 from bootstrap.targets.base import Key
-from bootstrap.targets.metadata_process import MetadataProcess
+from bootstrap.targets.metadata import target as metadata
+from bootstrap.targets.metadata.process import MetadataProcess
+from tests.domain.test_connection import CONNECTIONS
 from tests.project import ROOT, Canary, Project, leaks, watched_processes
 from tests.systems import postgres, require
 from tests.systems.server import write_private
 from tests.targets.applying import by_name, changes, put, registered
-from tests.test_connection import CONNECTIONS
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
@@ -316,7 +317,7 @@ from airflow.models.base import Base
 from airflow.models.connection import Connection
 from airflow.models.variable import Variable
 from bootstrap.errors import Unavailable
-from bootstrap.targets import metadata_rows
+from bootstrap.targets.metadata import rows as metadata_rows
 
 def write(name, owner):
     row = {"kind": "connection", "name": name, "expect": None, "fields": {"conn_type": "http"}}

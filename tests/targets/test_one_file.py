@@ -17,16 +17,16 @@ from dotenv import dotenv_values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bootstrap.connection import Connection, from_fields
-from bootstrap.desired import Secrets
+from bootstrap.desired.resolve import Secrets
+from bootstrap.domain.connection import Connection, from_fields
+from bootstrap.domain.variable import Variable
 from bootstrap.errors import Conflict, Exit, FileDenied, IllegalName, Malformed, ManifestError
-from bootstrap.manifest import load
+from bootstrap.manifest.loader import load
 from bootstrap.targets import KINDS, env
 from bootstrap.targets.base import Change, Content, Key, Target
-from bootstrap.variable import Variable
+from tests.domain.test_connection import CONNECTIONS
 from tests.project import ROOT, Canary, Project, leaks, watched_processes, without_roots_rights
 from tests.targets.applying import changes, put, registered
-from tests.test_connection import CONNECTIONS
 
 Reads: TypeAlias = Callable[..., Any]
 BOTH = {"env": "airflow.env", "file": "connections.json"}

@@ -19,10 +19,10 @@ import yaml
 from cryptography.fernet import Fernet
 from dotenv import dotenv_values
 
-from bootstrap.airflow_env import database_template, locate
-from bootstrap.manifest import load
-from bootstrap.openbao import Server
-from bootstrap.targets import kubernetes_text
+from bootstrap.airflow.environment import database_template, locate
+from bootstrap.manifest.loader import load
+from bootstrap.stores.embedded import Server
+from bootstrap.targets.kubernetes import text as kubernetes_text
 from tests.project import Canary, Project, leaks
 from tests.systems import api_server
 from tests.systems.server import write_private
@@ -33,7 +33,7 @@ HARD = 'it\'s "50 %" \\ {{ x }} $HOME `id` ü€\n second line '
 DAG = """
 import json, os
 from datetime import datetime, timezone
-from bootstrap.airflow_api import DAG, BaseHook, FunctionOperator
+from bootstrap.airflow.compat import BaseHook, DAG, FunctionOperator
 
 def look_up():
     from airflow.sdk import Variable

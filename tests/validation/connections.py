@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bootstrap.connection import Connection
+from bootstrap.domain.connection import Connection
 from tests.systems import google_accounts, ssh_keys
 
 ACCOUNT = google_accounts.Accounts().service_account("loader@shop.iam.gserviceaccount.com", "shop")

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from bootstrap.connection import Connection, from_text
+from bootstrap.airflow import provider_facts as knowing
+from bootstrap.airflow.provider_facts import Known
+from bootstrap.airflow.provider_facts import known as find_out
+from bootstrap.domain.connection import Connection, from_text
 from bootstrap.validation import check as checking
-from bootstrap.validation import known as knowing
-from bootstrap.validation.known import Known
-from bootstrap.validation.known import known as find_out
 from bootstrap.validation.problem import Problem
 from tests.validation.connections import VALID
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap import distributions
-from bootstrap.connection import Connection
-from bootstrap.desired import Secrets, resolve_all
-from bootstrap.manifest import load
+from bootstrap.desired.resolve import Secrets, resolve_all
+from bootstrap.domain.connection import Connection
+from bootstrap.manifest.loader import load
+from bootstrap.util import distributions
 from bootstrap.validation.check import check
 from bootstrap.validation.hosts import NAMES
 from bootstrap.validation.packages import install_command

@@ -1,0 +1,100 @@
+"""What the installed providers know of conn_types, and of the extras of those in use; read once for each installation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from bootstrap.airflow import conn_type_table
+from bootstrap.util import distributions
+from bootstrap.util.file_cache import remembered
+
+UNREGISTERED = {"vaults": "vault"}  # VaultHook: the same over TLS; no provider lists it
+
+
+@dataclass(frozen=True)
+class Extras:
+    """The keys of `extra` that a conn_type's hook reads, other words of its source, the fields that its form hides and its
+    source never reads, and the keys that the provider declares as true or false.
+    """
+
+    keys: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()
+    ignored: frozenset[str] = frozenset()
+    booleans: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Known:
+    """`types`: the distribution of each conn_type that is installed. `extras`: of those that were asked for.
+
+    `airflow`: it is installed here, so what it lacks is lacking. `complete`: every provider's list could be read.
+    """
+
+    types: Mapping[str, str]
+    extras: Mapping[str, Extras] = field(default_factory=dict)
+    airflow: bool = True
+    complete: bool = True
+
+    def has(self, conn_type: str) -> bool:
+        """Whether a hook takes connections of this type."""
+        return UNREGISTERED.get(conn_type, conn_type) in self.types
+
+    def package(self, conn_type: str) -> str | None:
+        """The distribution that brings it, installed or not; None for one that nobody knows."""
+        name = UNREGISTERED.get(conn_type, conn_type)
+        return self.types.get(name) or conn_type_table.shipped().get(name)
+
+
+def known(conn_types: Iterable[str], cache: Path) -> Known:
+    """What there is to know of these; kept in the folder `cache`, which exists."""
+    stamp = _distributions()
+    rows, complete = remembered(cache, "conn-types", [stamp, "booleans"], _types)
+    wanted = {UNREGISTERED.get(name, name) for name in conn_types} & set(rows)
+    airflow = distributions.version("apache-airflow-core") or distributions.version("apache-airflow")
+    extras = {name: _extras(cache, stamp, rows[name]) for name in wanted}
+    return Known({name: row[0] for name, row in rows.items()}, extras, airflow is not None, complete)
+
+
+def _distributions() -> str:
+    """Stands for what is installed, with its versions."""
+    names = [[folder, sorted(distributions.metadata_folders(folder))] for folder in sys.path]
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()
+
+
+def _types() -> tuple[Any, Collection[str]]:
+    from bootstrap.airflow.provider_metadata import installed
+
+    found = installed(sys.path)
+    rows = {name: [d.package, d.hook, d.home, d.fields, d.hidden, d.booleans] for name, d in found.types.items()}
+    return [rows, found.complete], found.files
+
+
+def _extras(cache: Path, stamp: Any, row: list[Any]) -> Extras:
+    answer = remembered(cache, "conn-extras", [stamp, row], lambda: _read(row))
+    return Extras(*map(frozenset, answer))
+
+
+def _read(row: list[Any]) -> tuple[Any, Collection[str]]:
+    from bootstrap.airflow.hook_source import facts
+    from bootstrap.airflow.provider_metadata import Declared
+
+    sources = _sources(tuple(sys.path))
+    package, hook, home, fields, hidden, booleans = row
+    found = facts(Declared(package, hook, home, tuple(fields), tuple(hidden)), sources)
+    answer = [sorted(each) for each in (found.keys, found.words, found.hidden - found.read, booleans)]
+    return answer, [str(file) for file in sources.files]
+
+
+@lru_cache(1)
+def _sources(folders: tuple[str, ...]) -> Any:
+    """Several hooks share a base: each file is parsed once."""
+    from bootstrap.airflow.python_source import Sources
+
+    return Sources(folders)

@@ -1,0 +1,1 @@
+"""Connections, variables, references and secrets, as every other room speaks of them."""

@@ -1,0 +1,127 @@
+"""Whether a check gets the connection that was registered, from where the manifest says that Airflow finds it.
+
+A variable of the user's, or an old copy, could stand before it: then a check would prove another connection. What it should be
+goes to the check's process as digests, under a key of this one run, through a pipe.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from bootstrap.checks._errors import Diagnosed
+from bootstrap.checks.base import Cause
+from bootstrap.domain.connection import Connection, normalize
+from bootstrap.domain.secret import Secret
+from bootstrap.explain.visible import is_remote
+from bootstrap.manifest.loader import Manifest
+from bootstrap.render.settings import settings
+from bootstrap.util.canonical_json import canonical
+
+VARIABLE = "AIRFLOW_BOOTSTRAP_REGISTERED"
+IDENTITY = ("url", "mount_point", "namespace", "project_id", "region_name", "endpoint_url")  # of a store
+_SOURCES = {"backend": "backend", "file": "backend", "env": "environment", "metadata": "database"}
+_TEXTS = ("host", "login", "password", "schema")
+
+
+def expecting(
+    manifest: Manifest, connections: Mapping[str, Connection], unsettled: Mapping[str, Collection[str]] | None = None
+) -> Mapping[str, Secret]:
+    """The variable that tells a check's process where connections must come from, and what these must be, but for `unsettled`.
+
+    Raises ManifestError, StoreError.
+    """
+    key = secrets.token_hex(16)
+    told = {
+        "key": key,
+        "targets": [target.name for target in manifest.register],
+        "sources": _sources(manifest),
+        "backends": _backends(manifest),
+        "unsettled": {conn_id: sorted((unsettled or {}).get(conn_id, ())) for conn_id in connections},
+        "digests": {conn_id: dict(_digests(key, found, found.extra or {})) for conn_id, found in connections.items()},
+    }
+    return {VARIABLE: Secret(json.dumps(told))}
+
+
+def _sources(manifest: Manifest) -> list[str] | None:
+    """Those of Airflow's sources that may have them; None: the manifest doesn't say."""
+    names = [target.name for target in manifest.register]
+    here = [_SOURCES.get(name) for name in names if not is_remote(name)]
+    if not names or None in here:
+        return None
+    return sorted({*filter(None, here), *(["backend"] if manifest.backend is not None else [])})
+
+
+def _backends(manifest: Manifest) -> list[dict[str, Any]]:
+    if manifest.backend is None:
+        return []
+    found = settings(manifest)
+    return [
+        {"class": serving.backend_class, "kwargs": {name: serving.kwargs.get(name) for name in IDENTITY}}
+        for serving in (found.secrets, found.workers)
+        if serving is not None
+    ]
+
+
+def require(conn_id: str, conn: Any, backend: Any, label: str) -> None:
+    """In a check's process: raises Diagnosed if Airflow's connection is another than it must be, or from elsewhere."""
+    told: Mapping[str, Any] = json.loads(os.environ.get(VARIABLE) or "{}")
+    if not told:
+        return
+    _require_source(conn_id, backend, label, told)
+    wanted = told["digests"].get(conn_id)
+    if wanted is None:
+        return
+    found = dict(_digests(told["key"], conn, conn.extra_dejson))
+    unsettled = told["unsettled"][conn_id]
+    names = [name for name in sorted({*wanted, *found}) if not any(_covers(each, name) for each in unsettled)]
+    differing = [name for name in names if wanted.get(name) != found.get(name)]
+    if differing:
+        what = f"Airflow finds another connection in {label} than the one that was registered: {', '.join(differing)}"
+        raise Diagnosed(Cause("check_error", f"{what} differ{'s' * (len(differing) == 1)}", _explain(conn_id)))
+
+
+def _require_source(conn_id: str, backend: Any, label: str, told: Mapping[str, Any]) -> None:
+    from bootstrap.explain.chain import named
+    from bootstrap.explain.sources import source_name
+
+    source = source_name(backend).replace("execution_api", "database")
+    if told["sources"] is not None and source not in told["sources"]:
+        message = f"Airflow finds {conn_id!r} in its {label}, where the manifest has not registered it ({', '.join(told['targets'])})"
+        raise Diagnosed(Cause("check_error", message, _explain(conn_id)))
+    known = [{**wanted, "name": "known"} for wanted in told["backends"]]
+    if source == "backend" and known and not any(named(backend, wanted) for wanted in known):
+        message = f"Airflow asks another secrets backend than the manifest says: {type(backend).__name__}"
+        raise Diagnosed(Cause("check_error", message, "airflow-bootstrap doctor  # tells what overrides airflow.cfg"))
+
+
+def advice() -> str:
+    """In a check's process: what to do about a connection that is registered and that Airflow can't find; "" if nothing special."""
+    told: Mapping[str, Any] = json.loads(os.environ.get(VARIABLE) or "{}")
+    if told.get("sources") == ["backend"] and not told["backends"]:  # in a `file` alone
+        return (
+            "name the file in `backend:`, so that Airflow's LocalFilesystemBackend reads it; docs/targets.md shows how"
+        )
+    return ""
+
+
+def _covers(unsettled: str, name: str) -> bool:
+    return unsettled == name or (unsettled in ("", "extra.") and name.startswith(unsettled))
+
+
+def _explain(conn_id: str) -> str:
+    return f"airflow-bootstrap explain {conn_id}"
+
+
+def _digests(key: str, conn: Any, extra: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Of each field that is set, and of each key of `extra`: what is empty is as good as not there, to every hook."""
+    values = {name: getattr(conn, name) or "" for name in _TEXTS}
+    values |= {"conn_type": normalize(conn.conn_type or ""), "port": int(conn.port or 0)}
+    values |= {f"extra.{name}": value for name, value in extra.items()}
+    for name, value in values.items():
+        if value or name.startswith("extra."):
+            yield name, hmac.new(key.encode(), canonical(value).encode(), "sha256").hexdigest()

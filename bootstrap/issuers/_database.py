@@ -1,0 +1,185 @@
+"""What issuers of database passwords have in common: whose passwords, on which server, and whose turn it is."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, model_validator
+from typing_extensions import Self
+
+from bootstrap.domain.connection import Connection
+from bootstrap.domain.secret import Secret
+from bootstrap.errors import IssuerDenied, IssuerUnavailable
+from bootstrap.issuers.base import WINDOW, Attempt, IssuerOptions, KeyFields, KeyInfo, Surroundings
+from bootstrap.manifest.field_types import SecretRef
+from bootstrap.util.retrying import GIVE_UP, retried
+
+T = TypeVar("T")
+Name = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+SECONDS = 10  # of one request
+_ONE_OR_TWO = "say either `users: [a, b]`, two users that take turns, or `user: a`, whose only password is replaced"
+
+
+class DatabaseOptions(IssuerOptions):
+    """`admin`: a whole connection that may change the users; what it lacks of host, port and schema is the connection's.
+
+    `users`: two users with the same rights that take turns; `user`: one whose password is replaced.
+    """
+
+    admin: SecretRef
+    users: Annotated[list[Name], Field(min_length=2, max_length=2)] | None = None
+    user: Name | None = None
+
+    @model_validator(mode="after")
+    def _one_or_two(self) -> Self:
+        if (self.users is None) == (self.user is None):
+            raise ValueError(_ONE_OR_TWO)
+        if self.users and self.users[0] == self.users[1]:
+            raise ValueError(f"`users` names {self.users[0]} twice: {_ONE_OR_TWO}")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The users whose passwords are this rotation's."""
+        return tuple(self.users or (self.user or "",))
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the server is, and as whom it is asked."""
+
+    host: str
+    port: int
+    schema: str
+    login: str
+    password: Secret
+    extra: Mapping[str, Any]
+
+    @property
+    def shown(self) -> str:
+        """For messages."""
+        return f"{self.host or 'localhost'}:{self.port}"
+
+
+class TooLate(IssuerUnavailable):
+    """Nothing was sent, since a later run would not take the key for this attempt's."""
+
+
+def address(options: DatabaseOptions, surroundings: Surroundings, conn_type: str, port: int) -> Address:
+    """The admin's connection, completed. Raises StoreError, and IssuerDenied if it is another system's or one of the users."""
+    admin = surroundings.whole(options.admin)
+    admin.remember()
+    if admin.conn_type != conn_type:
+        raise IssuerDenied(
+            f"rotate: `admin` is a connection of type {admin.conn_type}", f"store one of type {conn_type}"
+        )
+    if admin.login in options.names:
+        raise IssuerDenied(
+            f"rotate: the admin {admin.login} is one of the users whose passwords are changed",
+            "store the connection of another user as `admin`",
+        )
+    at = surroundings.connection or Connection(conn_type)
+    encryption = {} if admin.host else {name: value for name, value in (at.extra or {}).items() if _trust(name)}
+    return Address(
+        host=admin.host or at.host or "",
+        port=admin.port or at.port or port,
+        schema=admin.schema or at.schema or "",
+        login=admin.login or "",
+        password=Secret(admin.password or ""),
+        extra={**encryption, **(admin.extra or {})},
+    )
+
+
+def _trust(name: str) -> bool:
+    """Whether this key of an extra says how a server is trusted. A client's own certificate is its user's alone."""
+    return name.startswith("ssl") and name not in ("sslcert", "sslkey", "sslpassword", "ssl_cert", "ssl_key")
+
+
+def account(kind: str, at: Address, names: Sequence[str]) -> str:
+    """Whose keys these are: the server and its users."""
+    return f"{kind}:{at.shown.lower()}/{'+'.join(sorted(names))}"
+
+
+def new_password() -> Secret:
+    """256 random bits; nothing in it needs quoting anywhere."""
+    return Secret(secrets.token_urlsafe(32))
+
+
+def next_user(users: Sequence[str], current: str | None) -> str:
+    """The user whose turn it is. Raises IssuerDenied if the connection's login is none of them."""
+    if current not in users:
+        raise IssuerDenied(
+            f"rotate: the connection's login is none of the users {' and '.join(users)}, so it can't be told whose turn it is",
+            "make the connection's login one of `users`, or name its user there",
+        )
+    return next(user for user in users if user != current)
+
+
+def user_of(fields: KeyFields, users: Sequence[str]) -> str | None:
+    """Which of the users these fields log in as."""
+    login = fields.get("login")
+    return login.as_public() if login and login.as_public() in users else None
+
+
+def check_window(attempt: Attempt, at: Address) -> None:
+    """Raise TooLate if the attempt began too long ago to send its request now."""
+    if datetime.now(timezone.utc) > attempt.since + timedelta(seconds=WINDOW):
+        raise TooLate(
+            f"{at.shown}: no password was set: more than {WINDOW:.0f} s have passed since the attempt began",
+            "run the command again",
+        )
+
+
+def asked(request: Callable[[], T], give_up: float = GIVE_UP) -> T:
+    """What `request` returns; made again while the server can't be reached. It must be safe to make twice."""
+    return retried(request, lambda err: 0.0 if _may_pass(err) else None, give_up=give_up)
+
+
+def _may_pass(err: BaseException) -> bool:
+    return isinstance(err, IssuerUnavailable) and not isinstance(err, TooLate)
+
+
+def lost_user(users: Sequence[str], attempt: Attempt, keys: Sequence[KeyInfo]) -> Sequence[str]:
+    """The user whose turn it was, if it had no password before the attempt and has one now: that is the attempt's.
+
+    One that had a password before is left as it is: a new attempt replaces that anyway.
+    """
+    if attempt.current not in users:
+        return []
+    user = next_user(users, attempt.current)
+    return [key.id for key in keys if key.id == user and key.id not in attempt.known]
+
+
+def in_use(user: str, sessions: int, at: Address) -> IssuerDenied:
+    """The error for a user whose password would be changed under somebody's feet."""
+    return IssuerDenied(
+        f"{at.shown}: somebody uses {user}, whose password would be replaced ({sessions} sessions)",
+        "the other one of `users` must be nobody else's: end its sessions, then run the command again",
+    )
+
+
+def busy(user: str, at: Address) -> IssuerUnavailable:
+    """The error for a user that another run is changing."""
+    return IssuerUnavailable(
+        f"{at.shown}: another run is changing {user}", "wait for it to end, then run the command again"
+    )
+
+
+def foreign(key_id: str, at: Address, users: Sequence[str]) -> IssuerDenied:
+    """The error for a key of a user that isn't this rotation's to change."""
+    return IssuerDenied(
+        f"{at.shown}: {key_id} is none of this rotation's users ({', '.join(users)})",
+        "name it in `users` again, or change it by hand",
+    )
+
+
+def gone(user: str, at: Address) -> IssuerDenied:
+    """The error for a password that can't be brought back."""
+    return IssuerDenied(
+        f"{at.shown}: {user} has no password any more: it was destroyed", "rotate again, for a new password"
+    )

@@ -1,0 +1,120 @@
+"""Keys of a service account as Google's IAM API tells of them."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Any
+
+from bootstrap.domain.secret import Secret
+from bootstrap.errors import IssuerUnavailable
+from bootstrap.issuers._google_login import key_document
+from bootstrap.issuers.base import Key, KeyInfo
+from bootstrap.util.durations import shown
+
+FIELD = "extra.keyfile_dict"
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)")
+_PROJECTS = (  # by an account's address
+    re.compile(r"[^@]+@(?P<project>[a-z0-9.-]+)\.iam\.gserviceaccount\.com"),
+    re.compile(r"(?P<project>[a-z0-9.-]+)@appspot\.gserviceaccount\.com"),
+    re.compile(r"(?P<project>[0-9]+)-compute@developer\.gserviceaccount\.com"),
+)
+_NEVER = 9999  # the year in which a key expires that has no end
+_EARLIEST = datetime.min.replace(tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class GoogleKey:
+    """A key of the listing. `name` is its full one, with the project; `uploaded`: Google did not make it."""
+
+    info: KeyInfo
+    name: str
+    uploaded: bool
+
+
+def resource_name(account: str) -> str:
+    """The account's resource name. Without its project, Google says of one that isn't there that it is forbidden.
+
+    https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts.keys/list
+    """
+    found = next(filter(None, (pattern.fullmatch(account) for pattern in _PROJECTS)), None)
+    project = found["project"] if found else "-"
+    name, dot, domain = project.partition(".")
+    if dot:  # of a project of a domain: PROJECT.DOMAIN in an address, DOMAIN:PROJECT by its name
+        project = f"{domain}:{name}"
+    return f"projects/{project}/serviceAccounts/{account}"
+
+
+def listed(where: str, document: Mapping[str, Any]) -> Sequence[GoogleKey]:
+    """The keys of a listing; an account without any has no field for them. Raises IssuerUnavailable for what is none."""
+    try:
+        return [_listed(item) for item in document.get("keys", [])]
+    except (AttributeError, KeyError, TypeError, ValueError) as err:
+        what = "the answer is not a listing of Google's IAM API"
+        raise IssuerUnavailable(f"{where}: {what}", "check the issuer's endpoint") from err
+
+
+def _listed(item: Mapping[str, Any]) -> GoogleKey:
+    """https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts.keys#ServiceAccountKey"""
+    info = KeyInfo(
+        id=id_of(item["name"]),
+        state="disabled" if item.get("disabled") else "enabled",
+        created=moment(item["validAfterTime"]),
+        expires=_end(item),
+    )
+    return GoogleKey(info, item["name"], item.get("keyOrigin") == "USER_PROVIDED")
+
+
+def made(where: str, account: str, document: Mapping[str, Any]) -> Key:
+    """The key that `create` brings. Raises IssuerUnavailable: there may be one then, whose secret nobody has."""
+    try:
+        content = Secret(base64.b64decode(document["privateKeyData"], validate=True).decode())
+        held = key_document(content.reveal()) or {}
+        names = (id_of(document["name"]), account)
+        key = Key(held["private_key_id"], {FIELD: content}, moment(document["validAfterTime"]), _end(document))
+    except (AttributeError, KeyError, TypeError, ValueError):  # quotes the key
+        names, held, key = ("", ""), {}, Key("", {})
+    if not key.id or (key.id, held.get("client_email")) != names:
+        what = "Google's answer to the request for a new key holds none of this account"
+        raise IssuerUnavailable(f"{where}: {what}", "run it again: what was made is found and deleted")
+    return key
+
+
+def id_of(name: str) -> str:
+    """The last part of a key's name, which is its private_key_id. Raises ValueError."""
+    before, _, key_id = name.rpartition("/keys/")
+    if not before or not key_id:
+        raise ValueError(name)
+    return key_id
+
+
+def moment(text: str) -> datetime:
+    """A time as Google's APIs write it. Raises ValueError."""
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    return datetime.fromisoformat(found[1]).replace(tzinfo=timezone.utc)
+
+
+def _end(item: Mapping[str, Any]) -> datetime | None:
+    """When it expires, as an organization policy may want (constraints/iam.serviceAccountKeyExpiryHours)."""
+    end = moment(item["validBeforeTime"]) if "validBeforeTime" in item else None
+    return end if end is not None and end.year < _NEVER else None
+
+
+def with_use(keys: Iterable[GoogleKey], used: Mapping[str, datetime]) -> Sequence[KeyInfo]:
+    """The keys with their last use, oldest first."""
+    infos = (replace(key.info, last_used=used.get(key.info.id)) for key in keys)
+    return sorted(infos, key=lambda info: info.created or _EARLIEST)
+
+
+def told(keys: Iterable[KeyInfo]) -> Iterator[str]:
+    """A line for each key: its state, age and last use."""
+    now = datetime.now(timezone.utc)
+    for key in keys:
+        age = f"{shown(now - key.created)} old" if key.created else "of unknown age"
+        use = f"last used {key.last_used:%Y-%m-%d}" if key.last_used else "last use unknown"
+        yield f"  {key.id}  {key.state}, {age}, {use}"

@@ -1,0 +1,158 @@
+"""Who asks Google's IAM API: a service account's key, or the application default credentials."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from typing import Any
+
+from bootstrap.domain.reference import Reference
+from bootstrap.domain.secret import foreign, remember
+from bootstrap.errors import IssuerDenied, IssuerError, IssuerUnavailable, Malformed
+from bootstrap.issuers.base import Surroundings
+from bootstrap.util.json_text import loads
+from bootstrap.util.loopback import proxies
+
+SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+TIMEOUT = 10  # seconds for one request
+_WRITE_KEY = "gcloud iam service-accounts keys create FILE --iam-account ACCOUNT"
+_AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+class Login:
+    """One identity; its token is fetched once, and again before it ends. Connects at the first request.
+
+    `where` begins each message; `load` brings google.auth's credentials.
+    """
+
+    def __init__(self, where: str, load: Callable[[], Any]) -> None:
+        self._where = where
+        self._load = load
+
+    @property
+    def principal(self) -> str:
+        """The service account that asks, as an IAM policy names it; MEMBER where that isn't known."""
+        email = getattr(self._credentials, "service_account_email", "") or ""
+        return f"serviceAccount:{email}" if "@" in email else "MEMBER"
+
+    def headers(self) -> Mapping[str, str]:
+        """Of a request. Raises IssuerDenied for a credential that is refused, IssuerUnavailable."""
+        from google.auth.exceptions import GoogleAuthError
+
+        headers: dict[str, str] = {}
+        try:
+            if not self._credentials.valid:
+                self._credentials.refresh(self._requests)
+                remember(self._credentials.token)
+        except GoogleAuthError as err:
+            raise _refused(self._where, err) from err
+        self._credentials.apply(headers)
+        quota_project = getattr(self._credentials, "quota_project_id", None)
+        return {**headers, "x-goog-user-project": quota_project} if quota_project else headers
+
+    def send(self, method: str, url: str, **how: Any) -> Any:
+        """An answer of requests', whatever it says; no redirect is followed, since the token is for this server alone."""
+        return self._session.request(method, url, timeout=TIMEOUT, allow_redirects=False, **how)
+
+    @cached_property
+    def _credentials(self) -> Any:
+        return self._load()
+
+    @cached_property
+    def _requests(self) -> Any:
+        """google.auth's way to ask for tokens, with a deadline."""
+        from google.auth.transport.requests import Request
+
+        return partial(Request(self._session), timeout=TIMEOUT)
+
+    @cached_property
+    def _session(self) -> Any:
+        from bootstrap.util.http_client import PooledSession
+
+        class Session(PooledSession):
+            """Takes the environment's proxy for what is not on this machine."""
+
+            def request(self, method: Any, url: Any, *args: Any, **how: Any) -> Any:
+                return super().request(method, url, *args, **{"proxies": proxies(str(url)), **how})
+
+        session = Session(1)
+        session.verify = next((path for name in _AUTHORITIES if (path := os.environ.get(name))), True)
+        return session
+
+
+def login(where: str, admin: Reference | None, surroundings: Surroundings) -> Login:
+    """Whoever `admin` says; sends no request yet. Raises IssuerDenied."""
+    try:
+        import google.auth.transport.requests
+        import google.oauth2.service_account  # noqa: F401
+    except ImportError as err:
+        raise IssuerDenied(f"{where}: Google's client is not installed", "pip install google-auth requests") from err
+    if admin is None:
+        return Login(where, partial(_default, where))
+    return Login(where, partial(_of_key, where, admin, surroundings))
+
+
+def key_document(text: str) -> dict[str, Any] | None:
+    """A service account's key from its JSON; None if it is none."""
+    try:
+        found = loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and found.get("type") == "service_account" else None
+
+
+def _default(where: str) -> Any:
+    import google.auth
+    from google.auth.exceptions import DefaultCredentialsError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a person's own credentials have no quota project
+            return google.auth.default(scopes=SCOPES)[0]
+    except DefaultCredentialsError as err:
+        said = " ".join(foreign(err.args[0] if err.args else err).split()).partition(" To set up")[0]
+        hint = "gcloud auth application-default login, or say `admin: {secret: …}`"
+        raise IssuerDenied(f"{where}: no Application Default Credentials: {said}", hint) from err
+
+
+def _of_key(where: str, admin: Reference, surroundings: Surroundings) -> Any:
+    from google.oauth2 import service_account
+
+    info = _admin_key(where, admin, surroundings)
+    try:
+        return service_account.Credentials.from_service_account_info(info, scopes=SCOPES)  # type: ignore[no-untyped-call]  # google.auth has no types
+    except Exception:  # quotes the key
+        raise IssuerDenied(f"{where}: {admin} is not a complete key of a service account", _WRITE_KEY) from None
+
+
+def _admin_key(where: str, admin: Reference, surroundings: Surroundings) -> dict[str, Any]:
+    """The key, or that of a whole connection. Raises IssuerDenied, StoreError."""
+    try:
+        found = key_document(surroundings.value(admin).reveal())
+    except Malformed:  # a connection of several fields is no one value
+        found = None
+    if found is None:
+        extra = surroundings.whole(admin).extra or {}
+        held = extra.get("keyfile_dict")
+        found = key_document(held if isinstance(held, str) else json.dumps(held))
+    if found is None:
+        what = "neither a service account's key nor a connection with one in keyfile_dict"
+        raise IssuerDenied(f"{where}: {admin} is {what}", _WRITE_KEY)
+    remember(json.dumps(found))
+    return found
+
+
+def _refused(where: str, err: Any) -> IssuerError:
+    """What google.auth says: of a token that it can't get, or of Google's refusal to give one."""
+    from google.auth.exceptions import TransportError
+
+    said = " ".join(foreign(err.args[0] if err.args else err).split())[:500]
+    if isinstance(err, TransportError) or err.retryable:
+        return IssuerUnavailable(
+            f"{where}: can't reach the server that gives tokens: {said}", "check the network and its proxy"
+        )
+    hint = "check `admin`: a deleted or disabled key needs a new one"
+    return IssuerDenied(f"{where}: Google refused the credential of who asks: {said}", hint)

@@ -1,0 +1,238 @@
+"""Passwords of Postgres.
+
+`users: [a, b]`: two roles that take turns. The one that the connection doesn't use gets a new password and becomes the
+connection's login; the other keeps its own until it is disabled. Both need the same rights, best as members of one group:
+`CREATE ROLE b NOLOGIN VALID UNTIL '-infinity' IN ROLE etl`. What they make should belong to the group.
+
+`user: a`, `overlap: none`: one role. Postgres keeps one password for it, so that the old one stops working in the moment
+in which the new one starts to.
+
+The admin needs CREATEROLE and, from Postgres 16 on, ADMIN OPTION on the roles. Where it can't read pg_authid, as nobody can
+in most clouds, a role that never had a password is told from others by VALID UNTIL '-infinity' alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+from pydantic import model_validator
+from typing_extensions import Self
+
+from bootstrap.domain.secret import Secret
+from bootstrap.errors import IssuerDenied
+from bootstrap.issuers import _database
+from bootstrap.issuers._database import Address, DatabaseOptions, check_window, foreign, gone
+from bootstrap.issuers._postgres import Server, Session
+from bootstrap.issuers._postgres_single import Single
+from bootstrap.issuers.base import Attempt, Issuer, Key, KeyFields, KeyInfo, Surroundings
+
+_PORT = 5432
+_OVERLAP = (
+    "Postgres keeps one password for a role: with `user`, the old one stops working in the moment in which the new one starts to, "
+    "and jobs that log in just then fail. Name two roles in `users` instead, or say `overlap: none` to accept that"
+)
+
+
+class Options(DatabaseOptions):
+    """`overlap: none` accepts, for a single `user`, that its old password stops working at once."""
+
+    issuer: Literal["postgres_password"]
+    overlap: Literal["none"] | None = None
+
+    @model_validator(mode="after")
+    def _known_to_have_no_overlap(self) -> Self:
+        if self.user is not None and self.overlap is None:
+            raise ValueError(_OVERLAP)
+        if self.users is not None and self.overlap is not None:
+            raise ValueError("`overlap: none` is for a single `user`: two `users` work side by side")
+        return self
+
+
+def fields(options: Options) -> tuple[str, ...]:
+    """A new login comes with a new password, unless there is one user."""
+    return ("login", "password") if options.users else ("password",)
+
+
+def open_issuer(options: Options, surroundings: Surroundings) -> Issuer:
+    """The roles of a server. Raises StoreError, and IssuerDenied for an admin that can't be one."""
+    at = _database.address(options, surroundings, "postgres", _PORT)
+    name = _database.account("postgres", at, options.names)
+    server = Server(at)
+    if options.user:
+        return Single(server, options.user, name)
+    return Alternating(server, options.names, name)
+
+
+@dataclass(frozen=True)
+class _Role:
+    """`password` is None where the admin may not know whether there is one."""
+
+    name: str
+    login: bool
+    destroyed: bool
+    expires: datetime | None
+    password: bool | None
+    sessions: int
+
+    @property
+    def is_key(self) -> bool:
+        return not self.destroyed and self.password is not False
+
+
+@dataclass
+class Alternating:
+    """Two roles; a key is a role with a password, and its id is the role's name.
+
+    A destroyed one has no password, and VALID UNTIL '-infinity', which everybody may read; a date that was there is lost.
+    """
+
+    server: Server
+    users: Sequence[str]
+    account: str
+
+    def issue(self, attempt: Attempt) -> Key:
+        """A new password for the role whose turn it is. Sent again it is the same one."""
+        user = _database.next_user(self.users, attempt.current)
+        password = _database.new_password()
+
+        def work(session: Session) -> _Role:
+            role = self._fit(session, user, attempt)
+            verifier = session.verifier(user, password)
+            until = role.expires.isoformat() if role.expires else "infinity"
+            check_window(attempt, self._at)
+            session.run(_alter(user, "LOGIN PASSWORD %s VALID UNTIL %s"), (verifier, until))
+            return role
+
+        role = self.server.ask(work)
+        return Key(user, {"login": Secret(user), "password": password}, expires=role.expires)
+
+    def lost(self, attempt: Attempt) -> Sequence[str]:
+        """The role whose turn it was, if it had no password before and has one now."""
+        return _database.lost_user(self.users, attempt, self.keys())
+
+    def keys(self) -> Sequence[KeyInfo]:
+        """The roles that have a password. Everybody may see whose the sessions are, so that their number is true."""
+        found = self.server.ask(lambda session: _roles(session, self.users))
+        return [
+            KeyInfo(role.name, "enabled" if role.login else "disabled", expires=role.expires, sessions=role.sessions)
+            for role in found
+            if role.is_key
+        ]
+
+    def identify(self, fields: KeyFields) -> str | None:
+        """The role that these fields log in as."""
+        return _database.user_of(fields, self.users)
+
+    def disable(self, key_id: str) -> None:
+        """Nobody logs in as this role any more; whoever is in stays."""
+        self._change(key_id, "NOLOGIN")
+
+    def enable(self, key_id: str) -> None:
+        """The role logs in with its old password again."""
+
+        def work(session: Session) -> None:
+            roles = _roles(session, [key_id])
+            if not roles or not roles[0].is_key:
+                raise gone(key_id, self._at)
+            session.run(_alter(key_id, "LOGIN"))
+
+        self._mine(key_id)
+        self.server.ask(work)
+
+    def destroy(self, key_id: str) -> None:
+        """The password is gone; the role stays, since it is needed again."""
+        self._change(key_id, "NOLOGIN PASSWORD NULL VALID UNTIL '-infinity'")
+
+    def _change(self, key_id: str, change: str) -> None:
+        def work(session: Session) -> None:
+            if _roles(session, [key_id]):
+                session.run(_alter(key_id, change))
+
+        self._mine(key_id)
+        self.server.ask(work)
+
+    def _mine(self, key_id: str) -> None:
+        if key_id not in self.users:
+            raise foreign(key_id, self._at, self.users)
+
+    def _fit(self, session: Session, user: str, attempt: Attempt) -> _Role:
+        """The role, if it can take over. Raises IssuerDenied."""
+        roles = {role.name: role for role in _roles(session, self.users)}
+        if user not in roles:
+            raise _missing(user, str(attempt.current), self._at)
+        _same_groups(session, user, str(attempt.current), self._at)
+        _free(roles[user], attempt, self._at)
+        return roles[user]
+
+    @property
+    def _at(self) -> Address:
+        return self.server.at
+
+
+def _alter(user: str, change: str) -> Any:
+    from psycopg2 import sql
+
+    return sql.SQL("ALTER ROLE {} " + change).format(sql.Identifier(user))
+
+
+def _roles(session: Session, names: Sequence[str]) -> list[_Role]:
+    """The roles of these names that there are."""
+    from psycopg2 import sql
+
+    tells = session.rows("SELECT has_column_privilege('pg_catalog.pg_authid', 'rolpassword', 'SELECT')")[0][0]
+    password = "(SELECT a.rolpassword IS NOT NULL FROM pg_catalog.pg_authid a WHERE a.oid = r.oid)" if tells else "NULL"
+    query = sql.SQL(
+        "SELECT rolname, rolcanlogin, coalesce(rolvaliduntil = '-infinity', false),"
+        " CASE WHEN isfinite(rolvaliduntil) THEN rolvaliduntil END, {},"
+        " (SELECT count(*)::int FROM pg_catalog.pg_stat_activity s WHERE s.usesysid = r.oid)"
+        " FROM pg_catalog.pg_roles r WHERE rolname = ANY(%s::text[]) ORDER BY rolname"
+    ).format(sql.SQL(password))
+    return [_Role(*row) for row in session.rows(query, (list(names),))]
+
+
+_GROUPS = """
+    WITH RECURSIVE reached (member, roleid) AS (
+        SELECT m.member, m.roleid FROM pg_catalog.pg_auth_members m
+        UNION SELECT r.member, m.roleid FROM reached r JOIN pg_catalog.pg_auth_members m ON m.member = r.roleid
+    )
+    SELECT g.rolname FROM reached r JOIN pg_catalog.pg_roles g ON g.oid = r.roleid
+    JOIN pg_catalog.pg_roles m ON m.oid = r.member
+    WHERE m.rolname = %s::text AND g.rolname <> ALL(%s::text[]) ORDER BY g.rolname
+"""
+
+
+def _same_groups(session: Session, user: str, current: str, at: Address) -> None:
+    """Raise IssuerDenied unless both are in the same groups. Rights that a role got by itself are for the checks to find."""
+    of = {name: {row[0] for row in session.rows(_GROUPS, (name, [user, current]))} for name in (user, current)}
+    if of[user] == of[current]:
+        return
+    lacks = [f"{name} is not in {', '.join(sorted(of[other] - of[name]))}" for name, other in _pairs(user, current, of)]
+    raise IssuerDenied(
+        f"{at.shown}: the roles {user} and {current} have different rights: {'; '.join(lacks)}",
+        "GRANT the groups of one to the other",
+    )
+
+
+def _pairs(user: str, current: str, of: dict[str, set[str]]) -> list[tuple[str, str]]:
+    return [(name, other) for name, other in ((user, current), (current, user)) if of[other] - of[name]]
+
+
+def _free(role: _Role, attempt: Attempt, at: Address) -> None:
+    """Raise IssuerDenied if somebody uses the role, or if its new password wouldn't work."""
+    if role.login and role.is_key and role.sessions and role.name in attempt.known:
+        raise _database.in_use(role.name, role.sessions, at)
+    if role.expires is not None and role.expires <= datetime.now(timezone.utc):
+        raise IssuerDenied(
+            f"{at.shown}: the role {role.name} is valid until {role.expires:%Y-%m-%d} only, which is over",
+            f"ALTER ROLE {role.name} VALID UNTIL 'infinity'",
+        )
+
+
+def _missing(user: str, current: str, at: Address) -> IssuerDenied:
+    return IssuerDenied(
+        f"{at.shown}: there is no role {user}",
+        f"CREATE ROLE {user} NOLOGIN VALID UNTIL '-infinity' IN ROLE the_groups_of_{current}",
+    )

@@ -1,0 +1,1 @@
+"""bootstrap.yaml: its models, its loader, and its JSON Schema."""

@@ -1,0 +1,75 @@
+"""The manifest's JSON Schema, put together from the models of every store, check and target there is."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from bootstrap import checks, issuers, stores, targets
+from bootstrap.manifest.loader import ConnectionSpec, Top
+from bootstrap.manifest.models import Kept
+
+_TEMPLATE = "#/$defs/{model}"
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema, draft 2020-12."""
+    kinds = {kind: _module(stores.KINDS, kind).Options for kind in stores.KINDS.names()}
+    params = {name: _module(checks.KINDS, name).Params for name in checks.KINDS.names()}
+    options = {name: _module(targets.KINDS, name).Options for name in targets.KINDS.names()}
+    minted = {name: _module(issuers.KINDS, name).Options for name in issuers.KINDS.names()}
+    models = [Top, ConnectionSpec, Kept, *kinds.values(), *params.values(), *options.values(), *minted.values()]
+    refs, document = models_json_schema([(model, "validation") for model in models], ref_template=_TEMPLATE)
+    names = {model: refs[model, "validation"] for model in models}
+    result: dict[str, Any] = document["$defs"].pop(names[Top]["$ref"].rpartition("/")[2])
+    result["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    result["title"] = "bootstrap.yaml"
+    result["$defs"] = document["$defs"]
+    fields = result["properties"]
+    fields["stores"] = _mapping({"oneOf": [names[kinds[kind]] for kind in kinds]})
+    fields["connections"] = _mapping(names[ConnectionSpec])
+    fields["register"]["items"] = _named({name: names[options[name]] for name in targets.KINDS.names()})
+    spec = result["$defs"][names[ConnectionSpec]["$ref"].rpartition("/")[2]]
+    rotations = [names[minted[name]] for name in minted]
+    spec["properties"]["rotate"] = {"oneOf": rotations}
+    _backend(result["$defs"])["rotate"] = _kept(rotations, result["$defs"])
+    spec["properties"]["checks"] = {"type": "array", "items": _named({name: names[params[name]] for name in params})}
+    return result
+
+
+def _backend(models: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = models["Backend"]["properties"]
+    return found
+
+
+def _kept(rotations: list[dict[str, Any]], models: dict[str, Any]) -> dict[str, Any]:
+    """Those of a connection, and the place where the credential is kept."""
+    found = []
+    for each in rotations:
+        model = models[each["$ref"].rpartition("/")[2]]
+        properties = model["properties"] | models["Kept"]["properties"]
+        found.append({**model, "properties": properties, "required": [*model["required"], "keep"]})
+    return {"oneOf": found}
+
+
+def generated() -> str:
+    """The schema as JSON text."""
+    return json.dumps(schema(), indent=2) + "\n"
+
+
+def _module(registry: Any, name: str) -> Any:
+    return registry.find(name)
+
+
+def _mapping(values: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": values}
+
+
+def _named(params: dict[str, Any]) -> dict[str, Any]:
+    named = [
+        {"type": "object", "properties": {name: ref}, "required": [name], "additionalProperties": False}
+        for name, ref in params.items()
+    ]
+    return {"anyOf": [{"enum": list(params)}, *named]}

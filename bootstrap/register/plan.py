@@ -1,0 +1,278 @@
+"""Desired against registered: a pure comparison, checked for safety before the first write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from bootstrap import targets
+from bootstrap.desired.resolve import Secrets, resolve_all, resolve_variables
+from bootstrap.domain.connection import Connection
+from bootstrap.errors import (
+    RESTORE_KEY,
+    BootstrapError,
+    Conflict,
+    Exit,
+    Malformed,
+    StoreError,
+    Undecryptable,
+    UsageError,
+)
+from bootstrap.manifest.loader import Manifest, TargetSpec
+from bootstrap.manifest.models import find_references
+from bootstrap.targets.base import Applied, Change, Content, Key, Registered, Target
+from bootstrap.targets.index import NAME
+from bootstrap.util.files import cache_folder
+from bootstrap.util.git import Notice
+
+MANY = 3  # to delete more than one in so many takes --force
+
+
+class Unsafe(BootstrapError):
+    """A plan that must not be applied."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Which changes are made.
+
+    `prune`: what this manifest registered and no longer has is deleted. `overwrite`: so is what somebody else wrote since,
+    or another manifest registered; and what is there just so already is ours from now on. `strict`: a connection of a type that nobody knows is not written where Airflow would
+    show it beside others.
+    """
+
+    prune: bool = False
+    overwrite: bool = False
+    strict: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The changes for one target, in the manifest's order; deletions come last.
+
+    `warnings` are sentences about what looks like a slip in what would be written. `owned` is what this manifest has registered there, `options` tell which place it is. `errors` are those that could not be resolved, `conflicts` those that somebody else wrote since they were registered, or that were encrypted with a key that Airflow has no more.
+    """
+
+    target_name: str
+    target: Target
+    changes: tuple[Change, ...]
+    errors: Mapping[Key, StoreError]
+    conflicts: Mapping[Key, StoreError]
+    warnings: tuple[str, ...] = ()
+    owned: tuple[Key, ...] = ()
+    options: str = ""
+
+    @property
+    def pending(self) -> tuple[Change, ...]:
+        """What would be written."""
+        return tuple(change for change in self.changes if change.action != "unchanged")
+
+    @property
+    def notices(self) -> Sequence[Notice]:
+        """What is to be told of files with secrets, once they are written."""
+        return getattr(self.target, "notices", ())
+
+    @property
+    def problems(self) -> tuple[StoreError, ...]:
+        """Why nothing may be written."""
+        return (*self.errors.values(), *self.conflicts.values())
+
+    def raise_if_unsafe(self, *, force: bool = False) -> None:
+        """Raises Unsafe if anything is missing: then nothing is written, rather than half."""
+        if self.problems:
+            err = Unsafe("\n".join(_lines(self.problems)), self.problems[0].hint)
+            err.exit_code = worst(self.problems)
+            raise err
+        for kind in ("connection", "variable"):
+            owned = sum(key.kind == kind for key in self.owned)
+            gone = sum(change.action == "delete" and change.key.kind == kind for change in self.changes)
+            if gone * MANY > owned and not force:
+                raise Unsafe(
+                    f"{self.target_name}: {gone} of the {owned} {kind}s that were registered would be deleted",
+                    "if that is right: airflow-bootstrap register --prune --force",
+                )
+
+    def apply(self, *, force: bool = False) -> Iterator[Applied]:
+        """Write the changes. Raises Unsafe before the first one; `force`: also if many are deleted."""
+        self.raise_if_unsafe(force=force)
+        yield from self.target.apply(self.changes)
+
+
+def _lines(errors: Sequence[StoreError]) -> Iterator[str]:
+    """What is wrong, each with its own next step unless that is the same for all."""
+    alike = len({err.hint for err in errors}) == 1
+    return (err.message if alike or not err.hint else f"{err.message} ({err.hint})" for err in errors)
+
+
+def worst(errors: Any) -> Exit:
+    """The exit code that speaks for several errors: an unreachable store before a missing secret."""
+    return max((err.exit_code for err in errors), default=Exit.OK)
+
+
+def wanted(manifest: Manifest, names: Sequence[str]) -> tuple[TargetSpec, ...]:
+    """The targets of these names, with the options that the manifest has for them; without names, the manifest's.
+
+    Raises UsageError for an unknown one.
+    """
+    if not names:
+        return manifest.register
+    found: list[TargetSpec] = []
+    for name in dict.fromkeys(names):
+        found += [target for target in manifest.register if target.name == name] or [_without_options(name)]
+    return tuple(found)
+
+
+def _without_options(name: str) -> TargetSpec:
+    module: Any = targets.KINDS.find(name)
+    if module is None:
+        raise UsageError(f"there is no target {name!r}", f"there are: {', '.join(targets.KINDS.names())}")
+    try:
+        return TargetSpec(name, module.Options())
+    except ValidationError as err:
+        missing = ", ".join(str(item["loc"][0]) for item in err.errors(include_input=False))
+        raise UsageError(
+            f"the target {name} needs {missing}", f"add it to the manifest: register: [{{{name}: …}}]"
+        ) from err
+
+
+def plan(manifest: Manifest, secrets: Secrets, spec: TargetSpec, rules: Rules | None = None) -> Plan:
+    """Compare. Reads the stores and the target, writes nothing. Raises StoreError if the target can't be read."""
+    module: Any = targets.KINDS.find(spec.name)
+    target: Target = module.open_target(spec.options, manifest, secrets)
+    rules = rules or Rules()
+    resolved = desired(manifest, secrets)
+    resolved |= _sources_in_the_way(manifest, target, resolved)
+    contents = {key: item for key, item in resolved.items() if not isinstance(item, StoreError)}
+    there = target.registered(contents)
+    owned = tuple(key for key, found in there.items() if found.owner == manifest.owner)
+    wanted = [_change(key, it, there.get(key), manifest.owner, take=rules.overwrite) for key, it in contents.items()]
+    gone = {key: there[key] for key in owned if rules.prune and key not in resolved}
+    changes = [*wanted, *(_deletion(key, found) for key, found in gone.items() if found.error is None)]
+    conflicts = (
+        {} if rules.overwrite else _conflicts(changes, there, manifest.owner, target) | _undecryptable(changes, there)
+    )
+    strict = rules.strict and getattr(module, "STRICT", False)
+    refused, warnings = _validated(manifest, secrets, changes, strict=strict)
+    left_out = {*conflicts, *refused}
+    return Plan(
+        target_name=spec.name,
+        target=target,
+        changes=tuple(change for change in changes if change.key not in left_out),
+        errors={
+            **{key: item for key, item in resolved.items() if isinstance(item, StoreError)},
+            **{key: found.error for key, found in gone.items() if found.error is not None},
+            **refused,
+        },
+        conflicts=conflicts,
+        warnings=warnings,
+        owned=owned,
+        options=_identity(manifest, spec, remote=getattr(module, "REMOTE", False)),
+    )
+
+
+def _identity(manifest: Manifest, spec: TargetSpec, *, remote: bool) -> str:
+    """Which place it is that changes are for; what isn't `remote` is in or below the manifest's folder."""
+    backend = manifest.backend
+    store = manifest.stores[backend.store] if backend is not None and backend.store is not None else None
+    here = not remote or (store is not None and store.kind == "embedded")
+    folder = manifest.folder.absolute() if here else None
+    return str([spec.options, manifest.airflow.home, backend, store, folder])
+
+
+def _sources_in_the_way(manifest: Manifest, target: Target, keys: Iterable[Key]) -> dict[Key, StoreError]:
+    """Whose secret lies where something else would be written over it: it could never be read again."""
+    places = {target.where(key): key for key in keys}
+    found: dict[Key, StoreError] = {}
+    for key in keys:
+        spec = manifest.connections[key.name] if key.kind == "connection" else manifest.variables[key.name]
+        for path, reference in find_references(spec):
+            taken = places.get(f"{reference.store}:{reference.path}")
+            whole = path in {(), ("from",)} and reference.field is None
+            if taken is not None and not (whole and taken == key):
+                found[key] = Conflict(
+                    f"{key.kind} {key.name}: its secret {reference} is where {taken} is registered, and would be lost",
+                    "keep it below another path: airflow-bootstrap store put",
+                )
+    return found
+
+
+def desired(manifest: Manifest, secrets: Secrets) -> dict[Key, Content | StoreError]:
+    """All that the manifest registers, or what stands in the way of it."""
+    connections = resolve_all(manifest, secrets, manifest.connections)
+    variables = resolve_variables(manifest, secrets)
+    return {
+        **{Key("connection", name): item for name, item in connections.items()},
+        **{Key("variable", name): item for name, item in variables.items()},
+    }
+
+
+def _validated(
+    manifest: Manifest, secrets: Secrets, changes: Sequence[Change], *, strict: bool
+) -> tuple[dict[Key, StoreError], tuple[str, ...]]:
+    """What is not written because it can't work, and what to be told of the rest: of that alone which would be written."""
+    written = {it.key.name: it.content for it in changes if it.action in {"create", "update"}}
+    connections = {name: content for name, content in written.items() if isinstance(content, Connection)}
+    if not connections:
+        return {}, ()
+    from bootstrap.validation import uris
+    from bootstrap.validation.check import check
+
+    texts = uris.stored(manifest, secrets, connections)
+    refused: dict[Key, StoreError] = {}
+    warnings = []
+    for name, problems in check(connections, cache_folder(manifest.folder), texts).items():
+        for problem in problems:
+            said = f"connection {name}: {problem.field}: {problem.message}"
+            if problem.refused(strict=strict):
+                refused.setdefault(Key("connection", name), Malformed(said, problem.hint))
+            else:
+                warnings.append(f"{said} ({problem.hint})" if problem.hint else said)
+    return refused, tuple(warnings)
+
+
+def _change(key: Key, wanted: Content, there: Registered | None, owner: str, *, take: bool) -> Change:
+    """`take`: what others wrote just so is ours from now on."""
+    if there is None:
+        return Change(key, "create", tuple(wanted.fingerprints()), wanted, None)
+    new = wanted.fingerprints()
+    differing = tuple(name for name in {**there.fields, **new} if there.fields.get(name) != new.get(name))
+    if there.malformed or differing:
+        return Change(key, "update", differing, wanted, there.version, seen=there.seen)
+    ours = there.owner == owner  # what was there before us becomes ours only if that is asked for
+    mark = (there.changed or there.pending) if ours else take
+    return Change(key, "unchanged", (), wanted, there.version, mark, there.seen)
+
+
+def _deletion(key: Key, there: Registered) -> Change:
+    return Change(key, "delete", (), None, there.version, seen=there.seen)
+
+
+def _conflicts(
+    changes: Sequence[Change], there: Mapping[Key, Registered], owner: str, target: Target
+) -> dict[Key, StoreError]:
+    """What somebody made unreadable to Airflow is nothing of theirs to keep: it is updated."""
+    broken = {key for key, found in there.items() if found.malformed}
+    compared = [it for it in changes if it.action == "delete" or (it.action == "update" and it.key not in broken)]
+    found = {it.key: _conflict(it.key, there[it.key], owner, target, gone=it.action == "delete") for it in compared}
+    return {key: said for key, said in found.items() if said is not None}
+
+
+def _undecryptable(changes: Sequence[Change], there: Mapping[Key, Registered]) -> dict[Key, StoreError]:
+    """What would be replaced and is kept, since whoever finds the old key can read it."""
+    replaced = [Key("variable", NAME), *(it.key for it in changes)]
+    found = {key: there[key].malformed for key in replaced if key in there and there[key].undecryptable}
+    return {key: Undecryptable(message, RESTORE_KEY) for key, message in found.items()}
+
+
+def _conflict(key: Key, there: Registered, owner: str, target: Target, *, gone: bool) -> Conflict | None:
+    hint = "keep theirs: take it into the stores; replace it: --overwrite"
+    if there.pending and gone:
+        return Conflict(f"{target.where(key)}: a run ended before it could tell whether it wrote {key}", hint)
+    if there.owner not in {None, owner}:
+        return Conflict(f"{target.where(key)}: {key} was registered by {there.owner!r} and differs", hint)
+    if there.changed:
+        return Conflict(f"{target.where(key)}: somebody else changed {key} since it was registered", hint)
+    return None

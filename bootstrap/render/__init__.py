@@ -1,0 +1,1 @@
+"""airflow.cfg: which options the manifest manages, and how they are written and read back."""

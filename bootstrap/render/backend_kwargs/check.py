@@ -1,0 +1,154 @@
+"""Whether Airflow can do anything with a secrets backend's class and keyword arguments.
+
+Airflow takes a misspelt argument without a word, and fails at the first look-up, which it doesn't tell of either. So they
+are compared here with the signature of the class that is installed, and with what is known of it besides. Nothing of
+Airflow's is imported.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bootstrap.airflow.python_source import Module, Sources, UnreadableModule
+from bootstrap.render.backend_kwargs.apply_rules import Finding, Given, findings
+from bootstrap.render.backend_kwargs.cached_check import Checked, Problem
+from bootstrap.render.backend_kwargs.rules import RULES
+from bootstrap.render.backend_kwargs.signature_table import Backend, installed, shipped, short
+
+__all__ = ["Checked", "Problem", "check"]
+
+
+def check(
+    backend_class: str,
+    kwargs: Mapping[str, Any],
+    elsewhere: Collection[str] = (),
+    folders: Sequence[str | Path] | None = None,
+) -> Checked:
+    """Compare the arguments with the class.
+
+    `elsewhere` are the names of arguments that Airflow's processes get by the environment, as text; `folders` is where
+    Python looks for modules, by default where this Python does. Raises nothing.
+    """
+    module, _, name = backend_class.rpartition(".")
+    if not module or not all(part.isidentifier() for part in backend_class.split(".")):
+        return _refused("this is not the dotted path of a class: MODULE.CLASS", _did_you_mean(backend_class))
+    sources = Sources(folders)
+    try:
+        found = sources.module(module)
+        if found is None:
+            return _without_module(backend_class, kwargs, elsewhere, sources)
+        definition = sources.find(found, name)
+        if definition is None:
+            return _without_class(found, name)
+        compared = _compared(installed(definition, sources), kwargs, elsewhere, here=True)
+        return replace(compared, files=tuple(str(file) for file in sources.files))
+    except UnreadableModule as err:
+        return _unchecked(str(err), "mend the module")
+
+
+def _compared(backend: Backend, kwargs: Mapping[str, Any], elsewhere: Collection[str], *, here: bool) -> Checked:
+    given = Given(kwargs, frozenset(elsewhere), backend.signature.parameters)
+    found = findings(backend, given)
+    named = f"{backend.package} {backend.version}" if backend.package else backend.name.rpartition(".")[0]
+    source = f"{named} (installed)"
+    if not here:
+        version = f"{short(backend.package)} {backend.version}"
+        source = f"the table shipped with airflow-bootstrap ({version}): it isn't installed here"
+    return Checked(_problems(found, fails=True), _problems(found, fails=False), source)
+
+
+def _problems(found: Iterable[Finding], *, fails: bool) -> tuple[Problem, ...]:
+    return tuple(Problem(item.kwarg, item.message, item.hint, item.local) for item in found if item.fails == fails)
+
+
+def _without_module(
+    backend_class: str, kwargs: Mapping[str, Any], elsewhere: Collection[str], sources: Sources
+) -> Checked:
+    """The module isn't here: the class may be in the table, or its package is here without such a module."""
+    if backend_class in shipped():
+        return _compared(shipped()[backend_class], kwargs, elsewhere, here=False)
+    module = backend_class.rpartition(".")[0]
+    package, name = _nearest_package(module, sources)
+    if package and not _may_be_made(sources, package, name):
+        return _refused(
+            f"there is no module {name} in {package}", _nearest_class(backend_class, package, name, sources)
+        )
+    if provider := _provider_of_the_table(backend_class):
+        return _refused(f"{provider} has no secrets backend in {module}", _did_you_mean(backend_class))
+    return _unchecked(
+        f"{module} isn't installed here: nobody could check the class and its arguments", _did_you_mean(backend_class)
+    )
+
+
+def _nearest_package(module: str, sources: Sources) -> tuple[str, str]:
+    """The innermost package around a module that is here, and what of the module it lacks; '' for none.
+
+    A folder without an `__init__.py` is none: other parts of it may lie elsewhere, as those of `airflow.providers` do.
+    """
+    parts = module.split(".")
+    for end in range(len(parts) - 1, 0, -1):
+        package = ".".join(parts[:end])
+        found = sources.module(package)
+        if found is not None:
+            return package, parts[end]
+        if sources.submodules(package):
+            break
+    return "", ""
+
+
+def _may_be_made(sources: Sources, package: str, name: str) -> bool:
+    """Whether such a module may exist without a file of Python's: compiled, or one that the package itself names."""
+    module = sources.module(package)
+    return name in sources.submodules(package) or (module is not None and module.mentions(name))
+
+
+def _nearest_class(backend_class: str, package: str, name: str, sources: Sources) -> str:
+    """The known class that its path is most like; else the one of the module with the nearest name."""
+    near = difflib.get_close_matches(name, sources.submodules(package), n=1)
+    if not near or backend_class.rpartition(".")[2] in _titles():
+        return _did_you_mean(backend_class)
+    return f"did you mean {package}.{near[0]}{backend_class.removeprefix(f'{package}.{name}')}?"
+
+
+def _provider_of_the_table(backend_class: str) -> str:
+    """The provider that isn't here, whose secrets backends are all in the table; '' for any other."""
+    for name, backend in shipped().items():
+        folder = f"airflow.providers.{short(backend.package).replace('-', '.')}."
+        if name.startswith(folder) and backend_class.startswith(folder):
+            return backend.package
+    return ""
+
+
+def _without_class(module: Module, name: str) -> Checked:
+    if name in module.names or not module.closed:
+        return _unchecked(f"{module.name}.{name} is made while {module.name} is imported: it can't be read", "")
+    near = difflib.get_close_matches(name, module.classes, n=1)
+    hint = f"did you mean {module.name}.{near[0]}?" if near else f"it has: {', '.join(module.classes) or 'no class'}"
+    return _refused(f"there is no class {name} in {module.name}", hint)
+
+
+def _did_you_mean(backend_class: str) -> str:
+    """The class of the same or nearly the same name that Airflow's providers have, or the nearest path."""
+    titles = _titles()
+    near = difflib.get_close_matches(backend_class.rpartition(".")[2], titles, n=1)
+    return (
+        f"did you mean {titles[near[0]]}?"
+        if near
+        else "check its name, or install its package beside airflow-bootstrap"
+    )
+
+
+def _titles() -> dict[str, str]:
+    return {name.rpartition(".")[2]: name for name in RULES}
+
+
+def _refused(message: str, hint: str) -> Checked:
+    return Checked((Problem("", message, hint),), (), "")
+
+
+def _unchecked(message: str, hint: str) -> Checked:
+    return Checked((), (Problem("", message, hint),), "")

@@ -1,0 +1,210 @@
+"""The credential with which Airflow itself reads its secrets backend: kept in a store, and in a file on each machine of Airflow's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from bootstrap import issuers
+from bootstrap.airflow.environment import Environment
+from bootstrap.desired.resolve import Secrets
+from bootstrap.domain.reference import Reference
+from bootstrap.domain.secret import Secret
+from bootstrap.errors import Conflict, ManifestError, UsageError
+from bootstrap.issuers.base import Issuer, KeyFields
+from bootstrap.manifest.key_place import KeyPlace
+from bootstrap.manifest.loader import Manifest
+from bootstrap.manifest.models import RotateSpec, StoreSpec
+from bootstrap.render import cfg_file, verify
+from bootstrap.render.settings import settings
+from bootstrap.rotation.candidate import Content
+from bootstrap.rotation.issuer_context import Asking
+from bootstrap.rotation.rotatable import Proof
+from bootstrap.rotation.verification import Prover
+from bootstrap.smoke.run import Settings, require_airflow, select
+from bootstrap.stores.base import Store, Stored
+from bootstrap.stores.credential import Credential, PlainCredential
+from bootstrap.util import git
+from bootstrap.util.files import write_atomic
+
+NAME = "airflow:backend"  # no conn_id has a colon
+
+
+@dataclass
+class BackendSubject:
+    """See `Subject`. The secret at `keep` is where the credential is the same for every machine."""
+
+    manifest: Manifest
+    environment: Environment
+    secrets: Secrets
+    settings: Settings
+    say: Callable[[str], None]
+    journaled: Callable[[str, str], frozenset[str]]
+    name: str = NAME
+
+    @property
+    def spec(self) -> RotateSpec:
+        """What the manifest says. Raises ManifestError if it says nothing."""
+        if self.manifest.backend_rotation is None:
+            raise ManifestError(f"{self.manifest.file}: backend: there is no `rotate:`", "see docs/rotation.md")
+        return self.manifest.backend_rotation
+
+    @cached_property
+    def issuer(self) -> Issuer:
+        """Who mints its keys. Raises StoreError, IssuerDenied, ManifestError."""
+        found: Issuer = self._module.open_issuer(self.spec.options, Asking(self.manifest, self.secrets.fresh(), None))
+        return found
+
+    @property
+    def _module(self) -> Any:
+        return issuers.KINDS.find(self.spec.issuer)
+
+    @property
+    def _keep(self) -> Reference:
+        if self.spec.keep is None:
+            hint = 'keep: {secret: "STORE:PATH#FIELD"}: where every machine and every run finds it'
+            raise ManifestError(f"{self.manifest.file}: backend.rotate: the key `keep` is missing", hint)
+        return self.spec.keep
+
+    @property
+    def place(self) -> KeyPlace:
+        """Where the credential is kept."""
+        return KeyPlace(self._keep, {self._module.fields(self.spec.options)[-1]: self._keep.field})
+
+    @property
+    def issuer_name(self) -> str:
+        """As the manifest has it."""
+        return self.spec.issuer
+
+    @property
+    def store_name(self) -> str:
+        """Of the store that keeps it."""
+        return self._keep.store
+
+    @property
+    def path(self) -> str:
+        """Of the secret."""
+        return self._keep.path
+
+    @property
+    def store(self) -> Store:
+        """The store that keeps it."""
+        return self.secrets.store(self.store_name)
+
+    @property
+    def grace(self) -> timedelta:
+        """How long both work."""
+        found: timedelta = self.spec.options.grace
+        return found
+
+    @property
+    def settle(self) -> timedelta:
+        """How long a new one may be refused."""
+        found: timedelta = self.spec.options.settle
+        return found
+
+    def fields_of(self, stored: Stored) -> KeyFields:
+        """The credential. Raises StoreError."""
+        return self.place.fields_of(stored)
+
+    def filled(self, stored: Stored, fields: KeyFields) -> Content:
+        """The secret with another one. Raises StoreError."""
+        return self.place.filled(stored, fields)
+
+    def require(self) -> None:
+        """Raises UsageError without a check to prove it by; Conflict if the file holds another one; StoreError, AirflowError."""
+        if not select(self.manifest, []):
+            raise UsageError(f"{self.name}: nothing would prove it: no connection has checks", "give one checks")
+        if not self.store.writable:
+            raise UsageError(f"{self.name}: store {self.store_name} is read-only", "keep it in another store")
+        require_airflow(self.environment)
+        kept = self._value(self.store.read(self.path))
+        if self._credential.read(str(self._backend_store), self.manifest.folder) != Secret(kept.as_public().strip()):
+            message = f"{self.name}: {self._file} holds another credential than {self._keep}"
+            raise Conflict(message, f"airflow-bootstrap store put {self._keep} --from-file {self._file}")
+
+    def prove(self, candidate: Content) -> Proof:
+        """All checks, in processes whose backend logs in with the candidate, which they get through a pipe."""
+        manifest = self._with(PlainCredential(self._value(candidate.stored())))
+        found = settings(manifest)
+        kwargs = {"AIRFLOW__SECRETS__BACKEND_KWARGS": found.secrets}
+        kwargs |= {"AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS": found.workers}
+        more = {name: json.dumps(part.kwargs) for name, part in kwargs.items() if part is not None}
+        environment = replace(self.environment, variables={**self.environment.variables, **more})
+        return self._prover(manifest, environment).live({})
+
+    def publish(self) -> None:
+        """Into the file of this machine, and where it is inline, into airflow.cfg. Raises OSError, AirflowError."""
+        value = self._value(self.store.read(self.path)).as_public()
+        if not self._file.exists() or self._file.read_text(encoding="utf-8").strip() != value.strip():
+            if notice := git.keep_out(self._file):
+                self.say(notice.text)
+            write_atomic(self._file, value)
+        found = settings(self.manifest)
+        rendering = cfg_file.render(found, self.environment.config)
+        if rendering.changed:
+            verify.write_verified(rendering, found, self.environment)
+
+    def prove_live(self) -> Proof:
+        """All checks, as Airflow runs them."""
+        return self._prover(self.manifest, self.environment).live({})
+
+    def others(self) -> frozenset[str]:
+        """See `Subject`."""
+        return self.journaled(self.issuer.account, f"{self.store_name}:{self.path}")
+
+    def _value(self, stored: Stored) -> Secret:
+        return next(iter(self.fields_of(stored).values()))
+
+    def _prover(self, manifest: Manifest, environment: Environment) -> Prover:
+        blame = ("store_denied",)
+        return Prover(manifest, environment, select(manifest, []), self.settings, self.say, blame)
+
+    @property
+    def _backend_store(self) -> str | None:
+        return self.manifest.backend.store if self.manifest.backend is not None else None
+
+    @property
+    def _options(self) -> Any:
+        if self._backend_store is None:
+            raise ManifestError(
+                f"{self.manifest.file}: backend.rotate is for a backend with a `store`", "see docs/rotation.md"
+            )
+        return self.manifest.stores[self._backend_store].options
+
+    @cached_property
+    def _credential_name(self) -> str:
+        """The one field of the store's `auth` that is a credential."""
+        auth = getattr(self._options, "auth", None)
+        named = type(auth).model_fields if isinstance(auth, BaseModel) else {}
+        found = [name for name in named if isinstance(getattr(auth, name), Credential | PlainCredential)]
+        if len(found) != 1:
+            message = f"{self.name}: the auth of store {self._backend_store} has no credential to rotate"
+            raise ManifestError(message, "it is for an AppRole's secret_id, a token or a key in a file")
+        return found[0]
+
+    @property
+    def _credential(self) -> Credential:
+        found = getattr(self._options.auth, self._credential_name)
+        if not isinstance(found, Credential) or found.file is None:
+            message = f"{self.name}: the credential of store {self._backend_store} is not in a file, so nobody can replace it for you"
+            raise UsageError(message, f"say {self._credential_name}: {{file: PATH}} in its auth")
+        return found
+
+    @property
+    def _file(self) -> Path:
+        return self._credential.path(self.manifest.folder)
+
+    def _with(self, credential: PlainCredential) -> Manifest:
+        """The manifest, with this credential in the store's auth."""
+        options = self._options
+        auth = options.auth.model_copy(update={self._credential_name: credential})
+        spec = StoreSpec(self.manifest.stores[str(self._backend_store)].kind, options.model_copy(update={"auth": auth}))
+        return replace(self.manifest, stores={**self.manifest.stores, str(self._backend_store): spec})

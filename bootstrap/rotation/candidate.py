@@ -1,0 +1,114 @@
+"""Both contents of a secret while its key is rotated, kept beside it in the same store: the one secret that a rotation needs.
+
+It is written before the new key is used anywhere, and gone when the rotation is over.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bootstrap.domain.secret import Secret
+from bootstrap.errors import Malformed, NotFound
+from bootstrap.stores.base import Fields, Store, Stored, Version, pick_field
+from bootstrap.stores.structured import as_fields, json_object
+from bootstrap.util.canonical_json import canonical
+
+SUFFIX = "airflow_bootstrap_candidate"
+Slot = Literal["old", "new"]
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that a secret holds: its text, which is a JSON object where the store keeps `fields`."""
+
+    text: Secret
+    fields: bool
+
+    def stored(self) -> Stored:
+        """As a store would give it."""
+        fields = as_fields(json.loads(self.text.as_public())) if self.fields else None
+        return Stored(self.text, version="", fields=fields)
+
+    def payload(self) -> Secret | Fields:
+        """What `Store.write` takes."""
+        if not self.fields:
+            return self.text
+        document: dict[str, Any] = json.loads(self.text.as_public())
+        return document
+
+    def same_as(self, other: Content) -> bool:
+        """Whether a store could tell them apart: the order of fields says nothing."""
+        return self._plain() == other._plain()
+
+    def _plain(self) -> str:
+        text = self.text.as_public()
+        document = json_object(text)
+        return text if document is None else canonical(document)
+
+
+def content(stored: Stored) -> Content:
+    """What a store has given."""
+    return Content(stored.value, stored.fields is not None)
+
+
+def path_of(path: str) -> str:
+    """Where it is kept for the secret at `path`."""
+    return f"{path}_{SUFFIX}"
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is kept for the secret at `path`."""
+
+    store: Store
+    name: str
+    path: str
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        return f"{self.name}:{path_of(self.path)}"
+
+    def write(self, run: str, old: Content, new: Content, *, expect: Version | None) -> None:
+        """Keep both, instead of what another run has left. Raises StoreError."""
+        document = {
+            "run": run,
+            "old": {"text": old.text.as_public(), "fields": old.fields},
+            "new": {"text": new.text.as_public(), "fields": new.fields},
+        }
+        self.store.write(path_of(self.path), Secret(json.dumps(document, ensure_ascii=False)), expect=expect)
+
+    def read(self, run: str) -> dict[Slot, Content] | None:
+        """Both; None if this run has written none. Raises StoreError."""
+        try:
+            stored = self.store.read(path_of(self.path))
+        except NotFound:
+            return None
+        text = pick_field(stored, self.where, None)
+        try:
+            document = json.loads(text.as_public())
+            if document["run"] != run:
+                return None
+            return {slot: Content(Secret(document[slot]["text"]), document[slot]["fields"]) for slot in ("old", "new")}
+        except (ValueError, KeyError, TypeError):  # it quotes the value
+            raise Malformed(
+                f"{self.where}: not what a rotation keeps there",
+                "put the secret right by hand, then: airflow-bootstrap rotate --give-up",
+            ) from None
+
+    def forget(self, version: Version) -> None:
+        """It is gone, for good where the store can. Raises StoreError."""
+        power: Any = self.store
+        if hasattr(power, "destroy"):
+            power.destroy(path_of(self.path), version)
+        else:
+            power.delete(path_of(self.path), expect=version)
+
+    def version(self) -> Version | None:
+        """Of what is kept; None: nothing. Raises StoreError."""
+        try:
+            return self.store.read(path_of(self.path)).version
+        except NotFound:
+            return None

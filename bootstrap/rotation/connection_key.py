@@ -1,0 +1,195 @@
+"""The key of a connection: in a secret of a store, proven by the checks of every connection that is made of that secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+from bootstrap import issuers, targets
+from bootstrap.airflow.environment import Environment
+from bootstrap.desired.resolve import Secrets, resolve_all
+from bootstrap.domain.connection import Connection
+from bootstrap.errors import Denied, StoreError, Unavailable, UsageError
+from bootstrap.issuers.base import Issuer, KeyFields
+from bootstrap.manifest.key_place import KeyPlace, place_of
+from bootstrap.manifest.loader import Manifest
+from bootstrap.manifest.models import RotateSpec, TargetSpec, find_references
+from bootstrap.register.plan import Plan, plan
+from bootstrap.rotation.candidate import Content
+from bootstrap.rotation.issuer_context import Asking
+from bootstrap.rotation.rotatable import Proof, State
+from bootstrap.rotation.verification import Prover
+from bootstrap.smoke.expected_key import expecting
+from bootstrap.smoke.run import Settings, require_airflow, select
+from bootstrap.stores.base import Store, Stored
+from bootstrap.targets.base import Key
+from bootstrap.targets.index import NAME
+
+
+@dataclass
+class ConnectionSubject:
+    """See `Subject`. `journaled` gives the ids of keys of an account that other journals know of."""
+
+    manifest: Manifest
+    environment: Environment
+    name: str
+    secrets: Secrets
+    settings: Settings
+    say: Callable[[str], None]
+    journaled: Callable[[str, str], frozenset[str]]
+
+    @cached_property
+    def place(self) -> KeyPlace:
+        """Where the key is kept."""
+        return place_of(self.name, self.manifest.connections[self.name], self._module.fields(self.spec.options))
+
+    @cached_property
+    def issuer(self) -> Issuer:
+        """Who mints its keys. Raises StoreError, IssuerDenied, ManifestError."""
+        asking = Asking(self.manifest, self.secrets.fresh(), self.name)
+        found: Issuer = self._module.open_issuer(self.spec.options, asking)
+        return found
+
+    @property
+    def _module(self) -> Any:
+        return issuers.KINDS.find(self.spec.issuer)
+
+    @property
+    def spec(self) -> RotateSpec:
+        """What the manifest says."""
+        return self.manifest.rotations[self.name]
+
+    @property
+    def issuer_name(self) -> str:
+        """As the manifest has it."""
+        return self.spec.issuer
+
+    @property
+    def store_name(self) -> str:
+        """Of the store that has the secret."""
+        return self.place.reference.store
+
+    @property
+    def path(self) -> str:
+        """Of the secret."""
+        return self.place.reference.path
+
+    @property
+    def store(self) -> Store:
+        """The store that has the secret."""
+        return self.secrets.store(self.store_name)
+
+    @property
+    def grace(self) -> timedelta:
+        """How long both keys work."""
+        found: timedelta = self.spec.options.grace
+        return found
+
+    @property
+    def settle(self) -> timedelta:
+        """How long a new key may be refused."""
+        found: timedelta = self.spec.options.settle
+        return found
+
+    def fields_of(self, stored: Stored) -> KeyFields:
+        """The key's fields in the secret. Raises StoreError."""
+        return self.place.fields_of(stored)
+
+    def filled(self, stored: Stored, fields: KeyFields) -> Content:
+        """The secret with another key's fields. Raises StoreError."""
+        return self.place.filled(stored, fields)
+
+    def require(self) -> None:
+        """Raises UsageError without a check to prove a key by; StoreError, AirflowError, Unsafe."""
+        if not self.manifest.checks[self.name]:
+            hint = "give it checks: airflow-bootstrap rotates only what it can prove"
+            raise UsageError(f"{self.name}: nothing would prove a new key: the connection has no checks", hint)
+        if not self.store.writable:
+            kind = self.manifest.stores[self.store_name].kind
+            raise UsageError(
+                f"{self.name}: store {self.store_name} is read-only ({kind})", "keep the key in another store"
+            )
+        if self.manifest.backend is None and not any(map(_shows, self.manifest.register)):
+            raise UsageError(
+                f"{self.name}: nothing would prove a new key in use: the Airflow on this machine doesn't find the connection",
+                "register it where checks find it, too: backend, env or metadata",
+            )
+        require_airflow(self.environment)
+        for each in self._plans():
+            each.raise_if_unsafe()
+
+    def prove(self, candidate: Content) -> Proof:
+        """See `Subject`."""
+        secrets = self.secrets.fresh()
+        fresh = secrets.replaced(self.store_name, self.path, candidate.stored())
+        resolved = resolve_all(self.manifest, fresh, self.manifest.connections)
+        ours = dict(self._resolved(resolved))
+        wrong = next((found for found in ours.values() if isinstance(found, StoreError)), None)
+        if wrong is not None:
+            state: State = "undecided" if isinstance(wrong, Unavailable | Denied) else "refused"
+            return Proof(state, (), "secret_malformed", wrong.message, wrong.hint, wrong.exit_code)
+        expected = expecting(
+            {name: it for name, it in ours.items() if isinstance(it, Connection)}, tuple(self.place.parts)
+        )
+        current = resolve_all(self.manifest, secrets, self.manifest.connections)
+        return self._prover().candidate(resolved, expected, current)
+
+    def publish(self) -> None:
+        """See `Subject`. Raises Unsafe, StoreError."""
+        for each in self._plans():
+            for applied in each.apply():
+                if applied.error is not None:
+                    raise applied.error
+
+    def prove_live(self) -> Proof:
+        """See `Subject`."""
+        found = resolve_all(self.manifest, self.secrets.fresh(), self._connections)
+        for each in found.values():
+            if isinstance(each, StoreError):
+                raise each
+        ours = {name: it for name, it in found.items() if isinstance(it, Connection)}
+        return self._prover().live(expecting(ours, tuple(self.place.parts)))
+
+    def others(self) -> frozenset[str]:
+        """See `Subject`."""
+        return self.journaled(self.issuer.account, f"{self.store_name}:{self.path}")
+
+    @property
+    def _connections(self) -> tuple[str, ...]:
+        """Whatever is made of the secret."""
+        return tuple(name for name, spec in self.manifest.connections.items() if self._is_of_it(spec))
+
+    def _is_of_it(self, node: Any) -> bool:
+        references = (reference for _, reference in find_references(node))
+        return any((each.store, each.path) == (self.store_name, self.path) for each in references)
+
+    def _resolved(self, found: Mapping[str, Connection | StoreError]) -> Iterator[tuple[str, Connection | StoreError]]:
+        return ((name, found[name]) for name in self._connections)
+
+    def _plans(self) -> Iterator[Plan]:
+        """The changes of what is made of the secret, for each target."""
+        keys = {Key("connection", name) for name in self._connections}
+        keys.add(Key("variable", NAME))  # the list of what is registered: what is wrong with it is wrong with all
+        keys |= {Key("variable", name) for name, value in self.manifest.variables.items() if self._is_of_it(value)}
+        for spec in self.manifest.register:
+            found = plan(self.manifest, self.secrets.fresh(), spec)
+            yield replace(
+                found,
+                changes=tuple(change for change in found.changes if change.key in keys),
+                errors={key: err for key, err in found.errors.items() if key in keys},
+                conflicts={key: err for key, err in found.conflicts.items() if key in keys},
+            )
+
+    def _prover(self) -> Prover:
+        checks = [
+            spec for name in self._connections for spec in select(self.manifest, [name]) if spec.connection == name
+        ]
+        return Prover(self.manifest, self.environment, checks, self.settings, self.say)
+
+
+def _shows(target: TargetSpec) -> bool:
+    """Whether Airflow's processes that checks run in find what is registered there."""
+    return target.name == "metadata" or hasattr(targets.KINDS.find(target.name), "variables")

@@ -1,0 +1,1 @@
+"""Rotation of Airflow's own Fernet key."""

@@ -1,0 +1,62 @@
+"""Looks at, or re-encrypts, what Airflow keeps encrypted, inside an Airflow process.
+
+`python -m bootstrap.rotation.fernet.child look|look-everywhere|reencrypt LOCK` prints one JSON object to stdout, which is a pipe: what
+`fernet_rows.look` finds in the end (in XComs, too, but for `look`), or `{"error": a class of bootstrap.errors, "message": …, "hint": …}`. Keys that are
+in airflow.cfg no more come as a JSON list in the variable RETIRED. The file LOCK is held meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from bootstrap.airflow.answer import answering
+from bootstrap.errors import AirflowError, BootstrapError
+from bootstrap.util.files import locked
+
+RETIRED = "AIRFLOW_BOOTSTRAP_RETIRED_KEYS"
+LOCK_TIMEOUT = 120.0  # seconds; a process whose starter was killed ends its work first
+
+
+def main() -> None:
+    """Airflow prints to stdout, so the answer has a descriptor of its own."""
+    what, lock = sys.argv[1:]
+    with answering() as tell:
+        tell(told(what, Path(lock), json.loads(os.environ.pop(RETIRED, "[]"))))
+
+
+def told(what: str, lock: Path, retired: list[str]) -> dict[str, Any]:
+    """The answer."""
+    try:
+        with locked(lock, timeout=LOCK_TIMEOUT, busy="another run works on the rows that Airflow encrypts"):
+            return _done(what, retired)
+    except BootstrapError as err:
+        error = err
+    except Exception as err:
+        from bootstrap.targets.metadata.rows import translated
+
+        error = translated(err)
+    return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+
+
+def _done(what: str, retired: list[str]) -> dict[str, Any]:
+    try:
+        from bootstrap.airflow import compat
+        from bootstrap.rotation.fernet import rows
+        from bootstrap.targets.metadata.rows import require_database
+    except Exception as err:
+        hint = f"see why: AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow version"
+        raise AirflowError(f"Airflow does not start ({type(err).__name__})", hint) from err
+    if what != "reencrypt":
+        compat.read_only()
+    require_database()
+    if what == "reencrypt":
+        rows.reencrypt()
+    return rows.look(retired, xcoms=what != "look")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""People's commands on stores: put, get, list, copy, and policies."""

@@ -1,0 +1,139 @@
+"""The least that a store's credential must be allowed, computed from the manifest alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from bootstrap import issuers, stores
+from bootstrap.desired.resolve import Secrets
+from bootstrap.domain.reference import Reference
+from bootstrap.errors import UsageError
+from bootstrap.manifest.key_place import place_of
+from bootstrap.manifest.loader import Manifest
+from bootstrap.manifest.models import RotateSpec, find_references
+from bootstrap.rotation import candidate, journal
+from bootstrap.stores.base import BackendPaths, Context
+from bootstrap.stores.needs import Needs
+from bootstrap.targets.index import NAME
+
+Purpose = Literal["read", "register", "prune", "rotate", "airflow"]
+
+
+def needs(manifest: Manifest, secrets: Secrets, name: str, purpose: Purpose) -> Needs:
+    """What one store's credential is needed for. Asks no store.
+
+    `read`: what the manifest refers to. `register`: that, and writing connections and variables, as `up` does. `prune`: that, and
+    deleting connections that the manifest no longer has. `rotate`: that of `register`, and replacing keys. `airflow`: what
+    Airflow's own secrets backend looks for.
+    """
+    if purpose == "airflow":
+        return Needs(below=_unique(_looked_below(manifest, name)))
+    kept = list(_kept(manifest, name)) if purpose != "read" else []
+    rotated = _unique(_rotated(manifest, name)) if purpose == "rotate" else ()
+    candidates = _unique(map(candidate.path_of, rotated))
+    write = _unique((*_written(kept, secrets, name), *rotated, *candidates, *map(journal.path_of, rotated)))
+    options = [spec.options for spec in _rotations(manifest)] if purpose == "rotate" else []
+    wanted = find_references([manifest.connections, manifest.variables, manifest.config, options])
+    read = _unique(reference.path for _, reference in wanted if reference.store == name)
+    prune = _unique(prefix for prefix, _ in kept) if purpose == "prune" else ()
+    return Needs(
+        read=tuple(path for path in read if path not in write),
+        write=write,
+        prune=prune,
+        destroy=_unique((*rotated, *candidates)),
+        delete=candidates,
+    )
+
+
+def most(manifest: Manifest, secrets: Secrets, name: str) -> Needs:
+    """What one store's credential may be needed for by any command."""
+    return replace(needs(manifest, secrets, name, "rotate"), prune=needs(manifest, secrets, name, "prune").prune)
+
+
+def _rotations(manifest: Manifest) -> Iterator[RotateSpec]:
+    yield from manifest.rotations.values()
+    if manifest.backend_rotation is not None:
+        yield manifest.backend_rotation
+
+
+def _rotated(manifest: Manifest, name: str) -> Iterator[str]:
+    """The secrets of the store that hold a key which is replaced."""
+    own = manifest.backend_rotation
+    found = [_place(manifest, conn_id, spec) for conn_id, spec in manifest.rotations.items()]
+    found += [own.keep] if own is not None and own.keep is not None else []
+    yield from (place.path for place in found if place.store == name)
+
+
+def _place(manifest: Manifest, conn_id: str, spec: RotateSpec) -> Reference:
+    module: Any = issuers.KINDS.find(spec.issuer)
+    return place_of(conn_id, manifest.connections[conn_id], module.fields(spec.options)).reference
+
+
+def _unique(paths: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(paths)))
+
+
+def _looked_below(manifest: Manifest, name: str) -> Iterator[str]:
+    for source in manifest.sources:
+        if source.store == name:
+            yield from BackendPaths(*source.paths).all
+
+
+def _kept(manifest: Manifest, name: str) -> Iterator[tuple[str, Iterable[str]]]:
+    """Below which paths of the store something is registered, and what. Airflow asks the first path of a list first."""
+    backend = manifest.backend
+    if backend is None or backend.store != name or all(target.name != "backend" for target in manifest.register):
+        return
+    for paths, names in ((backend.connections, manifest.connections), (backend.variables, manifest.variables)):
+        if paths is not None:
+            yield paths if isinstance(paths, str) else paths[0], names
+
+
+def _written(kept: Sequence[tuple[str, Iterable[str]]], secrets: Secrets, name: str) -> Iterator[str]:
+    """What is registered, and the one list of it, below the first path."""
+    for prefix, names in (*kept, *((prefix, (NAME,)) for prefix, _ in kept[:1])):
+        for each in names:
+            yield f"{prefix}{secrets.store(name).separator}{each}"
+
+
+def policy(manifest: Manifest, secrets: Secrets, name: str | None, purpose: Purpose, wanted: str | None) -> str:
+    """The policy's text; its format is the kind's first unless `wanted`. Raises UsageError where there is none."""
+    name = name if name is not None else _only_store(manifest, secrets, purpose)
+    texts = _texts(manifest, secrets, name, purpose)
+    found = wanted if wanted is not None else next(iter(texts))
+    if found not in texts:
+        kind = manifest.stores[name].kind
+        raise UsageError(f"a policy of a store of kind {kind} has no format {wanted}", f"there are: {', '.join(texts)}")
+    return texts[found]
+
+
+def _texts(manifest: Manifest, secrets: Secrets, name: str, purpose: Purpose) -> Mapping[str, str]:
+    if name not in manifest.stores:
+        raise UsageError(f"the manifest has no store {name!r}", f"there are: {', '.join(manifest.stores) or 'none'}")
+    spec = manifest.stores[name]
+    module: Any = stores.KINDS.find(spec.kind)
+    if not hasattr(module, "policy"):
+        raise UsageError(f"store {name}: a store of kind {spec.kind} has no policies", "name another store")
+    wanted = needs(manifest, secrets, name, purpose)
+    if wanted == Needs():
+        raise UsageError(
+            f"store {name}: nothing of it is needed --for {purpose}", "name another store, or another --for"
+        )
+    texts: Mapping[str, str] = module.policy(spec.options, wanted, Context(name, manifest.folder))
+    return texts
+
+
+def _only_store(manifest: Manifest, secrets: Secrets, purpose: Purpose) -> str:
+    """The store that is meant where none is named. Raises UsageError unless there is exactly one."""
+    names = [
+        name
+        for name, spec in manifest.stores.items()
+        if hasattr(stores.KINDS.find(spec.kind), "policy") and needs(manifest, secrets, name, purpose) != Needs()
+    ]
+    if not names:
+        raise UsageError(f"{manifest.file}: no store needs a policy --for {purpose}", "name another --for")
+    if len(names) > 1:
+        raise UsageError(f"each of several stores needs a policy of its own: {', '.join(names)}", "name one of them")
+    return names[0]

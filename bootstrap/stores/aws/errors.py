@@ -1,0 +1,211 @@
+"""Which of the four failures an answer of AWS's means.
+
+Codes: docs.aws.amazon.com/secretsmanager/latest/apireference (each action's errors, and CommonErrors), and the same of
+/systems-manager/latest/APIReference.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from bootstrap.domain.secret import foreign
+from bootstrap.errors import Denied, Malformed, NotFound, StoreError, Unavailable
+from bootstrap.stores.place import Place
+
+THROTTLED = frozenset(
+    {
+        "RequestLimitExceeded",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+    }
+)
+FAILED = frozenset(
+    {"InternalFailure", "InternalServerError", "InternalServiceError", "InternalServiceErrorException"}
+    | {"ServiceUnavailable", "ServiceUnavailableException"}
+)
+MISSING = frozenset({"ResourceNotFoundException", "ParameterNotFound"})
+NO_VERSION = frozenset({"ParameterVersionNotFound"})
+DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "KMSAccessDeniedException"})
+_KEY_REFUSED = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "NotAuthorized",
+        "OptInRequired",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+_OTHER_KIND = frozenset({"HierarchyTypeMismatchException", "UnsupportedParameterType"})
+_NO_KEY = frozenset({"DecryptionFailure", "EncryptionFailure", "InvalidKeyId"})
+_DELETED = re.compile(r"marked (for deletion|deleted)|scheduled for deletion")
+_NO_VALUE = re.compile(r"can't find the specified secret value")
+_ACTION = re.compile(r"not authorized to perform: (?P<action>[\w-]+:\w+)(?: on (?:the )?resource: (?P<resource>\S+))?")
+_XML = re.compile(r"<Code>(?P<code>\w+)</Code>\s*(?:<Message>(?P<message>.*?)</Message>)?", re.DOTALL)
+_CHECK_PLACE = "check the store's region and endpoint_url"
+_CHECK_AUTH = "check the store's auth in the manifest; a key may be deleted, inactive or expired"
+_CLOCK = "set this machine's clock: AWS takes no request that is minutes off"
+
+
+class Told(Exception):
+    """An answer that whoever asked wants to judge: its code, and what it says."""
+
+    def __init__(self, code: str, said: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.said = said
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether it says that the secret is scheduled for deletion."""
+        return _DELETED.search(self.said) is not None
+
+
+def told(err: BaseException) -> tuple[str, str]:
+    """The code and the text of an answer; ('', '') for an error that is none.
+
+    Where JSON was expected and something else came, botocore makes a code of the HTTP status, and a text of all of it:
+    S3, STS and emulators answer in XML.
+    """
+    response = getattr(err, "response", None)
+    error = response.get("Error") if isinstance(response, dict) else None
+    if not isinstance(error, dict):
+        return "", ""
+    code, text = str(error.get("Code", "")), str(error.get("Message", ""))
+    inside = _XML.search(text) if code.isdigit() else None
+    if inside is not None:
+        code, text = inside["code"], inside["message"] or ""
+    return foreign(code), " ".join(foreign(text).split())[:500]
+
+
+def status(err: BaseException) -> int:
+    """The HTTP status of an answer; 0 for an error that is none."""
+    response: Any = getattr(err, "response", None) or {}
+    return int((response.get("ResponseMetadata") or {}).get("HTTPStatusCode") or 0)
+
+
+def translated(place: Place, err: BaseException) -> StoreError:
+    """The failure that `err` means, an exception of botocore's."""
+    code, said = told(err)
+    if not code:
+        return _unanswered(place, err)
+    if code.isdigit():  # whoever it was, it was not AWS
+        return not_aws(place, f"HTTP {code}")
+    return _refused(place, code, said) or _answered(place, code, said)
+
+
+def _answered(place: Place, code: str, said: str) -> StoreError:
+    if code in MISSING | NO_VERSION:
+        return _missing(place, code, said)
+    if code == "InvalidRequestException" and _DELETED.search(said):
+        return NotFound(f"{place}: was deleted (it is scheduled for deletion)", place.put)
+    if code in THROTTLED:
+        return Unavailable(f"{place}: AWS limits the rate of requests: {said or code}", "try again later")
+    if code in _OTHER_KIND:
+        return Malformed(
+            f"{place}: there is a parameter of another type: {said or code}", "delete it, and run this again"
+        )
+    if code in FAILED:
+        return Unavailable(
+            f"{place}: the server failed: {code}: {said}", "try again; see https://health.aws.amazon.com"
+        )
+    return Unavailable(f"{place}: the store can't do this: {code}: {said}", _CHECK_PLACE)
+
+
+def _missing(place: Place, code: str, said: str) -> NotFound:
+    listing = f"airflow-bootstrap store list {place.store}"
+    if code in NO_VERSION or (place.version is not None and _NO_VALUE.search(said)):
+        return NotFound(f"{place}: there is no such version", listing)
+    if _NO_VALUE.search(said):
+        return NotFound(f"{place}: the secret has no value yet", place.put)
+    if place.version is not None:
+        return NotFound(f"{place}: there is no such secret, or it has no such version", listing)
+    return NotFound(f"{place}: there is no such secret", place.put)
+
+
+def _refused(place: Place, code: str, said: str) -> StoreError | None:
+    if code in DENIED:
+        return Denied(f"{place}: the store refused: {said or code}", _grant(said))
+    if code in _KEY_REFUSED or code == "RequestTimeTooSkewed":
+        hint = _CLOCK if "Skewed" in code or "Signature expired" in said or "not yet current" in said else _CHECK_AUTH
+        return Denied(f"{place}: AWS refused the credential: {code}: {said}", hint)
+    if code in _NO_KEY or code.startswith("KMS"):
+        return Unavailable(f"{place}: the KMS key can't be used: {code}: {said}", "enable the key, or correct key_id")
+    return None
+
+
+def _grant(said: str) -> str:
+    if "explicit deny" in said:
+        return "take that out of the policy which denies it; granting it elsewhere doesn't help"
+    found = _ACTION.search(said)
+    if found is not None:
+        resource = f" on {found['resource']}" if found["resource"] else ""
+        return f"grant {found['action']}{resource} to the store's user or role: see `store policy`"
+    if re.search("KMS|key", said):
+        return "grant kms:Decrypt (and kms:GenerateDataKey, to write) on the secret's KMS key"
+    return "check the policies of the store's user or role: see `store policy`"
+
+
+def is_missing_permission(err: BaseException | None) -> bool:
+    """Whether whoever asks is known to AWS, and lacks a permission only."""
+    return err is not None and told(err)[0] in DENIED
+
+
+def not_aws(place: Place, what: str) -> Unavailable:
+    """Something answers, and it is not AWS."""
+    return Unavailable(f"{place}: the answer is not that of AWS ({what})", _CHECK_PLACE)
+
+
+def no_package(store: str) -> Unavailable:
+    """The client isn't installed."""
+    return Unavailable(f"store {store}: the AWS client is not installed", "pip install boto3")
+
+
+_NO_CREDENTIAL = {
+    "CredentialRetrievalError",
+    "InvalidConfigError",
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "ProfileNotFound",
+    "ConfigNotFound",
+    "ConfigParseError",
+    "LoginError",
+    "MetadataRetrievalError",
+    "RefreshWithMFAUnsupportedError",
+    "InfiniteLoopConfigError",
+    "UnknownCredentialError",
+}
+_SSO = {"SSOError", "TokenRetrievalError"}
+_UNREACHABLE = {"HTTPClientError", "ConnectionError"}
+
+
+def _unanswered(place: Place, err: BaseException) -> StoreError:
+    """What botocore says of a request that was not sent, or not answered; by the names of its classes."""
+    names = {kind.__name__ for kind in type(err).__mro__}
+    said = " ".join(foreign(err).split())[:500]
+    if names & _SSO:
+        return Denied(f"{place}: the session of single sign-on can't be used: {said}", "aws sso login")
+    if names & _NO_CREDENTIAL:
+        return Denied(f"{place}: there is no credential: {said}", _CHECK_AUTH)
+    if "SSLError" in names:
+        hint = "let AWS_CA_BUNDLE name a file with the authority that signed the certificate"
+        return Unavailable(f"{place}: can't reach the server: {said}", hint)
+    if names & _UNREACHABLE:
+        return Unavailable(
+            f"{place}: can't reach the server: {said}", "check the network, its proxy, and the store's region"
+        )
+    if "ResponseParserError" in names:
+        return not_aws(place, "not JSON")
+    return Unavailable(f"{place}: the store can't make sense of the request: {said}", _CHECK_PLACE)

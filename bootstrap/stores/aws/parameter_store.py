@@ -1,0 +1,221 @@
+"""AWS Systems Manager Parameter Store, whose values are SecureStrings. The path `a/b` is the parameter `/a/b`.
+
+Limits: docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html, and
+/systems-manager/latest/APIReference/API_PutParameter.html.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+from bootstrap.domain.secret import Secret
+from bootstrap.errors import Conflict, IllegalName, Malformed, NotFound, StoreError, Unavailable
+from bootstrap.stores.aws import backend
+from bootstrap.stores.aws import policy as aws_policy
+from bootstrap.stores.aws.client import Client, needed
+from bootstrap.stores.aws.errors import MISSING, Told
+from bootstrap.stores.aws.options import AwsOptions
+from bootstrap.stores.aws.values import as_text
+from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Entry, Fields, Stored, Version
+from bootstrap.stores.needs import Needs
+from bootstrap.stores.place import Place
+from bootstrap.stores.structured import as_stored
+
+Tier = Literal["standard", "advanced", "intelligent-tiering"]
+LARGEST: dict[Tier, int] = {"standard": 4096, "advanced": 8192, "intelligent-tiering": 8192}  # bytes of a value
+_TIERS: dict[Tier, str] = {
+    "standard": "Standard",
+    "advanced": "Advanced",
+    "intelligent-tiering": "Intelligent-Tiering",
+}
+PROVIDER = "apache-airflow-providers-amazon"
+NAME = re.compile(r"(?!aws|ssm)[A-Z0-9_.-]+(/[A-Z0-9_.-]+){0,14}", re.IGNORECASE | re.ASCII)
+_SELECTOR = re.compile(r"[1-9][0-9]{0,17}|(?!aws|ssm)[A-Za-z_.-][A-Za-z0-9_.-]{0,99}")  # a version's number, or a label
+_LONGEST = 1011  # characters of a parameter's ARN
+_KEPT = 100  # versions
+_PAGE = 50  # parameters
+_REFERENCE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_EXISTS, _WRITING = "ParameterAlreadyExists", "TooManyUpdates"
+
+
+class Options(AwsOptions):
+    """The parameters of an account and a region; `tier` is that of new values."""
+
+    kind: Literal["aws_parameter_store"]
+    tier: Tier = "standard"
+
+
+class ParameterStore:
+    """The parameters of an account and a region."""
+
+    writable = True
+    separator = "/"
+
+    def __init__(self, client: Client, tier: Tier) -> None:
+        self.name = client.context.name
+        self._client = client
+        self._tier = tier
+
+    def read(self, path: str, version: Version | None = None) -> Stored:
+        """One request; a String is read as well as a SecureString. `version` is a number or a label."""
+        self._legal(path)
+        place = self._client.place(path, version)
+        found = self._parameter(place, decrypted=True)
+        return replace(
+            as_stored(str(needed(place, found, "Value"))),
+            version=_version(found),
+            created=found.get("LastModifiedDate"),
+        )
+
+    def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:
+        """Creating is check-and-set by AWS. To replace there is none: it is a comparison right before the write.
+
+        A write that came between the two is lost as the newest version, and told of: AWS keeps the last hundred.
+        """
+        self._legal(path)
+        place = self._client.place(path)
+        text = as_text(place, value, LARGEST[self._tier])
+        if _REFERENCE.search(text):
+            raise Malformed(
+                f"{place}: AWS keeps no parameter with {{{{…}}}} in its value", "use a store of another kind"
+            )
+        key = self._client.options.key_id
+        request = {"Name": f"/{path}", "Value": text, "Type": "SecureString", "Tier": _TIERS[self._tier]}
+        request |= {"KeyId": key} if key else {}
+        return self._create(place, request) if expect is None else self._replace(place, request, expect)
+
+    def delete(self, path: str, *, expect: Version) -> None:
+        """For good, and after a comparison right before: AWS has none. What was written between the two is lost.
+
+        AWS asks to wait for half a minute before there is a parameter of this name again. Versions begin at 1 then.
+        """
+        self._legal(path)
+        place = self._client.place(path)
+        if _version(self._parameter(place, decrypted=False)) != expect:
+            raise _conflict(place)
+        try:
+            self._client.ask(place, "delete_parameter", {"Name": f"/{path}"}, repeatable=False)
+        except NotFound:  # somebody else was first
+            return
+        except Unavailable:
+            if not self._is_gone(place):
+                raise
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Needs ssm:DescribeParameters; no value is decrypted."""
+        yield from (entry.path for entry in self.entries(prefix))
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """As `names`, with what AWS tells of each besides."""
+        folder = prefix.strip("/")
+        if folder and not NAME.fullmatch(folder):
+            return
+        request: dict[str, Any] = {"MaxResults": _PAGE}
+        if folder:
+            request["ParameterFilters"] = [{"Key": "Path", "Option": "Recursive", "Values": [f"/{folder}"]}]
+        found = self._client.pages(self._client.place(), "describe_parameters", request, "Parameters")
+        yield from sorted((_entry(parameter) for parameter in found), key=lambda entry: entry.path)
+
+    def ping(self) -> str:
+        """Asks for one name."""
+        return self._client.ping("describe_parameters", "Parameters")
+
+    def _parameter(self, place: Place, *, decrypted: bool, let: tuple[str, ...] = ()) -> dict[str, Any]:
+        selector = ""
+        if place.version is not None:
+            if not _SELECTOR.fullmatch(place.version):
+                raise NotFound(f"{place}: there is no such version", "a version is a number from 1, or a label")
+            selector = f":{place.version}"
+        request = {"Name": f"/{place.path}{selector}", "WithDecryption": decrypted}
+        found: dict[str, Any] = needed(place, self._client.ask(place, "get_parameter", request, let=let), "Parameter")
+        return found
+
+    def _create(self, place: Place, request: Mapping[str, Any]) -> Version:
+        try:
+            return self._put(place, {**request, "Overwrite": False}, "1")
+        except Told as err:
+            raise _conflict(place) from err
+
+    def _replace(self, place: Place, request: Mapping[str, Any], expect: Version) -> Version:
+        try:
+            if _version(self._parameter(place, decrypted=False, let=tuple(MISSING))) != expect:
+                raise _conflict(place)
+            wanted = str(int(expect) + 1)
+            written = self._put(place, {**request, "Overwrite": True}, wanted)
+        except Told as err:
+            raise _conflict(place) from err
+        if written != wanted:
+            raise Conflict(
+                f"{place}: somebody else wrote version {wanted} at the same moment; this one became version {written}",
+                f"compare the two: airflow-bootstrap store get {place}@{wanted}",
+            )
+        return written
+
+    def _put(self, place: Place, request: Mapping[str, Any], wanted: Version) -> Version:
+        """Write, and see to it that a lost answer is neither a second write nor a failure."""
+        try:
+            answer = self._client.ask(place, "put_parameter", request, let=(_EXISTS, _WRITING), repeatable=False)
+        except Unavailable as err:
+            if self._arrived(place, request["Value"], wanted, err):
+                return wanted
+            raise
+        return str(needed(place, answer, "Version"))
+
+    def _arrived(self, place: Place, value: str, wanted: Version, err: Unavailable) -> bool:
+        """Whether the version that was written is there after all. Raises Unavailable where that can't be told."""
+        try:
+            found = self.read(place.path)
+        except NotFound:
+            return False
+        except StoreError:
+            raise Unavailable(f"{err.message}; whether it was written is not known", err.hint) from err
+        return found.version == wanted and found.value.as_public() == value
+
+    def _is_gone(self, place: Place) -> bool:
+        """Whether nothing is there. Raises Unavailable where that can't be told."""
+        try:
+            self._parameter(place, decrypted=False)
+        except NotFound:
+            return True
+        return False
+
+    def _legal(self, path: str) -> None:
+        options = self._client.options
+        longest = _LONGEST - len(f"arn:{options.partition}:ssm:{options.region}:123456789012:parameter/")
+        if not NAME.fullmatch(path) or {".", ".."} & set(path.split("/")) or len(path) > longest:
+            hint = "up to 15 names of letters without accents, digits, . - and _ with single slashes between them;"
+            raise IllegalName(
+                f"{self.name}:{path!r}: no name that a parameter of AWS's can have",
+                f"{hint} none begins with aws or ssm",
+            )
+
+
+def _version(found: Mapping[str, Any]) -> Version:
+    return str(found.get("Version"))
+
+
+def _entry(parameter: Mapping[str, Any]) -> Entry:
+    version = int(parameter["Version"])
+    return Entry(parameter["Name"].lstrip("/"), str(version), min(version, _KEPT), parameter.get("LastModifiedDate"))
+
+
+def _conflict(place: Place) -> Conflict:
+    return Conflict(f"{place}: somebody else changed it meanwhile", "run this again to see their change")
+
+
+def open_store(options: Options, context: Context) -> ParameterStore:
+    """The store; connects and logs in at the first request."""
+    return ParameterStore(Client("ssm", options, context), options.tier)
+
+
+def airflow_backend(options: Options, paths: BackendPaths, context: Context) -> AirflowBackend:
+    """Airflow's SystemsManagerParameterStoreBackend. Raises ManifestError for a path that can be none there."""
+    return backend.parameter_store(options, paths, context, NAME)
+
+
+def policy(options: Options, needs: Needs, context: Context) -> Mapping[str, str]:
+    """The least policy, by format: `iam` a JSON document, `terraform` a resource with it."""
+    return aws_policy.parameter_store(options, needs, context, advanced=options.tier != "standard")

@@ -1,0 +1,95 @@
+"""HTTP with a Vault: one pool of connections for many threads, and what is worth another try.
+
+This module imports hvac, which takes its time: import it where a request is made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import hvac.adapters
+import hvac.exceptions
+import requests
+
+from bootstrap.stores.vault.errors import errors_of, is_sealed
+from bootstrap.util.http_client import BLIP, PooledSession, is_cut, retry_after
+
+_BUSY = HTTPStatus.TOO_MANY_REQUESTS
+_DID_NOTHING = {412, 503}  # a Vault that says so has not begun; 412: it hasn't seen yet what another node wrote
+_MAY_PASS = _DID_NOTHING | {472, 473, 500, 502, 504}  # 472, 473: a standby that can't serve this
+
+
+class Session(PooledSession):
+    """requests' own, which reads the environment once instead of at each request, and never steps down from TLS.
+
+    Like Vault's own client it takes the token along where a standby sends it: to another node, on another host.
+    """
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """What requests calls before it follows a redirect."""
+        if str(response.url).startswith("https:") and not str(prepared_request.url).startswith("https:"):
+            raise requests.exceptions.InvalidURL("the server redirects to an address without TLS")
+        super().rebuild_auth(prepared_request, response)
+
+
+class Adapter(hvac.adapters.JSONAdapter):
+    """hvac's own, whose exceptions know `status` and `retry_after`, and read whatever JSON comes, however it is called."""
+
+    def request(self, *args: Any, raise_exception: bool = True, **kwargs: Any) -> Any:
+        """As hvac's."""
+        answer = super().request(*args, raise_exception=False, **kwargs)
+        if raise_exception and isinstance(answer, requests.Response) and not answer.ok:
+            raise _failure(answer)
+        return answer
+
+
+def _failure(answer: requests.Response) -> Exception:
+    try:
+        document = answer.json()
+    except ValueError:
+        document = None
+    errors = document.get("errors") if isinstance(document, dict) else None
+    failure: Any = hvac.exceptions.VaultError.from_status(
+        answer.status_code,
+        answer.text,
+        errors=[str(text) for text in errors] if isinstance(errors, list) else None,
+        method=answer.request.method,
+        url=answer.request.url,
+        text=answer.text,
+        json=document,
+    )
+    failure.status = answer.status_code
+    failure.retry_after = retry_after(answer.headers)
+    return failure  # type: ignore[no-any-return]  # hvac has no types here
+
+
+def patience(*, writes: bool) -> Callable[[BaseException], float | None]:
+    """What is worth another try, as `retried` asks.
+
+    A quota that is used up, for as long as it takes; a blip of the server, for a short while. Something is written again
+    only if the server surely did nothing. A server that is sealed, refuses connections, can't be found or trusted, or is
+    silent, stays so.
+    """
+    start = time.monotonic()
+
+    def after(err: BaseException) -> float | None:
+        wait: float = getattr(err, "retry_after", 0.0)
+        if getattr(err, "status", None) == _BUSY:
+            return wait
+        if not _is_blip(err, writes=writes):
+            return None
+        return wait if wait or time.monotonic() - start < BLIP else None
+
+    return after
+
+
+def _is_blip(err: Any, *, writes: bool) -> bool:
+    status = getattr(err, "status", None)
+    if status is None:
+        return not writes and is_cut(err)
+    if is_sealed(err):
+        return False
+    return status in _DID_NOTHING and errors_of(err) is not None if writes else status in _MAY_PASS

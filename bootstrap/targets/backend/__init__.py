@@ -1,0 +1,1 @@
+"""The store that Airflow's secrets backend reads."""

@@ -1,0 +1,1 @@
+"""A Secret for `envFrom`."""

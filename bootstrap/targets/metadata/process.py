@@ -1,0 +1,103 @@
+"""A conversation with `metadata_child`: a question and an answer, each a line of JSON. Secrets are in nothing but the pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import threading
+import weakref
+from collections import deque
+from collections.abc import Mapping
+from typing import IO, Any
+
+from bootstrap import errors
+from bootstrap.airflow.environment import COMMAND_TIMEOUT, Environment
+from bootstrap.domain.secret import foreign
+from bootstrap.errors import AirflowError, BootstrapError
+from bootstrap.util import children
+
+GRACE = 5.0  # seconds for the process to end by itself
+_MODULE = "bootstrap.targets.metadata.child"
+
+
+class MetadataProcess:
+    """The process, from its start on. It ends with `close`, when nobody holds this any more, and when this process does."""
+
+    def __init__(self, environment: Environment, *, read_only: bool = False) -> None:
+        """`read_only`: the database itself refuses this process's writes. Raises AirflowError if Airflow does not start."""
+        process = subprocess.Popen(
+            children.command(_MODULE, *(["read-only"] if read_only else [])),
+            env=environment.child(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+        )
+        said: deque[str] = deque(maxlen=20)
+        listener = threading.Thread(target=_listen, args=(process.stderr, said), daemon=True)
+        listener.start()
+        self._process, self._said, self._listener = process, said, listener
+        self.close = weakref.finalize(self, _end, process, listener)
+        self._exchange(environment.pipe())
+
+    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Raises the errors that the child tells of, and AirflowError if it ends or takes too long."""
+        return self._exchange(json.dumps(request))
+
+    def _exchange(self, line: str) -> dict[str, Any]:
+        watchdog = threading.Timer(COMMAND_TIMEOUT, self._process.kill)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            answer = self._answer(line)
+        finally:
+            watchdog.cancel()
+        if not answer.endswith("\n"):
+            raise self._ended()
+        told: dict[str, Any] = json.loads(answer)
+        if "error" in told:
+            kind: type[BootstrapError] = getattr(errors, told["error"])
+            raise kind(told["message"], told["hint"])
+        return told
+
+    def _answer(self, line: str) -> str:
+        """What comes back; without a line's end if the process is gone."""
+        if self._process.stdin is None or self._process.stdout is None:
+            return ""
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(f"{line}\n")
+            self._process.stdin.flush()
+            return self._process.stdout.readline()
+        return ""
+
+    def _ended(self) -> AirflowError:
+        code = self._process.wait()
+        self._listener.join(GRACE)
+        last = foreign(self._said[-1].strip()) if self._said else "it said nothing"
+        return AirflowError(
+            f"metadata database: the process with Airflow ended with {code}, or took longer than {COMMAND_TIMEOUT:.0f} s: {last}",
+            "airflow-bootstrap plan  # tells what is written",
+        )
+
+
+def _listen(stream: IO[str], said: deque[str]) -> None:
+    """So that what Airflow logs never blocks it; the end is for an error's message."""
+    said.extend(line for line in stream if line.strip())
+
+
+def _end(process: subprocess.Popen[str], listener: threading.Thread) -> None:
+    """The end of its stdin tells it; what it has begun it finishes."""
+    with contextlib.suppress(BrokenPipeError):
+        if process.stdin is not None:
+            process.stdin.close()
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    listener.join(GRACE)
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()

@@ -1,0 +1,111 @@
+"""HTTP with Airflow's api-server: one pool of connections for many threads, and what is worth another try.
+
+This module imports requests, which takes its time: import it where a request is made.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import requests
+
+from bootstrap.errors import Denied, StoreError, Unavailable
+from bootstrap.targets.rest_api.errors import CHECK_CREDENTIAL, unreachable
+from bootstrap.util.http_client import BLIP, PooledSession, is_cut, retry_after
+from bootstrap.util.loopback import proxies
+from bootstrap.util.retrying import retried
+
+TIMEOUT = (10, 180)  # seconds: to connect; and for an answer, since Airflow masks each new password in quadratic time
+_AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_MAY_PASS = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer; `document` is its JSON, None if it is none."""
+
+    status: int
+    document: Any
+    retry_after: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether it says that what was asked for is done."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+
+class _Passing(Exception):
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(f"HTTP {reply.status}")
+        self.reply = reply
+
+
+class Transport:
+    """Sends requests to one server; follows no redirect: the credential is for this server alone."""
+
+    def __init__(self, url: str, ca_file: str | None, concurrency: int) -> None:
+        self._url = url
+        self._session = PooledSession(concurrency)
+        self._session.verify = ca_file or _authorities()
+        self._session.proxies = proxies(url)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._session.close()
+
+    def send(self, where: str, method: str, path: str, *, again: bool, **how: Any) -> Reply:
+        """The answer, whatever it says. `again`: it may be asked for a second time. Raises Denied, Unavailable."""
+
+        def request() -> Reply:
+            answer = self._session.request(method, f"{self._url}{path}", timeout=TIMEOUT, allow_redirects=False, **how)
+            reply = Reply(answer.status_code, _json(answer), retry_after(answer.headers))
+            if reply.status == HTTPStatus.TOO_MANY_REQUESTS or reply.status in _MAY_PASS:
+                raise _Passing(reply)
+            return reply
+
+        try:
+            return retried(request, _patience(again=again))
+        except _Passing as err:
+            return err.reply
+        except (requests.exceptions.InvalidHeader, UnicodeEncodeError):  # both quote the credential
+            raise Denied(f"{where}: the credential holds a character that none has", CHECK_CREDENTIAL) from None
+        except (requests.exceptions.RequestException, OSError) as err:  # OSError: a file of certificates
+            raise _unanswered(where, err, again=again) from err
+
+
+def _unanswered(where: str, err: Exception, *, again: bool) -> StoreError:
+    found = unreachable(where, err)
+    if again or not (is_cut(err) or isinstance(err, requests.exceptions.ReadTimeout)):
+        return found
+    return Unavailable(f"{found.message}; what it did before is not known", "airflow-bootstrap register")
+
+
+def _authorities() -> str | bool:
+    """Whom the environment says to trust; True: whom the machine trusts."""
+    return next((path for name in _AUTHORITIES if (path := os.environ.get(name))), True)
+
+
+def _json(answer: requests.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        return None
+
+
+def _patience(*, again: bool) -> Callable[[BaseException], float | None]:
+    """What is worth another try, as `retried` asks: a quota that is used up; of a reading request also a short blip."""
+    start = time.monotonic()
+
+    def after(err: BaseException) -> float | None:
+        reply = err.reply if isinstance(err, _Passing) else None
+        if reply is not None and reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return reply.retry_after
+        blip = again and (reply is not None or is_cut(err)) and time.monotonic() - start < BLIP
+        return (reply.retry_after if reply else 0.0) if blip else None
+
+    return after
