@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from datetime import date
 
 import pytest
 
@@ -15,15 +14,7 @@ from bootstrap.util import children
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as of what a shell runs in the background: tests send ^C
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-DAY = "ISOLATED_DAY"  # which share of the checks is run both ways, see checks/conftest.py; the same for all workers
-os.environ.setdefault(DAY, str(date.today().toordinal()))  # noqa: DTZ011  any day will do
-
 FOREIGN = ("AIRFLOW", "VAULT_", "BAO_", "PG", "AWS_", "GOOGLE_", "NO_COLOR", "GITHUB_")
-
-
-def pytest_report_header() -> str:
-    """So that a run can be repeated."""
-    return f"{DAY}={os.environ[DAY]}"
 
 
 @pytest.fixture(autouse=True)

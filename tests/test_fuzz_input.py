@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from bootstrap.stores import file as file_store
 from bootstrap.stores.base import Context, pick_field
 from bootstrap.targets.index import Index
 from bootstrap.targets.kubernetes.yaml import parse as kubernetes
+from tests.selection import shares
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "\n".join(
     f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]" for old, new in itertools.pairwise("abcdefghij")
@@ -210,14 +210,15 @@ def forgiving(read: Callable[..., object], *arguments: object) -> None:
     assert b"hunter2" not in said.encode()
 
 
+SHARES = 7
 NAMES = ("manifest", "convert", "stores", "environment", "plans", "airflow_cfg", "targets")
 
 
+@pytest.mark.parametrize("share", shares(SHARES))
 @pytest.mark.parametrize("reader", NAMES)
-def test_odd_files_are_read_or_refused(reader: str, tmp_path: Path) -> None:
+def test_odd_files_are_read_or_refused(reader: str, share: int, tmp_path: Path) -> None:
     read = getattr(Readers(tmp_path), reader)
-    slow = reader in {"convert", "stores"} and not os.environ.get("WHOLE_MATRIX")
-    for data in CORPUS[:: 4 if slow else 1]:  # with each shape another quarter of the values
+    for data in CORPUS[share::SHARES]:  # with each shape another share of the values
         forgiving(read, data)
 
 

@@ -1,17 +1,16 @@
-"""One Airflow home for all checks that a worker tests, and how many are run both ways."""
+"""One Airflow home for all checks that a worker tests, and both ways to run them."""
 
 from __future__ import annotations
-
-import os
 
 import pytest
 
 from tests.checks.bench import Bench
-from tests.conftest import DAY
 
-# What an ordinary run does both ways: `http`, and a share of these that changes with the day. `make agree` does all.
-_BY_TURNS = ("docker", "gcs", "gcs_to_bigquery", "postgres", "python", "s3", "vault")
-BOTH_WAYS = {"http", *(_BY_TURNS[(int(os.environ[DAY]) + turn) % len(_BY_TURNS)] for turn in (0, 3))}
+_WAYS = {
+    "forked": [],
+    "isolated": [pytest.mark.slow, pytest.mark.timeout(2400)],  # every cell with a start of its own
+    "isolated-sample": [pytest.mark.timeout(600)],  # of cells that end at one step, one
+}
 
 
 @pytest.fixture(scope="session")
@@ -19,25 +18,15 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(tmp_path_factory.mktemp("bench"))
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(False, id="forked"),
-        pytest.param(True, id="isolated", marks=[pytest.mark.isolated, pytest.mark.timeout(1200)]),
-    ]
-)
-def isolated(request: pytest.FixtureRequest) -> bool:
-    """Both ways to run checks: they must agree."""
-    return bool(request.param)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Both ways to run checks must agree: `http` shows it in every run, each check in a slow one."""
+    if "isolated" in metafunc.fixturenames:
+        ways = _WAYS if metafunc.module.__name__.endswith("test_http") else ["forked", "isolated"]
+        metafunc.parametrize("isolated", [pytest.param(way, id=way, marks=_WAYS[way]) for way in ways], indirect=True)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out of an ordinary run what takes half an hour: an Airflow for each check of every system."""
-    if os.environ.get("WHOLE_MATRIX"):
-        return
-    left_out = [
-        item
-        for item in items
-        if item.get_closest_marker("isolated") and item.path.stem.removeprefix("test_") not in BOTH_WAYS
-    ]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
+@pytest.fixture
+def isolated(request: pytest.FixtureRequest, bench: Bench) -> bool:
+    """Whether each check is run in an Airflow of its own, instead of a fork."""
+    bench.sample = request.param == "isolated-sample"
+    return str(request.param) != "forked"

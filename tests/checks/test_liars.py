@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -106,8 +105,15 @@ def speaking_tcp(password: str, ports: Mapping[str, int]) -> dict[str, Cell]:
 
 
 @pytest.mark.timeout(1200)  # in the whole matrix there are near 200 cells
-def test_no_server_that_says_yes_to_everything_is_green(bench: Bench, place: Place, isolated: bool) -> None:  # noqa: FBT001  a fixture
-    variants = VARIANTS if os.environ.get("WHOLE_MATRIX") and not isolated else USUAL
+@pytest.mark.parametrize(
+    "variants", [pytest.param(USUAL, id="usual"), pytest.param(VARIANTS, id="all", marks=pytest.mark.slow)]
+)
+def test_no_server_that_says_yes_to_everything_is_green(
+    bench: Bench,
+    place: Place,
+    variants: Sequence[str],
+    isolated: bool,  # noqa: FBT001  a fixture
+) -> None:
     password = "of-" + bench.canary.core
     with ExitStack() as stack:
         said = {

@@ -12,6 +12,7 @@ import pytest
 from bootstrap.domain.connection import Connection
 from tests.rotation import test_crash as crash
 from tests.rotation.test_crash import PASSWORD, Account, World, opener
+from tests.selection import shares
 from tests.systems import mariadb, openbao
 
 HOST = "127.0.0.1"
@@ -62,6 +63,7 @@ def account(world: World, server: mariadb.MariaDB, *, alone: bool) -> Account:
     return Account(opened, first, works, tuple(first))
 
 
+@pytest.mark.parametrize("share", shares(crash.SHARES))
 @pytest.mark.parametrize("back", [False, True], ids=["resume", "rollback"])
 @pytest.mark.parametrize("alone", [False, True], ids=["turns", "alone"])
 def test_no_crash_loses_a_key_or_forgets_one(
@@ -70,6 +72,7 @@ def test_no_crash_loses_a_key_or_forgets_one(
     monkeypatch: pytest.MonkeyPatch,
     alone: bool,  # noqa: FBT001  a parameter of the test
     back: bool,  # noqa: FBT001
+    share: int,
 ) -> None:
     monkeypatch.setattr(crash, "ACCOUNTS", {"mariadb": lambda world: account(world, server, alone=alone)})
-    crash.test_no_crash_loses_a_key_or_forgets_one(world, "mariadb", back)
+    crash.test_no_crash_loses_a_key_or_forgets_one(world, "mariadb", back, share)
