@@ -47,7 +47,7 @@ compat: $(INSTALLED_DEV) $(INSTALLED_OLD)  ## run the small suite on the newest 
 	@for python in $(BIN)/python $(wildcard .venv-2.11/bin/python); do $$python -m pytest tests/compat $(ARGS) || exit; done
 
 lint: $(INSTALLED_DEV)  ## check style
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache --no-logo
 
 types: $(INSTALLED_DEV)  ## check types
 	@$(BIN)/mypy
@@ -69,9 +69,9 @@ schema: $(INSTALLED_DEV)  ## generate the JSON Schemas, docs/checks.md and the t
 	@mv docs/checks.md.new docs/checks.md
 	@$(BIN)/python -c 'import sys; from bootstrap.render.backend_kwargs.signature_table import generated; print(generated(sys.argv[1:]), end="")' $(BACKENDS_FROM) > $(BACKENDS).new
 	@mv $(BACKENDS).new $(BACKENDS)
-	@$(BIN)/python -c 'import sys; from bootstrap.airflow.conn_type_table import generated; print(generated(sys.argv[1:]), end="")' $(PROVIDERS_FROM) > $(CONN_TYPES).new
+	@$(BIN)/python -c 'import sys; from bootstrap.providers.conn_types import generated; print(generated(sys.argv[1:]), end="")' $(PROVIDERS_FROM) > $(CONN_TYPES).new
 	@mv $(CONN_TYPES).new $(CONN_TYPES)
-	@$(BIN)/python -c 'import sys; from bootstrap.domain.secret_extras import generated; print(generated(sys.argv[1:]), end="")' $(PROVIDERS_FROM) > $(SECRET_EXTRAS).new
+	@$(BIN)/python -c 'import sys; from bootstrap.providers.secret_extras import generated; print(generated(sys.argv[1:]), end="")' $(PROVIDERS_FROM) > $(SECRET_EXTRAS).new
 	@mv $(SECRET_EXTRAS).new $(SECRET_EXTRAS)
 
 bench-render: $(INSTALLED_DEV)  ## measure `render` against `airflow config get-value` (two minutes)

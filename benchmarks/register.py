@@ -22,7 +22,8 @@ from pathlib import Path
 import psutil
 from cryptography.fernet import Fernet
 
-from bootstrap.airflow.environment import database_template, locate
+from bootstrap.airflow.environment import locate
+from bootstrap.airflow.home import database_template
 from bootstrap.manifest.loader import load
 from tests.systems.server import write_private
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import psutil
 from typing_extensions import Self
 
-from bootstrap.airflow.environment import Environment, database_template, locate, prepare_home
+from bootstrap.airflow.environment import Environment, locate
+from bootstrap.airflow.home import database_template, prepare_home
 from bootstrap.manifest.loader import Manifest, load
 from bootstrap.register.drift import Drift
 from bootstrap.smoke.run import Settings, select, smoke

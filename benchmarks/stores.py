@@ -129,11 +129,11 @@ Read = Callable[[list[str]], list[Any]]
 
 
 def _ours(plan: dict[str, Any]) -> Read:
-    from bootstrap import stores
+    from bootstrap import plugins
     from bootstrap.stores.base import Context, Stored
     from bootstrap.stores.bulk_read import read_many
 
-    module: Any = stores.KINDS.find(plan["kind"])
+    module: Any = plugins.STORES.find(plan["kind"])
     options = module.Options.model_validate(plan["options"])
 
     def read(names: list[str]) -> list[Any]:
@@ -160,10 +160,10 @@ def _hvac(plan: dict[str, Any]) -> Read:
 def _airflow(plan: dict[str, Any]) -> Read:
     from importlib import import_module
 
-    from bootstrap import stores
+    from bootstrap import plugins
     from bootstrap.stores.base import BackendPaths, Context
 
-    module: Any = stores.KINDS.find(plan["kind"])
+    module: Any = plugins.STORES.find(plan["kind"])
     options = module.Options.model_validate(plan["options"])
     made = module.airflow_backend(
         options, BackendPaths("connections", None, None), Context("bench", Path(plan["folder"]))

@@ -7,10 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from bootstrap import stores
-from bootstrap.airflow import environment as airflow_env
-from bootstrap.airflow.environment import Environment
-from bootstrap.airflow.provider_facts import known
+from bootstrap import plugins
+from bootstrap.airflow.environment import Environment, installed_version, require_usable_paths
 from bootstrap.airflow.releases import release
 from bootstrap.desired.resolve import Secrets, resolve_all
 from bootstrap.domain.connection import Connection, normalize
@@ -18,6 +16,8 @@ from bootstrap.errors import RESTORE_KEY, UNDECRYPTABLE, AirflowError, Bootstrap
 from bootstrap.explain import surroundings
 from bootstrap.explain.visible import has_rows
 from bootstrap.manifest.loader import Manifest
+from bootstrap.providers.facts import known
+from bootstrap.providers.installed import providers
 from bootstrap.render import cfg_file, verify
 from bootstrap.render.config_options import from_commands, from_secrets
 from bootstrap.render.settings import credentials, settings
@@ -42,7 +42,7 @@ __all__ = ["Finding", "config_options", "examine", "worst"]
 def examine(manifest: Manifest, environment: Environment, secrets: Secrets) -> Iterator[Finding]:
     """Each finding as it is made."""
     yield _airflow(manifest)
-    usable = airflow_env.installed_version() is not None
+    usable = installed_version() is not None
     if usable:
         yield _home(environment)
         yield from _dags(manifest)
@@ -95,7 +95,7 @@ def worst(findings: list[Finding]) -> Exit:
 
 
 def _airflow(manifest: Manifest) -> Finding:
-    found = airflow_env.installed_version()
+    found = installed_version()
     if found is None:
         return Finding("airflow", "not installed", "pip install 'airflow-bootstrap[airflow]'", Exit.AIRFLOW)
     try:
@@ -145,8 +145,8 @@ def _needed(manifest: Manifest) -> set[str]:
     }
     for source in manifest.sources:
         kind = manifest.stores[source.store].kind if source.store is not None else None
-        package = getattr(stores.KINDS.find(kind), "PROVIDER", None) if kind is not None else None
-        if package is not None and package not in airflow_env.providers().values():
+        package = getattr(plugins.STORES.find(kind), "PROVIDER", None) if kind is not None else None
+        if package is not None and package not in providers().values():
             missing.add(str(package))
     return missing
 
@@ -183,7 +183,7 @@ def rows(manifest: Manifest, secrets: Secrets) -> Iterator[Finding]:
 def _home(environment: Environment) -> Finding:
     database = environment.home / "airflow.db"
     try:
-        airflow_env.require_usable_paths(environment)
+        require_usable_paths(environment)
     except AirflowError as err:
         return failed("home", err)
     if not environment.initialised:

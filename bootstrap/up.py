@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from bootstrap import doctor
-from bootstrap.airflow import environment as airflow_env
-from bootstrap.airflow.environment import Environment
+from bootstrap.airflow.environment import Environment, installed_version, require_airflow
+from bootstrap.airflow.home import prepare_home
 from bootstrap.desired.resolve import Secrets
 from bootstrap.errors import BootstrapError
 from bootstrap.manifest.loader import Manifest
@@ -21,7 +21,7 @@ from bootstrap.render import cfg_file, verify
 from bootstrap.render.cfg_file import Rendering
 from bootstrap.render.settings import settings
 from bootstrap.smoke.report import Report, StageResult, StageStatus
-from bootstrap.smoke.run import OnResult, Settings, require_airflow, select, smoke, unchecked
+from bootstrap.smoke.run import OnResult, Settings, select, smoke, unchecked
 from bootstrap.util.files import shown
 
 Watch = Callable[[Sequence[str], int], AbstractContextManager[OnResult]]  # check ids, and how many at a time
@@ -71,7 +71,7 @@ class Progress:
 
     def report(self) -> Report:
         """All of it; what was checked, as far as it came to that."""
-        checked = self.smoke or Report(airflow_env.installed_version() or "", self.started, 0.0, ())
+        checked = self.smoke or Report(installed_version() or "", self.started, 0.0, ())
         return replace(
             checked,
             started=self.started,
@@ -140,7 +140,7 @@ def _result(stage: str, finding: doctor.Finding) -> StageResult:
 
 def _render(job: Job, progress: Progress) -> Iterator[StageResult]:
     began = time.monotonic()
-    if airflow_env.prepare_home(job.environment):
+    if prepare_home(job.environment):
         progress.changed = True
         home = f"{shown(job.environment.home)} created"
         yield StageResult("render", "airflow home", home, "changed", seconds=time.monotonic() - began)

@@ -45,6 +45,7 @@ INNER = {"__cause__", "__context__", "reason", "original"}  # attributes that ar
 HIDES = {
     "foreign",
     "foreign_stream",
+    "_unquoted",  # of what a YAML parser says
     "fingerprint",
     "type",
     "isinstance",

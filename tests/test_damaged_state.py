@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from bootstrap.airflow import environment as airflow_env
-from bootstrap.airflow.environment import Environment, database_template
+from bootstrap.airflow.environment import Environment
+from bootstrap.airflow.home import database_template
 from bootstrap.cli import main
 from bootstrap.errors import Unavailable
 from bootstrap.smoke.scratch import scratch

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap import stores, up
+from bootstrap import plugins, up
 from bootstrap.airflow import environment
 from bootstrap.airflow.environment import locate
 from bootstrap.desired.resolve import Secrets
@@ -171,7 +171,7 @@ def test_what_a_hook_has_no_use_for_is_a_warning(tmp_path: Path) -> None:
 
 
 def test_every_kind_that_airflow_reads_names_its_provider() -> None:
-    modules = {name: stores.KINDS.find(name) for name in stores.KINDS.names()}
+    modules = {name: plugins.STORES.find(name) for name in plugins.STORES.names()}
     readable = {name for name, module in modules.items() if hasattr(module, "airflow_backend")}
     assert {"vault", "embedded"} <= readable
     for name in readable:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap import targets
+from bootstrap import plugins
 from bootstrap.desired.resolve import Secrets
 from bootstrap.manifest.loader import load
 from tests.project import Canary, Project, Result
@@ -182,6 +182,6 @@ def test_a_file_of_ones_own_is_not_shared_and_a_store_or_another_airflow_is(
     manifest = load(file)
     told = {}
     for spec in manifest.register:
-        module: Any = targets.KINDS.find(spec.name)
+        module: Any = plugins.TARGETS.find(spec.name)
         told[spec.name] = module.open_target(spec.options, manifest, Secrets(manifest)).shared
     assert told == {"env": False, "file": False, "kubernetes": False, "api": True, "backend": shared}

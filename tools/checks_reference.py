@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bootstrap import checks
+from bootstrap import plugins
 from bootstrap.checks.base import SWEEP_AFTER, CauseName, CheckParams
 from bootstrap.smoke.diagnosis import HINTS
 
@@ -40,14 +40,14 @@ Why a check failed, and the usual next step. Checks give a better one where the 
 
 def generated() -> str:
     """The page as Markdown."""
-    names = checks.KINDS.names()
+    names = plugins.CHECKS.names()
     contents = " · ".join(f"[{name}](#{name})" for name in names) + " · [causes](#causes)"
     head = _HEAD.format(days=SWEEP_AFTER.days, contents=contents)
     return "\n".join([head, *(_section(name) for name in names), _CAUSES + "".join(map(_cause, HINTS))])
 
 
 def _section(name: str) -> str:
-    module: Any = checks.KINDS.find(name)
+    module: Any = plugins.CHECKS.find(name)
     example = f"```yaml\nchecks: [{_example(name, module.Params)}]\n```\n\n"
     facts = "".join(f"- **{title}**: {text}\n" for title, text in _facts(module) if text)
     return f"## {name}\n\n{_paragraphs(module)}\n\n{example}{facts}{_parameters(module.Params)}"

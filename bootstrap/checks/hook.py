@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from bootstrap import checks
+from bootstrap import plugins
 from bootstrap.checks import _proof, _user_code
 from bootstrap.checks.base import CheckParams, Endpoint, Run, url_endpoint
 from bootstrap.domain.secret import foreign
@@ -41,7 +41,7 @@ def task(conn_id: str, params: Params, run: Run) -> Any:  # noqa: ARG001
         if not hasattr(hook, "test_connection"):
             raise RuntimeError(f"{type(hook).__name__} has no test_connection: name another check for {conn_id}")
         message = _message(type(hook).__name__, hook.test_connection())
-        for name in set(checks.defaults(conn.conn_type)) - {checks.FALLBACK}:
+        for name in set(plugins.default_checks(conn.conn_type)) - {plugins.FALLBACK}:
             run.tell(
                 warning=f"{type(hook).__name__}.test_connection may take any answer for a success: use the check `{name}`"
             )

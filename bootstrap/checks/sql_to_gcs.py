@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from bootstrap import checks
+from bootstrap import plugins
 from bootstrap.checks import _google, _transfer, postgres
 from bootstrap.checks.base import Cause, Endpoint, Run, endpoint_of_host
 
@@ -88,7 +88,7 @@ def cause(error: BaseException) -> Cause | None:
         return Cause("check_error", "", "put the check at a connection of type postgres or mysql")
     if isinstance(error, RuntimeError) and "`mysqlclient` package" in str(error):
         return Cause("provider_missing", "mysqlclient is not installed", "pip install mysqlclient")
-    mysql: Any = checks.KINDS.find("mysql")
+    mysql: Any = plugins.CHECKS.find("mysql")
     return _transfer.cause(error, postgres.cause, *([mysql.cause] if hasattr(mysql, "cause") else []))
 
 
@@ -96,7 +96,7 @@ def _log_in(conn_id: str, params: Params, run: Run) -> str:
     """As the check of the database does, and to others in and out again: that they can't be exported comes later."""
     conn_type = _type_of(conn_id)
     if conn_type in _PORTS:
-        database: Any = checks.KINDS.find(conn_type)
+        database: Any = plugins.CHECKS.find(conn_type)
         return str(database.authenticate(conn_id, params, run))
     from bootstrap.airflow.compat import BaseHook
 

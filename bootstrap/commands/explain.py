@@ -33,10 +33,10 @@ def command(  # noqa: PLR0913  one parameter for each option
     """
     from datetime import datetime, timezone
 
+    from bootstrap.airflow.environment import require_airflow
     from bootstrap.errors import UsageError
     from bootstrap.explain import report as lookup
     from bootstrap.explain import text as lookup_text
-    from bootstrap.smoke.run import require_airflow
 
     connections = [*conn_ids, *(app.manifest.connections if every else ())]
     wanted = lookup.Wanted(connections, variables, options, team)

@@ -185,11 +185,11 @@ def _write(app: App, settings: Settings | None, rendering: Rendering, wishes: Wi
 
 def _keep_out_of_git(app: App, rendering: Rendering, *, backup: bool) -> None:
     """A new home and what is in it; else the file, if a credential stands in it, and a copy: one could."""
-    from bootstrap.airflow import environment as airflow_env
+    from bootstrap.airflow.home import make_home
     from bootstrap.util import git
 
     if rendering.file == app.environment.config and rendering.before is None:
-        airflow_env.make_home(app.environment)
+        make_home(app.environment)
     elif rendering.private:
         app.keep_out_of_git(rendering.file)
     if backup and rendering.before is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bootstrap import checks, stores, targets
+from bootstrap import plugins
 from bootstrap.commands.context import App
 
 SHIPPED = "bootstrap.schema.json"  # what `make schema` wrote; generating it takes longer than everything else here
@@ -16,7 +16,7 @@ def command(app: App) -> int:
     """Print the manifest's JSON Schema, so that editors complete and check bootstrap.yaml."""
     from bootstrap.util.templates import folder_of
 
-    if any(registry.extended for registry in (checks.KINDS, stores.KINDS, targets.KINDS)):
+    if any(registry.extended for registry in (plugins.CHECKS, plugins.STORES, plugins.TARGETS)):
         from bootstrap.manifest.json_schema import generated
 
         app.console.data(generated())

@@ -104,14 +104,16 @@ def list_(app: App, *, name: str, prefix: str, long: bool, as_json: bool) -> int
 
     from bootstrap.store_admin import listing
     from bootstrap.store_admin.put_get import known_store
+    from bootstrap.terminal.secrets_table import table
+    from bootstrap.util.human import visible
 
     store = known_store(app.secrets, app.manifest, name)
     if as_json:
         app.console.reveal(listing.document(name, listing.entries(store, prefix)))
     elif long or sys.stdout.isatty():
-        app.console.rich().print(listing.table(name, listing.entries(store, prefix), datetime.now(timezone.utc)))
+        app.console.rich().print(table(name, listing.entries(store, prefix), datetime.now(timezone.utc)))
     else:
-        app.console.data("".join(f"{listing.visible(f'{name}:{path}')}\n" for path in store.names(prefix)))
+        app.console.data("".join(f"{visible(f'{name}:{path}')}\n" for path in store.names(prefix)))
     return Exit.OK
 
 

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap import errors
-from bootstrap.airflow import environment as airflow_env
-from bootstrap.airflow.environment import Environment
+from bootstrap.airflow.environment import Environment, require_airflow
+from bootstrap.airflow.process import ask_airflow
 from bootstrap.convert.found import Found
 from bootstrap.domain import connection
 from bootstrap.domain.connection import Connection
 from bootstrap.errors import OLD_KEY, UNDECRYPTABLE, BootstrapError, Malformed
-from bootstrap.smoke.run import require_airflow
 from bootstrap.util.files import expanded
 
 PREFIX = "metadata:"
@@ -26,7 +25,7 @@ def read(home: str, folder: Path) -> Found:
     place = expanded(home).absolute()
     environment = Environment(place, place / "airflow.cfg", {}, folder / ".bootstrap")
     require_airflow(environment)
-    told: dict[str, Any] = airflow_env.ask_airflow(environment, _MODULE)
+    told: dict[str, Any] = ask_airflow(environment, _MODULE)
     if "error" in told:
         kind: type[BootstrapError] = getattr(errors, told["error"])
         raise kind(told["message"], told["hint"])

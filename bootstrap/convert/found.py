@@ -13,7 +13,7 @@ from bootstrap.domain.secret import remember
 from bootstrap.domain.sensitive import names_secret, secret_texts
 from bootstrap.errors import BootstrapError, Malformed, StoreError
 from bootstrap.manifest.field_types import CONN_TYPE, NAME
-from bootstrap.targets.index import NAME as INDEX
+from bootstrap.manifest.models import INDEX
 
 _NAME = re.compile(NAME.strip("^$"))
 _CONN_TYPE = re.compile(CONN_TYPE)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bootstrap import stores
+from bootstrap import plugins
 from bootstrap.desired import interpret
 from bootstrap.domain import connection
 from bootstrap.domain.connection import Connection
@@ -35,7 +35,7 @@ class Secrets:
         """The store of that name, opened."""
         if name not in self._stores:
             spec = self._manifest.stores[name]
-            module: Any = stores.KINDS.find(spec.kind)
+            module: Any = plugins.STORES.find(spec.kind)
             sources = (source for source in self._manifest.sources if source.store == name)
             kwargs = {key: value for source in sources for key, value in source.kwargs.items()}
             context = Context(name, self._manifest.folder, self.concurrency, kwargs)

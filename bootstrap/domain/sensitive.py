@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from bootstrap.domain import secret_shapes
-from bootstrap.domain.secret_extras import declared
+from bootstrap.providers.secret_extras import declared
 
 _SPLIT = re.compile(r"[^0-9A-Za-z]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 

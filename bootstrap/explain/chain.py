@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from datetime import timezone
 from typing import Any
 
-from bootstrap.airflow import compat, environment
+from bootstrap.airflow import compat
 from bootstrap.domain import connection
 from bootstrap.domain.secret import fingerprint
 from bootstrap.explain import backends
 from bootstrap.explain.backends import Query
 from bootstrap.explain.sources import ENVIRONMENT, Answer, ask, is_store_wide, source_name
+from bootstrap.providers.installed import package_for
 from bootstrap.util.json_text import loads
 
 _BLANK = ("", None)
@@ -191,7 +192,7 @@ def _contents(value: Any, kind: str) -> dict[str, Any]:
 
 def _conn_type(conn: Any) -> str:
     """'' for one that nobody knows, of a connection with nothing else: Airflow reads one out of any text with a colon."""
-    known = environment.package_for(conn.conn_type or "") is not None
+    known = package_for(conn.conn_type or "") is not None
     return str(conn.conn_type) if conn.conn_type and (known or conn.host or _extra(conn)) else ""
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.airflow import releases
-from bootstrap.airflow.environment import Environment, ask_airflow, installed_version
+from bootstrap.airflow.environment import Environment, installed_version
+from bootstrap.airflow.process import ask_airflow
 from bootstrap.domain.secret import safe_json
 from bootstrap.errors import AirflowError, Exit, UsageError
 from bootstrap.explain import findings

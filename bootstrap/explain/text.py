@@ -8,7 +8,7 @@ from typing import Any
 
 from bootstrap.explain.findings import label, says, why, winning
 from bootstrap.explain.report import Lookup, Report
-from bootstrap.store_admin.listing import age, visible
+from bootstrap.util.human import age, visible
 
 _SIDES = {"server": "the server", "worker": "a worker"}
 

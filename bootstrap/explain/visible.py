@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bootstrap import targets
+from bootstrap import plugins
 from bootstrap.airflow.environment import Environment
 from bootstrap.manifest.loader import Manifest
 
@@ -32,5 +32,5 @@ def may_have_rows(manifest: Manifest, environment: Environment) -> bool:
 
 def is_remote(name: str) -> bool:
     """Whether the target of this name puts them where the Airflow on this machine can't look."""
-    module: Any = targets.KINDS.find(name)
+    module: Any = plugins.TARGETS.find(name)
     return getattr(module, "ELSEWHERE", False)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from bootstrap import checks, issuers, stores, targets
+from bootstrap import plugins
 from bootstrap.manifest.loader import ConnectionSpec, Top
 from bootstrap.manifest.models import Kept
 
@@ -16,10 +16,10 @@ _TEMPLATE = "#/$defs/{model}"
 
 def schema() -> dict[str, Any]:
     """JSON Schema, draft 2020-12."""
-    kinds = {kind: _module(stores.KINDS, kind).Options for kind in stores.KINDS.names()}
-    params = {name: _module(checks.KINDS, name).Params for name in checks.KINDS.names()}
-    options = {name: _module(targets.KINDS, name).Options for name in targets.KINDS.names()}
-    minted = {name: _module(issuers.KINDS, name).Options for name in issuers.KINDS.names()}
+    kinds = {kind: _module(plugins.STORES, kind).Options for kind in plugins.STORES.names()}
+    params = {name: _module(plugins.CHECKS, name).Params for name in plugins.CHECKS.names()}
+    options = {name: _module(plugins.TARGETS, name).Options for name in plugins.TARGETS.names()}
+    minted = {name: _module(plugins.ISSUERS, name).Options for name in plugins.ISSUERS.names()}
     models = [Top, ConnectionSpec, Kept, *kinds.values(), *params.values(), *options.values(), *minted.values()]
     refs, document = models_json_schema([(model, "validation") for model in models], ref_template=_TEMPLATE)
     names = {model: refs[model, "validation"] for model in models}
@@ -30,7 +30,7 @@ def schema() -> dict[str, Any]:
     fields = result["properties"]
     fields["stores"] = _mapping({"oneOf": [names[kinds[kind]] for kind in kinds]})
     fields["connections"] = _mapping(names[ConnectionSpec])
-    fields["register"]["items"] = _named({name: names[options[name]] for name in targets.KINDS.names()})
+    fields["register"]["items"] = _named({name: names[options[name]] for name in plugins.TARGETS.names()})
     spec = result["$defs"][names[ConnectionSpec]["$ref"].rpartition("/")[2]]
     rotations = [names[minted[name]] for name in minted]
     spec["properties"]["rotate"] = {"oneOf": rotations}

@@ -10,15 +10,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bootstrap import checks, issuers, stores, targets
-from bootstrap.airflow import secret_variables
+from bootstrap import plugins
 from bootstrap.domain.plaintext import parts, plain_secrets
 from bootstrap.domain.reference import SHAPE_HELP
 from bootstrap.domain.secret import trust
 from bootstrap.domain.secret_matcher import Matcher
 from bootstrap.domain.sensitive import secret_texts
 from bootstrap.errors import ManifestError, UsageError
+from bootstrap.manifest import secret_variables
 from bootstrap.manifest.models import (
+    INDEX,
     Backend,
     CheckSpec,
     ConnectionSpec,
@@ -32,7 +33,6 @@ from bootstrap.manifest.models import (
     find_references,
 )
 from bootstrap.manifest.problems import Problem, nearest, nuls, problems
-from bootstrap.targets.index import NAME as INDEX
 from bootstrap.util import children, logins, special_files
 from bootstrap.util.files import expanded
 from bootstrap.util.input_text import BadInput, read
@@ -172,10 +172,10 @@ class _Builder:
     def _stores(self) -> Iterator[tuple[str, StoreSpec]]:
         for name, options in self._section("stores").items():
             kind = options.get("kind") if isinstance(options, dict) else None
-            module = stores.KINDS.find(kind) if isinstance(kind, str) else None
+            module = plugins.STORES.find(kind) if isinstance(kind, str) else None
             if module is None:
                 where: Path_ = ("stores", name, "kind") if kind is not None else ("stores", name)
-                self._unknown(where, "kind of store", kind, stores.KINDS.names())
+                self._unknown(where, "kind of store", kind, plugins.STORES.names())
                 continue
             parsed = self._model(module.Options, options, ("stores", name))
             if parsed is not None:
@@ -202,7 +202,7 @@ class _Builder:
                 continue
             from bootstrap.manifest.key_place import place_of
 
-            module: Any = issuers.KINDS.find(found.issuer)
+            module: Any = plugins.ISSUERS.find(found.issuer)
             try:
                 where = place_of(conn_id, spec, module.fields(found.options)).where
             except ManifestError as err:
@@ -232,10 +232,10 @@ class _Builder:
         if data is None:
             return None
         issuer = data.get("issuer") if isinstance(data, dict) else None
-        module = issuers.KINDS.find(issuer) if isinstance(issuer, str) else None
+        module = plugins.ISSUERS.find(issuer) if isinstance(issuer, str) else None
         if module is None:
             where: Path_ = (*path, "issuer") if issuer is not None else path
-            self._unknown(where, "issuer", issuer, issuers.KINDS.names())
+            self._unknown(where, "issuer", issuer, plugins.ISSUERS.names())
             return None
         parsed = self._model(module.Options, data, path)
         if parsed is None:
@@ -259,7 +259,7 @@ class _Builder:
             return
         if source.store not in self._section("stores"):
             self._unknown((*path, "store"), "store", source.store, self._section("stores"))
-        elif source.store in specs and not hasattr(stores.KINDS.find(specs[source.store].kind), "airflow_backend"):
+        elif source.store in specs and not hasattr(plugins.STORES.find(specs[source.store].kind), "airflow_backend"):
             kind = specs[source.store].kind
             message = f"Airflow has no secrets backend for a store of kind {kind!r}"
             self.problems.append(Problem((*path, "store"), message, "name a store of another kind"))
@@ -273,9 +273,9 @@ class _Builder:
         for index, item in enumerate(top.register_):
             path: Path_ = ("register", index)
             name, options = next(iter(item.items())) if isinstance(item, dict) and len(item) == 1 else (item, {})
-            module = targets.KINDS.find(name) if isinstance(name, str) else None
+            module = plugins.TARGETS.find(name) if isinstance(name, str) else None
             if module is None:
-                self._unknown(path, "target", name, targets.KINDS.names())
+                self._unknown(path, "target", name, plugins.TARGETS.names())
                 continue
             if name == "backend" and (top.backend is None or top.backend.store is None):
                 message = "`backend` is a target, and the manifest has no `backend:` with a store"
@@ -289,14 +289,14 @@ class _Builder:
                 yield TargetSpec(name, parsed)
 
     def _checks(self, conn_id: str, spec: ConnectionSpec) -> Iterator[CheckSpec]:
-        wanted = spec.checks if spec.checks is not None else list(checks.defaults(spec.conn_type))
+        wanted = spec.checks if spec.checks is not None else list(plugins.default_checks(spec.conn_type))
         seen: dict[str, int] = {}
         for index, item in enumerate(wanted):
             path: Path_ = ("connections", conn_id, "checks", index)
             name, params = next(iter(item.items())) if isinstance(item, dict) and len(item) == 1 else (item, {})
-            module = checks.KINDS.find(name) if isinstance(name, str) else None
+            module = plugins.CHECKS.find(name) if isinstance(name, str) else None
             if module is None:
-                self._unknown(path, "check", name, checks.KINDS.names())
+                self._unknown(path, "check", name, plugins.CHECKS.names())
                 continue
             parsed = self._model(module.Params, {} if params is None else params, (*path, name))
             if parsed is None:

@@ -32,6 +32,7 @@ from bootstrap.util.model import Model
 from bootstrap.util.yaml_document import Path_, Place, reread
 
 OWNER = "default"
+INDEX = "airflow_bootstrap_index"  # the name of our list of what is registered, in targets whose entries have names
 
 
 class FernetKey(Model):

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bootstrap import targets
+from bootstrap import plugins
 from bootstrap.desired.resolve import Secrets, resolve_all, resolve_variables
 from bootstrap.domain.connection import Connection
 from bootstrap.errors import (
@@ -22,9 +22,8 @@ from bootstrap.errors import (
     UsageError,
 )
 from bootstrap.manifest.loader import Manifest, TargetSpec
-from bootstrap.manifest.models import find_references
+from bootstrap.manifest.models import INDEX, find_references
 from bootstrap.targets.base import Applied, Change, Content, Key, Registered, Target
-from bootstrap.targets.index import NAME
 from bootstrap.util.files import cache_folder
 from bootstrap.util.git import Notice
 
@@ -126,9 +125,9 @@ def wanted(manifest: Manifest, names: Sequence[str]) -> tuple[TargetSpec, ...]:
 
 
 def _without_options(name: str) -> TargetSpec:
-    module: Any = targets.KINDS.find(name)
+    module: Any = plugins.TARGETS.find(name)
     if module is None:
-        raise UsageError(f"there is no target {name!r}", f"there are: {', '.join(targets.KINDS.names())}")
+        raise UsageError(f"there is no target {name!r}", f"there are: {', '.join(plugins.TARGETS.names())}")
     try:
         return TargetSpec(name, module.Options())
     except ValidationError as err:
@@ -140,7 +139,7 @@ def _without_options(name: str) -> TargetSpec:
 
 def plan(manifest: Manifest, secrets: Secrets, spec: TargetSpec, rules: Rules | None = None) -> Plan:
     """Compare. Reads the stores and the target, writes nothing. Raises StoreError if the target can't be read."""
-    module: Any = targets.KINDS.find(spec.name)
+    module: Any = plugins.TARGETS.find(spec.name)
     target: Target = module.open_target(spec.options, manifest, secrets)
     rules = rules or Rules()
     resolved = desired(manifest, secrets)
@@ -262,7 +261,7 @@ def _conflicts(
 
 def _undecryptable(changes: Sequence[Change], there: Mapping[Key, Registered]) -> dict[Key, StoreError]:
     """What would be replaced and is kept, since whoever finds the old key can read it."""
-    replaced = [Key("variable", NAME), *(it.key for it in changes)]
+    replaced = [Key("variable", INDEX), *(it.key for it in changes)]
     found = {key: there[key].malformed for key in replaced if key in there and there[key].undecryptable}
     return {key: Undecryptable(message, RESTORE_KEY) for key, message in found.items()}
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
-from bootstrap.airflow import environment
 from bootstrap.airflow.releases import RELEASES
 from bootstrap.domain.secret import MASK
 from bootstrap.domain.secret_forms import forms
 from bootstrap.domain.secret_matcher import Matcher
 from bootstrap.domain.secret_places import hide
 from bootstrap.domain.sensitive import is_secret, secret_texts
+from bootstrap.providers.installed import sensitive_options
 
 _OPTION = re.compile(
     r"(?P<head>(?P<indent>\s*)(?P<comment>[#;][#;\s]*)?(?:export\s+)?(?P<name>[\w.-]+)\s*[=:][ \t]*)(?P<value>.*)",
@@ -61,7 +61,7 @@ def lines_of(text: str) -> list[str]:
 @cache
 def _sensitive() -> frozenset[str]:
     """What Airflow, in any of its releases, and the installed providers call sensitive; by name: options move."""
-    found = (*environment.sensitive_options(), *(name for release in RELEASES.values() for name in release.sensitive))
+    found = (*sensitive_options(), *(name for release in RELEASES.values() for name in release.sensitive))
     return _OF_OTHERS | {name.rpartition(".")[2].lower() for name in found}
 
 

@@ -6,13 +6,13 @@ import difflib
 from collections.abc import Iterator
 from typing import Any
 
-from bootstrap import stores
-from bootstrap.airflow import environment
+from bootstrap import plugins
 from bootstrap.airflow.releases import Release
 from bootstrap.domain.reference import Reference
 from bootstrap.errors import ManifestError
 from bootstrap.manifest.field_types import Command
 from bootstrap.manifest.models import Manifest
+from bootstrap.providers.installed import sensitive_options
 from bootstrap.stores.base import BackendPaths, Context
 
 _MANAGED = ("secrets", "workers")
@@ -47,7 +47,7 @@ def from_commands(manifest: Manifest) -> Iterator[tuple[str, str]]:
 
 def _possible(manifest: Manifest, known: Release, section: str, option: str) -> None:
     name = f"{section}.{option}"
-    allowed = known.sensitive | environment.sensitive_options()
+    allowed = known.sensitive | sensitive_options()
     if section in _MANAGED:
         raise ManifestError(f"{manifest.file}: config.{name} is rendered from `backend:`", "leave it out")
     if name not in allowed:
@@ -79,5 +79,5 @@ def _key(manifest: Manifest, reference: Reference, name: str) -> str:
 
 def _separator(manifest: Manifest, name: str) -> str:
     spec = manifest.stores[name]
-    module: Any = stores.KINDS.find(spec.kind)
+    module: Any = plugins.STORES.find(spec.kind)
     return str(module.open_store(spec.options, Context(name, manifest.folder)).separator)

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bootstrap.airflow.python_source import Module, Sources, UnreadableModule
+from bootstrap.providers.python_source import Module, Sources, UnreadableModule
 from bootstrap.util.file_cache import remembered
 
 _MODULES = ("airflow._shared.configuration.parser", "airflow.configuration")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bootstrap import stores, targets
+from bootstrap import plugins
 from bootstrap.airflow import environment
 from bootstrap.airflow.releases import Release, release
 from bootstrap.domain.secret import Secret
@@ -117,7 +117,7 @@ def credentials(manifest: Manifest) -> dict[str, Secret]:
     """
     found: dict[str, Secret] = {}
     for target in manifest.register:
-        module: Any = targets.KINDS.find(target.name)
+        module: Any = plugins.TARGETS.find(target.name)
         if hasattr(module, "variables"):
             found |= module.variables(target.options, manifest)
     if manifest.backend is None:
@@ -183,7 +183,7 @@ def _backend(manifest: Manifest, source: Source) -> AirflowBackend:
     credentials = {name: value for name, value in source.kwargs.items() if _is_credential(value)}
     if source.store is None:
         return AirflowBackend(str(source.class_), more, credentials)
-    module: Any = stores.KINDS.find(manifest.stores[source.store].kind)
+    module: Any = plugins.STORES.find(manifest.stores[source.store].kind)
     options = manifest.stores[source.store].options
     others = (other for other in manifest.sources if other is not source and other.store == source.store)
     elsewhere = tuple(path for other in others for path in BackendPaths(*other.paths).all)

@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bootstrap.airflow import environment as airflow_env
 from bootstrap.airflow.environment import Environment
 from bootstrap.errors import BootstrapError
+from bootstrap.providers.installed import sensitive_options
 from bootstrap.render import deprecated, ini
 from bootstrap.render.settings import Settings
 
@@ -112,7 +112,7 @@ def overriding(names: Sequence[str]) -> str:
 
 def _names(item: Managed, settings: Settings) -> Iterator[str]:
     sensitive = item.option in _JSON or f"{item.section}.{item.option}" in (
-        settings.release.sensitive | airflow_env.sensitive_options()
+        settings.release.sensitive | sensitive_options()
     )
     old = deprecated.old_place(item.section, item.option, settings.cache)
     for section, option in filter(None, ((item.section, item.option), old)):

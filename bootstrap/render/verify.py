@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bootstrap.airflow.environment import Environment, ask_airflow
+from bootstrap.airflow.environment import Environment
+from bootstrap.airflow.process import ask_airflow
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import AirflowError
 from bootstrap.render import cfg_file, shadows

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bootstrap import issuers
-from bootstrap.airflow.environment import Environment
+from bootstrap import plugins
+from bootstrap.airflow.environment import Environment, require_airflow
 from bootstrap.desired.resolve import Secrets
 from bootstrap.domain.reference import Reference
 from bootstrap.domain.secret import Secret
@@ -24,11 +24,12 @@ from bootstrap.manifest.loader import Manifest
 from bootstrap.manifest.models import RotateSpec, StoreSpec
 from bootstrap.render import cfg_file, verify
 from bootstrap.render.settings import settings
+from bootstrap.rotation import key_fields
 from bootstrap.rotation.candidate import Content
 from bootstrap.rotation.issuer_context import Asking
 from bootstrap.rotation.rotatable import Proof
 from bootstrap.rotation.verification import Prover
-from bootstrap.smoke.run import Settings, require_airflow, select
+from bootstrap.smoke.run import Settings, select
 from bootstrap.stores.base import Store, Stored
 from bootstrap.stores.credential import Credential, PlainCredential
 from bootstrap.util import git
@@ -64,7 +65,7 @@ class BackendSubject:
 
     @property
     def _module(self) -> Any:
-        return issuers.KINDS.find(self.spec.issuer)
+        return plugins.ISSUERS.find(self.spec.issuer)
 
     @property
     def _keep(self) -> Reference:
@@ -112,11 +113,11 @@ class BackendSubject:
 
     def fields_of(self, stored: Stored) -> KeyFields:
         """The credential. Raises StoreError."""
-        return self.place.fields_of(stored)
+        return key_fields.fields_of(self.place, stored)
 
     def filled(self, stored: Stored, fields: KeyFields) -> Content:
         """The secret with another one. Raises StoreError."""
-        return self.place.filled(stored, fields)
+        return key_fields.filled(self.place, stored, fields)
 
     def require(self) -> None:
         """Raises UsageError without a check to prove it by; Conflict if the file holds another one; StoreError, AirflowError."""

@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Malformed, NotFound
+from bootstrap.manifest.key_place import candidate_path
 from bootstrap.stores.base import Fields, Store, Stored, Version, pick_field
 from bootstrap.stores.structured import as_fields, json_object
 from bootstrap.util.canonical_json import canonical
 
-SUFFIX = "airflow_bootstrap_candidate"
 Slot = Literal["old", "new"]
 
 
@@ -53,11 +53,6 @@ def content(stored: Stored) -> Content:
     return Content(stored.value, stored.fields is not None)
 
 
-def path_of(path: str) -> str:
-    """Where it is kept for the secret at `path`."""
-    return f"{path}_{SUFFIX}"
-
-
 @dataclass(frozen=True)
 class Material:
     """What is kept for the secret at `path`."""
@@ -69,7 +64,7 @@ class Material:
     @property
     def where(self) -> str:
         """For people."""
-        return f"{self.name}:{path_of(self.path)}"
+        return f"{self.name}:{candidate_path(self.path)}"
 
     def write(self, run: str, old: Content, new: Content, *, expect: Version | None) -> None:
         """Keep both, instead of what another run has left. Raises StoreError."""
@@ -78,12 +73,12 @@ class Material:
             "old": {"text": old.text.as_public(), "fields": old.fields},
             "new": {"text": new.text.as_public(), "fields": new.fields},
         }
-        self.store.write(path_of(self.path), Secret(json.dumps(document, ensure_ascii=False)), expect=expect)
+        self.store.write(candidate_path(self.path), Secret(json.dumps(document, ensure_ascii=False)), expect=expect)
 
     def read(self, run: str) -> dict[Slot, Content] | None:
         """Both; None if this run has written none. Raises StoreError."""
         try:
-            stored = self.store.read(path_of(self.path))
+            stored = self.store.read(candidate_path(self.path))
         except NotFound:
             return None
         text = pick_field(stored, self.where, None)
@@ -102,13 +97,13 @@ class Material:
         """It is gone, for good where the store can. Raises StoreError."""
         power: Any = self.store
         if hasattr(power, "destroy"):
-            power.destroy(path_of(self.path), version)
+            power.destroy(candidate_path(self.path), version)
         else:
-            power.delete(path_of(self.path), expect=version)
+            power.delete(candidate_path(self.path), expect=version)
 
     def version(self) -> Version | None:
         """Of what is kept; None: nothing. Raises StoreError."""
         try:
-            return self.store.read(path_of(self.path)).version
+            return self.store.read(candidate_path(self.path)).version
         except NotFound:
             return None

@@ -8,25 +8,25 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
-from bootstrap import issuers, targets
-from bootstrap.airflow.environment import Environment
+from bootstrap import plugins
+from bootstrap.airflow.environment import Environment, require_airflow
 from bootstrap.desired.resolve import Secrets, resolve_all
 from bootstrap.domain.connection import Connection
 from bootstrap.errors import Denied, StoreError, Unavailable, UsageError
 from bootstrap.issuers.base import Issuer, KeyFields
 from bootstrap.manifest.key_place import KeyPlace, place_of
 from bootstrap.manifest.loader import Manifest
-from bootstrap.manifest.models import RotateSpec, TargetSpec, find_references
+from bootstrap.manifest.models import INDEX, RotateSpec, TargetSpec, find_references
 from bootstrap.register.plan import Plan, plan
+from bootstrap.rotation import key_fields
 from bootstrap.rotation.candidate import Content
 from bootstrap.rotation.issuer_context import Asking
 from bootstrap.rotation.rotatable import Proof, State
 from bootstrap.rotation.verification import Prover
 from bootstrap.smoke.expected_key import expecting
-from bootstrap.smoke.run import Settings, require_airflow, select
+from bootstrap.smoke.run import Settings, select
 from bootstrap.stores.base import Store, Stored
 from bootstrap.targets.base import Key
-from bootstrap.targets.index import NAME
 
 
 @dataclass
@@ -55,7 +55,7 @@ class ConnectionSubject:
 
     @property
     def _module(self) -> Any:
-        return issuers.KINDS.find(self.spec.issuer)
+        return plugins.ISSUERS.find(self.spec.issuer)
 
     @property
     def spec(self) -> RotateSpec:
@@ -96,11 +96,11 @@ class ConnectionSubject:
 
     def fields_of(self, stored: Stored) -> KeyFields:
         """The key's fields in the secret. Raises StoreError."""
-        return self.place.fields_of(stored)
+        return key_fields.fields_of(self.place, stored)
 
     def filled(self, stored: Stored, fields: KeyFields) -> Content:
         """The secret with another key's fields. Raises StoreError."""
-        return self.place.filled(stored, fields)
+        return key_fields.filled(self.place, stored, fields)
 
     def require(self) -> None:
         """Raises UsageError without a check to prove a key by; StoreError, AirflowError, Unsafe."""
@@ -172,7 +172,7 @@ class ConnectionSubject:
     def _plans(self) -> Iterator[Plan]:
         """The changes of what is made of the secret, for each target."""
         keys = {Key("connection", name) for name in self._connections}
-        keys.add(Key("variable", NAME))  # the list of what is registered: what is wrong with it is wrong with all
+        keys.add(Key("variable", INDEX))  # the list of what is registered: what is wrong with it is wrong with all
         keys |= {Key("variable", name) for name, value in self.manifest.variables.items() if self._is_of_it(value)}
         for spec in self.manifest.register:
             found = plan(self.manifest, self.secrets.fresh(), spec)
@@ -192,4 +192,4 @@ class ConnectionSubject:
 
 def _shows(target: TargetSpec) -> bool:
     """Whether Airflow's processes that checks run in find what is registered there."""
-    return target.name == "metadata" or hasattr(targets.KINDS.find(target.name), "variables")
+    return target.name == "metadata" or hasattr(plugins.TARGETS.find(target.name), "variables")

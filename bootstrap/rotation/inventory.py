@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from bootstrap import issuers
+from bootstrap import plugins
 from bootstrap.domain.secret import safe_json
 from bootstrap.errors import BootstrapError
 from bootstrap.rotation.fernet import rotatable
@@ -24,7 +24,7 @@ def take(keyring: Keyring, name: str) -> Item:
     if name == rotatable.NAME:
         return keyring.fernet_key().item()
     subject = keyring.subject(name)
-    module: Any = issuers.KINDS.find(subject.issuer_name)
+    module: Any = plugins.ISSUERS.find(subject.issuer_name)
     known = Item(
         name=subject.name,
         issuer=subject.issuer_name,

@@ -16,11 +16,11 @@ from pydantic import ValidationError
 
 from bootstrap.domain.secret import PublicText
 from bootstrap.errors import Busy, Conflict, Malformed, NotFound
+from bootstrap.manifest.key_place import journal_path
 from bootstrap.rotation.lock_owner import Holder, here
 from bootstrap.stores.base import Store, Version, pick_field
 from bootstrap.util.model import Model
 
-SUFFIX = "airflow_bootstrap_rotation"
 LEASE = 120.0  # seconds after which a process elsewhere that has written nothing is taken for dead
 KEPT = 20  # rotations in the history
 _POLL = 1.0  # seconds between two looks at somebody else's lease
@@ -123,11 +123,6 @@ def _kept(history: tuple[Past, ...]) -> tuple[Past, ...]:
     return last if in_use is None or in_use in last else (in_use, *last[1:])
 
 
-def path_of(path: str) -> str:
-    """Where the journal of the secret at `path` is."""
-    return f"{path}_{SUFFIX}"
-
-
 def parse(text: str, where: str) -> Document:
     """Raises Malformed."""
     try:
@@ -157,7 +152,7 @@ class Journal:
     @property
     def where(self) -> str:
         """For people."""
-        return f"{self.name}:{path_of(self.path)}"
+        return f"{self.name}:{journal_path(self.path)}"
 
     @property
     def rotation(self) -> Rotation | None:
@@ -167,7 +162,7 @@ class Journal:
     def look(self) -> Document:
         """What is written now; a new one where there is none. Raises StoreError."""
         try:
-            stored = self.store.read(path_of(self.path))
+            stored = self.store.read(journal_path(self.path))
         except NotFound:
             self.document, self._version = self.new, None
             return self.document
@@ -215,14 +210,14 @@ class Journal:
         document = document.model_copy(update={"holder": holder})
         text = document.model_dump_json()
         try:
-            self._version = self.store.write(path_of(self.path), PublicText(text), expect=self._version)
+            self._version = self.store.write(journal_path(self.path), PublicText(text), expect=self._version)
         except Conflict as err:
             raise self._taken_over() from err
         self.document = document
 
     def require_ours(self) -> None:
         """Nobody has written since we did: to be asked right before what knows no check-and-set. Raises TakenOver, StoreError."""
-        if self.store.read(path_of(self.path)).version != self._version:
+        if self.store.read(journal_path(self.path)).version != self._version:
             raise self._taken_over()
 
     def _taken_over(self) -> TakenOver:

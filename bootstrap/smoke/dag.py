@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bootstrap import checks
+from bootstrap import plugins
 from bootstrap.manifest.loader import CheckSpec, load
 from bootstrap.smoke import CLEAN_VARIABLE, DAG_ID
 from bootstrap.smoke.receipt import Receipt
@@ -39,7 +39,7 @@ def build() -> Any:
 
 
 def _operator(conn_id: str, spec: CheckSpec, store_label: str) -> Any:
-    module: Any = checks.KINDS.find(spec.name)
+    module: Any = plugins.CHECKS.find(spec.name)
     steps = Steps(spec, module, Receipt.of_this_process(), store_label)
     if os.environ.get(CLEAN_VARIABLE):
         task_id, succeeded = spec.id, steps.succeeded

@@ -14,14 +14,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bootstrap import checks
-from bootstrap.airflow import environment as airflow_env
-from bootstrap.airflow.environment import Environment
-from bootstrap.errors import AirflowError, BootstrapError, UsageError
+from bootstrap import plugins
+from bootstrap.airflow.environment import Environment, installed_version, require_airflow
+from bootstrap.errors import BootstrapError, UsageError
 from bootstrap.explain import registered
 from bootstrap.explain.visible import elsewhere, has_rows, may_have_rows
 from bootstrap.manifest.loader import CheckSpec, Manifest
 from bootstrap.manifest.problems import nearest
+from bootstrap.providers.installed import package_for, providers
 from bootstrap.register.drift import Drift
 from bootstrap.render.settings import credentials
 from bootstrap.smoke import CLEAN_VARIABLE, receipt, rows
@@ -109,7 +109,7 @@ def smoke(
     except KeyboardInterrupt:
         interrupted = True
     return Report(
-        airflow=airflow_env.installed_version() or "",
+        airflow=installed_version() or "",
         started=started,
         seconds=time.monotonic() - clock,
         checks=tuple(results[spec.id] for spec in chosen if spec.id in results),
@@ -214,23 +214,14 @@ def _until(settings: Settings) -> float:
     return math.inf if settings.deadline is None else time.monotonic() + settings.deadline
 
 
-def require_airflow(environment: Environment) -> None:
-    """Raises AirflowError unless Airflow is installed and its home is there."""
-    if airflow_env.installed_version() is None:
-        raise AirflowError("Airflow is not installed beside this tool", "pip install 'airflow-bootstrap[airflow]'")
-    airflow_env.require_usable_paths(environment)
-    if not environment.initialised:
-        raise AirflowError(f"there is no {environment.config}", "airflow-bootstrap up")
-
-
 def packages_missing_for(manifest: Manifest, spec: CheckSpec) -> list[str]:
     """The providers that a check needs and that aren't installed."""
-    installed = set(airflow_env.providers().values())
-    module: Any = checks.KINDS.find(spec.name)
-    if spec.name != checks.FALLBACK:
+    installed = set(providers().values())
+    module: Any = plugins.CHECKS.find(spec.name)
+    if spec.name != plugins.FALLBACK:
         return [package for package in module.PROVIDERS if package not in installed]
     conn_type = manifest.connections[spec.connection].conn_type
-    package = airflow_env.package_for(conn_type) if conn_type is not None else None
+    package = package_for(conn_type) if conn_type is not None else None
     return [package] if package is not None and package not in installed else []
 
 

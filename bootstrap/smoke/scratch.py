@@ -17,7 +17,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bootstrap.airflow.environment import Environment, database_template, installed_version
+from bootstrap.airflow.environment import Environment, installed_version
+from bootstrap.airflow.home import database_template
 from bootstrap.checks.base import new_run_id
 from bootstrap.manifest.loader import Manifest
 from bootstrap.smoke import CLEAN_VARIABLE

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
-from bootstrap import checks
+from bootstrap import plugins
 from bootstrap.checks.base import CauseName, StepName, own_steps
 from bootstrap.domain.secret import foreign
 from bootstrap.manifest.loader import CheckSpec
@@ -83,7 +83,7 @@ def judge(spec: CheckSpec, outcome: Outcome, timeout: float) -> CheckResult:
 def _undone(spec: CheckSpec, steps: Sequence[Step]) -> list[StepName]:
     """What the task of this check does if it is left as we made it, and hasn't done; its last step passes with all before it."""
     passed = {step.name for step in steps if step.status == "passed"}
-    own = own_steps(checks.KINDS.find(spec.name), spec.params)
+    own = own_steps(plugins.CHECKS.find(spec.name), spec.params)
     return [step for step in ("resolve", *own[-1:]) if step not in passed]
 
 
@@ -195,7 +195,7 @@ def _last_line(outcome: Outcome) -> str:
 
 
 def _hint(spec: CheckSpec, cause: CauseName) -> str:
-    module: Any = checks.KINDS.find(spec.name)
+    module: Any = plugins.CHECKS.find(spec.name)
     if cause == "permission" and module.PERMISSIONS:
         return f"{HINTS[cause]}: {', '.join(module.PERMISSIONS)}"
     if cause == "check_error":

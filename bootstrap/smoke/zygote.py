@@ -125,7 +125,7 @@ def _child(job: dict[str, Any]) -> None:
 
 def _airflow(arguments: list[str]) -> int:
     """What the `airflow` script does; returns its exit code."""
-    from bootstrap.airflow.compat import command_line, use_own_database
+    from bootstrap.airflow.warm_up import command_line, use_own_database
 
     use_own_database()
     sys.argv = ["airflow", *arguments]
@@ -161,7 +161,7 @@ def main() -> None:
     _print_to(Path(plan["log"]))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     gc.disable()
-    from bootstrap.airflow.compat import warm_up
+    from bootstrap.airflow.warm_up import warm_up
     from bootstrap.smoke.dag import build
 
     warm_up()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from bootstrap.domain.secret import Secret
 from bootstrap.store_admin.copy_apply import Copied
 from bootstrap.store_admin.copy_plan import CopyPlan, Move
-from bootstrap.store_admin.listing import visible
+from bootstrap.util.human import visible
 
 _SIGNS = {"create": "+", "update": "~", "unchanged": "=", "conflict": "!", "skip": "-", "failed": "✗"}
 _COUNTED = ("create", "update")

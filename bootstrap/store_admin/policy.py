@@ -6,17 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from bootstrap import issuers, stores
+from bootstrap import plugins
 from bootstrap.desired.resolve import Secrets
 from bootstrap.domain.reference import Reference
 from bootstrap.errors import UsageError
-from bootstrap.manifest.key_place import place_of
+from bootstrap.manifest.key_place import candidate_path, journal_path, place_of
 from bootstrap.manifest.loader import Manifest
-from bootstrap.manifest.models import RotateSpec, find_references
-from bootstrap.rotation import candidate, journal
+from bootstrap.manifest.models import INDEX, RotateSpec, find_references
 from bootstrap.stores.base import BackendPaths, Context
 from bootstrap.stores.needs import Needs
-from bootstrap.targets.index import NAME
 
 Purpose = Literal["read", "register", "prune", "rotate", "airflow"]
 
@@ -32,8 +30,8 @@ def needs(manifest: Manifest, secrets: Secrets, name: str, purpose: Purpose) -> 
         return Needs(below=_unique(_looked_below(manifest, name)))
     kept = list(_kept(manifest, name)) if purpose != "read" else []
     rotated = _unique(_rotated(manifest, name)) if purpose == "rotate" else ()
-    candidates = _unique(map(candidate.path_of, rotated))
-    write = _unique((*_written(kept, secrets, name), *rotated, *candidates, *map(journal.path_of, rotated)))
+    candidates = _unique(map(candidate_path, rotated))
+    write = _unique((*_written(kept, secrets, name), *rotated, *candidates, *map(journal_path, rotated)))
     options = [spec.options for spec in _rotations(manifest)] if purpose == "rotate" else []
     wanted = find_references([manifest.connections, manifest.variables, manifest.config, options])
     read = _unique(reference.path for _, reference in wanted if reference.store == name)
@@ -67,7 +65,7 @@ def _rotated(manifest: Manifest, name: str) -> Iterator[str]:
 
 
 def _place(manifest: Manifest, conn_id: str, spec: RotateSpec) -> Reference:
-    module: Any = issuers.KINDS.find(spec.issuer)
+    module: Any = plugins.ISSUERS.find(spec.issuer)
     return place_of(conn_id, manifest.connections[conn_id], module.fields(spec.options)).reference
 
 
@@ -93,7 +91,7 @@ def _kept(manifest: Manifest, name: str) -> Iterator[tuple[str, Iterable[str]]]:
 
 def _written(kept: Sequence[tuple[str, Iterable[str]]], secrets: Secrets, name: str) -> Iterator[str]:
     """What is registered, and the one list of it, below the first path."""
-    for prefix, names in (*kept, *((prefix, (NAME,)) for prefix, _ in kept[:1])):
+    for prefix, names in (*kept, *((prefix, (INDEX,)) for prefix, _ in kept[:1])):
         for each in names:
             yield f"{prefix}{secrets.store(name).separator}{each}"
 
@@ -113,7 +111,7 @@ def _texts(manifest: Manifest, secrets: Secrets, name: str, purpose: Purpose) ->
     if name not in manifest.stores:
         raise UsageError(f"the manifest has no store {name!r}", f"there are: {', '.join(manifest.stores) or 'none'}")
     spec = manifest.stores[name]
-    module: Any = stores.KINDS.find(spec.kind)
+    module: Any = plugins.STORES.find(spec.kind)
     if not hasattr(module, "policy"):
         raise UsageError(f"store {name}: a store of kind {spec.kind} has no policies", "name another store")
     wanted = needs(manifest, secrets, name, purpose)
@@ -130,7 +128,7 @@ def _only_store(manifest: Manifest, secrets: Secrets, purpose: Purpose) -> str:
     names = [
         name
         for name, spec in manifest.stores.items()
-        if hasattr(stores.KINDS.find(spec.kind), "policy") and needs(manifest, secrets, name, purpose) != Needs()
+        if hasattr(plugins.STORES.find(spec.kind), "policy") and needs(manifest, secrets, name, purpose) != Needs()
     ]
     if not names:
         raise UsageError(f"{manifest.file}: no store needs a policy --for {purpose}", "name another --for")

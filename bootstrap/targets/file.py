@@ -14,8 +14,8 @@ from bootstrap.domain.connection import Connection
 from bootstrap.domain.variable import Variable
 from bootstrap.errors import Conflict, Malformed, StoreError
 from bootstrap.manifest.loader import Manifest
+from bootstrap.manifest.models import INDEX
 from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
-from bootstrap.targets.index import NAME
 from bootstrap.targets.one_file import FileTarget
 from bootstrap.util.files import expanded
 from bootstrap.util.git import Notice
@@ -43,13 +43,13 @@ class _Connections:
 
     def index(self, text: str, where: str) -> str | None:
         """It looks like a connection, or the backend could not read the file."""
-        entry = _loaded(text, where).get(NAME)
+        entry = _loaded(text, where).get(INDEX)
         return str(entry.get("extra", "")) if isinstance(entry, dict) else None
 
     def merged(self, text: str, contents: Mapping[Key, Content | None], index: str, where: str) -> str:
         """What is there stays, in its order."""
         entries = {key.name: _entry(item) if isinstance(item, Connection) else None for key, item in contents.items()}
-        return _written(text, {**entries, NAME: {"conn_type": "generic", "extra": index}}, where)
+        return _written(text, {**entries, INDEX: {"conn_type": "generic", "extra": index}}, where)
 
 
 class _Variables:
@@ -64,13 +64,13 @@ class _Variables:
 
     def index(self, text: str, where: str) -> str | None:
         """A variable like others."""
-        entry = _loaded(text, where).get(NAME)
+        entry = _loaded(text, where).get(INDEX)
         return entry if isinstance(entry, str) else None
 
     def merged(self, text: str, contents: Mapping[Key, Content | None], index: str, where: str) -> str:
         """What is there stays, in its order."""
         entries = {key.name: item.value if isinstance(item, Variable) else None for key, item in contents.items()}
-        return _written(text, {**entries, NAME: index}, where)
+        return _written(text, {**entries, INDEX: index}, where)
 
 
 class TwoFiles:

@@ -21,7 +21,6 @@ from bootstrap.targets.base import Change, Content, Key, Registered
 from bootstrap.util.canonical_json import canonical as canonical_text
 from bootstrap.util.json_text import loads
 
-NAME = "airflow_bootstrap_index"  # in targets whose lists have names
 _DIGITS = 16  # of a digest: the list has to fit into one secret
 _SECTIONS: Any = {"connection": "connections", "variable": "variables"}
 

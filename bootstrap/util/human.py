@@ -1,15 +1,17 @@
-"""How values look in a report for people."""
+"""Values as people read them: sizes, ages, names."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from bootstrap.util.printable import printable
 
-_UNITS = ("kB", "MB", "GB", "TB")
+_SIZES = ("kB", "MB", "GB", "TB")
 _STEP = 1000
+_AGES = (("d", 86400), ("h", 3600), ("min", 60))  # seconds
 
 
 def measured(values: Mapping[str, Any]) -> str:
@@ -33,5 +35,17 @@ def _amount(name: str, value: Any) -> str:
 def _size(count: float) -> str:
     if count < _STEP:
         return f"{count:.0f} B"
-    power = next((power for power in (1, 2, 3) if count < _STEP ** (power + 1)), len(_UNITS))
-    return f"{count / _STEP**power:.1f} {_UNITS[power - 1]}"
+    power = next((power for power in (1, 2, 3) if count < _STEP ** (power + 1)), len(_SIZES))
+    return f"{count / _STEP**power:.1f} {_SIZES[power - 1]}"
+
+
+def age(created: datetime, now: datetime) -> str:
+    """How long ago, in the largest unit that fits: `3 d`, `5 h`, `12 min`, `40 s`. A clock that is behind counts from 0."""
+    seconds = max(0, int((now - created).total_seconds()))
+    unit, length = next(((unit, length) for unit, length in _AGES if seconds >= length), ("s", 1))
+    return f"{seconds // length} {unit}"
+
+
+def visible(text: str) -> str:
+    """`text` on one line, without what a terminal would obey."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bootstrap.domain.secret import foreign
 from bootstrap.errors import Unavailable
 from bootstrap.util import children
 
@@ -52,12 +51,6 @@ def command_line(pid: int) -> str:
         env=children.environment(),
     )
     return answer.stdout
-
-
-def last_line(log: Path) -> str:
-    """The end of a log, for an error message."""
-    lines = foreign(log.read_text(errors="replace")).strip().splitlines() if log.exists() else []
-    return lines[-1][-300:] if lines else "it wrote nothing to its log"
 
 
 def until(ready: Callable[[], bool], timeout: float) -> bool:

@@ -6,12 +6,12 @@ aliases, than what reads the data later can take.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import yaml
 
-from bootstrap.domain.secret import foreign
 from bootstrap.util.input_text import DEPTH, BadInput, place
 from bootstrap.util.yaml_dialects import MERGE, STR, TAG, Dialect
 
@@ -45,14 +45,19 @@ def _read(text: str, reader: _Reader) -> Any:
     except yaml.MarkedYAMLError as err:
         mark: Any = err.problem_mark or err.context_mark
         raise BadInput(
-            f"not valid YAML: {foreign(err.problem or err.context)}", line=mark.line + 1, column=mark.column + 1
+            f"not valid YAML: {_unquoted(err.problem or err.context)}", line=mark.line + 1, column=mark.column + 1
         ) from err
     except yaml.reader.ReaderError as err:
         line, column = place(text, err.position)
-        raise BadInput(f"not valid YAML: {foreign(err.reason)}", line=line, column=column) from err
+        raise BadInput(f"not valid YAML: {_unquoted(err.reason)}", line=line, column=column) from err
     except UnicodeEncodeError as err:  # it quotes the text
         line, column = place(text, err.start)
         raise BadInput("half of a surrogate pair, which is no text", line=line, column=column) from None
+
+
+def _unquoted(problem: str | None) -> str:
+    """What the parser says, without what it quotes of the text: that may be a secret that nobody knows as one yet."""
+    return re.sub(r"'.*'", "…", problem or "")
 
 
 class _Anchor(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bootstrap.airflow.provider_facts import Extras
+from bootstrap.providers.facts import Extras
 from bootstrap.validation.conn_types import FORMER
 from bootstrap.validation.problem import Problem
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bootstrap.airflow.provider_facts import UNREGISTERED, Extras, Known, known
 from bootstrap.domain.connection import Connection
+from bootstrap.providers.facts import UNREGISTERED, Extras, Known, known
 from bootstrap.validation import (
     booleans,
     conn_types,

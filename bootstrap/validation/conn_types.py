@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bootstrap.airflow import conn_type_table
-from bootstrap.airflow.provider_facts import Known
 from bootstrap.domain.connection import likeliest
+from bootstrap.providers import conn_types
+from bootstrap.providers.facts import Known
 from bootstrap.util.nearest import nearest
 from bootstrap.validation.packages import install_command
 from bootstrap.validation.problem import Problem
@@ -38,7 +38,7 @@ def problems(conn_type: str, known: Known) -> Iterator[Problem]:
         message = f"no provider has the conn_type {conn_type!r}: the scheme of a connection's URI is its type"
         yield Problem("conn_type", message, _OVER_TLS[conn_type], strict=known.airflow and known.complete)
     elif package is None:
-        types = {*known.types, *conn_type_table.shipped()}
+        types = {*known.types, *conn_types.shipped()}
         meant = likeliest(conn_type)
         near = meant if meant in types else nearest(conn_type, types, _CLOSE)
         hint = f"did you mean {near!r}?" if near else "conn_type: generic, if your own code reads it"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bootstrap.airflow.provider_facts import Extras
+from bootstrap.providers.facts import Extras
 from bootstrap.util.nearest import nearest
 from bootstrap.validation.problem import Problem
 

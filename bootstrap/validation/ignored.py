@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from bootstrap.airflow.provider_facts import Extras
 from bootstrap.domain.connection import Connection
+from bootstrap.providers.facts import Extras
 from bootstrap.validation.conn_types import FORMER
 from bootstrap.validation.problem import Problem
 

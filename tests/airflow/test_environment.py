@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.airflow import environment as airflow_env
-from bootstrap.airflow.environment import Environment, locate, prepare_home, run_airflow
+from bootstrap.airflow.environment import Environment, locate, require_airflow, require_usable_paths
+from bootstrap.airflow.home import make_home, prepare_home
+from bootstrap.airflow.process import run_airflow
 from bootstrap.domain.secret import redact
 from bootstrap.errors import AirflowError
 from bootstrap.manifest.loader import Manifest, load
-from bootstrap.smoke.run import require_airflow
+from bootstrap.providers import installed
 
 
 def manifest(folder: Path, text: str = "version: 1\n") -> Manifest:
@@ -41,11 +42,11 @@ def test_else_the_environments_home_else_the_users(tmp_path: Path, monkeypatch: 
 
 
 def test_providers_are_known_without_importing_airflow() -> None:
-    known = airflow_env.providers()
+    known = installed.providers()
     assert known["postgres"] == "apache-airflow-providers-postgres"
     assert known["google_cloud_platform"] == "apache-airflow-providers-google"
-    assert airflow_env.package_for("oracle") == "apache-airflow-providers-oracle"
-    assert airflow_env.package_for("no_such_type") is None
+    assert installed.package_for("oracle") == "apache-airflow-providers-oracle"
+    assert installed.package_for("no_such_type") is None
 
 
 def test_a_home_that_exists_is_never_touched(tmp_path: Path) -> None:
@@ -135,7 +136,7 @@ def test_a_folder_that_airflow_would_take_for_another_is_refused_and_nothing_is_
 @pytest.mark.parametrize("name", ["ha#sh", "se;mi", "sp ace", "üni", "-dash", "qu'o\"te", "{br}ace", "back\\slash"])
 def test_other_signs_in_a_folder_are_fine(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
-    airflow_env.require_usable_paths(locate(manifest(tmp_path / name, "version: 1\nairflow: {home: airflow}\n")))
+    require_usable_paths(locate(manifest(tmp_path / name, "version: 1\nairflow: {home: airflow}\n")))
 
 
 def test_a_home_that_can_not_be_made_is_said(tmp_path: Path) -> None:
@@ -156,5 +157,5 @@ def test_an_airflow_cfg_that_is_a_fifo_is_not_waited_for(tmp_path: Path) -> None
 def test_who_may_enter_a_home_that_is_there_is_left_to_its_owner(tmp_path: Path) -> None:
     (tmp_path / "airflow").mkdir()
     (tmp_path / "airflow").chmod(0o750)
-    airflow_env.make_home(locate(manifest(tmp_path, "version: 1\nairflow: {home: airflow}\n")))
+    make_home(locate(manifest(tmp_path, "version: 1\nairflow: {home: airflow}\n")))
     assert (tmp_path / "airflow").stat().st_mode & 0o777 == 0o750

@@ -16,7 +16,8 @@ from unittest.mock import patch
 
 import yaml
 
-from bootstrap.airflow.environment import locate, prepare_home
+from bootstrap.airflow.environment import locate
+from bootstrap.airflow.home import prepare_home
 from bootstrap.manifest.loader import load
 from bootstrap.register.drift import Drift
 from bootstrap.smoke.run import Settings, select, smoke

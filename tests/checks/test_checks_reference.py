@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bootstrap import checks
-from bootstrap.airflow import conn_type_table
+from bootstrap import plugins
 from bootstrap.checks.base import CheckParams
+from bootstrap.providers import conn_types
 from tests.project import ROOT
 from tools.checks_reference import generated
 
@@ -17,15 +17,15 @@ def test_the_page_is_current() -> None:
     assert (ROOT / "docs" / "checks.md").read_text() == generated(), "make schema"
 
 
-@pytest.mark.parametrize("name", checks.KINDS.names())
+@pytest.mark.parametrize("name", plugins.CHECKS.names())
 def test_every_check_says_what_it_needs(name: str) -> None:
-    module: Any = checks.KINDS.find(name)
+    module: Any = plugins.CHECKS.find(name)
     assert issubclass(module.Params, CheckParams)
     assert module.__doc__.partition(":")[0]
     assert module.PERMISSIONS
     assert f"- **compares**: {module.COMPARES}\n" in generated()
     assert f"\n## {name}\n" in generated()
-    known = set(conn_type_table.shipped().values())
+    known = set(conn_types.shipped().values())
     assert {it for it in module.PROVIDERS if it.startswith("apache-airflow-providers")} <= known | {
         "apache-airflow-providers-common-sql"
     }

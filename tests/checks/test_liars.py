@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap import checks
+from bootstrap import plugins
 from bootstrap.checks import _http_answer, _proof, secret_manager
 from bootstrap.checks.base import Run
 from bootstrap.smoke.verdict import CheckResult
@@ -142,7 +142,7 @@ def test_no_server_that_says_yes_to_everything_is_green(
     assert not unproven, "they failed for another reason than what was said"
     assert not bench.canary.found_in(bench.story.encode())
     ours = {result.check for result in results.values()} | {"http", "hook"}  # those are below
-    assert ours | WITHOUT_A_SERVER | OF_THEIR_OWN == set(checks.KINDS.names())
+    assert ours | WITHOUT_A_SERVER | OF_THEIR_OWN == set(plugins.CHECKS.names())
 
 
 def test_http_says_what_it_has_not_proven(bench: Bench, place: Place, isolated: bool) -> None:  # noqa: FBT001  a fixture

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bootstrap import checks
+from bootstrap import plugins
 from tests.checks.bench import Bench, Cell
 from tests.systems.in_process import Answer, Request, http_server, serving
 
@@ -58,7 +58,7 @@ for task in build().tasks:
 
 def test_no_parameter_is_a_template_but_the_arguments_of_operator(bench: Bench) -> None:
     connections = {
-        f"c_{name}": {"conn_type": "http", "checks": [{name: PARAMS.get(name, {})}]} for name in checks.KINDS.names()
+        f"c_{name}": {"conn_type": "http", "checks": [{name: PARAMS.get(name, {})}]} for name in plugins.CHECKS.names()
     }
     connections["other"] = {"conn_type": "generic", "checks": []}
     file = bench.folder / "literal.yaml"
@@ -67,7 +67,7 @@ def test_no_parameter_is_a_template_but_the_arguments_of_operator(bench: Bench) 
     ran = subprocess.run([sys.executable, "-c", RENDER], env=env, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr[-2000:]
     changed = dict(line.partition(" ")[::2] for line in ran.stdout.splitlines() if line.startswith("c_"))
-    assert changed.keys() == {f"c_{name}.{name}" for name in checks.KINDS.names()}
+    assert changed.keys() == {f"c_{name}.{name}" for name in plugins.CHECKS.names()}
     assert {task: fields for task, fields in changed.items() if fields} == {"c_operator.operator": "endpoint"}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap import checks
+from bootstrap import plugins
 from tests.checks.aws import Aws, running, unreachable
 from tests.checks.bench import Bench, Cell, passed_steps
 
@@ -59,4 +59,4 @@ def test_sts(bench: Bench, aws: Aws, isolated: bool, tmp_path: Path) -> None:  #
 
 
 def test_it_is_the_default_of_aws() -> None:
-    assert list(checks.defaults("aws")) == ["sts"]
+    assert list(plugins.default_checks("aws")) == ["sts"]

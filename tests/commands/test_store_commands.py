@@ -18,8 +18,10 @@ from typing import Any
 
 import pytest
 
-from bootstrap.store_admin.listing import age, document, table
+from bootstrap.store_admin.listing import document
 from bootstrap.stores.base import Entry
+from bootstrap.terminal.secrets_table import table
+from bootstrap.util.human import age
 from tests.project import ROOT, Canary, Project
 from tests.systems import openbao, require, secret_manager
 from tests.systems.server import write_private

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bootstrap.airflow.environment import database_template, installed_version, locate
+from bootstrap.airflow.environment import installed_version, locate
+from bootstrap.airflow.home import database_template
 from bootstrap.manifest.loader import load
 from tests.project import Canary, Project, leaks
 from tests.systems import api_server

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bootstrap.airflow.provider_facts import known
 from bootstrap.domain.connection import Connection
+from bootstrap.providers.facts import known
 from bootstrap.validation.check import check
 
 

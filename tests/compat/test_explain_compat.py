@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.airflow.environment import database_template, installed_version, locate
+from bootstrap.airflow.environment import installed_version, locate
+from bootstrap.airflow.home import database_template
 from bootstrap.manifest.loader import load
 from tests.explain.bench import Site, agree
 from tests.project import ROOT, Project

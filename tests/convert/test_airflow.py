@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from bootstrap.airflow.environment import Environment, database_template, locate, run_airflow
+from bootstrap.airflow.environment import Environment, locate
+from bootstrap.airflow.home import database_template
+from bootstrap.airflow.process import run_airflow
 from bootstrap.desired.resolve import Secrets, resolve_all
 from bootstrap.domain.connection import Connection
 from bootstrap.errors import AirflowError

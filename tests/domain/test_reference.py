@@ -10,7 +10,7 @@ from bootstrap.domain.reference import Reference, parse_reference
 from bootstrap.errors import Exit, UsageError
 
 _NAMES = st.text(st.characters(codec="utf-8", exclude_characters=":#@", exclude_categories=["Z", "C"]), min_size=1)
-_PARTS = st.text(st.characters(codec="utf-8", exclude_characters="#@"), min_size=1)
+_PARTS = st.text(st.characters(codec="utf-8", exclude_characters="#@\0"), min_size=1)
 _REFERENCES = st.builds(Reference, store=_NAMES, path=_PARTS, field=_PARTS | st.none(), version=_PARTS | st.none())
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.domain import secret_extras
 from bootstrap.domain.sensitive import names_secret, repeats, secret_texts, why_secret
+from bootstrap.providers import secret_extras
 from tests.project import ROOT
 
 HEX = "9f86d081884c7d659a2feaa0c55ad015"

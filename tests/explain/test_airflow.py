@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from bootstrap.airflow.environment import database_template, locate
+from bootstrap.airflow.environment import locate
+from bootstrap.airflow.home import database_template
 from bootstrap.manifest.loader import load
 from tests.explain.bench import VAULT, Site, agree
 from tests.project import ROOT, Project, leaks, watched_processes

@@ -11,7 +11,8 @@ from typing import Any, get_args
 
 import pytest
 
-from bootstrap.airflow.environment import database_template, locate
+from bootstrap.airflow.environment import locate
+from bootstrap.airflow.home import database_template
 from bootstrap.explain.sources import State
 from bootstrap.manifest.loader import load
 from tests.explain.bench import VAULT, Site

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from bootstrap.airflow.environment import locate, prepare_home
+from bootstrap.airflow.environment import locate
+from bootstrap.airflow.home import prepare_home
 from bootstrap.checks._errors import Diagnosed
 from bootstrap.desired.resolve import Secrets
 from bootstrap.domain.connection import Connection

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # types-jsonschema is not installed
 
-from bootstrap import checks, issuers, stores, targets
+from bootstrap import plugins
 from bootstrap.errors import ManifestError
 from bootstrap.manifest.json_schema import generated, schema
 from bootstrap.manifest.loader import load
@@ -161,7 +161,7 @@ def test_it_refuses_what_the_tool_refuses(validator: Draft202012Validator, tmp_p
 
 def test_it_knows_every_kind_of_store_check_target_and_issuer() -> None:
     text = generated()
-    names = [*stores.KINDS.names(), *checks.KINDS.names(), *targets.KINDS.names(), *issuers.KINDS.names()]
+    names = [*plugins.STORES.names(), *plugins.CHECKS.names(), *plugins.TARGETS.names(), *plugins.ISSUERS.names()]
     assert [name for name in names if json.dumps(name) not in text] == []
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap import checks, issuers, stores
+from bootstrap import plugins
 from bootstrap.domain.reference import Reference
 from bootstrap.errors import Exit, ManifestError, UsageError
 from bootstrap.manifest.field_types import Command
@@ -191,9 +191,9 @@ stores:
     kind: vault
     url: https://vault.example.com
     """
-KINDS = f"there are: {', '.join(stores.KINDS.names())}"
-CHECKS = f"there are: {', '.join(checks.KINDS.names())}"
-ISSUERS = f"there are: {', '.join(issuers.KINDS.names())}"
+KINDS = f"there are: {', '.join(plugins.STORES.names())}"
+CHECKS = f"there are: {', '.join(plugins.CHECKS.names())}"
+ISSUERS = f"there are: {', '.join(plugins.ISSUERS.names())}"
 ROTATED = """version: 1
 stores: {team: {kind: vault, url: "https://vault.example.com", mount: airflow}}
 connections:

@@ -14,7 +14,7 @@ from typing import Any
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import BootstrapError, Conflict, IssuerDenied, IssuerUnavailable, NotFound, Unavailable
 from bootstrap.issuers.base import Attempt, Key, KeyFields, KeyInfo
-from bootstrap.rotation import candidate as material
+from bootstrap.manifest.key_place import candidate_path, journal_path
 from bootstrap.rotation import journal
 from bootstrap.rotation.candidate import Content
 from bootstrap.rotation.engine import Engine
@@ -24,7 +24,7 @@ from bootstrap.rotation.rotatable import Proof, Voice
 from bootstrap.stores.base import Fields, Stored, Version
 
 PATH = "databases/warehouse"
-JOURNAL, CANDIDATE = journal.path_of(PATH), material.path_of(PATH)
+JOURNAL, CANDIDATE = journal_path(PATH), candidate_path(PATH)
 MACHINE = Holder(who="somebody@else", machine="", pid=1, started="", nonce="x")  # nobody can tell whether it lives
 
 

@@ -20,15 +20,14 @@ from typing import Any
 import hvac.exceptions
 import pytest
 
-from bootstrap import issuers
+from bootstrap import plugins
 from bootstrap.domain import connection
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.reference import Reference
 from bootstrap.domain.secret import Secret
 from bootstrap.issuers.base import Issuer, KeyFields
-from bootstrap.manifest.key_place import KeyPlace
-from bootstrap.rotation import candidate as material
-from bootstrap.rotation import engine, journal
+from bootstrap.manifest.key_place import KeyPlace, candidate_path, journal_path
+from bootstrap.rotation import engine, key_fields
 from bootstrap.rotation.candidate import Content
 from bootstrap.rotation.engine import Engine
 from bootstrap.rotation.journal import Document, Journal
@@ -126,10 +125,10 @@ class Subject:
         return KeyPlace(Reference("team", self.path), {name: name.rpartition(".")[2] for name in self.account.fields})
 
     def fields_of(self, stored: Stored) -> KeyFields:
-        return self.place.fields_of(stored)
+        return key_fields.fields_of(self.place, stored)
 
     def filled(self, stored: Stored, fields: KeyFields) -> Content:
-        return self.place.filled(stored, fields)
+        return key_fields.filled(self.place, stored, fields)
 
     def require(self) -> None:
         """Nothing."""
@@ -189,7 +188,7 @@ class World:
 def opener(
     name: str, options: Mapping[str, Any], texts: Mapping[str, str], world: World, conn: Connection | None = None
 ) -> Callable[[Any], Issuer]:
-    module: Any = issuers.KINDS.find(name)
+    module: Any = plugins.ISSUERS.find(name)
     parsed = module.Options.model_validate({"issuer": name, "settle": "0s", **options})
     return lambda store: module.open_issuer(parsed, Around(texts, store, conn, world.folder))
 
@@ -356,7 +355,7 @@ def require_alive(world: World, account: Account, first: set[str]) -> None:
     rotation = document.rotation
     if rotation is None or rotation.step not in {"issue", "abandon"} or rotation.new.key is not None:
         assert ids(world, account) <= document.keys | first, "nobody knows of a key"
-    for path in (journal.path_of(account.path),):
+    for path in (journal_path(account.path),):
         assert not any(value in text(world, path) for name, value in account.first.items() if name != "login")
 
 
@@ -367,7 +366,7 @@ def require_over(world: World, account: Account, key: Mapping[str, str], others:
     assert account.works(key)
     assert not any(account.works(other) for other in others)
     assert len(ids(world, account)) == 1
-    assert not text(world, material.path_of(account.path))
+    assert not text(world, candidate_path(account.path))
 
 
 def ids(world: World, account: Account) -> set[str]:

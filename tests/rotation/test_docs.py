@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap import issuers
+from bootstrap import plugins
 from bootstrap.cli import COMMANDS
 from bootstrap.commands.rotate import command
 from bootstrap.manifest.loader import load
@@ -27,7 +27,7 @@ def test_its_manifests_load(text: str, tmp_path: Path) -> None:
 
 
 def test_it_names_every_issuer() -> None:
-    assert all(f"| `{name}` |" in PAGE for name in issuers.KINDS.names())
+    assert all(f"| `{name}` |" in PAGE for name in plugins.ISSUERS.names())
 
 
 def test_it_names_every_option_and_step() -> None:

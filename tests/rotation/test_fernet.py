@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet, MultiFernet
 
-from bootstrap.airflow.environment import database_template, locate
+from bootstrap.airflow.environment import locate
+from bootstrap.airflow.home import database_template
 from bootstrap.domain.secret import redact
 from bootstrap.errors import AirflowError, Busy, UsageError
 from bootstrap.manifest.loader import load

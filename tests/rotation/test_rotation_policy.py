@@ -15,9 +15,9 @@ from bootstrap.desired.resolve import Secrets
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import BootstrapError, Exit
 from bootstrap.issuers.base import Attempt, Issuer, Key, KeyFields, KeyInfo
+from bootstrap.manifest.key_place import candidate_path, journal_path
 from bootstrap.manifest.loader import Manifest, load
 from bootstrap.register.plan import plan
-from bootstrap.rotation import candidate, journal
 from bootstrap.rotation.candidate import Content
 from bootstrap.rotation.connection_key import ConnectionSubject
 from bootstrap.rotation.engine import Engine
@@ -47,7 +47,7 @@ connections:
     rotate: {issuer: postgres_password, users: [etl_a, etl_b], admin: {secret: "team:db/admin"}}
 """
 PATH = "db/warehouse"
-JOURNAL, CANDIDATE = journal.path_of(PATH), candidate.path_of(PATH)
+JOURNAL, CANDIDATE = journal_path(PATH), candidate_path(PATH)
 WRITTEN = tuple(sorted((PATH, JOURNAL, CANDIDATE)))
 
 
@@ -73,8 +73,8 @@ def test_needs_come_from_the_manifest_alone(tmp_path: Path) -> None:
     assert needs(manifest, secrets, "other", "register") == Needs()
     own = needs(manifest, secrets, "other", "rotate")
     assert (own.write, own.delete) == (
-        ("own", candidate.path_of("own"), journal.path_of("own")),
-        (candidate.path_of("own"),),
+        ("own", candidate_path("own"), journal_path("own")),
+        (candidate_path("own"),),
     )
     assert most(manifest, secrets, "team") == replace(rotates, prune=("connections", "variables"))
 
@@ -89,10 +89,10 @@ def test_googles_versions_are_destroyed_by_a_role_of_its_own(tmp_path: Path) -> 
     manifest = a_manifest(tmp_path)
     gcloud = printed(manifest, "other", "gcloud").splitlines()
     bound = [line.split()[3] for line in gcloud if line.endswith("roles/airflowBootstrapDestroyer")]
-    assert bound == ["own", candidate.path_of("own")]
+    assert bound == ["own", candidate_path("own")]
     assert sum("create airflowBootstrapDestroyer" in line for line in gcloud) == 1
     terraform = printed(manifest, "other", "terraform")
-    assert f'toset(["own", "{candidate.path_of("own")}"])' in terraform
+    assert f'toset(["own", "{candidate_path("own")}"])' in terraform
     assert "google_project_iam_custom_role.destroyer.id" in terraform
 
 

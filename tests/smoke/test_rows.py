@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from bootstrap.airflow.environment import Environment, database_template, locate
+from bootstrap.airflow.environment import Environment, locate
+from bootstrap.airflow.home import database_template
 from bootstrap.checks.base import Cause
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.variable import Variable

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from bootstrap import checks
+from bootstrap import plugins
 from bootstrap.airflow import environment
-from bootstrap.airflow.environment import locate
+from bootstrap.airflow.environment import locate, require_airflow
 from bootstrap.errors import AirflowError, BootstrapError
 from bootstrap.explain.visible import elsewhere
 from bootstrap.manifest.loader import CheckSpec, Manifest, load
 from bootstrap.register.drift import Drift
 from bootstrap.smoke import run
-from bootstrap.smoke.run import packages_missing_for, require_airflow, require_known, select, unchecked
+from bootstrap.smoke.run import packages_missing_for, require_known, select, unchecked
 from bootstrap.smoke.verdict import missing_provider
 
 MANIFEST = """
@@ -30,7 +30,7 @@ connections:
 
 
 def _module(name: str) -> Any:
-    return checks.KINDS.find(name)
+    return plugins.CHECKS.find(name)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_missing_provider_is_known_before_the_run(manifest: Manifest) -> None:
     assert missing["odd.hook"] == []  # nobody knows its package; Airflow will say so
 
 
-@pytest.mark.parametrize("name", [name for name in checks.KINDS.names() if _module(name).PROVIDERS])
+@pytest.mark.parametrize("name", [name for name in plugins.CHECKS.names() if _module(name).PROVIDERS])
 def test_each_check_names_the_packages_that_it_lacks(
     manifest: Manifest, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

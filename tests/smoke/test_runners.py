@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from bootstrap.airflow.environment import Environment, locate, prepare_home
+from bootstrap.airflow.environment import Environment, locate
+from bootstrap.airflow.home import prepare_home
 from bootstrap.manifest.loader import Manifest, load
 from bootstrap.register.drift import Drift
 from bootstrap.smoke import runner

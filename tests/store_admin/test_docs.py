@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bootstrap import stores
+from bootstrap import plugins
 from bootstrap.stores.base import Context
 from bootstrap.stores.embedded import store
 from bootstrap.stores.needs import Needs
@@ -82,9 +82,9 @@ def _shape(text: str) -> list[str]:
 
 
 def test_every_kind_has_a_section_and_its_options_are_read() -> None:
-    assert set(stores.KINDS.names()) == set(SECTIONS)
+    assert set(plugins.STORES.names()) == set(SECTIONS)
     for kind, section in SECTIONS.items():
-        module: Any = stores.KINDS.find(kind)
+        module: Any = plugins.STORES.find(kind)
         [block] = blocks("yaml", section)
         [options] = yaml.safe_load(block).values()
         assert module.Options.model_validate(options).kind == kind
@@ -92,14 +92,14 @@ def test_every_kind_has_a_section_and_its_options_are_read() -> None:
 
 def test_the_tables_of_kinds_are_true() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (yes|no) \| `[^`]+` \| .* \| .* \| (yes|no) \|$", COMMANDS, re.MULTILINE)
-    assert {kind for kind, _, _ in rows} == set(stores.KINDS.names())
+    assert {kind for kind, _, _ in rows} == set(plugins.STORES.names())
     for kind, _, backend in rows:
-        assert (backend == "yes") == hasattr(stores.KINDS.find(kind), "airflow_backend"), kind
+        assert (backend == "yes") == hasattr(plugins.STORES.find(kind), "airflow_backend"), kind
     formats = re.findall(r"^\| (`[\w`, ]+`) \| (`[a-z`, ]+`) \|$", COMMANDS, re.MULTILINE)
     told = {kind: texts for kinds, texts in formats for kind in re.findall(r"\w+", kinds)}
-    assert set(told) == {kind for kind in stores.KINDS.names() if hasattr(stores.KINDS.find(kind), "policy")}
+    assert set(told) == {kind for kind in plugins.STORES.names() if hasattr(plugins.STORES.find(kind), "policy")}
     for kind, texts in told.items():
-        module: Any = stores.KINDS.find(kind)
+        module: Any = plugins.STORES.find(kind)
         [block] = blocks("yaml", SECTIONS[kind])
         [options] = yaml.safe_load(block).values()
         found = module.policy(module.Options.model_validate(options), Needs(read=("a",)), Context("team", Path()))
@@ -108,7 +108,7 @@ def test_the_tables_of_kinds_are_true() -> None:
 
 def test_every_auth_method_is_told() -> None:
     for kind in ("vault", "google_secret_manager", "aws_secrets_manager"):
-        module: Any = stores.KINDS.find(kind)
+        module: Any = plugins.STORES.find(kind)
         schema = module.Options.model_json_schema()
         methods = {model["properties"]["method"]["const"] for model in schema["$defs"].values() if _has_method(model)}
         told = {

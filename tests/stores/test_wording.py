@@ -15,6 +15,7 @@ from bootstrap.domain.reference import Reference
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Malformed
 from bootstrap.manifest.key_place import KeyPlace
+from bootstrap.rotation import key_fields
 from bootstrap.store_admin.copy_values import Conversion
 from bootstrap.stores.base import Stored
 from bootstrap.stores.structured import as_stored
@@ -70,10 +71,10 @@ def test_other_stores_take_airflows_words_alone() -> None:
 
 
 def test_a_rotation_that_would_lose_what_others_read_is_refused() -> None:
-    content = KeyPlace(REFERENCE, {"password": "password"}, whole=True)
-    assert content.fields_of(stored(RDS)) == {"password": Secret("pw12345")}
+    place = KeyPlace(REFERENCE, {"password": "password"}, whole=True)
+    assert key_fields.fields_of(place, stored(RDS)) == {"password": Secret("pw12345")}
     with pytest.raises(Malformed, match=r"none of a connection's fields \(dbInstanceIdentifier, dbname") as caught:
-        content.filled(stored(RDS), {"password": Secret("new")})
+        key_fields.filled(place, stored(RDS), {"password": Secret("new")})
     assert "aws:airflow/connections/rds#password" in caught.value.hint
 
 

@@ -17,14 +17,16 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from bootstrap.airflow.environment import database_template, locate
+from bootstrap.airflow.environment import locate
+from bootstrap.airflow.home import database_template
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.variable import Variable
 from bootstrap.errors import AirflowError, Conflict, Denied, IllegalName, StoreError, Unavailable
 from bootstrap.manifest.loader import load
+from bootstrap.manifest.models import INDEX
 from bootstrap.register.plan import _change
 from bootstrap.targets.base import Change, Content, Key
-from bootstrap.targets.index import NAME, Entry, Index
+from bootstrap.targets.index import Entry, Index
 from bootstrap.targets.rest_api.client import Client, Options
 from bootstrap.targets.rest_api.target import ApiTarget
 from tests.domain.test_connection import CONNECTIONS
@@ -511,7 +513,7 @@ def test_a_list_that_another_run_made_anew_stays(api: ApiTarget, front: Front) -
     """Under another salt, so what this run has written is marked under that."""
     wanted, theirs = conns(anew=FULL), Key("connection", "anew_theirs")
     planned, text = changes(api, wanted), Index("another salt", {theirs: Entry("them", "a mark")}).text()
-    meanwhile(front, lambda: api._rest.put(NAME, json.dumps({text: 1}), ""))
+    meanwhile(front, lambda: api._rest.put(INDEX, json.dumps({text: 1}), ""))
     assert [it.error for it in api.apply(planned)] == [None]
     assert index(api).entries[theirs] == Entry("them", "a mark")
     assert put(api, wanted) == {"anew": "unchanged"}
@@ -541,7 +543,7 @@ def test_the_list_survives_what_airflow_masks(api: ApiTarget, server: ApiServer)
 
 def test_the_list_holds_no_secret(api: ApiTarget, airflow_reads: Reads) -> None:
     put(api, conns(listed=Connection("http", password="canary-1", extra={"token": "canary-2"})))
-    text = str(airflow_reads(values=(NAME,))[NAME][0])
+    text = str(airflow_reads(values=(INDEX,))[INDEX][0])
     assert "listed" in text
     assert "canary" not in text
 

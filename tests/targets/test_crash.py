@@ -17,7 +17,8 @@ import pytest
 import yaml
 from cryptography.fernet import Fernet
 
-from bootstrap.airflow.environment import database_template, locate
+from bootstrap.airflow.environment import locate
+from bootstrap.airflow.home import database_template
 from bootstrap.manifest.loader import load
 from tests.project import ROOT
 from tests.systems import api_server, openbao, require

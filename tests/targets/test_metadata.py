@@ -23,7 +23,8 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from bootstrap import doctor
-from bootstrap.airflow.environment import database_template, installed_version, locate
+from bootstrap.airflow.environment import installed_version, locate
+from bootstrap.airflow.home import database_template
 from bootstrap.desired.resolve import Secrets
 from bootstrap.domain.connection import Connection
 from bootstrap.errors import UNDECRYPTABLE, AirflowError, Conflict, Exit, IllegalName, Unavailable, Undecryptable

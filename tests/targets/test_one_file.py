@@ -22,7 +22,8 @@ from bootstrap.domain.connection import Connection, from_fields
 from bootstrap.domain.variable import Variable
 from bootstrap.errors import Conflict, Exit, FileDenied, IllegalName, Malformed, ManifestError
 from bootstrap.manifest.loader import load
-from bootstrap.targets import KINDS, env
+from bootstrap.plugins import TARGETS
+from bootstrap.targets import env
 from bootstrap.targets.base import Change, Content, Key, Target
 from tests.domain.test_connection import CONNECTIONS
 from tests.project import ROOT, Canary, Project, leaks, watched_processes, without_roots_rights
@@ -39,7 +40,7 @@ SLOW = settings(
 def target(folder: Path, kind: str, **options: Any) -> Target:
     manifest = folder / "bootstrap.yaml"
     manifest.write_text("version: 1\n")
-    module: Any = KINDS.find(kind)
+    module: Any = TARGETS.find(kind)
     loaded = load(manifest)
     found: Target = module.open_target(module.Options(**options), loaded, Secrets(loaded))
     return found
@@ -369,7 +370,7 @@ DOCS = (ROOT / "docs" / "targets.md").read_text()
 
 
 def test_every_target_is_told() -> None:
-    assert sorted(re.findall(r"^\| `(\w+)`", DOCS, re.MULTILINE)) == KINDS.names()
+    assert sorted(re.findall(r"^\| `(\w+)`", DOCS, re.MULTILINE)) == TARGETS.names()
 
 
 def test_the_manifest_registers_into_both(tmp_path: Path) -> None:

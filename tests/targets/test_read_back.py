@@ -19,7 +19,8 @@ import yaml
 from cryptography.fernet import Fernet
 from dotenv import dotenv_values
 
-from bootstrap.airflow.environment import database_template, locate
+from bootstrap.airflow.environment import locate
+from bootstrap.airflow.home import database_template
 from bootstrap.manifest.loader import load
 from bootstrap.stores.embedded import Server
 from bootstrap.targets.kubernetes import text as kubernetes_text

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.airflow.environment import locate, make_home
+from bootstrap.airflow.environment import locate
+from bootstrap.airflow.home import make_home
 from bootstrap.cli import main
 from bootstrap.manifest.loader import load
 from bootstrap.util import git

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap import checks, issuers, stores, targets
+from bootstrap import plugins
 from bootstrap.util.registry import Registry
 
 GROUP = "airflow_bootstrap.tests"
@@ -66,10 +66,10 @@ def test_another_package_does_not_replace_a_kind_of_ours() -> None:
 @pytest.mark.parametrize(
     ("registry", "name", "parts"),
     [
-        *((stores.KINDS, name, ("Options", "open_store")) for name in stores.KINDS.names()),
-        *((targets.KINDS, name, ("open_target",)) for name in targets.KINDS.names()),
-        *((issuers.KINDS, name, ("Options", "open_issuer", "fields")) for name in issuers.KINDS.names()),
-        *((checks.KINDS, name, ("Params", "CONN_TYPES", "endpoint", "task")) for name in checks.KINDS.names()),
+        *((plugins.STORES, name, ("Options", "open_store")) for name in plugins.STORES.names()),
+        *((plugins.TARGETS, name, ("open_target",)) for name in plugins.TARGETS.names()),
+        *((plugins.ISSUERS, name, ("Options", "open_issuer", "fields")) for name in plugins.ISSUERS.names()),
+        *((plugins.CHECKS, name, ("Params", "CONN_TYPES", "endpoint", "task")) for name in plugins.CHECKS.names()),
     ],
 )
 def test_every_kind_there_is_has_what_its_interface_asks_for(

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bootstrap.airflow import provider_facts as knowing
-from bootstrap.airflow.provider_facts import Known
-from bootstrap.airflow.provider_facts import known as find_out
 from bootstrap.domain.connection import Connection, from_text
+from bootstrap.providers import facts as knowing
+from bootstrap.providers.facts import Known
+from bootstrap.providers.facts import known as find_out
 from bootstrap.validation import check as checking
 from bootstrap.validation.problem import Problem
 from tests.validation.connections import VALID

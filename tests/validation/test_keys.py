@@ -12,8 +12,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 
-from bootstrap.airflow.provider_facts import Known
 from bootstrap.domain.connection import Connection
+from bootstrap.providers.facts import Known
 from bootstrap.validation.check import problems
 from bootstrap.validation.problem import Problem
 from tests.systems import ssh_keys

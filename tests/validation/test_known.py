@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.airflow import conn_type_table
-from bootstrap.airflow.provider_facts import known
 from bootstrap.desired.resolve import Secrets
 from bootstrap.manifest.loader import load
+from bootstrap.providers import conn_types
+from bootstrap.providers.facts import known
 from bootstrap.util import distributions
 from bootstrap.util.nearest import nearest
 from bootstrap.validation import uris
@@ -67,11 +67,11 @@ def test_a_key_like_no_other_has_no_nearest() -> None:
 
 
 def test_the_table_is_current() -> None:
-    assert (ROOT / "templates" / "conn_types.json").read_text() == conn_type_table.generated(), "make schema"
+    assert (ROOT / "templates" / "conn_types.json").read_text() == conn_types.generated(), "make schema"
 
 
 def test_a_row_of_the_table_stays_when_its_provider_is_not_installed() -> None:
-    assert conn_type_table.shipped()["snowflake"] == "apache-airflow-providers-snowflake"
+    assert conn_types.shipped()["snowflake"] == "apache-airflow-providers-snowflake"
     assert distributions.version("apache-airflow-providers-snowflake") is None
 
 

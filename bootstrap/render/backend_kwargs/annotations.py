@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any
 
-from bootstrap.airflow.python_source import dotted_text
+from bootstrap.providers.python_source import dotted_text
 
 _SCALARS = {"str": "str", "int": "int", "float": "float", "bool": "bool", "None": "null", "NoneType": "null"}
 _LISTS = (

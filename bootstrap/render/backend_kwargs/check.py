@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bootstrap.airflow.python_source import Module, Sources, UnreadableModule
+from bootstrap.providers.python_source import Module, Sources, UnreadableModule
 from bootstrap.render.backend_kwargs.apply_rules import Finding, Given, findings
 from bootstrap.render.backend_kwargs.cached_check import Checked, Problem
 from bootstrap.render.backend_kwargs.rules import RULES

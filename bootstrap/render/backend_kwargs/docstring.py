@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bootstrap.airflow.python_source import Definition, dotted_text
+from bootstrap.providers.python_source import Definition, dotted_text
 from bootstrap.render.backend_kwargs.annotations import Parameter, choices_of, types_of
 
 _PARAM = re.compile(r"^\s*:param (?P<name>\w+):(?P<text>.*?)(?=^\s*:\w|^\s*$|\Z)", re.MULTILINE | re.DOTALL)

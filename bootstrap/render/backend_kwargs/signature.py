@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from bootstrap.airflow.python_source import Definition, Sources, dotted_text
+from bootstrap.providers.python_source import Definition, Sources, dotted_text
 from bootstrap.render.backend_kwargs.annotations import Parameter
 from bootstrap.render.backend_kwargs.docstring import allowed, declared, defaults_of, fields_of
 from bootstrap.render.backend_kwargs.uses import Uses, uses

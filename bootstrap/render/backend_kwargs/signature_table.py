@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bootstrap.airflow.python_source import Definition, Module, Sources
+from bootstrap.providers.python_source import Definition, Module, Sources
 from bootstrap.render.backend_kwargs.annotations import Parameter
 from bootstrap.render.backend_kwargs.rules import RULES
 from bootstrap.render.backend_kwargs.signature import Reader, Signature

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field
 
-from bootstrap.airflow.python_source import dotted_text
+from bootstrap.providers.python_source import dotted_text
 
 _READS = ("get", "pop", "setdefault")
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bootstrap import errors
-from bootstrap.airflow.environment import Environment, ask_airflow
+from bootstrap.airflow.environment import Environment
+from bootstrap.airflow.process import ask_airflow
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import AirflowError, BootstrapError
 from bootstrap.rotation.fernet import key_file

@@ -15,7 +15,7 @@ from airflow.models.base import Base
 from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import event, select, update
 
-from bootstrap.airflow import compat
+from bootstrap.airflow import warm_up
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import AirflowError
 from bootstrap.rotation.fernet import xcoms as fernet_xcoms
@@ -95,7 +95,7 @@ def reencrypt() -> None:
                     xcom.replace(connection, _rotated)
         sys.argv = ["airflow", "rotate-fernet-key"]
         try:
-            compat.command_line()
+            warm_up.command_line()
         except SystemExit as err:
             if err.code:
                 raise AirflowError(

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from bootstrap.domain.secret import foreign
 from bootstrap.errors import Unavailable
 from bootstrap.stores.embedded.binary import binary
 from bootstrap.stores.embedded.configuration import config_file
 from bootstrap.util.files import PRIVATE_FILE
-from bootstrap.util.processes import command_line, flock, last_line, until
+from bootstrap.util.processes import command_line, flock, until
 
 START_TIMEOUT = 30  # seconds
 _GRACE = 2.0  # seconds for the launcher to write the pid
@@ -77,7 +78,7 @@ class Process:
         while not ready():
             waited = time.monotonic() - started
             if waited > START_TIMEOUT or (waited > _GRACE and self.pid is None):
-                message = f"the OpenBao server did not {what}: {last_line(self._log)}"
+                message = f"the OpenBao server did not {what}: {_last_line(self._log)}"
                 raise Unavailable(message, f"look into {self._log}")
             time.sleep(0.05)
 
@@ -92,3 +93,9 @@ class Process:
             if until(lambda: self.pid is None, patience):
                 break
         return True
+
+
+def _last_line(log: Path) -> str:
+    """The end of a log, for an error message."""
+    lines = foreign(log.read_text(errors="replace")).strip().splitlines() if log.exists() else []
+    return lines[-1][-300:] if lines else "it wrote nothing to its log"

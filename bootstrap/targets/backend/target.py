@@ -15,11 +15,12 @@ from bootstrap.domain.secret import PublicText
 from bootstrap.domain.variable import Variable
 from bootstrap.errors import Conflict, Denied, IllegalName, Malformed, ManifestError, NotFound, StoreError, Unavailable
 from bootstrap.manifest.loader import Manifest
+from bootstrap.manifest.models import INDEX
 from bootstrap.stores.base import Store, Stored, Version, pick_field
 from bootstrap.stores.bulk_read import PathAt, read_many
 from bootstrap.targets.backend import secrets as backend_secrets
 from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
-from bootstrap.targets.index import NAME, Index
+from bootstrap.targets.index import Index
 from bootstrap.util.model import Model
 
 REMOTE = True  # it is where it is, whichever folder the manifest is in
@@ -140,7 +141,7 @@ class BackendTarget:
     @property
     def _index_path(self) -> str:
         prefix = self._prefixes.get("connection") or self._prefixes["variable"]
-        return f"{prefix}{self.store.separator}{NAME}"
+        return f"{prefix}{self.store.separator}{INDEX}"
 
     def _read_index(self) -> tuple[Index, Version | None]:
         where = f"{self.name}:{self._index_path}"

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from bootstrap import errors
-from bootstrap.airflow.environment import COMMAND_TIMEOUT, Environment
+from bootstrap.airflow.environment import Environment
+from bootstrap.airflow.process import COMMAND_TIMEOUT
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import AirflowError, BootstrapError
 from bootstrap.util import children

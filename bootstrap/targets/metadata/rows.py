@@ -24,8 +24,9 @@ from bootstrap.errors import (
     Unavailable,
     Undecryptable,
 )
+from bootstrap.manifest.models import INDEX
 from bootstrap.targets.base import Key, Kind
-from bootstrap.targets.index import NAME, Index
+from bootstrap.targets.index import Index
 from bootstrap.targets.metadata.tables import (
     BY_KIND,
     CONNECTIONS,
@@ -164,7 +165,7 @@ def _mark(key: Key, row: Row, index: Index) -> str:
 
 def _list(connection: Any, *, lock: bool = False) -> Mapping[str, Row]:
     """The row of the list of what is ours, if there is one."""
-    return VARIABLES.stored(connection, [NAME], lock=lock)
+    return VARIABLES.stored(connection, [INDEX], lock=lock)
 
 
 def listed(connection: Any) -> str | None:
@@ -177,14 +178,14 @@ def listed(connection: Any) -> str | None:
 
 def _is_sealed(stored: Mapping[str, Row]) -> bool:
     """Whether the list is there, and encrypted with a key that Airflow has no more."""
-    return NAME in stored and "fields" not in VARIABLES.shown(stored[NAME])
+    return INDEX in stored and "fields" not in VARIABLES.shown(stored[INDEX])
 
 
 def _text(stored: Mapping[str, Row]) -> str | None:
     """None where there is none that could be read: it is replaced only where that was asked for."""
-    if NAME not in stored or _is_sealed(stored):
+    if INDEX not in stored or _is_sealed(stored):
         return None
-    return str(VARIABLES.shown(stored[NAME])["fields"]["val"])
+    return str(VARIABLES.shown(stored[INDEX])["fields"]["val"])
 
 
 def _write_index(connection: Any, now: Rows, expected: Expected, owner: str) -> None:
@@ -194,7 +195,7 @@ def _write_index(connection: Any, now: Rows, expected: Expected, owner: str) -> 
     rows = {Key(kind, name): now[kind].get(name) for kind, name in expected}
     marks = {key: index.digest_of(BY_KIND[key.kind].state(row)) if row else None for key, row in rows.items()}
     index = index.done(marks, owner)
-    VARIABLES.write(connection, {NAME: VARIABLES.row(NAME, {"val": index.text()})}, stored)
+    VARIABLES.write(connection, {INDEX: VARIABLES.row(INDEX, {"val": index.text()})}, stored)
 
 
 @contextmanager

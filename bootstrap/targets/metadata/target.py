@@ -13,15 +13,16 @@ from functools import cached_property
 from typing import Any
 
 from bootstrap.airflow import environment as airflow_env
+from bootstrap.airflow.environment import require_airflow
 from bootstrap.desired.resolve import Secrets
 from bootstrap.domain.connection import Connection, extra_object
 from bootstrap.domain.variable import Variable
 from bootstrap.errors import UNDECRYPTABLE, Conflict, Malformed
 from bootstrap.manifest.loader import Manifest
+from bootstrap.manifest.models import INDEX
 from bootstrap.render import settings
-from bootstrap.smoke.run import require_airflow
 from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
-from bootstrap.targets.index import NAME, Index
+from bootstrap.targets.index import Index
 from bootstrap.targets.metadata.process import MetadataProcess
 from bootstrap.util.model import Model
 
@@ -55,7 +56,7 @@ class MetadataTarget:
                 marked = index.marked(key, _compared(kind, row, f"{PLACE}: {key}"), row["mark"])
                 found[key] = replace(marked, changed=True) if row["team"] else marked
         if answer["undecryptable"]:
-            found[Key("variable", NAME)] = _undecryptable(
+            found[Key("variable", INDEX)] = _undecryptable(
                 f"{PLACE}: the list of what is registered there {UNDECRYPTABLE}"
             )
         return found

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bootstrap.errors import Conflict, Malformed
+from bootstrap.manifest.models import INDEX
 from bootstrap.targets.base import Change, Content, Key, Registered
-from bootstrap.targets.index import NAME, Index, content_hash
+from bootstrap.targets.index import Index, content_hash
 from bootstrap.targets.rest_api.marks import Marks
 from bootstrap.targets.rest_api.shown import Shown
 from bootstrap.util.json_text import loads
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from bootstrap.targets.rest_api.v1 import V1
     from bootstrap.targets.rest_api.v2 import V2
 
-_KEY = Key("variable", NAME)
+_KEY = Key("variable", INDEX)
 _DESCRIPTION = "What airflow-bootstrap registered here. It holds no secret."
 
 
@@ -30,7 +31,7 @@ class StoredIndex:
 
     def __init__(self, rest: V1 | V2, place: str) -> None:
         self._rest = rest
-        self._where = f"{place}: variable {NAME}"
+        self._where = f"{place}: variable {INDEX}"
         self._text: str | None = None
         self._index = self._before = Index.read(None, "")
 
@@ -117,4 +118,4 @@ class StoredIndex:
 
     def _write(self, index: Index) -> None:
         self._index, self._text = index, index.text()
-        self._rest.put(NAME, json.dumps({self._text: 1}), _DESCRIPTION)
+        self._rest.put(INDEX, json.dumps({self._text: 1}), _DESCRIPTION)

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from bootstrap.airflow.python_source import Sources
+from bootstrap.plugins import STORES
+from bootstrap.providers.python_source import Sources
 from bootstrap.render.backend_kwargs import signature_table
 from bootstrap.render.backend_kwargs.check import Checked, check
 from bootstrap.render.backend_kwargs.rules import KEY_VAULT, RULES, SECRETS_MANAGER, VAULT
-from bootstrap.stores import KINDS
 from bootstrap.stores.base import AirflowBackend, BackendPaths
 from bootstrap.util import distributions
 from tests.project import ROOT, Canary
@@ -280,17 +280,17 @@ def _aws() -> Iterator[tuple[str, AirflowBackend]]:
             yield f"{kind} {number}", test_airflow.backend(kind, **each)
 
 
-STORES: dict[str, AirflowBackend] = dict((*_vault(), *_google(), *_aws()))
+BACKENDS: dict[str, AirflowBackend] = dict((*_vault(), *_google(), *_aws()))
 
 
-@pytest.mark.parametrize("made", STORES.values(), ids=STORES)
+@pytest.mark.parametrize("made", BACKENDS.values(), ids=BACKENDS)
 def test_what_our_own_stores_say_is_fine(made: AirflowBackend) -> None:
     answer = check(made.backend_class, made.kwargs, made.secret_kwargs)
     assert (answer.problems, answer.warnings) == ((), ())
 
 
 def test_every_kind_of_store_that_airflow_reads_is_among_them() -> None:
-    kinds: dict[str, Any] = {kind: KINDS.find(kind) for kind in KINDS.names()}
+    kinds: dict[str, Any] = {kind: STORES.find(kind) for kind in STORES.names()}
     readable = {kind for kind, module in kinds.items() if hasattr(module, "airflow_backend")}
     assert readable == {"vault", "embedded", "google_secret_manager", *BOTH}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.airflow.python_source import Sources
+from bootstrap.providers.python_source import Sources
 from bootstrap.render.backend_kwargs.check import Checked, check
 from bootstrap.render.backend_kwargs.signature import Reader, Signature
 

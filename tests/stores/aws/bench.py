@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from bootstrap.errors import Exit, Malformed, NotFound, StoreError
-from bootstrap.stores import KINDS
+from bootstrap.plugins import STORES
 from bootstrap.stores.base import Context
 from tests.stores.contract import CANARY
 from tests.systems import in_process, moto, require
@@ -56,7 +56,7 @@ def opened(server: moto.Moto, key: tuple[str, str], region: str, tmp_path: Path)
         if "auth" not in given:
             own = key if policy is None else server.mint(f"user-{next(_NUMBERS)}", policy)
             given["auth"] = keys(tmp_path, *own)
-        module: Any = KINDS.find(kind)
+        module: Any = STORES.find(kind)
         return module.open_store(module.Options.model_validate(given), Context("team", tmp_path))
 
     return store

@@ -16,7 +16,7 @@ import pytest
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import ManifestError
-from bootstrap.stores import KINDS
+from bootstrap.plugins import STORES
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
 from tests.checks.bench import Bench, Cell, outcome
 from tests.stores.aws.bench import ACCOUNT, BOTH, Front, Opened, api, front, key, opened, refusal, region, server
@@ -55,7 +55,7 @@ ROLE = {"method": "assume_role", "role_arn": f"arn:aws:iam::{ACCOUNT}:role/airfl
 
 
 def backend(kind: str, paths: BackendPaths = PATHS, **options: Any) -> AirflowBackend:
-    module: Any = KINDS.find(kind)
+    module: Any = STORES.find(kind)
     given = module.Options.model_validate({"kind": kind, "region": "eu-west-1", **options})
     found: AirflowBackend = module.airflow_backend(given, paths, Context("team", Path("/project")))
     assert found.backend_class == CLASSES[kind]

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Denied
-from bootstrap.stores import KINDS
+from bootstrap.plugins import STORES
 from bootstrap.stores.bulk_read import read_many
 from tests.stores.aws.bench import ACCOUNT, BOTH, PATH, Front, Opened, failure, front, key, keys, opened, region, server
 from tests.stores.contract import CANARY, whole
@@ -181,7 +181,7 @@ WRONG: Sequence[tuple[dict[str, Any], str]] = [
 @both
 @pytest.mark.parametrize(("options", "says"), WRONG, ids=[says for _, says in WRONG])
 def test_options_that_can_not_be(kind: str, options: dict[str, Any], says: str) -> None:
-    module: Any = KINDS.find(kind)
+    module: Any = STORES.find(kind)
     with pytest.raises(ValidationError, match=says) as caught:
         module.Options.model_validate({"kind": kind, "region": "eu-west-1", **options})
     assert CANARY not in str(caught.value)
@@ -189,7 +189,7 @@ def test_options_that_can_not_be(kind: str, options: dict[str, Any], says: str) 
 
 @both
 def test_opening_a_store_imports_no_boto3_and_asks_nobody(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module: Any = KINDS.find(kind)
+    module: Any = STORES.find(kind)
     monkeypatch.setitem(__import__("sys").modules, "boto3", None)
     options = module.Options.model_validate({"kind": kind, "region": "eu-west-1"})
     assert module.open_store(options, module.Context("team", Path())).writable

@@ -15,7 +15,7 @@ import pytest
 
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Conflict, Denied, NotFound, StoreError
-from bootstrap.stores import KINDS
+from bootstrap.plugins import STORES
 from bootstrap.stores.base import Context, Store
 from bootstrap.stores.needs import Needs
 from tests.stores.aws.bench import ACCOUNT, BOTH, Front, Opened, api, front, key, opened, region, server
@@ -35,7 +35,7 @@ both = pytest.mark.parametrize("kind", BOTH)
 
 
 def policy(kind: str, region: str, needs: Needs = NEEDS, **options: Any) -> dict[str, str]:
-    module: Any = KINDS.find(kind)
+    module: Any = STORES.find(kind)
     given = module.Options.model_validate({"kind": kind, "region": region, **options})
     return dict(module.policy(given, needs, Context("team", Path())))
 

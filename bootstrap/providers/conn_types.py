@@ -25,7 +25,7 @@ def shipped() -> Mapping[str, str]:
 
 def generated(more: Sequence[str] = ()) -> str:
     """The table as JSON: of what is installed, and of what lies in `more` folders; the rest as it is."""
-    from bootstrap.airflow.provider_metadata import installed
+    from bootstrap.providers.metadata import installed
 
     found = {conn_type: row.package for conn_type, row in installed([*more, *sys.path]).types.items()}
     rows = {**shipped(), **{name: package for name, package in found.items() if package.startswith(PROVIDERS)}}

@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from bootstrap.airflow.provider_metadata import Declared
-from bootstrap.airflow.python_source import Definition, Module, Sources, UnreadableModule, dotted_text
+from bootstrap.providers.metadata import Declared
+from bootstrap.providers.python_source import Definition, Module, Sources, UnreadableModule, dotted_text
 from bootstrap.util.nearest import nearest, plain
 
 _KEY = re.compile(r"[A-Za-z][\w-]{0,60}")

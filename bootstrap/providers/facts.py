@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bootstrap.airflow import conn_type_table
+from bootstrap.providers import conn_types
 from bootstrap.util import distributions
 from bootstrap.util.file_cache import remembered
 
@@ -49,7 +49,7 @@ class Known:
     def package(self, conn_type: str) -> str | None:
         """The distribution that brings it, installed or not; None for one that nobody knows."""
         name = UNREGISTERED.get(conn_type, conn_type)
-        return self.types.get(name) or conn_type_table.shipped().get(name)
+        return self.types.get(name) or conn_types.shipped().get(name)
 
 
 def known(conn_types: Iterable[str], cache: Path) -> Known:
@@ -69,7 +69,7 @@ def _distributions() -> str:
 
 
 def _types() -> tuple[Any, Collection[str]]:
-    from bootstrap.airflow.provider_metadata import installed
+    from bootstrap.providers.metadata import installed
 
     found = installed(sys.path)
     rows = {name: [d.package, d.hook, d.home, d.fields, d.hidden, d.booleans] for name, d in found.types.items()}
@@ -82,8 +82,8 @@ def _extras(cache: Path, stamp: Any, row: list[Any]) -> Extras:
 
 
 def _read(row: list[Any]) -> tuple[Any, Collection[str]]:
-    from bootstrap.airflow.hook_source import facts
-    from bootstrap.airflow.provider_metadata import Declared
+    from bootstrap.providers.hook_source import facts
+    from bootstrap.providers.metadata import Declared
 
     sources = _sources(tuple(sys.path))
     package, hook, home, fields, hidden, booleans = row
@@ -95,6 +95,6 @@ def _read(row: list[Any]) -> tuple[Any, Collection[str]]:
 @lru_cache(1)
 def _sources(folders: tuple[str, ...]) -> Any:
     """Several hooks share a base: each file is parsed once."""
-    from bootstrap.airflow.python_source import Sources
+    from bootstrap.providers.python_source import Sources
 
     return Sources(folders)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bootstrap import stores
+from bootstrap import plugins
 from bootstrap.domain.reference import Reference
 from bootstrap.domain.secret import Secret
 from bootstrap.manifest.models import Manifest
@@ -55,6 +55,6 @@ def _inside(node: Any) -> Iterable[Any]:
 
 def _variable(reference: Reference, manifest: Manifest) -> Iterator[str]:
     spec = manifest.stores[reference.store]
-    module: Any = stores.KINDS.find(spec.kind)
+    module: Any = plugins.STORES.find(spec.kind)
     if hasattr(module, "variable"):
         yield module.variable(spec.options, reference.path)

@@ -22,9 +22,9 @@ def shipped() -> Mapping[str, frozenset[str]]:
 @cache
 def declared(conn_type: str | None) -> frozenset[str]:
     """The keys of one conn_type; of a provider that isn't Airflow's own, as it is installed here."""
-    from bootstrap.airflow import conn_type_table
+    from bootstrap.providers import conn_types
 
-    if conn_type is None or conn_type in shipped() or conn_type in conn_type_table.shipped():
+    if conn_type is None or conn_type in shipped() or conn_type in conn_types.shipped():
         return shipped().get(conn_type or "", frozenset())
     return _installed(tuple(sys.path)).get(conn_type, frozenset())
 
@@ -37,9 +37,9 @@ def generated(more: Sequence[str] = ()) -> str:
 
 @cache
 def _installed(folders: tuple[str, ...]) -> Mapping[str, frozenset[str]]:
-    from bootstrap.airflow.hook_source import passwords
-    from bootstrap.airflow.provider_metadata import installed
-    from bootstrap.airflow.python_source import Sources
+    from bootstrap.providers.hook_source import passwords
+    from bootstrap.providers.metadata import installed
+    from bootstrap.providers.python_source import Sources
 
     sources = Sources(folders)
     return {name: frozenset(passwords(row, sources)) for name, row in installed(folders).types.items()}

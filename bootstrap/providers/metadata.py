@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bootstrap.airflow.python_source import Sources, UnreadableModule
+from bootstrap.providers.python_source import Sources, UnreadableModule
 
 CORE = {  # Airflow's own (ProvidersManager._init_airflow_core_hooks); the last two moved to the standard provider in 3.0
     "generic": "",

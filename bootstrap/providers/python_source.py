@@ -13,8 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
-from bootstrap.domain.secret import foreign
-
 Node: TypeAlias = ast.ClassDef | ast.FunctionDef
 _DEEPEST = 20  # steps from a name to what it stands for; only names that lead in a circle need more
 
@@ -193,7 +191,8 @@ def _parse(file: Path) -> ast.Module:
             warnings.simplefilter("ignore")  # a foreign file's invalid escape is not our user's business
             return ast.parse(file.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError) as err:
-        raise UnreadableModule(f"{file} can't be read: {foreign(err)}") from err
+        line = f" in line {err.lineno}" if isinstance(err, SyntaxError) else ""
+        raise UnreadableModule(f"{file} can't be read: {type(err).__name__}{line}") from err
 
 
 def _at_top(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:

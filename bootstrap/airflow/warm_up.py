@@ -1,0 +1,70 @@
+"""What a process does once before it is forked for many runs of Airflow, and what each fork does first.
+
+Imported only inside Airflow's own processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+
+def warm_up() -> None:
+    """Do once, before forking, what each `airflow tasks test` would do again: imports, and in 3.x its execution API.
+
+    Starts no thread and opens no database. Where a version has none of it, there is nothing to do.
+    """
+    import airflow.__main__
+    import airflow.cli.commands.task_command  # noqa: F401  what `tasks test` imports first
+
+    try:
+        from airflow.sdk.execution_time.supervisor import in_process_api_server
+    except ImportError:  # 2.11
+        return
+    try:
+        with _newest_api_version_only():
+            app = in_process_api_server().app
+            _without_routes_of_older_versions(app)
+            app._cadwyn_initialize()  # noqa: SLF001  cadwyn does it at the first request, in every process anew
+    except Exception:  # these names are private: without them each check does it again, slower and as right
+        in_process_api_server.cache_clear()
+        logging.getLogger(__name__).warning("this Airflow could not be warmed up", exc_info=True)
+
+
+@contextlib.contextmanager
+def _newest_api_version_only() -> Iterator[None]:
+    """The in-process client speaks the newest version; generating the other eight takes 3 s."""
+    from airflow.api_fastapi.execution_api import versions
+    from cadwyn import HeadVersion, Version, VersionBundle
+
+    every = versions.bundle
+    versions.bundle = VersionBundle(HeadVersion(), Version(every.versions[0].value))
+    try:
+        yield
+    finally:
+        versions.bundle = every
+
+
+def _without_routes_of_older_versions(app: Any) -> None:
+    """Cadwyn refuses a route that only older versions have when none of them is there."""
+    from cadwyn.route_generation import _DELETED_ROUTE_TAG
+
+    routes = app._latest_version_router.routes  # noqa: SLF001
+    routes[:] = [route for route in routes if _DELETED_ROUTE_TAG not in getattr(route, "tags", ())]
+
+
+def command_line() -> None:
+    """What the `airflow` script runs: reads sys.argv, raises SystemExit."""
+    from airflow.__main__ import main
+
+    main()
+
+
+def use_own_database() -> None:
+    """Point this process at the database that its environment names now, not at the one it was started with."""
+    from airflow import settings
+
+    settings.configure_vars()
+    settings.configure_orm()
