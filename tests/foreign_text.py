@@ -59,6 +59,7 @@ HIDES = {
     "isdigit",
     "errors",  # pydantic's list of what is wrong with a model of ours, asked for without the input
     "extract_tb",
+    "walk_tb",
     "_Done",  # keeps it
     "answer_in",
     "loads",  # data, which is shown part by part

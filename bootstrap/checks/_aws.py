@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bootstrap.checks import _proof
+from bootstrap.checks import _aws_region, _proof
 from bootstrap.checks._proof import Asked
-from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, url_endpoint
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, frames_of, url_endpoint
 from bootstrap.domain.secret import foreign
 
 CONN_TYPE = "aws"
@@ -18,6 +18,7 @@ _PATIENCE = {
     "connect_timeout": 10,
     "retries": {"total_max_attempts": 2},
 }  # a login asks no more often, nor waits longer
+_ENDPOINT = "correct endpoint_url in the connection's extra"
 _GLOBAL = ("s3", "sts")  # services with an address that has no region
 _KEY_REFUSED = {
     "InvalidAccessKeyId",
@@ -37,7 +38,6 @@ _CLOCK = {"RequestTimeTooSkewed", "RequestExpired"}
 _BUSY = {"SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
 _DENIED = {"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "UnauthorizedOperation", "403"}
 _MISSING = {"NoSuchBucket", "NoSuchKey", "ResourceNotFoundException", "ResourceNotFound", "404"}
-_WRONG_REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"}
 _BY_TYPE: dict[str, tuple[CauseName, str]] = {  # botocore.exceptions; the first of an error's own classes decides
     "SSLError": ("tls", ""),
     "ConnectTimeoutError": ("timeout", ""),
@@ -50,6 +50,7 @@ _BY_TYPE: dict[str, tuple[CauseName, str]] = {  # botocore.exceptions; the first
     "NoRegionError": ("check_error", "set region_name in the connection's extra"),
     "ConnectionClosedError": ("unreachable", ""),
     "ProxyConnectionError": ("unreachable", ""),
+    "ResponseParserError": ("check_error", _ENDPOINT),
     "InvalidRegionError": ("check_error", "correct region_name in the connection's extra"),
 }
 _ACTION = re.compile(r"not authorized to perform: ([a-z0-9-]+:\w+)")
@@ -78,7 +79,7 @@ def service_endpoint(conn: Any, service: str) -> Endpoint | None:
     verify = extra.get("verify")
     own = (extra.get("service_config") or {}).get(service) or {}
     url = own.get("endpoint_url") or extra.get("endpoint_url") or _endpoint_of_environment(service)
-    url = url or _address(service, _region(extra))
+    url = url or _address(service, _aws_region.of(extra))
     return url_endpoint(str(url), verify=True if verify is None else verify) if url else None
 
 
@@ -86,15 +87,10 @@ def _endpoint_of_environment(service: str) -> str | None:
     return os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or os.environ.get("AWS_ENDPOINT_URL")
 
 
-def _region(extra: Any) -> str:
-    return extra.get("region_name") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
-
-
 def _address(service: str, region: str) -> str | None:
-    if not region:
-        return f"https://{service}.amazonaws.com" if service in _GLOBAL else None
-    host = f"api.{service}" if service == "sagemaker" else service
-    return f"https://{host}.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
+    if region:
+        return _aws_region.address(service, region)
+    return f"https://{service}.amazonaws.com" if service in _GLOBAL else None
 
 
 class OtherServiceError(Exception):
@@ -172,7 +168,9 @@ def told(answer: dict[str, str]) -> str:
 def cause(error: BaseException) -> Cause | None:
     """What AWS says of a refused key or call, and botocore of one that it could not make."""
     if isinstance(error, OtherServiceError):
-        return Cause("check_error", foreign(error), "correct endpoint_url in the connection's extra")
+        return Cause("check_error", foreign(error), _ENDPOINT)
+    if isinstance(error, RecursionError) and frames_of(error, "botocore"):  # it asks whoever redirects where to go
+        return Cause("check_error", "what answers redirects everywhere: it is not S3", _ENDPOINT)
     if getattr(error, "operation_name", None) and code_of(error):
         return _refusal(code_of(error), error)
     for kind in type(error).__mro__:
@@ -214,6 +212,8 @@ def _refusal(code: str, error: BaseException) -> Cause | None:
     said = foreign(error) if code.isdigit() else f"{code}: {foreign(said)}"
     if resource := told.get("BucketName") or told.get("Key"):
         said = f"{said} ({foreign(resource)})"
+    if elsewhere := _aws_region.wrong(error, code, said):
+        return elsewhere
     if code in _KEY_REFUSED or code == _SIGNATURE:
         return Cause("auth", said)
     return _other_refusal(code, said, foreign(error.operation_name))  # type: ignore[attr-defined]
@@ -224,13 +224,11 @@ def _other_refusal(code: str, said: str, operation: str) -> Cause | None:
         return Cause("auth", said, "set this machine's clock: AWS takes no request that is minutes off")
     if code in _BUSY:
         return Cause("check_error", said, "AWS limits the rate of requests: try again later, or with --jobs 1")
-    if code in _WRONG_REGION:
-        return Cause("check_error", said, "correct region_name in the connection's extra: the bucket is elsewhere")
     if code in _DENIED:
         return Cause("permission", said, _grant(said, operation))
     if code in _MISSING or code.startswith("NoSuch") or "Could not find" in said or "Cannot find" in said:
         return Cause("not_found", said)
-    return Cause("check_error", said)
+    return Cause("check_error", said, _ENDPOINT if code.isdigit() else "")  # of an HTTP status: AWS gives a code
 
 
 def _grant(said: str, operation: str) -> str:

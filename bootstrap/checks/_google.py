@@ -11,7 +11,7 @@ from typing import Any
 
 from bootstrap.checks import _proof
 from bootstrap.checks._errors import Diagnosed
-from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, url_endpoint
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Place, Run, frames_of, url_endpoint
 from bootstrap.domain.secret import foreign
 
 CONN_TYPE = "google_cloud_platform"
@@ -19,6 +19,12 @@ PROVIDER = "apache-airflow-providers-google"
 RETRIES = "google.api_core.retry"  # what Google's clients log to before they try again
 _BY_CODE: dict[int, CauseName] = {400: "check_error", 401: "auth", 403: "permission", 404: "not_found", 504: "timeout"}
 _NO_KEY = "the service account key is not one"
+_UNEXPECTED = (
+    json.JSONDecodeError,
+    AttributeError,
+    KeyError,
+    TypeError,
+)  # Google's libraries expect what Google answers
 _REFUSED = ("RefreshError", "DefaultCredentialsError", "InvalidOperation")
 _PERMISSION = re.compile(r"\b([a-z]+(?:\.[a-zA-Z]+){2,3})\b'?(?= (?:access|permission|denied)\b)")
 _MALFORMED_KEY = re.compile(
@@ -26,6 +32,7 @@ _MALFORMED_KEY = re.compile(
     r"extension for key file",
     re.IGNORECASE,
 )
+_OF_A_PROJECT = re.compile(r"\b(project|dataset|table|job|bigquery)\b", re.IGNORECASE)
 _USED_UP = re.compile(r"quota(?! project)|rate ?limit", re.IGNORECASE)
 _HINTS = (  # what Google says, and what is to be done about it
     (
@@ -61,6 +68,20 @@ def login(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: ARG001
         return _proof.told(run, "none", "anonymous")
     credentials.refresh(Request())
     return f"Google gave a token to {getattr(credentials, 'service_account_email', '') or 'the credential'}"
+
+
+def place(conn_id: str, params: CheckParams, run: Run, found: Cause) -> Place | None:  # noqa: ARG001
+    """The project that was asked, where a failure may come of it: a bucket is one for all projects."""
+    if found.name not in ("not_found", "permission") or not _OF_A_PROJECT.search(found.message):
+        return None
+    from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
+
+    from bootstrap.airflow.api import BaseHook
+
+    project = foreign(GoogleBaseHook(gcp_conn_id=conn_id).project_id)
+    if BaseHook.get_connection(conn_id).extra_dejson.get("project"):
+        return Place("project", project, "correct `project` in the connection's extra")
+    return Place("project", project, "set `project` in the connection's extra: without it, the key's own is asked")
 
 
 def _credentials(conn_id: str) -> Any:
@@ -111,6 +132,8 @@ def cause(error: BaseException) -> Cause | None:
     code = getattr(error, "code", None)
     if type(error).__module__.startswith("google.api_core") and isinstance(code, int):
         return refusal(_BY_CODE.get(code, "check_error"), foreign(getattr(error, "message", "") or text))
+    if isinstance(error, _UNEXPECTED) and frames_of(error, "google"):
+        return other_service("a service of Google's").cause
     return None
 
 

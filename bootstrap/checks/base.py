@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from traceback import walk_tb
 from typing import Any, Literal
 
 from bootstrap.util.model import Model
@@ -76,6 +77,18 @@ class Cause:
     hint: str = ""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a check asks, a region or a project: what is in another is as good as missing there.
+
+    `correct` says what to do about it; "" where the cause's hint does.
+    """
+
+    kind: str
+    name: str
+    correct: str = ""
+
+
 def _tell_nobody(**_: Any) -> None:
     """A run that nobody watches."""
 
@@ -107,6 +120,12 @@ class Run:
         from bootstrap.airflow.compat import FunctionOperator
 
         return FunctionOperator(work=work, **self.arguments)
+
+
+def frames_of(error: BaseException, package: str) -> bool:
+    """Whether the error came up in the code of a package."""
+    modules = (frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__))
+    return any(name.partition(".")[0] == package for name in modules)
 
 
 def new_run_id() -> str:

@@ -41,6 +41,7 @@ CREATES = "a query job, and with `dataset` a table of three rows"
 STEPS = ("access", "write")
 authenticate = _google.login
 cause = _google.cause
+place = _google.place
 
 
 def endpoint(conn: Any) -> Endpoint | None:

@@ -44,6 +44,7 @@ CREATES = "an object of some bytes, a load job and a table of three rows"
 STEPS = ("access", "write")
 authenticate = _google.login
 cause = _google.cause
+place = _google.place
 endpoint = bigquery.endpoint
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from bootstrap.checks import _aws
+from bootstrap.checks import _aws, _aws_region
 from bootstrap.checks._proof import Asked
 from bootstrap.checks.base import PREFIX, CheckParams, Endpoint, Run, leftovers
 
@@ -30,6 +30,7 @@ COMPARES = "what is read back from the run's own object; with `read_only` the na
 CREATES = "an object of some bytes"
 STEPS = ("authenticate", "access", "write")
 cause = _aws.cause
+place = _aws_region.place_of_bucket
 
 
 def endpoint(conn: Any) -> Endpoint | None:

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from bootstrap.checks import _google, _proof
 from bootstrap.checks._errors import Diagnosed
-from bootstrap.checks.base import Cause, CheckParams, Endpoint, Run
+from bootstrap.checks.base import Cause, CheckParams, Endpoint, Place, Run
+from bootstrap.domain.secret import foreign
 
 KIND = "CloudSecretManagerBackend"
 
@@ -53,6 +54,13 @@ def endpoint(conn: Any) -> Endpoint | None:  # noqa: ARG001
         return None
     domain = getattr(backend.credentials, "universe_domain", "") or "googleapis.com"
     return Endpoint(f"secretmanager.{domain}", 443, tls=True)
+
+
+def place(conn_id: str, params: Params, run: Run, found: Cause) -> Place | None:  # noqa: ARG001
+    """The project that the backend asks, where a failure may come of it."""
+    if found.name not in ("not_found", "permission"):
+        return None
+    return Place("project", foreign(_backend().project_id), "correct `project` of the store in the manifest")
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
@@ -111,7 +119,7 @@ def _failure(backend: Any, wanted: _Wanted) -> Cause | None:
             raise
         if found.name == "not_found":
             hint = f"create the secret {secret_id} in project {backend.project_id}, or correct the name"
-            return Cause(found.name, found.message, hint)
+            return Cause(found.name, found.message, hint if found.message.startswith("Secret") else "")
         return found
     if f"/secrets/{secret_id}/versions/" not in named:
         return _google.other_service(f"the secret {secret_id} in Secret Manager").cause

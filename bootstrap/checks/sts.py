@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from bootstrap.checks import _aws
+from bootstrap.checks import _aws, _aws_region
 from bootstrap.checks.base import Cause, CheckParams, Endpoint, Run
 
 
@@ -28,6 +28,7 @@ PERMISSIONS = ("none: any key may ask for its own identity",)
 COMPARES = "the account and the ARN that STS names; `account` and `arn` say which"
 CREATES = ""
 STEPS = ("authenticate",)
+place = _aws_region.place
 
 
 def endpoint(conn: Any) -> Endpoint | None:

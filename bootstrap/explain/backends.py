@@ -16,6 +16,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from bootstrap.explain.vault_reason import Told, is_refused, tell
+from bootstrap.domain.secret import foreign
+from bootstrap.stores.aws_errors import DELETED
+from bootstrap.stores.google_errors import is_no_place
+from bootstrap.stores.place import no_such_secret
 
 Kind = Literal["connection", "variable", "config"]
 
@@ -82,8 +86,18 @@ def look(backend: Any, query: Query) -> Look | None:
 
 def is_missing(error: BaseException) -> bool:
     """Whether a store says by this error that there is no such secret."""
-    deleted = type(error).__name__ == "InvalidRequestException" and "delet" in str(error)  # AWS's, for a month
-    return type(error).__name__ in _MISSING or deleted
+    return type(error).__name__ in _MISSING or _is_deleted(error)
+
+
+def _is_deleted(error: BaseException) -> bool:
+    return type(error).__name__ == "InvalidRequestException" and "delet" in str(error)  # AWS's, for a month
+
+
+def _miss(error: Exception, within: str) -> Exception:
+    """What to raise for an error: that there is no such secret within a region or a project, or the error itself."""
+    if not is_missing(error):
+        return error
+    return Told("miss", DELETED if _is_deleted(error) else no_such_secret(within))
 
 
 def _known(backend: Any) -> _Known | None:
@@ -163,9 +177,9 @@ class _SecretManager:
         try:
             found = client.access_secret_version(request={"name": path})
         except Exception as err:
-            if is_missing(err):
-                return None
-            raise
+            if type(err).__name__ == "NotFound" and is_no_place(foreign(getattr(err, "message", ""))):
+                raise Told("unreachable", f"there is no such place: project {backend.project_id}") from err
+            raise _miss(err, f"project {backend.project_id}") from err
         created = None
         with contextlib.suppress(Exception):  # whoever may read a secret may not always ask how old it is
             created = client.get_secret_version(request={"name": found.name}).create_time
@@ -200,9 +214,7 @@ class _Aws:
         try:
             return self.ask(backend.client, name)
         except Exception as err:
-            if is_missing(err):
-                return None
-            raise
+            raise _miss(err, f"region {backend.client.meta.region_name}") from err
 
     def ask(self, client: Any, name: str) -> Look:
         found = client.get_secret_value(SecretId=name)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bootstrap.checks._errors import Diagnosed, chain, summary
-from bootstrap.checks.base import Cause, CauseName, StepName
+from bootstrap.checks.base import Cause, CauseName, Place, StepName
 from bootstrap.errors import RESTORE_KEY
 
 _BY_STATUS: dict[int, CauseName] = {401: "auth", 403: "permission", 404: "not_found", 407: "auth", 408: "timeout"}
@@ -54,6 +54,19 @@ def diagnose(error: BaseException, module: Any) -> Cause:
         if name := _by_text(str(link)):
             return Cause(name, summary(link))
     return Cause("check_error", summary(error))
+
+
+def usual_hint(check_id: str, module: Any, cause: CauseName) -> str:
+    """The next step where nobody knows a better one."""
+    if cause == "permission" and module.PERMISSIONS:
+        return f"{HINTS[cause]}: {', '.join(module.PERMISSIONS)}"
+    return f"{HINTS[cause]} {check_id}" if cause == "check_error" else HINTS[cause]
+
+
+def placed(found: Cause, place: Place, usual: str) -> Cause:
+    """The cause with the place that was asked, which may be the wrong one. `usual`: the next step where the cause has none."""
+    said = found.message if place.name in found.message else f"{found.message} (asked in {place.kind} {place.name})"
+    return Cause(found.name, said, "; or ".join(filter(None, (found.hint or usual, place.correct))))
 
 
 def step_of(cause: CauseName, current: StepName, proven: tuple[StepName, ...]) -> StepName:

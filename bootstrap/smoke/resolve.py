@@ -21,6 +21,7 @@ def resolve(conn_id: str, store_label: str) -> tuple[Any, str]:
     An error of the configured backend is an error, also where a later source has a copy: what Airflow would fall
     back to is not what the manifest says. So is another connection than the one that was registered.
     """
+    missed = []
     for backend in _backends():
         label = _label(backend, conn_id, store_label)
         answer = ask(backend, Query("connection", conn_id))
@@ -31,7 +32,8 @@ def resolve(conn_id: str, store_label: str) -> tuple[Any, str]:
             raise Diagnosed(known) from answer.error
         if answer.state != "miss":
             raise Diagnosed(_cause(answer, conn_id, label)) from answer.error
-    message = f"Airflow finds no connection {conn_id!r} in any of its sources"
+        missed += [f" ({label}: {answer.detail})"] if answer.detail else []
+    message = f"Airflow finds no connection {conn_id!r} in any of its sources{''.join(missed)}"
     raise Diagnosed(rows.cause(conn_id) or Cause("secret_missing", message, registered.advice()))
 
 

@@ -173,6 +173,7 @@ class Steps:
         Those before it have passed only if the cause says so: without an answer nothing is proven.
         """
         self._recorded = True
+        cause = cause if step == "resolve" else self._placed(cause)
         if self._current in self.proves and step in self.proves:
             if cause.name in _ANSWERED:
                 self._passed_before(step)
@@ -180,6 +181,13 @@ class Steps:
                 self._skip(self._current, "")
         self._current = step
         self._end("failed", cause=cause.name, message=cause.message, hint=cause.hint)
+
+    def _placed(self, cause: Cause) -> Cause:
+        with contextlib.suppress(Exception):  # the failure itself matters more than where it was
+            if place := self._call("place", cause):
+                usual = diagnosis.usual_hint(self.spec.id, self.module, cause.name)
+                return diagnosis.placed(cause, place, usual)
+        return cause
 
 
 def _remember(conn: Any) -> None:

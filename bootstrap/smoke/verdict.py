@@ -8,9 +8,9 @@ from typing import Any, Literal, get_args
 
 from bootstrap import plugins
 from bootstrap.checks.base import CauseName, StepName, own_steps
-from bootstrap.domain.secret import foreign
 from bootstrap.manifest.loader import CheckSpec
-from bootstrap.smoke.diagnosis import HINTS
+from bootstrap.domain.secret import foreign
+from bootstrap.smoke.diagnosis import usual_hint
 from bootstrap.smoke.runner import START_TIMEOUT, Outcome
 
 _NO_BACKEND = "in initialize_secrets_backends"  # the function of Airflow's, in a traceback
@@ -139,7 +139,7 @@ def failed(
     **more: Any,
 ) -> CheckResult:
     """A failed check with the next step for its cause."""
-    hint = hint or _hint(spec, cause)
+    hint = hint or usual_hint(spec.id, checks.KINDS.find(spec.name), cause)
     return _result(spec, "failed", steps, cause=cause, message=message, hint=hint, **more)
 
 
@@ -192,15 +192,6 @@ def _last_words(outcome: Outcome, *, succeeded: bool) -> str:
 def _last_line(outcome: Outcome) -> str:
     lines = [line.strip() for line in foreign(outcome.output).splitlines() if line.strip()]
     return lines[-1][-300:] if lines else "nothing"
-
-
-def _hint(spec: CheckSpec, cause: CauseName) -> str:
-    module: Any = plugins.CHECKS.find(spec.name)
-    if cause == "permission" and module.PERMISSIONS:
-        return f"{HINTS[cause]}: {', '.join(module.PERMISSIONS)}"
-    if cause == "check_error":
-        return f"{HINTS[cause]} {spec.id}"
-    return HINTS[cause]
 
 
 def missing_provider(spec: CheckSpec, packages: Sequence[str]) -> CheckResult:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,6 +55,22 @@ def cells(google: Google) -> dict[str, Cell]:
         ),
         "reads_no_dataset": Cell(
             good, {"bigquery": {"dataset": "nope", "read_only": True}}, "access", "not_found", says="nope"
+        ),
+        "elsewhere": Cell(
+            {**good, "extra": {**good["extra"], "project": "other"}},
+            READ,
+            "access",
+            "not_found",
+            says="other",
+            hint="or correct `project` in the connection's extra",
+        ),
+        "key_of_another_project": Cell(
+            {**good, "extra": {"keyfile_dict": json.dumps({**google.key(), "project_id": "other"})}},
+            READ,
+            "access",
+            "not_found",
+            says="other",
+            hint="without it, the key's own is asked",
         ),
         "denied_query": denied(google, "bigquery.jobs.create", QUERY, "access"),
         "denied_job": denied(google, "bigquery.jobs.create", WRITE, "write"),

@@ -34,6 +34,7 @@ def code() -> bytes:
 
 def test_lambda(bench: Bench, aws: Aws, isolated: bool, tmp_path: Path) -> None:  # noqa: FBT001  a fixture
     good, canary = aws.connection("good"), bench.canary.value
+    elsewhere = aws.connection("elsewhere", region_name="eu-west-1")
     with unreachable(good, CHECK, tmp_path, canary) as others:
         results = bench.hold(
             {
@@ -41,6 +42,14 @@ def test_lambda(bench: Bench, aws: Aws, isolated: bool, tmp_path: Path) -> None:
                 "lists": Cell(good, "lambda"),
                 "no_function": Cell(
                     good, {"lambda": {"function": "nope"}}, "access", "not_found", says="nope", hint="manifest"
+                ),
+                "elsewhere": Cell(
+                    elsewhere,
+                    CHECK,
+                    "access",
+                    "not_found",
+                    says="eu-west-1",
+                    hint="or correct region_name in the connection's extra",
                 ),
                 "denied": Cell(
                     aws.connection("denied", "lambda:GetFunctionConfiguration"),

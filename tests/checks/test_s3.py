@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from bootstrap.checks import _aws
-from bootstrap.checks.base import PREFIX, new_run_id
+from bootstrap.checks import _aws, _aws_region
+from bootstrap.checks.base import PREFIX, Cause, CheckParams, Run, new_run_id
 from tests.checks.aws import BUCKET, Aws, connection, running, unreachable
 from tests.checks.bench import Bench, Cell, passed_steps
 from tests.systems.in_process import Answer, Request, http_server, serving
@@ -48,18 +49,30 @@ class WithoutSts:
         return Answer(403, body.encode(), [("Content-Type", "application/xml")])
 
 
+def of_another_region(request: Request) -> Answer:
+    """S3 where the bucket isn't; of a HEAD only the header tells where it is (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html)."""
+    if request.method == "POST":
+        return WithoutSts._refused("SignatureDoesNotMatch")
+    body = b"<?xml version='1.0'?><Error><Code>PermanentRedirect</Code><Message>Use its endpoint.</Message></Error>"
+    told = [("Content-Type", "application/xml"), ("x-amz-bucket-region", "eu-west-1")]
+    return Answer(301, b"" if request.method == "HEAD" else body, told)
+
+
 @contextmanager
-def without_sts() -> Iterator[str]:
-    server = http_server(WithoutSts().answer)
-    with serving(server):
-        yield f"http://127.0.0.1:{server.port}"
+def answering(answer: Callable[[Request], Answer]) -> Iterator[str]:
+    with serving(http_server(answer)) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def test_s3(bench: Bench, aws: Aws, isolated: bool, tmp_path: Path) -> None:  # noqa: FBT001  a fixture
     good, canary = aws.connection("good"), bench.canary.value
     only_reads = aws.connection("only_reads", "s3:PutObject", "s3:DeleteObject", "s3:GetObject")
     readable = {"s3": {"bucket": BUCKET, "read_only": True}}
-    with unreachable(good, CHECK, tmp_path, canary) as others, without_sts() as store:
+    with (
+        unreachable(good, CHECK, tmp_path, canary) as others,
+        answering(WithoutSts().answer) as store,
+        answering(of_another_region) as other,
+    ):
         results = bench.hold(
             {
                 "writes": Cell(good, CHECK),
@@ -67,6 +80,14 @@ def test_s3(bench: Bench, aws: Aws, isolated: bool, tmp_path: Path) -> None:  # 
                 "no_sts": Cell(connection(store, "GOOD", canary), CHECK),
                 "no_sts_wrong_key": Cell(
                     connection(store, "BAD", canary), CHECK, "authenticate", "auth", says="SignatureDoesNotMatch"
+                ),
+                "elsewhere": Cell(
+                    connection(other, "GOOD", canary),
+                    readable,
+                    "access",
+                    "check_error",
+                    says="PermanentRedirect: Use its endpoint. (asked in region us-east-1)",
+                    hint="region_name in the connection's extra, and endpoint_url if it names one: the bucket is in eu-west-1",
                 ),
                 "wrong_secret": Cell(
                     {**good, "password": canary}, CHECK, "authenticate", "auth", says="Signature", hint="store put"
@@ -180,7 +201,8 @@ class Conn:
         ("s3", {"endpoint_url": "http://h:1", "service_config": {"s3": {"endpoint_url": "http://own"}}}, {}, "own:80"),
         ("s3", {"endpoint_url": "http://h:1", "service_config": {"s3": None}}, {}, "h:1"),
         ("sts", {"region_name": "eu-west-1"}, {}, "sts.eu-west-1.amazonaws.com:443"),
-        ("sts", {}, {"AWS_REGION": "eu-west-1"}, "sts.eu-west-1.amazonaws.com:443"),
+        ("sts", {}, {"AWS_DEFAULT_REGION": "eu-west-1"}, "sts.eu-west-1.amazonaws.com:443"),
+        ("sts", {}, {"AWS_REGION": "eu-west-1"}, "sts.amazonaws.com:443"),  # botocore doesn't read it
         ("sts", {"region_name": "cn-north-1"}, {}, "sts.cn-north-1.amazonaws.com.cn:443"),
         ("sagemaker", {"region_name": "eu-west-1"}, {}, "api.sagemaker.eu-west-1.amazonaws.com:443"),
         ("s3", {}, {}, "s3.amazonaws.com:443"),
@@ -222,6 +244,19 @@ def client_error(code: str, message: str, operation: str = "PutObject", **more: 
         (client_error("ValidationException", 'Could not find endpoint "e".'), "not_found", '"e"', ""),
         (client_error("PermanentRedirect", "elsewhere"), "check_error", "Permanent", "region_name"),
         (
+            client_error("AuthorizationHeaderMalformed", "expecting 'eu-west-1'", Region="eu-west-1"),
+            "check_error",
+            "expecting",
+            "the bucket is in eu-west-1",
+        ),
+        (
+            client_error("SignatureDoesNotMatch", "Credential should be scoped to a valid region, not 'x'."),
+            "check_error",
+            "scoped",
+            "correct region_name",
+        ),
+        (client_error("400", "Bad Request", "HeadObject"), "check_error", "Bad Request", ""),
+        (
             client_error(
                 "AccessDeniedException",
                 "User: arn:aws:iam::1:user/u is not authorized to perform: lambda:ListFunctions on resource: *",
@@ -239,6 +274,40 @@ def test_what_aws_says_has_its_cause(error: Exception, name: str, says: str, hin
     assert found.name == name
     assert says in found.message
     assert hint in found.hint
+
+
+def place(monkeypatch: pytest.MonkeyPatch, found: Cause, **extra: Any) -> tuple[str, str]:
+    """The region that is told of a failure, and what to do about it."""
+    import bootstrap.airflow_api
+
+    hook = SimpleNamespace(get_connection=lambda _: Conn(**extra))
+    monkeypatch.setattr(bootstrap.airflow_api, "BaseHook", hook)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+    told = _aws_region.place("any", CheckParams(), Run("1"), found)
+    return (told.name, told.correct) if told else ("", "")
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (Cause("not_found", "Requested resource not found."), "correct region_name"),
+        (Cause("permission", "AccessDeniedException: no"), "correct region_name"),
+        (Cause("dns", "no address for host lambda.eu-nowhere-1.amazonaws.com"), "correct region_name"),
+        (Cause("dns", "no address for host vpce.internal"), None),
+        (Cause("auth", "UnrecognizedClientException: invalid"), "not enabled"),
+        (Cause("auth", "SignatureDoesNotMatch: wrong"), None),
+        (Cause("connection_refused", "h:1 refuses connections"), None),
+        (Cause("check_error", "Permanent", "correct region_name in the connection's extra, and"), ""),
+    ],
+)
+def test_the_region_is_told_where_it_may_be_the_reason(
+    monkeypatch: pytest.MonkeyPatch, found: Cause, told: str | None
+) -> None:
+    region, correct = place(monkeypatch, found, region_name="eu-west-1")
+    assert (region == "eu-west-1") is (told is not None)
+    assert (told or "") in correct
+    assert bool(told) == bool(correct)
+    assert place(monkeypatch, found)[0] == ("eu-north-1" if told is not None else "")
 
 
 def test_what_botocore_could_not_do_has_its_cause() -> None:

@@ -73,7 +73,7 @@ def test_what_is_there_is_read(secrets: Secrets, isolated: bool) -> None:  # noq
             "access",
             "not_found",
             says="variable 'no-limit': ",
-            hint="create the secret airflow-variables-no-limit in project proj",
+            hint="create the secret airflow-variables-no-limit in project proj, or correct the name; or correct `project` of",
             conn_type="http",
         ),
         "missing_all": Cell(
@@ -82,7 +82,9 @@ def test_what_is_there_is_read(secrets: Secrets, isolated: bool) -> None:  # noq
         "bad_name": Cell(
             secrets.connection(), check(variables=["no such"]), "access", "check_error", says="variable 'no such': "
         ),
-        "nowhere": Cell(None, "secret_manager", "resolve", "secret_missing", conn_type="http"),
+        "nowhere": Cell(
+            None, "secret_manager", "resolve", "secret_missing", says="no such secret in project proj", conn_type="http"
+        ),
     }
     results = secrets.bench.hold(cells, env=secrets.env(), keep=("own", "named", "missing_all"), isolated=isolated)
     assert passed_steps(results["own"]) == ["resolve", "reach", "authenticate", "access"]

@@ -139,6 +139,8 @@ def test_versions_ages_and_what_airflow_hides(
     made = secrets.create_secret(Name="airflow/connections/x", SecretString=text)
     secrets.create_secret(Name="airflow/connections/broken", SecretString='{"conn_type": ')
     secrets.create_secret(Name="airflow/connections/binary", SecretBinary=b"{}")
+    secrets.create_secret(Name="airflow/connections/deleted", SecretString=text)
+    secrets.delete_secret(SecretId="airflow/connections/deleted")
     for _ in range(2):
         parameters.put_parameter(Name="/airflow/connections/x", Value=text, Type="SecureString", Overwrite=True)
     for _ in range(3):
@@ -175,7 +177,11 @@ def test_versions_ages_and_what_airflow_hides(
             "google, nothing": case(GOOGLE, google_kwargs, "nothing"),
             "google, no such name": case(GOOGLE, google_kwargs, "ü"),
             "google, denied": case(GOOGLE, {**google_kwargs, "gcp_key_path": str(tmp_path / "nobody.json")}),
+            "google, elsewhere": case(GOOGLE, {**google_kwargs, "project_id": "other"}),
             "secrets": case(SECRETS, aws, **keys),
+            "secrets, elsewhere": case(SECRETS, {**aws, "region_name": "eu-south-1"}, **keys),
+            "secrets, deleted": case(SECRETS, aws, "deleted", **keys),
+            "parameters, elsewhere": case(PARAMETERS, {**aws, "region_name": "eu-south-1"}, **keys),
             "secrets, broken": case(SECRETS, aws, "broken", **keys),
             "secrets, binary": case(SECRETS, aws, "binary", **keys),
             "parameters": case(PARAMETERS, aws, **keys),
@@ -200,13 +206,26 @@ def test_versions_ages_and_what_airflow_hides(
     assert states == {
         "google, not text": "malformed",
         "google, nothing": "miss",
+        "google, elsewhere": "miss",
         "google, no such name": "miss",
         "google, denied": "denied",
         "secrets, broken": "malformed",
         "secrets, binary": "malformed",
         "secrets, denied": "denied",
+        "secrets, elsewhere": "miss",
+        "secrets, deleted": "miss",
+        "parameters, elsewhere": "miss",
         "file": "hit",
         "no file": "broken",
+    }
+    details = {name: answer["detail"] for name, answer in answers.items() if answer["state"] == "miss"}
+    assert details == {
+        "google, nothing": "there is no such secret in project proj",
+        "google, elsewhere": "there is no such secret in project other",
+        "google, no such name": "there is no such secret in project proj",
+        "secrets, elsewhere": "there is no such secret in region eu-south-1",
+        "secrets, deleted": "was deleted (it is scheduled for deletion)",
+        "parameters, elsewhere": "there is no such secret in region eu-south-1",
     }
 
 

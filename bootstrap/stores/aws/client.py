@@ -45,7 +45,7 @@ class Client:
 
     def place(self, path: str = "", version: str | None = None) -> Place:
         """What a request is about."""
-        return Place(self.context.name, path, version)
+        return Place(self.context.name, path, version, f"region {self.options.region}")
 
     def ask(
         self, place: Place, method: str, request: Request, *, let: tuple[str, ...] = (), repeatable: bool = True

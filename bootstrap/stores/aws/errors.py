@@ -54,6 +54,7 @@ _DELETED = re.compile(r"marked (for deletion|deleted)|scheduled for deletion")
 _NO_VALUE = re.compile(r"can't find the specified secret value")
 _ACTION = re.compile(r"not authorized to perform: (?P<action>[\w-]+:\w+)(?: on (?:the )?resource: (?P<resource>\S+))?")
 _XML = re.compile(r"<Code>(?P<code>\w+)</Code>\s*(?:<Message>(?P<message>.*?)</Message>)?", re.DOTALL)
+DELETED = "was deleted (it is scheduled for deletion)"
 _CHECK_PLACE = "check the store's region and endpoint_url"
 _CHECK_AUTH = "check the store's auth in the manifest; a key may be deleted, inactive or expired"
 _CLOCK = "set this machine's clock: AWS takes no request that is minutes off"
@@ -110,7 +111,7 @@ def _answered(place: Place, code: str, said: str) -> StoreError:
     if code in MISSING | NO_VERSION:
         return _missing(place, code, said)
     if code == "InvalidRequestException" and _DELETED.search(said):
-        return NotFound(f"{place}: was deleted (it is scheduled for deletion)", place.put)
+        return NotFound(f"{place}: {DELETED}", place.put)
     if code in THROTTLED:
         return Unavailable(f"{place}: AWS limits the rate of requests: {said or code}", "try again later")
     if code in _OTHER_KIND:
@@ -131,8 +132,8 @@ def _missing(place: Place, code: str, said: str) -> NotFound:
     if _NO_VALUE.search(said):
         return NotFound(f"{place}: the secret has no value yet", place.put)
     if place.version is not None:
-        return NotFound(f"{place}: there is no such secret, or it has no such version", listing)
-    return NotFound(f"{place}: there is no such secret", place.put)
+        return NotFound(f"{place.missing}, or it has no such version", listing)
+    return NotFound(place.missing, place.put)
 
 
 def _refused(place: Place, code: str, said: str) -> StoreError | None:

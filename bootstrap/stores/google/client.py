@@ -50,7 +50,7 @@ class Client:
 
     def place(self, path: str = "", version: str | None = None) -> GooglePlace:
         """What a request is about."""
-        return GooglePlace(self.context.name, path, version, self.options.project)
+        return GooglePlace(self.context.name, path, version, f"project {self.options.project}", self.options.project)
 
     def ask(self, place: GooglePlace, method: str, request: Any, *, let: tuple[type[Exception], ...] = ()) -> Any:
         """Send a request that may be sent again. Raises NotFound, Denied or Unavailable; Google's own exceptions in `let`."""

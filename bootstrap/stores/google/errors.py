@@ -15,6 +15,7 @@ from bootstrap.stores.place import Place
 PACKAGES = "google-cloud-secret-manager google-crc32c"
 _PERMISSION = re.compile(r"Permission '(?P<permission>[\w.]+)' denied (?:for|on) resource '(?P<resource>[^']+)'")
 _STATE = re.compile(r"versions/(?P<number>\d+)\] is in (?P<state>DISABLED|DESTROYED) state")
+_NO_PROJECT = "Permission denied on resource project"  # of one that is nowhere, too
 _CHECK_PLACE = "check the store's project, location and endpoint"
 _CHECK_CREDENTIAL = "check the store's auth in the manifest; a deleted or disabled key needs a new one"
 _ROOTS = "let GRPC_DEFAULT_SSL_ROOTS_FILE_PATH name a file with the authority that signed the certificate"
@@ -101,12 +102,17 @@ def _said(err: Any) -> str:
     return " ".join(foreign(text).split())[:500]
 
 
+def is_no_place(said: str) -> bool:
+    """Whether it is the project that isn't there, or its location, and no secret's fault."""
+    return not said.startswith("Secret")
+
+
 def _not_found(place: GooglePlace, said: str) -> StoreError:
-    if not said.startswith("Secret"):  # the project, or its location
+    if is_no_place(said):
         return Unavailable(f"{place}: there is no such place: {said}", _CHECK_PLACE)
     if place.version is not None and said.startswith("Secret Version"):
         return NotFound(f"{place}: there is no such version", f"airflow-bootstrap store list {place.store}")
-    return NotFound(f"{place}: there is no such secret", place.put)
+    return NotFound(place.missing, place.put)
 
 
 def _wrong_state(place: GooglePlace, said: str) -> StoreError:
@@ -126,6 +132,10 @@ def _forbidden(place: GooglePlace, err: Any, said: str) -> StoreError:
     if err.reason == "SERVICE_DISABLED" or "it is disabled" in said:
         enable = f"gcloud services enable secretmanager.googleapis.com --project {place.project}"
         return Denied(f"{place}: the API is disabled: {said}", enable)
+    if said.startswith(_NO_PROJECT):
+        return Denied(
+            f"{place}: the store refused: {said}", f"{_CHECK_PLACE}: there is no such project for its account"
+        )
     found = _PERMISSION.search(said)
     hint = "check that the store's account may do this"
     if found is not None:
