@@ -48,7 +48,7 @@ def _right(error: Any) -> str:
 
 def place(conn_id: str, params: CheckParams, run: Run, found: Cause) -> Place | None:  # noqa: ARG001
     """The region that was asked, where a failure may come of it; None for one that another region would answer alike."""
-    from bootstrap.airflow.api import BaseHook
+    from bootstrap.airflow.compat import BaseHook
 
     region = foreign(of(BaseHook.get_connection(conn_id).extra_dejson) or _of_configuration())
     if found.hint.startswith(_CORRECT):

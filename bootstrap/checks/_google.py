@@ -76,7 +76,7 @@ def place(conn_id: str, params: CheckParams, run: Run, found: Cause) -> Place | 
         return None
     from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
 
-    from bootstrap.airflow.api import BaseHook
+    from bootstrap.airflow.compat import BaseHook
 
     project = foreign(GoogleBaseHook(gcp_conn_id=conn_id).project_id)
     if BaseHook.get_connection(conn_id).extra_dejson.get("project"):

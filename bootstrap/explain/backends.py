@@ -15,10 +15,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from bootstrap.explain.vault_reason import Told, is_refused, tell
 from bootstrap.domain.secret import foreign
-from bootstrap.stores.aws_errors import DELETED
-from bootstrap.stores.google_errors import is_no_place
+from bootstrap.explain.vault_reason import Told, is_refused, tell
+from bootstrap.stores.aws.errors import DELETED
+from bootstrap.stores.google.errors import is_no_place
 from bootstrap.stores.place import no_such_secret
 
 Kind = Literal["connection", "variable", "config"]

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 
 from bootstrap import plugins
 from bootstrap.checks.base import CauseName, StepName, own_steps
-from bootstrap.manifest.loader import CheckSpec
 from bootstrap.domain.secret import foreign
+from bootstrap.manifest.loader import CheckSpec
 from bootstrap.smoke.diagnosis import usual_hint
 from bootstrap.smoke.runner import START_TIMEOUT, Outcome
 
@@ -139,7 +139,7 @@ def failed(
     **more: Any,
 ) -> CheckResult:
     """A failed check with the next step for its cause."""
-    hint = hint or usual_hint(spec.id, checks.KINDS.find(spec.name), cause)
+    hint = hint or usual_hint(spec.id, plugins.CHECKS.find(spec.name), cause)
     return _result(spec, "failed", steps, cause=cause, message=message, hint=hint, **more)
 
 

@@ -278,10 +278,10 @@ def test_what_aws_says_has_its_cause(error: Exception, name: str, says: str, hin
 
 def place(monkeypatch: pytest.MonkeyPatch, found: Cause, **extra: Any) -> tuple[str, str]:
     """The region that is told of a failure, and what to do about it."""
-    import bootstrap.airflow_api
+    import bootstrap.airflow.compat
 
     hook = SimpleNamespace(get_connection=lambda _: Conn(**extra))
-    monkeypatch.setattr(bootstrap.airflow_api, "BaseHook", hook)
+    monkeypatch.setattr(bootstrap.airflow.compat, "BaseHook", hook)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
     told = _aws_region.place("any", CheckParams(), Run("1"), found)
     return (told.name, told.correct) if told else ("", "")
