@@ -140,7 +140,7 @@ def _ours(plan: dict[str, Any]) -> Read:
         store = module.open_store(options, Context("bench", Path(plan["folder"])))
         places = [(f"connections{store.separator}{name}", None) for name in names]
         found = read_many("bench", store, places)
-        return [item.value.as_public() if isinstance(item, Stored) else item for item in found.values()]
+        return [item.value.unmasked() if isinstance(item, Stored) else item for item in found.values()]
 
     return read
 

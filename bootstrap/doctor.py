@@ -280,7 +280,7 @@ def _config_secrets(manifest: Manifest, secrets: Secrets) -> Iterator[Finding]:
     for section, option, reference in from_secrets(manifest):
         subject = f"config {section}.{option}"
         try:
-            text = secrets.value(reference).as_public()
+            text = secrets.value(reference).unmasked()
         except StoreError as err:
             yield failed(subject, err)
             continue

@@ -78,7 +78,7 @@ class Environment:
 
     def pipe(self) -> str:
         """What an Airflow process reads from stdin: `secrets` as JSON. A host among them stays readable in messages."""
-        return json.dumps({name: value.as_public() for name, value in self.secrets.items()})
+        return json.dumps({name: value.unmasked() for name, value in self.secrets.items()})
 
     def with_secrets(self, more: Mapping[str, Secret]) -> Environment:
         """The same with more variables that no process list may show."""

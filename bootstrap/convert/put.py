@@ -38,4 +38,4 @@ def put(name: str, store: Store, secrets: Mapping[str, Mapping[str, str]], concu
 
 def _holds(stored: Stored, fields: Mapping[str, str]) -> bool:
     kept = stored.fields or {}
-    return all(name in kept and kept[name].as_public() == value for name, value in fields.items())
+    return all(name in kept and kept[name].unmasked() == value for name, value in fields.items())

@@ -26,7 +26,7 @@ def whole(stored: Stored, reference: Reference, conn_type: str | None) -> Connec
     `conn_type` is what the manifest says it is, if it says anything.
     """
     where = str(reference)
-    text = pick_field(stored, where, reference.field).as_public()
+    text = pick_field(stored, where, reference.field).unmasked()
     document = json_object(text)
     if document is not None and document.get("type") == "service_account":
         return _of_key(document, text, where, conn_type)
@@ -46,7 +46,7 @@ def whole(stored: Stored, reference: Reference, conn_type: str | None) -> Connec
 
 def worded(stored: Stored, where: str) -> Connection:
     """The connection that Airflow's backend of the store makes of a whole secret. Raises Malformed or Empty."""
-    text = pick_field(stored, where, None).as_public()
+    text = pick_field(stored, where, None).unmasked()
     if stored.wording is None or not text.lstrip().startswith(("{", "[")):
         return connection.from_text(text, where)
     try:
@@ -73,7 +73,7 @@ def raw(stored: Stored, reference: Reference, name: str) -> Secret:
     if fields is not None:
         hint = f"name the field: {where}#{'password' if 'password' in fields else next(iter(fields), 'FIELD')}"
         raise Malformed(f"{where}: has fields ({_names(fields)}), and {name} is one value", hint)
-    if name in {"login", "password"} and (found := _of_uri(value.as_public(), where)):
+    if name in {"login", "password"} and (found := _of_uri(value.unmasked(), where)):
         raise _ambiguous(where, name, found)
     return value
 

@@ -143,7 +143,7 @@ def _whole(spec: ConnectionSpec, reference: Reference, secrets: Secrets) -> Conn
 def _from_parts(spec: ConnectionSpec, secrets: Secrets) -> Connection:
     def text(name: str) -> str | None:
         value = spec.field(name)
-        return _raw(value, name, secrets).as_public() if isinstance(value, Reference) else value
+        return _raw(value, name, secrets).unmasked() if isinstance(value, Reference) else value
 
     resolved = Connection(
         conn_type=connection.normalize(str(spec.conn_type)),

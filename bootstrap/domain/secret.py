@@ -62,7 +62,7 @@ class Secret:
         remember(self._value)
         return self._value
 
-    def as_public(self) -> str:
+    def unmasked(self) -> str:
         """The value of a field that is no secret by its nature (a host, a port, a login): stays readable in messages."""
         return self._value
 

@@ -123,7 +123,7 @@ def next_user(users: Sequence[str], current: str | None) -> str:
 def user_of(fields: KeyFields, users: Sequence[str]) -> str | None:
     """Which of the users these fields log in as."""
     login = fields.get("login")
-    return login.as_public() if login and login.as_public() in users else None
+    return login.unmasked() if login and login.unmasked() in users else None
 
 
 def check_window(attempt: Attempt, at: Address) -> None:

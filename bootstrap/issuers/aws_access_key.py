@@ -105,7 +105,7 @@ class AccessKeys:
 
     def identify(self, fields: KeyFields) -> str | None:
         """The id is the login."""
-        return fields["login"].as_public() or None
+        return fields["login"].unmasked() or None
 
     def disable(self, key_id: str) -> None:
         """Inactive."""

@@ -299,7 +299,7 @@ def _variables(
         return own | {place.variable(name): read for name, read in rest.items()}
 
     def together() -> Secret:
-        return Secret(json.dumps({**found.kwargs, **{name: read().as_public() for name, read in rest.items()}}))
+        return Secret(json.dumps({**found.kwargs, **{name: read().unmasked() for name, read in rest.items()}}))
 
     return own | ({place.variable(): together} if rest else {})
 

@@ -88,7 +88,7 @@ def in_file(options: Iterator[Managed], settings: Settings, text: str, file: obj
 
 def in_environment(options: Iterator[Managed], settings: Settings, environment: Environment) -> list[str]:
     """The variables of Airflow's processes that say something else than the file; not those that we give them ourselves."""
-    given = {**environment.child(), **{name: value.as_public() for name, value in environment.secrets.items()}}
+    given = {**environment.child(), **{name: value.unmasked() for name, value in environment.secrets.items()}}
     given = {name: value for name, value in given.items() if name not in settings.variables}
     found = {
         name for item in options for name in _names(item, settings) if name in given and not _says(item, name, given)

@@ -127,7 +127,7 @@ class BackendSubject:
             raise UsageError(f"{self.name}: store {self.store_name} is read-only", "keep it in another store")
         require_airflow(self.environment)
         kept = self._value(self.store.read(self.path))
-        if self._credential.read(str(self._backend_store), self.manifest.folder) != Secret(kept.as_public().strip()):
+        if self._credential.read(str(self._backend_store), self.manifest.folder) != Secret(kept.unmasked().strip()):
             message = f"{self.name}: {self._file} holds another credential than {self._keep}"
             raise Conflict(message, f"airflow-bootstrap store put {self._keep} --from-file {self._file}")
 
@@ -143,7 +143,7 @@ class BackendSubject:
 
     def publish(self) -> None:
         """Into the file of this machine, and where it is inline, into airflow.cfg. Raises OSError, AirflowError."""
-        value = self._value(self.store.read(self.path)).as_public()
+        value = self._value(self.store.read(self.path)).unmasked()
         if not self._file.exists() or self._file.read_text(encoding="utf-8").strip() != value.strip():
             if notice := git.keep_out(self._file):
                 self.say(notice.text)

@@ -28,14 +28,14 @@ class Content:
 
     def stored(self) -> Stored:
         """As a store would give it."""
-        fields = as_fields(json.loads(self.text.as_public())) if self.fields else None
+        fields = as_fields(json.loads(self.text.unmasked())) if self.fields else None
         return Stored(self.text, version="", fields=fields)
 
     def payload(self) -> Secret | Fields:
         """What `Store.write` takes."""
         if not self.fields:
             return self.text
-        document: dict[str, Any] = json.loads(self.text.as_public())
+        document: dict[str, Any] = json.loads(self.text.unmasked())
         return document
 
     def same_as(self, other: Content) -> bool:
@@ -43,7 +43,7 @@ class Content:
         return self._plain() == other._plain()
 
     def _plain(self) -> str:
-        text = self.text.as_public()
+        text = self.text.unmasked()
         document = json_object(text)
         return text if document is None else canonical(document)
 
@@ -70,8 +70,8 @@ class Material:
         """Keep both, instead of what another run has left. Raises StoreError."""
         document = {
             "run": run,
-            "old": {"text": old.text.as_public(), "fields": old.fields},
-            "new": {"text": new.text.as_public(), "fields": new.fields},
+            "old": {"text": old.text.unmasked(), "fields": old.fields},
+            "new": {"text": new.text.unmasked(), "fields": new.fields},
         }
         self.store.write(candidate_path(self.path), Secret(json.dumps(document, ensure_ascii=False)), expect=expect)
 
@@ -83,7 +83,7 @@ class Material:
             return None
         text = pick_field(stored, self.where, None)
         try:
-            document = json.loads(text.as_public())
+            document = json.loads(text.unmasked())
             if document["run"] != run:
                 return None
             return {slot: Content(Secret(document[slot]["text"]), document[slot]["fields"]) for slot in ("old", "new")}

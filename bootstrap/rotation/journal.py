@@ -166,7 +166,7 @@ class Journal:
         except NotFound:
             self.document, self._version = self.new, None
             return self.document
-        text = pick_field(stored, self.where, None).as_public()
+        text = pick_field(stored, self.where, None).unmasked()
         self.document, self._version = parse(text, self.where), stored.version
         return self.document
 

@@ -41,21 +41,21 @@ def filled(place: KeyPlace, stored: Stored, fields: KeyFields) -> Content:
         if len(place.parts) == 1:
             return Content(fields[only], fields=False)
         raise Malformed(f"{place.reference}: the secret has no fields", "store put STORE:PATH#FIELD")
-    document: dict[str, Any] = json.loads(stored.value.as_public())
-    document |= {str(place.parts[field]): fields[field].as_public() for field in place.parts}
+    document: dict[str, Any] = json.loads(stored.value.unmasked())
+    document |= {str(place.parts[field]): fields[field].unmasked() for field in place.parts}
     return Content(Secret(json.dumps(document, ensure_ascii=False)), fields=True)
 
 
 def _whole(place: KeyPlace, stored: Stored, fields: KeyFields) -> Content:
     """As fields or JSON, whatever it was: a URI can't hold everything."""
-    picked = pick_field(stored, str(place.reference), place.reference.field).as_public()
+    picked = pick_field(stored, str(place.reference), place.reference.field).unmasked()
     if (json_object(picked) or {}).get("type") == "service_account":
-        return _in_place(place, stored, fields["extra.keyfile_dict"].as_public())
+        return _in_place(place, stored, fields["extra.keyfile_dict"].unmasked())
     _require_own_words(place, stored, picked)
     found = interpret.whole(stored, place.reference, place.conn_type).as_fields()
     for field, value in fields.items():
         if field in place.parts:
-            _put(found, field, value.as_public())
+            _put(found, field, value.unmasked())
     return _in_place(place, stored, json.dumps(found, ensure_ascii=False))
 
 
@@ -70,7 +70,7 @@ def _require_own_words(place: KeyPlace, stored: Stored, text: str) -> None:
 def _in_place(place: KeyPlace, stored: Stored, text: str) -> Content:
     """The text in the place of the one that the reference means."""
     if place.reference.field is not None and stored.fields is not None:
-        document = json.loads(stored.value.as_public()) | {place.reference.field: text}
+        document = json.loads(stored.value.unmasked()) | {place.reference.field: text}
         return Content(Secret(json.dumps(document, ensure_ascii=False)), fields=True)
     if stored.fields is not None and set(stored.fields) == {"value"}:
         return Content(Secret(json.dumps({"value": text}, ensure_ascii=False)), fields=True)
@@ -80,8 +80,8 @@ def _in_place(place: KeyPlace, stored: Stored, text: str) -> Content:
 def _alone(stored: Stored, value: Secret) -> Content:
     """A secret that is one value: text, or a document whose fields the store shows."""
     if stored.fields is not None and set(stored.fields) == {"value"}:
-        return Content(Secret(json.dumps({"value": value.as_public()}, ensure_ascii=False)), fields=True)
-    is_document = json_object(value.as_public()) is not None
+        return Content(Secret(json.dumps({"value": value.unmasked()}, ensure_ascii=False)), fields=True)
+    is_document = json_object(value.unmasked()) is not None
     return Content(value, fields=content(stored).fields and is_document)
 
 

@@ -33,17 +33,17 @@ class Conversion:
             return _connection(found, where).as_fields()
         if found.fields is None or not (keeps_fields(self.source) or keeps_fields(self.target)):
             return found.value
-        return _unwrapped(json.loads(found.value.as_public()))
+        return _unwrapped(json.loads(found.value.unmasked()))
 
     def is_in(self, there: Stored, payload: Payload) -> bool:
         """Whether the target holds this already. Compares fingerprints."""
         if isinstance(payload, Secret):
-            held: object = there.value.as_public()
+            held: object = there.value.unmasked()
             if keeps_fields(self.target):
-                only = _unwrapped(json.loads(there.value.as_public()))
-                held = only.as_public() if isinstance(only, Secret) else only
-            return fingerprint(held) == fingerprint(payload.as_public())
-        return there.fields is not None and _same(json.loads(there.value.as_public()), payload)
+                only = _unwrapped(json.loads(there.value.unmasked()))
+                held = only.unmasked() if isinstance(only, Secret) else only
+            return fingerprint(held) == fingerprint(payload.unmasked())
+        return there.fields is not None and _same(json.loads(there.value.unmasked()), payload)
 
 
 def remember(payload: Payload) -> None:
@@ -68,5 +68,5 @@ def _connection(found: Stored, where: str) -> connection.Connection:
         return interpret.worded(found, where)
     only_value = found.fields is not None and set(found.fields) == {"value"}
     if found.fields is None or only_value:
-        return connection.from_text(pick_field(found, where, None).as_public(), where)
-    return connection.from_fields({name: value.as_public() for name, value in found.fields.items()}, where)
+        return connection.from_text(pick_field(found, where, None).unmasked(), where)
+    return connection.from_fields({name: value.unmasked() for name, value in found.fields.items()}, where)

@@ -195,7 +195,7 @@ def pick_field(stored: Stored, where: str, name: str | None) -> Secret:
 
 def _what(value: Secret) -> str:
     """What a value is that has no fields."""
-    text = value.as_public()
+    text = value.unmasked()
     if not text.lstrip().startswith("{"):
         return "one value"
     try:

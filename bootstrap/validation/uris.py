@@ -64,7 +64,7 @@ def stored(manifest: Manifest, secrets: Secrets, conn_ids: Iterable[str]) -> dic
     for conn_id in conn_ids:
         reference = manifest.connections[conn_id].from_
         if reference is not None:
-            text = pick_field(secrets.found(reference), str(reference), reference.field).as_public()
+            text = pick_field(secrets.found(reference), str(reference), reference.field).unmasked()
             document = json_object(text)
             uri = text if document is None else document.get("conn_uri") or document.get("uri")
             if isinstance(uri, str):

@@ -75,7 +75,7 @@ def test_a_revealed_secret_is_masked_from_then_on() -> None:
 
 
 def test_a_public_value_stays_readable() -> None:
-    assert Secret("db.internal").as_public() == "db.internal"
+    assert Secret("db.internal").unmasked() == "db.internal"
     assert redact("no route to db.internal") == "no route to db.internal"
 
 

@@ -57,7 +57,7 @@ def manifest(folder: Path, text: str) -> Manifest:
 def require(monkeypatch: pytest.MonkeyPatch, told: Mapping[str, Any], conn: Any, backend: Any) -> str:
     """What a check's process says; "" where nothing is wrong."""
     [secret] = told.values()
-    monkeypatch.setenv(registered.VARIABLE, secret.as_public())
+    monkeypatch.setenv(registered.VARIABLE, secret.unmasked())
     try:
         registered.require("web", conn, backend, "its place")
     except Diagnosed as err:
@@ -108,7 +108,7 @@ def test_what_is_in_a_file_that_no_backend_reads_is_not_registered_again(
     register: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, advised: bool
 ) -> None:
     [secret] = registered.expecting(manifest(tmp_path, f"register: {register}\n"), {}).values()
-    monkeypatch.setenv(registered.VARIABLE, secret.as_public())
+    monkeypatch.setenv(registered.VARIABLE, secret.unmasked())
     assert ("LocalFilesystemBackend" in registered.advice()) is advised
 
 
@@ -135,7 +135,7 @@ def test_every_field_is_as_it_was_registered(
     change: dict[str, Any], differing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = registered.expecting(manifest(tmp_path, "register: [{env: {}}]\n"), {"web": FOUND}, {})
-    assert "p" not in json.loads(next(iter(told.values())).as_public())["digests"]["web"].values()
+    assert "p" not in json.loads(next(iter(told.values())).unmasked())["digests"]["web"].values()
     found = airflows(FOUND)
     vars(found).update({name: value for name, value in change.items() if name != "extra"})
     found.extra_dejson = change.get("extra", found.extra_dejson)

@@ -94,7 +94,7 @@ def test_a_new_key_works_beside_the_old_one_until_it_is_taken_away(world: World)
     user, old = world.user()
     issuer = world.issuer(user)
     key = issuer.issue(attempt(old))
-    fields = {name: value.as_public() for name, value in key.fields.items()}
+    fields = {name: value.unmasked() for name, value in key.fields.items()}
     assert accepted(world, fields)
     assert issuer.identify(key.fields) == key.id
     assert [each.id for each in issuer.keys()] == [old, key.id]
@@ -184,7 +184,7 @@ def test_the_id_can_be_shown_and_the_secret_can_not(world: World) -> None:
     user, old = world.user()
     key = world.issuer(user).issue(attempt(old))
     assert key.fields["login"].reveal() == key.id
-    assert redact(f"{key.id} {key.fields['password'].as_public()}") == f"{key.id} ***"
+    assert redact(f"{key.id} {key.fields['password'].unmasked()}") == f"{key.id} ***"
 
 
 def test_a_key_whose_answer_was_lost_is_made_once_and_found(world: World, front: IamFront) -> None:
@@ -270,7 +270,7 @@ def test_a_key_that_somebody_uses_is_not_lost(world: World) -> None:
     issuer = world.issuer(user)
     begun = attempt(old)
     key = issuer.issue(begun)
-    assert accepted(world, {name: value.as_public() for name, value in key.fields.items()})
+    assert accepted(world, {name: value.unmasked() for name, value in key.fields.items()})
     assert issuer.lost(begun) == []
     assert [each.last_used is None for each in issuer.keys()] == [True, False]
 
@@ -313,7 +313,7 @@ def test_the_admin_may_be_the_user_itself(world: World) -> None:
     given = {"issuer": "aws_access_key", "user": user, "endpoint_url": world.server.url, "admin": ADMIN}
     issuer = aws_access_key.open_issuer(Options.model_validate(given), manifest)
     key = issuer.issue(attempt(key_id))
-    manifest.admin = Connection("aws", login=key.id, password=key.fields["password"].as_public())
+    manifest.admin = Connection("aws", login=key.id, password=key.fields["password"].unmasked())
     issuer.destroy(key_id)
     assert [each.id for each in issuer.keys()] == [key.id]
 

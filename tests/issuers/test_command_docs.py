@@ -51,7 +51,7 @@ def test_the_example_mints_keys(issuer: Issuer, tmp_path: Path) -> None:
     assert [(key.id, key.state) for key in issuer.keys()] == [(second.id, "enabled")]
     tokens = (tmp_path / "tokens.json").read_text()
     assert list(json.loads(tokens)) == [second.id]
-    assert second.fields["password"].as_public() not in tokens
+    assert second.fields["password"].unmasked() not in tokens
 
 
 def test_the_page_names_what_is_sent_and_what_is_understood() -> None:

@@ -56,7 +56,7 @@ class Around:
         return Secret(self.texts[reference.path])
 
     def whole(self, reference: Reference) -> Connection:
-        return connection.from_text(self.value(reference).as_public(), str(reference))
+        return connection.from_text(self.value(reference).unmasked(), str(reference))
 
     def store(self, _name: str) -> Any:
         raise NotImplementedError  # this issuer needs none
@@ -179,7 +179,7 @@ def test_a_new_key_works_beside_the_old_one_and_is_what_google_gave(bench: Bench
         key.id: "enabled",
         bench.first["private_key_id"]: "enabled",
     }
-    assert content(key)["private_key"].splitlines()[1] not in secret.redact(key.fields[FIELD].as_public())
+    assert content(key)["private_key"].splitlines()[1] not in secret.redact(key.fields[FIELD].unmasked())
 
 
 def test_a_new_key_may_be_refused_for_a_while(bench: Bench) -> None:

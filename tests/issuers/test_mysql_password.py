@@ -105,7 +105,7 @@ def logged_in(server: mariadb.MariaDB, login: str, password: str) -> Iterator[An
 def gets_in(server: mariadb.MariaDB, values: KeyFields, login: str = "etl_a") -> bool:
     import mysql.connector
 
-    user = values["login"].as_public() if "login" in values else login
+    user = values["login"].unmasked() if "login" in values else login
     try:
         with logged_in(server, user, values["password"].reveal()) as connection:
             cursor = connection.cursor()

@@ -94,7 +94,7 @@ def gets_in(server: postgres.Postgres, values: KeyFields, login: str = "") -> bo
     import psycopg2
 
     try:
-        user = values["login"].as_public() if "login" in values else login
+        user = values["login"].unmasked() if "login" in values else login
         with logged_in(server, user, values["password"].reveal()) as connection:
             cursor = connection.cursor()
             cursor.execute("SELECT count(*) FROM orders")

@@ -264,7 +264,7 @@ def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("version", ["3.2", "3.3.2", "4.0"])
 def test_a_variable_for_each_credential(version: str, tmp_path: Path) -> None:
     given = manifest(tmp_path, f"backend: {{store: team, workers: {{store: google}}}}\n{for_release(version)}")
-    found = {name: value.as_public() for name, value in credentials(given).items()}
+    found = {name: value.unmasked() for name, value in credentials(given).items()}
     assert found == {
         "AIRFLOW__SECRETS__BACKEND_KWARG__SECRET_ID": CANARY,
         "AIRFLOW__WORKERS__SECRETS_BACKEND_KWARG__GCP_CREDENTIAL_CONFIG_FILE": "{}",
@@ -281,13 +281,13 @@ def test_older_releases_take_all_arguments_from_one_variable(version: str, tmp_p
     assert name == "AIRFLOW__SECRETS__BACKEND_KWARGS"
     secrets = settings(given).secrets
     assert secrets is not None
-    assert json.loads(value.as_public()) == {**secrets.kwargs, "secret_id": CANARY}
+    assert json.loads(value.unmasked()) == {**secrets.kwargs, "secret_id": CANARY}
 
 
 @pytest.mark.parametrize("version", ["2.11.2", "3.3.2"])
 def test_a_variable_that_the_class_reads_itself(version: str, tmp_path: Path) -> None:
     given = manifest(tmp_path, f"backend: {{store: other}}\n{for_release(version)}")
-    assert {name: value.as_public() for name, value in credentials(given).items()} == {"VAULT_TOKEN": f"{CANARY}-other"}
+    assert {name: value.unmasked() for name, value in credentials(given).items()} == {"VAULT_TOKEN": f"{CANARY}-other"}
 
 
 def test_two_values_of_one_variable_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,7 +310,7 @@ def test_a_credential_among_the_arguments_of_a_class(tmp_path: Path) -> None:
     given = manifest(tmp_path, f"backend: {{class: {name}, kwargs: {kwargs}}}")
     found = settings(given)
     assert CANARY not in cfg_file.text(found)
-    assert {name: value.as_public() for name, value in credentials(given).items()} == {
+    assert {name: value.unmasked() for name, value in credentials(given).items()} == {
         "AIRFLOW__SECRETS__BACKEND_KWARG__CLIENT_SECRET": CANARY
     }
 

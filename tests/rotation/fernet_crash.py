@@ -63,7 +63,7 @@ def forked(work: Callable[[], object]) -> int:
 
 def airflow_here(environment: Any, _module: str, what: str, lock: str) -> Any:
     """As ask_airflow does, in a fork instead of a process that starts Airflow for seconds."""
-    retired = json.loads(environment.secrets[fernet_child.RETIRED].as_public())
+    retired = json.loads(environment.secrets[fernet_child.RETIRED].unmasked())
     reader, writer = os.pipe()
     child = os.fork()
     if not child:

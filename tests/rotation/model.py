@@ -134,7 +134,7 @@ class Store:
     def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:
         assert isinstance(value, Secret)
         self.world.moment()
-        return str(self.world.effect(lambda: self._write(path, value.as_public(), expect), Unavailable("no answer")))
+        return str(self.world.effect(lambda: self._write(path, value.unmasked(), expect), Unavailable("no answer")))
 
     def _write(self, path: str, text: str, expect: Version | None) -> int:
         if self.world.store_down:
@@ -194,7 +194,7 @@ class Issuer:
         return list(self.world.keys.values())
 
     def identify(self, fields: KeyFields) -> str | None:
-        return self.world.values.get(fields["password"].as_public())
+        return self.world.values.get(fields["password"].unmasked())
 
     def disable(self, key_id: str) -> None:
         self._act(lambda: self._state(key_id, "disabled"))
@@ -243,7 +243,7 @@ class Subject:
 
     def prove(self, candidate: Content) -> Proof:
         self.world.moment()
-        return self.world.proofs.pop(0) if self.world.proofs else self._proof(candidate.text.as_public())
+        return self.world.proofs.pop(0) if self.world.proofs else self._proof(candidate.text.unmasked())
 
     def publish(self) -> None:
         def act() -> None:

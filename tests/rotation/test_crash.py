@@ -146,7 +146,7 @@ class Subject:
         return frozenset()
 
     def _proof(self, fields: KeyFields) -> Proof:
-        good = self.account.works({name: value.as_public() for name, value in fields.items()})
+        good = self.account.works({name: value.unmasked() for name, value in fields.items()})
         return Proof("passed", ("it.logs_in",)) if good else Proof("refused", (), "auth", "refused")
 
 
@@ -179,7 +179,7 @@ class World:
     def fields(self, account: Account) -> dict[str, str]:
         stored = self.store().read(account.path)
         found = Subject(account, self.store(), account.issuer(self.store())).fields_of(stored)
-        return {name: value.as_public() for name, value in found.items()}
+        return {name: value.unmasked() for name, value in found.items()}
 
     def document(self, account: Account) -> Document:
         return self.engine(account).journal.look()

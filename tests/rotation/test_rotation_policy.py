@@ -118,7 +118,7 @@ class Keys:
         return [KeyInfo(each, "enabled") for each in self.made]
 
     def identify(self, fields: KeyFields) -> str | None:
-        return fields["login"].as_public()
+        return fields["login"].unmasked()
 
     def disable(self, key_id: str) -> None:
         assert key_id in self.made
@@ -200,7 +200,7 @@ class World:
         new = Document(place=f"team:{PATH}", issuer="memory", account="memory")
         kept = Journal(subject.store, "team", PATH, new)
         Engine(subject, kept, Voice(print, lambda _: True)).rotate()
-        return subject.fields_of(subject.store.read(PATH))["login"].as_public()
+        return subject.fields_of(subject.store.read(PATH))["login"].unmasked()
 
 
 @pytest.fixture(scope="module")

@@ -100,7 +100,7 @@ def get(manifest: Manifest, text: str) -> str:
 
 def kept(manifest: Manifest, store: str, path: str) -> Any:
     """All fields with their types."""
-    return json.loads(known_store(Secrets(manifest), manifest, store).read(path).value.as_public())
+    return json.loads(known_store(Secrets(manifest), manifest, store).read(path).value.unmasked())
 
 
 WAREHOUSE = {
@@ -286,7 +286,7 @@ class _Careless:
 
     def __init__(self, store: Any) -> None:
         self.read = store.read
-        self.write = lambda path, value, *, expect: store.write(path, Secret(value.as_public() + "\n"), expect=expect)
+        self.write = lambda path, value, *, expect: store.write(path, Secret(value.unmasked() + "\n"), expect=expect)
 
 
 def test_what_reads_otherwise_than_it_was_written_is_no_success(manifest: Manifest) -> None:

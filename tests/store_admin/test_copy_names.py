@@ -80,7 +80,7 @@ def copy(manifest: Manifest, source: str, target: str, **options: bool) -> list[
 
 def held(manifest: Manifest, store: str, path: str) -> str:
     """The text as the store keeps it."""
-    return known_store(Secrets(manifest), manifest, store).read(path).value.as_public()
+    return known_store(Secrets(manifest), manifest, store).read(path).value.unmasked()
 
 
 def test_paths_become_ids_and_fields_become_json(manifest: Manifest) -> None:

@@ -52,11 +52,11 @@ ILLEGAL = ("", "/", "a//b", "/a", "a/", "../a", "a/../b", "a/./b", "a\nb", "a\x7
 
 
 def whole(store: Store, path: str, version: str | None = None) -> str:
-    return pick_field(store.read(path, version), f"team:{path}", None).as_public()
+    return pick_field(store.read(path, version), f"team:{path}", None).unmasked()
 
 
 def field(store: Store, path: str, name: str) -> str:
-    return pick_field(store.read(path), f"team:{path}#{name}", name).as_public()
+    return pick_field(store.read(path), f"team:{path}#{name}", name).unmasked()
 
 
 def assert_tells(error: StoreError, path: str, exit_code: Exit) -> None:
@@ -94,7 +94,7 @@ class ReadContract:
 
     def test_what_is_no_text_in_a_field_is_json(self, store: Store, put: Put) -> None:
         put(self.PATH, {"port": 5432, "ssl": True, "share": 1.5, "hosts": ["a", "ü"], "extra": {"a": "00123"}})
-        found = {name: value.as_public() for name, value in (store.read(self.PATH).fields or {}).items()}
+        found = {name: value.unmasked() for name, value in (store.read(self.PATH).fields or {}).items()}
         assert found == {
             "port": "5432",
             "ssl": "true",
@@ -186,7 +186,7 @@ class ReadContract:
     def test_no_repr_shows_a_value(self, store: Store, put: Put) -> None:
         put(self.PATH, {"password": CANARY})
         stored = store.read(self.PATH)
-        assert stored.value.as_public().count(CANARY) == 1
+        assert stored.value.unmasked().count(CANARY) == 1
         assert CANARY not in f"{stored!r} {stored} {store!r}"
 
     def test_ping_says_where_the_store_is(self, store: Store, put: Put) -> None:
@@ -224,7 +224,7 @@ class WriteContract(ReadContract):
     def test_fields_keep_their_types(self, store: Store) -> None:
         fields = {"port": 5432, "ssl": True, "none": None, "zeros": "00123", "extra": {"list": [1, "1"]}}
         store.write(self.PATH, fields, expect=None)
-        assert json.loads(store.read(self.PATH).value.as_public()) == fields
+        assert json.loads(store.read(self.PATH).value.unmasked()) == fields
 
     def test_writing_replaces_all_fields(self, store: Store) -> None:
         version = store.write(self.PATH, {"a": "1", "b": "2"}, expect=None)

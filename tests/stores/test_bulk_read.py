@@ -45,7 +45,7 @@ def test_reads_go_in_parallel_and_answers_stay_in_place() -> None:
     store = Counting(together=8)
     places = [(f"path-{index}", None) for index in range(16)]
     found = read_many("team", store, places, 8)
-    assert [item.value.as_public() for item in found.values() if isinstance(item, Stored)] == [
+    assert [item.value.unmasked() for item in found.values() if isinstance(item, Stored)] == [
         path for path, _ in places
     ]
 

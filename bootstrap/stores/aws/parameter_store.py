@@ -172,7 +172,7 @@ class ParameterStore:
             return False
         except StoreError:
             raise Unavailable(f"{err.message}; whether it was written is not known", err.hint) from err
-        return found.version == wanted and found.value.as_public() == value
+        return found.version == wanted and found.value.unmasked() == value
 
     def _is_gone(self, place: Place) -> bool:
         """Whether nothing is there. Raises Unavailable where that can't be told."""

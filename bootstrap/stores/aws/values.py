@@ -15,7 +15,7 @@ def as_text(place: Place, value: Secret | Fields, largest: int) -> str:
 
     Raises Empty or Malformed for what AWS would refuse.
     """
-    text = value.as_public() if isinstance(value, Secret) else json.dumps(dict(value), ensure_ascii=False)
+    text = value.unmasked() if isinstance(value, Secret) else json.dumps(dict(value), ensure_ascii=False)
     try:
         size = len(text.encode("utf-8"))
     except UnicodeEncodeError:  # it quotes the value

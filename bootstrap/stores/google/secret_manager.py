@@ -64,7 +64,7 @@ class GoogleStore:
         from google.cloud import secretmanager_v1 as api
 
         place = self._client.place(path)
-        text = value.as_public() if isinstance(value, Secret) else json.dumps(dict(value), ensure_ascii=False)
+        text = value.unmasked() if isinstance(value, Secret) else json.dumps(dict(value), ensure_ascii=False)
         payload = api.SecretPayload(**_payload(place, text))
         remember(text)
         return Writing(self._client, place, name, payload, self._new(), lease=self.lease).write(expect)

@@ -45,7 +45,7 @@ def compared(read: Content | Malformed, stored: Stored) -> Registered:
     """As what is registered."""
     version = stored.version
     if isinstance(read, Malformed):
-        return Registered({}, version, read.message, seen=content_hash(stored.value.as_public()))
+        return Registered({}, version, read.message, seen=content_hash(stored.value.unmasked()))
     return Registered(read.fingerprints(), version, seen=content_hash(canonical(read)))
 
 
@@ -61,14 +61,14 @@ def _connection(stored: Stored, where: str) -> Connection:
     if stored.wording is not None:
         return interpret.worded(stored, where)
     if stored.fields is None:
-        return connection.from_text(stored.value.as_public(), where)
-    return connection.from_fields({name: it.as_public() for name, it in stored.fields.items()}, where)
+        return connection.from_text(stored.value.unmasked(), where)
+    return connection.from_fields({name: it.unmasked() for name, it in stored.fields.items()}, where)
 
 
 def _variable(stored: Stored, where: str, keeps_fields: bool) -> Variable:  # noqa: FBT001
     """Airflow's VaultBackend takes the field `value`, others the whole text."""
     if not keeps_fields or stored.fields is None:
-        return Variable(stored.value.as_public())
+        return Variable(stored.value.unmasked())
     if "value" not in stored.fields:
         raise Malformed(f"{where}: it has no field 'value', which Airflow takes a variable from", f"store put {where}")
-    return Variable(stored.fields["value"].as_public())
+    return Variable(stored.fields["value"].unmasked())

@@ -149,7 +149,7 @@ class BackendTarget:
             stored = self.store.read(self._index_path)
         except NotFound:
             return Index.read(None, where), None
-        return Index.read(pick_field(stored, where, None).as_public(), where), stored.version
+        return Index.read(pick_field(stored, where, None).unmasked(), where), stored.version
 
     def _begin(self, pending: Sequence[Change]) -> None:
         """Raises Conflict where another run has begun since this one looked."""

@@ -98,7 +98,7 @@ def test_keys_go_through_the_environment(kind: str, auth: dict[str, Any], monkey
     monkeypatch.setenv("TEAM_KEY", "the-secret")
     found = backend(kind, auth={**auth})
     assert "AKIA" not in json.dumps(dict(found.kwargs))
-    read = {name: source.read("team", Path()).as_public() for name, source in found.environment.items()}
+    read = {name: source.read("team", Path()).unmasked() for name, source in found.environment.items()}
     assert read == {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLEEXAMPLE99", "AWS_SECRET_ACCESS_KEY": "the-secret"}
     assert "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY" in found.advice[0]
     temporary = backend(kind, auth={**KEYS, "session_token": {"file": "token"}})
