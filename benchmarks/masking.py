@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from bootstrap.checks import _user_code
-from bootstrap.domain.secret import _known, foreign, remember
+from bootstrap.domain.secret import _known, foreign, mask
 
 SECRETS = 1_000
 MEGABYTE = 1_000_000
@@ -25,7 +25,7 @@ def main(megabytes: float) -> None:
     """Measure all of them."""
     values = [f"{secrets.token_urlsafe(16)}/{number}+ü" for number in range(SECRETS)]
     for value in values:
-        remember(value)
+        mask(value)
     foreign("makes the forms")
     forms = _known.all.forms
     print(f"{len(values)} secrets, {len(forms)} forms")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bootstrap.domain.connection import Connection, likeliest, query_types
-from bootstrap.domain.secret import remember
+from bootstrap.domain.secret import mask
 from bootstrap.domain.sensitive import names_secret, secret_texts
 from bootstrap.errors import BootstrapError, Malformed, StoreError
 from bootstrap.manifest.field_types import CONN_TYPE, NAME
@@ -49,7 +49,7 @@ class Found:
         except StoreError as err:
             self.leave_out(err.message, "" if err.hint.startswith("airflow-bootstrap store put") else err.hint)
         else:
-            connection.remember()
+            connection.mask()
             self.connections[name] = connection
             self.notes += [f"{where}: {note}" for note in type_notes(uri)]
 
@@ -71,7 +71,7 @@ class Found:
         except StoreError as err:
             self.leave_out(err.message, err.hint)
         else:
-            _remember_variable(name, value)
+            _mask_variable(name, value)
             self.variables[name] = value
 
     def leave_out(self, message: str, hint: str = "") -> None:
@@ -109,6 +109,6 @@ def _require_text(value: Any, where: str) -> None:
         raise Malformed(f"{where}: it holds half of a surrogate pair, which is no text", _AGAIN) from None
 
 
-def _remember_variable(key: str, value: Any) -> None:
+def _mask_variable(key: str, value: Any) -> None:
     for text in secret_texts(value, key=key, inside=names_secret(key)):
-        remember(text)
+        mask(text)

@@ -63,7 +63,7 @@ def _connection(name: str, path: str, conn_id: str, found: Stored | StoreError) 
             f"{reference}: a connection's name has letters, digits, `_`, `.` and `-`", "copy or rename it"
         )
     connection = interpret.whole(found, reference, None)
-    connection.remember()
+    connection.mask()
     typed = {"conn_type": connection.conn_type} if re.match(CONN_TYPE, connection.conn_type) else {}
     return {"from": reference, **typed}
 

@@ -113,7 +113,7 @@ def resolve_variables(manifest: Manifest, secrets: Secrets) -> dict[str, Variabl
         text = value if isinstance(value, str) else json.dumps(value)
         secret = is_secret(key, text) or any(True for _ in find_references(said))
         variable = found[key] = Variable(text, secret)
-        variable.remember()
+        variable.mask()
     return found
 
 
@@ -132,7 +132,7 @@ def resolve(spec: ConnectionSpec, secrets: Secrets) -> Connection:
             f"{spec.from_}: a connection of type {resolved.conn_type!r}, not {spec.conn_type!r} as the manifest says",
             "correct conn_type, or the secret",
         )
-    resolved.remember()
+    resolved.mask()
     return resolved
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from bootstrap.domain.secret import fingerprint, remember
+from bootstrap.domain.secret import fingerprint, mask
 from bootstrap.domain.secret_shapes import own_parts
 from bootstrap.domain.sensitive import looks_secret, secret_texts
 from bootstrap.errors import Empty, Malformed
@@ -56,25 +56,25 @@ class Connection:
         """A fingerprint for each field that is set; for `extra`, one for each of its keys (`extra.sslmode`)."""
         return dict(_flat_fingerprints(self.as_fields()))
 
-    def remember(self) -> None:
+    def mask(self) -> None:
         """Mask this connection's secrets in all output from now on."""
-        remember_login(self.login, self.password)
+        mask_login(self.login, self.password)
         plain = (self.host, self.schema, self.login, self.description)
-        remember_secrets(self.conn_type, self.extra or {}, *filter(None, plain))
+        mask_secrets(self.conn_type, self.extra or {}, *filter(None, plain))
 
 
-def remember_secrets(conn_type: str | None, extra: Any, *plain: str) -> None:
+def mask_secrets(conn_type: str | None, extra: Any, *plain: str) -> None:
     """Mask what of `extra`, which is plain JSON data, is a secret, and fields that are none but hold one, as a webhook's URL."""
     for text in (*filter(looks_secret, plain), *secret_texts(extra, conn_type=conn_type)):
         for part in (text, *own_parts(text)):
-            remember(part)
+            mask(part)
 
 
-def remember_login(login: str | None, password: str | None) -> None:
+def mask_login(login: str | None, password: str | None) -> None:
     """Mask a password, and the form in which HTTP's basic authentication sends it."""
     if password:
-        remember(password)
-        remember(f"{login or ''}:{password}")
+        mask(password)
+        mask(f"{login or ''}:{password}")
 
 
 def _flat_fingerprints(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

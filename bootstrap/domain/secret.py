@@ -1,6 +1,6 @@
 """Secret values: never printed by accident, and masked in whatever is printed.
 
-Whatever leaves a `Secret` by `reveal` is remembered for the life of the process. A message is made of trusted parts (our
+Whatever leaves a `Secret` by `reveal` is masked for the life of the process. A message is made of trusted parts (our
 sentences, the manifest's identifiers), which stand as they are, and of foreign parts (an exception of a library, the
 output of a program, a value), which go through `foreign` where they enter it: it masks every secret. Where a message
 leaves, `safety_net` masks once more what can be nothing but a secret, in case that `foreign` was forgotten.
@@ -28,9 +28,9 @@ __all__ = [
     "foreign",
     "foreign_stream",
     "is_sensitive",
+    "mask",
     "masks",
     "redact",
-    "remember",
     "safe_json",
     "safe_value",
     "safety_net",
@@ -59,7 +59,7 @@ class Secret:
 
     def reveal(self) -> str:
         """The value itself, masked in all output from now on."""
-        remember(self._value)
+        mask(self._value)
         return self._value
 
     def unmasked(self) -> str:
@@ -92,7 +92,7 @@ class PublicText(Secret):
 
 
 class _Known:
-    """What is remembered. Forms are made when a text is to be masked: most processes that read secrets print little."""
+    """The values to mask. Forms are made when a text is to be masked: most processes that read secrets print little."""
 
     def __init__(self, values: Iterable[str] = (), trusted: Iterable[str] = (_OURS,)) -> None:
         self.values, self.trusted = set(values), list(trusted)
@@ -134,7 +134,7 @@ class _Known:
 _known = _Known()
 
 
-def remember(value: str) -> None:
+def mask(value: str) -> None:
     """Mask this value, its lines and its usual encodings from now on."""
     if value and value not in _known.values:
         with _lock:
@@ -209,7 +209,7 @@ def safe_json(document: object, indent: int | None = 2) -> str:
 
 
 def redact(text: str) -> str:
-    """`text` with every remembered secret replaced by ``***``; the leftmost first, and the longest of those."""
+    """`text` with every known secret replaced by ``***``; the leftmost first, and the longest of those."""
     with _lock:
         return _settled().all.mask(text)
 

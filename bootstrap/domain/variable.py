@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bootstrap.domain.secret import fingerprint, remember
+from bootstrap.domain.secret import fingerprint, mask
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Variable:
         """Of its only field."""
         return {"value": fingerprint(self.value)}
 
-    def remember(self) -> None:
+    def mask(self) -> None:
         """Mask a secret value in all output from now on."""
         if self.secret:
-            remember(self.value)
+            mask(self.value)

@@ -73,7 +73,7 @@ class TooLate(IssuerUnavailable):
 def address(options: DatabaseOptions, surroundings: Surroundings, conn_type: str, port: int) -> Address:
     """The admin's connection, completed. Raises StoreError, and IssuerDenied if it is another system's or one of the users."""
     admin = surroundings.whole(options.admin)
-    admin.remember()
+    admin.mask()
     if admin.conn_type != conn_type:
         raise IssuerDenied(
             f"rotate: `admin` is a connection of type {admin.conn_type}", f"store one of type {conn_type}"

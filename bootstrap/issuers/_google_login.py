@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from bootstrap.domain.reference import Reference
-from bootstrap.domain.secret import foreign, remember
+from bootstrap.domain.secret import foreign, mask
 from bootstrap.errors import IssuerDenied, IssuerError, IssuerUnavailable, Malformed
 from bootstrap.issuers.base import Surroundings
 from bootstrap.util.json_text import loads
@@ -46,7 +46,7 @@ class Login:
         try:
             if not self._credentials.valid:
                 self._credentials.refresh(self._requests)
-                remember(self._credentials.token)
+                mask(self._credentials.token)
         except GoogleAuthError as err:
             raise _refused(self._where, err) from err
         self._credentials.apply(headers)
@@ -141,7 +141,7 @@ def _admin_key(where: str, admin: Reference, surroundings: Surroundings) -> dict
     if found is None:
         what = "neither a service account's key nor a connection with one in keyfile_dict"
         raise IssuerDenied(f"{where}: {admin} is {what}", _WRITE_KEY)
-    remember(json.dumps(found))
+    mask(json.dumps(found))
     return found
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeAlias
 
-from bootstrap.domain.secret import Secret, remember
+from bootstrap.domain.secret import Secret, mask
 from bootstrap.errors import IssuerDenied
 from bootstrap.issuers._database import Address
 from bootstrap.issuers._mysql import Session
@@ -121,7 +121,7 @@ def native_hash(password: Secret) -> str:
     """What mysql_native_password keeps. Made here: the server's general log shows statements as they come."""
     inner = hashlib.sha1(password.reveal().encode()).digest()  # noqa: S324  the plugin's own, of 256 random bits
     made = "*" + hashlib.sha1(inner).hexdigest().upper()  # noqa: S324
-    remember(made)
+    mask(made)
     return made
 
 

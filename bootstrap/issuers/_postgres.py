@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from bootstrap.domain.secret import Secret, foreign, remember
+from bootstrap.domain.secret import Secret, foreign, mask
 from bootstrap.errors import IssuerDenied, IssuerError, IssuerUnavailable
 from bootstrap.issuers._database import SECONDS, Address, asked
 from bootstrap.util.retrying import GIVE_UP
@@ -41,7 +41,7 @@ class Session:
         from psycopg2.extensions import encrypt_password
 
         made = str(encrypt_password(password.reveal(), user, self.connection, "scram-sha-256"))
-        remember(made)
+        mask(made)
         return made
 
     def wait(self) -> None:

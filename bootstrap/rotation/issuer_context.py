@@ -40,7 +40,7 @@ class Asking:
     def whole(self, reference: Reference) -> Connection:
         """A whole connection that a secret holds. Raises StoreError."""
         found = interpret.whole(self.secrets.found(reference), reference, None)
-        found.remember()
+        found.mask()
         return found
 
     def store(self, name: str) -> Any:

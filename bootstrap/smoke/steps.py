@@ -10,7 +10,7 @@ from typing import Any
 from bootstrap.checks._errors import Diagnosed
 from bootstrap.checks._reach import reach
 from bootstrap.checks.base import Cause, CauseName, Endpoint, Run, StepName, own_steps
-from bootstrap.domain.connection import remember_login, remember_secrets
+from bootstrap.domain.connection import mask_login, mask_secrets
 from bootstrap.manifest.loader import CheckSpec
 from bootstrap.smoke import diagnosis, expected_key
 from bootstrap.smoke.receipt import Receipt
@@ -109,10 +109,10 @@ class Steps:
 
     def _resolve(self) -> tuple[Any, str]:
         conn, source = resolve(self.spec.connection, self.store_label)
-        _remember(conn)
+        _mask(conn)
         expected_key.require(self.spec.connection, conn, source)
         for conn_id in self.spec.params.connections:
-            _remember(resolve(conn_id, self.store_label)[0])
+            _mask(resolve(conn_id, self.store_label)[0])
         return conn, source
 
     def _clean(self) -> str | None:
@@ -190,7 +190,7 @@ class Steps:
         return cause
 
 
-def _remember(conn: Any) -> None:
+def _mask(conn: Any) -> None:
     """Mask the connection's secrets in all that this process writes from now on."""
-    remember_login(conn.login, conn.password)
-    remember_secrets(conn.conn_type, conn.extra_dejson, *filter(None, (conn.host, conn.schema, conn.login)))
+    mask_login(conn.login, conn.password)
+    mask_secrets(conn.conn_type, conn.extra_dejson, *filter(None, (conn.host, conn.schema, conn.login)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bootstrap.errors import Exit, Malformed, NotFound, StoreError, Unavailable
 from bootstrap.store_admin.copy_plan import CopyPlan, End, Move
-from bootstrap.store_admin.copy_values import Conversion, remember
+from bootstrap.store_admin.copy_values import Conversion, mask_payload
 from bootstrap.stores.base import Stored, Version
 
 
@@ -29,7 +29,7 @@ def apply(plan: CopyPlan) -> Iterator[Copied]:
     if not pending:
         return
     for move in pending:
-        remember(move.payload)
+        mask_payload(move.payload)
     writing = _Writing(plan)
     with ThreadPoolExecutor(min(plan.concurrency, len(pending)), thread_name_prefix="copy") as pool:
         yield from pool.map(writing.write, pending)

@@ -46,7 +46,7 @@ class Conversion:
         return there.fields is not None and _same(json.loads(there.value.unmasked()), payload)
 
 
-def remember(payload: Payload) -> None:
+def mask_payload(payload: Payload) -> None:
     """Mask it in all output from now on."""
     (payload if isinstance(payload, Secret) else Secret(json.dumps(payload, ensure_ascii=False))).reveal()
 

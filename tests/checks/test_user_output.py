@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from bootstrap.checks import _user_code
-from bootstrap.domain.secret import foreign, remember
+from bootstrap.domain.secret import foreign, mask
 from bootstrap.smoke.runner import OUTPUT_KEPT, tail
 
 CANARY = "hunter2-Canary-0815"
 
 
 def test_what_is_printed_in_many_pieces_is_masked(capfd: pytest.CaptureFixture[str]) -> None:
-    remember(CANARY)
+    mask(CANARY)
     line = f"12:00 a line \x1b[31mof a log\x1b[0m, {CANARY} in it\n"
     with _user_code.guarded("x"):
         os.write(1, (line * 50_000).encode())  # more than what is masked at a time
@@ -38,6 +38,6 @@ def test_of_an_output_the_end_is_kept_and_no_more_is_read(tmp_path: Path) -> Non
 
 
 def test_what_is_left_of_a_secret_at_the_end_of_an_output_is_masked(tmp_path: Path) -> None:
-    remember(CANARY)
+    mask(CANARY)
     (tmp_path / "output").write_text(f"log-in with {CANARY[:10]}")
     assert foreign(tail(tmp_path / "output")) == "log-in with ***"

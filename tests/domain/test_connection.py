@@ -137,10 +137,10 @@ def test_each_key_of_extra_has_its_fingerprint() -> None:
     assert {name for name in one if one[name] != other[name]} == {"extra.b"}
 
 
-def test_a_connections_secrets_are_masked_once_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connections_secrets_are_masked_once_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secret, "_known", secret._Known())
     extra = {"region": "eu-west-1", "nested": {"api_key": ["key-123"]}}
-    Connection("http", login="etl-user", password="hunter2", extra=extra).remember()
+    Connection("http", login="etl-user", password="hunter2", extra=extra).mask()
     assert redact("etl-user hunter2 key-123 eu-west-1") == "etl-user *** *** eu-west-1"
 
 
@@ -373,6 +373,6 @@ def test_airflows_two_classes_differ_in_just_those(airflow: Any) -> None:
 
 
 def test_what_http_sends_of_a_login_is_masked() -> None:
-    Connection("http", login="etl", password="pass-of-etl").remember()
+    Connection("http", login="etl", password="pass-of-etl").mask()
     sent = base64.b64encode(b"etl:pass-of-etl").decode()
     assert redact(f"Authorization: Basic {sent}") == "Authorization: Basic ***"

@@ -29,8 +29,8 @@ from bootstrap.domain.secret import (
     foreign,
     foreign_stream,
     is_sensitive,
+    mask,
     redact,
-    remember,
     safe_value,
     safety_net,
     trust,
@@ -152,7 +152,7 @@ def test_a_field_with_such_a_name_holds_none(name: str) -> None:
     ],
 )
 def test_a_secret_is_masked_in_every_usual_form(form: str) -> None:
-    remember(VALUE)
+    mask(VALUE)
     assert redact(f"before {form} after") == "before *** after"
 
 
@@ -160,7 +160,7 @@ def test_a_secret_is_masked_in_every_usual_form(form: str) -> None:
 @pytest.mark.parametrize("quoted", [repr, ascii, lambda text: repr(text.encode()), shlex.quote])
 def test_the_quotation_marks_around_a_text_do_not_hide_a_secret_in_it(quoted: Any, around: str) -> None:
     value = "o'clock-Ü$%-7"
-    remember(value)
+    mask(value)
     masked = redact(quoted(around.format(value)))
     assert "***" in masked
     assert "clock" not in masked
@@ -168,7 +168,7 @@ def test_the_quotation_marks_around_a_text_do_not_hide_a_secret_in_it(quoted: An
 
 @pytest.mark.parametrize("before", ["a:", "ab:", "abc:", "abcd:"])
 def test_a_secret_is_masked_inside_a_longer_text_in_base64(before: str) -> None:
-    remember("hunter2-canary-0815")
+    mask("hunter2-canary-0815")
     header = base64.b64encode(f"{before}hunter2-canary-0815".encode()).decode()
     left = redact(f"Basic {header}").removeprefix("Basic ").replace("***", "")
     assert len(left) <= len(before) * 4 / 3 + 4
@@ -176,56 +176,56 @@ def test_a_secret_is_masked_inside_a_longer_text_in_base64(before: str) -> None:
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_every_line_of_a_pem_is_masked_on_its_own(newline: str) -> None:
-    remember(PEM.replace("\n", newline))
+    mask(PEM.replace("\n", newline))
     for line in KEY_LINES:
         assert redact(f"can't read {line}, sorry") == "can't read ***, sorry"
         assert redact(quote(line, safe="")) == "***"
 
 
 def test_the_head_of_a_pem_stays_readable() -> None:
-    remember(PEM)
+    mask(PEM)
     assert redact("expected -----BEGIN PRIVATE KEY-----") == "expected -----BEGIN PRIVATE KEY-----"
 
 
 def test_the_secrets_inside_a_json_secret_are_masked_and_the_rest_is_not() -> None:
     document = {"project_id": "my-project", "private_key": PEM, "tokens": [{"value": "tok-123"}, 5]}
-    remember(json.dumps(document))
+    mask(json.dumps(document))
     assert redact("my-project tok-123") == "my-project ***"
     assert redact(KEY_LINES[1]) == "***"
 
 
 @pytest.mark.parametrize("nest", [lambda key: key, lambda key: {"keyfile_dict": key}])
 def test_the_id_of_a_google_key_stays_readable(nest: Callable[[object], object]) -> None:
-    remember(json.dumps(nest({"private_key_id": "0a1b2c3d4e5f", "private_key": PEM})))
+    mask(json.dumps(nest({"private_key_id": "0a1b2c3d4e5f", "private_key": PEM})))
     assert redact("the key 0a1b2c3d4e5f is gone") == "the key 0a1b2c3d4e5f is gone"
     assert redact(KEY_LINES[1]) == "***"
 
 
 def test_a_json_secret_is_masked_as_a_whole() -> None:
     text = json.dumps({"private_key": "k"})
-    remember(text)
+    mask(text)
     assert redact(f"got {text}") == "got ***"
 
 
 def test_the_longest_secret_is_masked_first() -> None:
-    remember("hunter")
-    remember("hunter2-and-more")
+    mask("hunter")
+    mask("hunter2-and-more")
     assert redact("hunter2-and-more, hunter") == "***, ***"
 
 
 def test_an_empty_secret_masks_nothing() -> None:
-    remember("")
+    mask("")
     assert redact("nothing -- to hide") == "nothing -- to hide"
 
 
 def test_a_secret_of_four_characters_is_masked_wherever_it_stands() -> None:
-    remember("abcd")
-    remember("xyz")
+    mask("abcd")
+    mask("xyz")
     assert redact("1abcd2 1xyz2") == "1***2 1xyz2"
 
 
 def test_each_line_of_a_text_is_masked_but_for_a_few_characters() -> None:
-    remember("first-line\n}\n")
+    mask("first-line\n}\n")
     assert redact("first-line of { }") == "*** of { }"
 
 
@@ -233,17 +233,17 @@ def test_each_line_of_a_text_is_masked_but_for_a_few_characters() -> None:
     ("text", "masked"), [("ab", "***"), ("pin ab.", "pin ***."), ("cab abs a_ab", "cab abs a_ab"), ('"ab"', '"***"')]
 )
 def test_a_short_secret_is_masked_only_where_it_stands_alone(text: str, masked: str) -> None:
-    remember("ab")
+    mask("ab")
     assert redact(text) == masked
 
 
 def test_a_secret_of_pattern_characters_is_taken_literally() -> None:
-    remember("a.*b|c")
+    mask("a.*b|c")
     assert redact("a.*b|c axxb") == "*** axxb"
 
 
 def test_every_string_inside_data_is_masked() -> None:
-    remember("hunter2")
+    mask("hunter2")
     data = {"a": ["x hunter2", ("hunter2", 5)], "b": {"c": "hunter2"}, "d": None, "e": True}
     assert safe_value(data) == {"a": ["x ***", ["***", 5]], "b": {"c": "***"}, "d": None, "e": True}
 
@@ -256,7 +256,7 @@ def test_every_string_inside_data_is_masked() -> None:
 @settings(deadline=None, max_examples=100)
 def test_no_secret_is_left_in_redacted_text(value: str, before: str, after: str) -> None:
     secret._known = secret._Known()  # the fixture runs once for all examples
-    remember(value)
+    mask(value)
     assert value not in redact(f"{before}{value}{after}")
 
 
@@ -285,7 +285,7 @@ REAL = "hunter2-canary-0815"
     "weak", ["postgres", "airflow", "secret", "snow", "1", "60", "2718", "127.0.0.1", "2026-11-30"]
 )
 def test_a_password_that_is_a_word_is_masked_in_foreign_text_alone(weak: str) -> None:
-    remember(weak)
+    mask(weak)
     assert foreign(ValueError(f"the password {weak} is wrong")) == "the password *** is wrong"
     assert (
         safety_net(f"{weak}_default, 60 secrets written to {weak}") == f"{weak}_default, 60 secrets written to {weak}"
@@ -293,7 +293,7 @@ def test_a_password_that_is_a_word_is_masked_in_foreign_text_alone(weak: str) ->
 
 
 def test_a_secret_that_is_nothing_else_is_masked_where_foreign_was_forgotten() -> None:
-    remember(REAL)
+    mask(REAL)
     assert safety_net(f"no log-in with {REAL}") == "no log-in with ***"
     assert safety_net(quote(json.dumps(f"é {REAL}"))).endswith("***%22")
 
@@ -305,7 +305,7 @@ def test_what_the_manifest_says_in_clear_is_no_secret_to_the_net(*, trusted_firs
     if trusted_first:
         trust("host: db0-warehouse.internal")
     for value in known:
-        remember(value)
+        mask(value)
     assert trusted_first or safety_net("db0-warehouse") == "***"
     trust("host: db0-warehouse.internal")
     assert safety_net(f"db0-warehouse.internal, db{count}-warehouse") == f"db0-warehouse.internal, db{count}-warehouse"
@@ -314,7 +314,7 @@ def test_what_the_manifest_says_in_clear_is_no_secret_to_the_net(*, trusted_firs
 
 
 def test_an_error_of_ours_is_a_message_already() -> None:
-    remember("postgres")
+    mask("postgres")
     assert foreign(Denied("postgres_default: refused")) == "postgres_default: refused"
 
 
@@ -332,18 +332,18 @@ def test_an_error_of_ours_is_a_message_already() -> None:
     ],
 )
 def test_foreign_text_is_fit_for_a_terminal(said: object, fit: str) -> None:
-    remember(REAL)
+    mask(REAL)
     assert foreign(said) == fit
 
 
 def test_a_secret_with_a_control_character_is_masked_without_it() -> None:
-    remember("hunter2\x1b[31m-canary\x08-0815")
+    mask("hunter2\x1b[31m-canary\x08-0815")
     assert foreign("it is hunter2\x1b[31m-canary\x08-0815.") == "it is ***."
 
 
 @pytest.mark.parametrize("length", range(8, len(REAL)))
 def test_what_is_left_of_a_secret_that_was_cut_off_is_masked(length: int) -> None:
-    remember(REAL)
+    mask(REAL)
     assert foreign(f"no log-in with {REAL[:length]}") == "no log-in with ***"
     assert foreign(f"got '{REAL[:length]}...{REAL[-8:]}', sorry") == "got '***...***', sorry"
     assert foreign(f"got {quote(REAL[:length])}… and no more") == "got ***… and no more"
@@ -352,7 +352,7 @@ def test_what_is_left_of_a_secret_that_was_cut_off_is_masked(length: int) -> Non
 @pytest.mark.parametrize("size", [1, 7, 50, 1000])
 def test_a_long_text_is_masked_in_parts(size: int) -> None:
     for value in (REAL, "ab", PEM):
-        remember(value)
+        mask(value)
     text = f"{REAL}\x1b[1m ab cab {PEM}{REAL}{REAL[:9]}\n{KEY_LINES[0]} ab\r\n" * 5 + REAL[:-2]
     parts = (text[at : at + size] for at in range(0, len(text), size))
     assert "".join(foreign_stream(parts)) == foreign(text)
@@ -360,7 +360,7 @@ def test_a_long_text_is_masked_in_parts(size: int) -> None:
 
 def test_a_long_text_is_masked_in_bounded_memory_and_faster_than_by_a_walk() -> None:
     for number in range(1000):
-        remember(f"{number}-canary-{number:05}")
+        mask(f"{number}-canary-{number:05}")
     line = "12:00:01 INFO a line of a log, and 7-canary-00007 in it\n"
     foreign(line)  # makes the forms
     start = time.process_time()
@@ -374,7 +374,7 @@ def test_a_long_text_is_masked_in_bounded_memory_and_faster_than_by_a_walk() -> 
 @pytest.mark.parametrize("count", [1, 300])
 def test_a_text_is_masked_alike_however_it_is_looked_for(count: int) -> None:
     for number in range(count):
-        remember(f"{number}-Canary-{number:05}")
+        mask(f"{number}-Canary-{number:05}")
     short = f"x 0-Canary-00000 {quote('0-Canary-00000')} x"
     long = f"{'y ' * 100_000}{short}"
     assert redact(long) == f"{'y ' * 100_000}{redact(short)}"
@@ -383,7 +383,7 @@ def test_a_text_is_masked_alike_however_it_is_looked_for(count: int) -> None:
 
 def test_a_secret_that_comes_later_is_judged_like_the_first() -> None:
     for value in (REAL, "postgres", f"other-{REAL}", "airflow", f"third-{REAL}"):
-        remember(value)
+        mask(value)
         assert foreign(f"it is {value}") == "it is ***"
         assert safety_net(f"postgres airflow x{REAL}") == "postgres airflow x***"
     assert safety_net(f"third-{REAL}") == "***"
@@ -421,15 +421,15 @@ def test_threads_that_learn_secrets_and_mask_them_miss_none() -> None:
             def learn(value: str = value, start: threading.Barrier = start) -> None:
                 start.wait(timeout=10)
                 time.sleep(0.001)  # into the middle of making the pattern
-                remember(value)
+                mask(value)
 
-            def mask(start: threading.Barrier = start) -> None:
+            def redacting(start: threading.Barrier = start) -> None:
                 start.wait(timeout=10)
                 redact("any text")
 
-            remember(f"before {value}")  # so that there is a pattern to make
+            mask(f"before {value}")  # so that there is a pattern to make
             with ThreadPoolExecutor(2) as pool:
-                pool.submit(mask)
+                pool.submit(redacting)
                 pool.submit(learn)
             assert value not in redact(f"it is {value}")
     finally:

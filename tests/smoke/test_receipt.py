@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.checks.base import Run, leftovers
-from bootstrap.domain.secret import remember
+from bootstrap.domain.secret import mask
 from bootstrap.smoke.receipt import VARIABLE, Receipt
 
 
@@ -30,7 +30,7 @@ def test_a_line_of_another_run_or_cut_short_counts_for_nothing(receipt: Receipt)
 
 
 def test_a_receipt_holds_no_secret_and_is_private(receipt: Receipt) -> None:
-    remember("hunter2hunter2")
+    mask("hunter2hunter2")
     receipt.write(step="access", message="login with hunter2hunter2 failed")
     assert receipt.file is not None
     assert "hunter2" not in receipt.file.read_text()

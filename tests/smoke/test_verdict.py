@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bootstrap.checks.http import Params
-from bootstrap.domain.secret import remember
+from bootstrap.domain.secret import mask
 from bootstrap.manifest.loader import CheckSpec
 from bootstrap.smoke.runner import Outcome
 from bootstrap.smoke.verdict import judge, missing_provider
@@ -64,7 +64,7 @@ def test_a_deadline_names_the_step_that_never_ended() -> None:
 
 
 def test_a_process_that_died_tells_its_last_words_redacted() -> None:
-    remember("a-secret-value")
+    mask("a-secret-value")
     result = judge(SPEC, outcome(exit_code=1, output="x\nImportError: a-secret-value\n\n"), 60)
     assert result.cause == "check_error"
     assert "exit code 1" in result.message

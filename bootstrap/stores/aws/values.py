@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from bootstrap.domain.secret import Secret, remember
+from bootstrap.domain.secret import Secret, mask
 from bootstrap.errors import Empty, Malformed
 from bootstrap.stores.base import Fields
 from bootstrap.stores.place import Place
@@ -24,5 +24,5 @@ def as_text(place: Place, value: Secret | Fields, largest: int) -> str:
         raise Empty(f"{place}: the value is empty, which AWS does not keep", "give it a value")
     if size > largest:
         raise Malformed(f"{place}: the value has more than {largest} bytes", "keep it elsewhere, or in parts")
-    remember(text)
+    mask(text)
     return text

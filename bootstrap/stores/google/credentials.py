@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bootstrap.domain.secret import foreign, remember
+from bootstrap.domain.secret import foreign, mask
 from bootstrap.errors import Denied
 from bootstrap.stores.base import Context
 from bootstrap.stores.credential import Credential
@@ -41,7 +41,7 @@ class Bearer:
                 self._credentials = self._load()
             if not self._credentials.valid:
                 self._credentials.refresh(_requests())
-                remember(self._credentials.token)
+                mask(self._credentials.token)
             self._credentials.apply(headers)
         quota_project = getattr(self._credentials, "quota_project_id", None)
         if quota_project:

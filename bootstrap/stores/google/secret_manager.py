@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from bootstrap.domain.secret import Secret, remember
+from bootstrap.domain.secret import Secret, mask
 from bootstrap.errors import Conflict, Denied, Empty, IllegalName, Malformed, NotFound, StoreError, Unavailable
 from bootstrap.stores.base import Context, Entry, Fields, Stored, Version
 from bootstrap.stores.google.backend import airflow_backend
@@ -66,7 +66,7 @@ class GoogleStore:
         place = self._client.place(path)
         text = value.unmasked() if isinstance(value, Secret) else json.dumps(dict(value), ensure_ascii=False)
         payload = api.SecretPayload(**_payload(place, text))
-        remember(text)
+        mask(text)
         return Writing(self._client, place, name, payload, self._new(), lease=self.lease).write(expect)
 
     def names(self, prefix: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from bootstrap.domain.secret import foreign, remember
+from bootstrap.domain.secret import foreign, mask
 from bootstrap.errors import Denied, Unavailable
 from bootstrap.stores.base import Context
 from bootstrap.stores.credential import Credential
@@ -46,7 +46,7 @@ def _token(auth: AzureAuth, context: Context) -> str:
         raise Denied(
             f"store {context.name}: Azure gives no token: {' '.join(said.split())[:300]}", "check the store's auth"
         )
-    remember(token)
+    mask(token)
     return token
 
 

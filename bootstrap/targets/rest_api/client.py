@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from bootstrap.domain.connection import remember_login
+from bootstrap.domain.connection import mask_login
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Denied
 from bootstrap.stores.credential import Credential
@@ -137,7 +137,7 @@ class Client:
         assert login is not None  # noqa: S101  the model has checked it
         assert password is not None  # noqa: S101
         known = self._read(password).reveal()
-        remember_login(login, known)
+        mask_login(login, known)
         if self.api == "v1":
             return f"Basic {b64encode(f'{login}:{known}'.encode()).decode()}"
         return f"Bearer {self._token(login, known).reveal()}"
