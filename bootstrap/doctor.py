@@ -10,7 +10,7 @@ from typing import Any
 from bootstrap import plugins
 from bootstrap.airflow.environment import Environment, installed_version, require_usable_paths
 from bootstrap.airflow.releases import release
-from bootstrap.desired.resolve import Secrets, resolve_all
+from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain.connection import Connection, normalize
 from bootstrap.errors import RESTORE_KEY, UNDECRYPTABLE, AirflowError, BootstrapError, Exit, StoreError
 from bootstrap.explain import surroundings
@@ -39,7 +39,7 @@ _SHOWN = 5  # of what has all the same reason
 __all__ = ["Finding", "config_options", "examine", "worst"]
 
 
-def examine(manifest: Manifest, environment: Environment, secrets: Secrets) -> Iterator[Finding]:
+def examine(manifest: Manifest, environment: Environment, secrets: SecretReader) -> Iterator[Finding]:
     """Each finding as it is made."""
     yield _airflow(manifest)
     usable = installed_version() is not None
@@ -162,7 +162,7 @@ def _connections(manifest: Manifest, connections: Mapping[str, Connection]) -> I
                 yield Finding(f"connection {conn_id}", message, problem.hint, code, warning=not wrong)
 
 
-def rows(manifest: Manifest, secrets: Secrets) -> Iterator[Finding]:
+def rows(manifest: Manifest, secrets: SecretReader) -> Iterator[Finding]:
     """What Airflow can't decrypt of what the manifest registers in the metadata database, or has registered."""
     subject = "metadata database"
     keys = [Key("connection", name) for name in manifest.connections]
@@ -210,7 +210,7 @@ def _dags(manifest: Manifest) -> Iterator[Finding]:
             yield Finding("dags", f"there is no folder {folder}", f"mkdir -p {folder}", Exit.FAILED)
 
 
-def _store(manifest: Manifest, secrets: Secrets, name: str) -> Finding:
+def _store(manifest: Manifest, secrets: SecretReader, name: str) -> Finding:
     subject = f"store {name}"
     if manifest.stores[name].kind == "embedded" and embedded.find_binary() is None:
         return Finding(subject, "there is no `bao` to run it", embedded.INSTALL_HINT, Exit.STORE)
@@ -224,7 +224,7 @@ def _store(manifest: Manifest, secrets: Secrets, name: str) -> Finding:
         return failed(subject, err)
 
 
-def _excess(manifest: Manifest, secrets: Secrets, name: str) -> Iterator[Finding]:
+def _excess(manifest: Manifest, secrets: SecretReader, name: str) -> Iterator[Finding]:
     """A warning for each thing that the store's credential may do far beyond what this tool's commands need."""
     store: Any = secrets.store(name)
     if manifest.stores[name].kind == "embedded" or not hasattr(store, "excess"):  # its token is the tool's own
@@ -245,7 +245,7 @@ def _secrets(resolved: Mapping[str, Connection | StoreError]) -> Iterator[Findin
         yield Finding("secrets", f"all there, for {len(resolved)} connections")
 
 
-def config_options(manifest: Manifest, environment: Environment, secrets: Secrets) -> Iterator[Finding]:
+def config_options(manifest: Manifest, environment: Environment, secrets: SecretReader) -> Iterator[Finding]:
     """Whether Airflow gets each option of `config:` from its secrets backend, as it is there, or from a command."""
     found = {(section, option): reference for section, option, reference in from_secrets(manifest)}
     commands = list(from_commands(manifest))
@@ -276,7 +276,7 @@ def config_options(manifest: Manifest, environment: Environment, secrets: Secret
             )
 
 
-def _config_secrets(manifest: Manifest, secrets: Secrets) -> Iterator[Finding]:
+def _config_secrets(manifest: Manifest, secrets: SecretReader) -> Iterator[Finding]:
     for section, option, reference in from_secrets(manifest):
         subject = f"config {section}.{option}"
         try:

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from bootstrap import doctor
 from bootstrap.airflow.environment import Environment, installed_version, require_airflow
 from bootstrap.airflow.home import prepare_home
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.errors import BootstrapError
 from bootstrap.manifest.loader import Manifest
 from bootstrap.register import drift
@@ -96,7 +96,7 @@ class Job:
 
     manifest: Manifest
     environment: Environment
-    secrets: Secrets
+    secrets: SecretReader
     settings: Settings
     watch: Watch
     approve: Callable[[Sequence[Plan]], None]

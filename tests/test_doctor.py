@@ -10,7 +10,7 @@ import pytest
 from bootstrap import plugins, up
 from bootstrap.airflow import environment
 from bootstrap.airflow.environment import locate
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.doctor import Finding, examine, worst
 from bootstrap.errors import BootstrapError, Exit
 from bootstrap.manifest.loader import load
@@ -43,7 +43,7 @@ def findings(folder: Path, manifest: str = MANIFEST) -> dict[str, Finding]:
     file = folder / "bootstrap.yaml"
     file.write_text(manifest)
     found = load(file)
-    return {item.subject: item for item in examine(found, locate(found), Secrets(found))}
+    return {item.subject: item for item in examine(found, locate(found), SecretReader(found))}
 
 
 def test_each_thing_that_is_missing_comes_with_the_command_that_mends_it(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_the_checklist_of_a_run_marks_the_warning_and_goes_on(
 ) -> None:
     (project.manifest.parent / "token").write_text(bao.root_token)
     manifest = load(project.manifest)
-    job = up.Job(manifest, locate(manifest), Secrets(manifest), Settings(1), lambda *_: nullcontext(print), print)
+    job = up.Job(manifest, locate(manifest), SecretReader(manifest), Settings(1), lambda *_: nullcontext(print), print)
     results = list(up._doctor(job, up.Progress(print)))  # raises nothing
     show(Console(), [stage_row(result) for result in results])
     [line] = [line for line in capsys.readouterr().out.splitlines() if "root token" in line]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bootstrap.convert import files
 from bootstrap.convert.conversion import Place, convert
 from bootstrap.convert.manifest_text import NEW, text
-from bootstrap.desired.resolve import Secrets, resolve_all, resolve_variables
+from bootstrap.desired.resolve import SecretReader, resolve_all, resolve_variables
 from bootstrap.domain import connection
 from bootstrap.errors import BootstrapError
 from bootstrap.manifest.loader import load
@@ -164,7 +164,7 @@ class Readers:
             ' "variables": {"v": {"secret": "s:a"}}}'
         )
         loaded = load(self._file("m.yaml", manifest.encode()))
-        secrets = Secrets(loaded)
+        secrets = SecretReader(loaded)
         resolve_all(loaded, secrets, loaded.connections)
         resolve_variables(loaded, secrets)
 
@@ -196,7 +196,7 @@ class Readers:
         for name in ("airflow.env", "connections.json", "variables.json"):
             self._file(name, data)
         for target in manifest.register:
-            forgiving(plan, manifest, Secrets(manifest), target, Rules())
+            forgiving(plan, manifest, SecretReader(manifest), target, Rules())
 
 
 def forgiving(read: Callable[..., object], *arguments: object) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bootstrap import plugins
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.manifest.loader import load
 from tests.project import Canary, Project, Result
 from tests.systems import openbao, require
@@ -183,5 +183,5 @@ def test_a_file_of_ones_own_is_not_shared_and_a_store_or_another_airflow_is(
     told = {}
     for spec in manifest.register:
         module: Any = plugins.TARGETS.find(spec.name)
-        told[spec.name] = module.open_target(spec.options, manifest, Secrets(manifest)).shared
+        told[spec.name] = module.open_target(spec.options, manifest, SecretReader(manifest)).shared
     assert told == {"env": False, "file": False, "kubernetes": False, "api": True, "backend": shared}

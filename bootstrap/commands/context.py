@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bootstrap.airflow.environment import Environment
-    from bootstrap.desired.resolve import Secrets
+    from bootstrap.desired.resolve import SecretReader
     from bootstrap.manifest.loader import Manifest
 
 LOCK_TIMEOUT = 5.0  # seconds
@@ -45,11 +45,11 @@ class App:
         return locate(self.manifest)
 
     @cached_property
-    def secrets(self) -> Secrets:
+    def secrets(self) -> SecretReader:
         """The manifest's stores, read at most once."""
-        from bootstrap.desired.resolve import Secrets
+        from bootstrap.desired.resolve import SecretReader
 
-        return Secrets(self.manifest, self.concurrency)
+        return SecretReader(self.manifest, self.concurrency)
 
     def keep_out_of_git(self, file: Path, pattern: str = "") -> None:
         """Have git ignore a file that is about to get secrets, and say so. Its folder is there."""

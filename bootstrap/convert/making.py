@@ -18,7 +18,7 @@ from bootstrap.stores.base import Context, Store
 from bootstrap.util import input_text, yaml_document
 
 if TYPE_CHECKING:
-    from bootstrap.desired.resolve import Secrets
+    from bootstrap.desired.resolve import SecretReader
     from bootstrap.manifest.loader import Manifest
 
 LOCAL = "local"
@@ -31,7 +31,7 @@ class Stores:
 
     file: Path
     manifest: Manifest | None
-    open_secrets: Callable[[], Secrets]
+    open_secrets: Callable[[], SecretReader]
     concurrency: int
 
     @property
@@ -56,7 +56,7 @@ class Stores:
         return LOCAL, _embedded(Context(LOCAL, self.file.parent, self.concurrency))
 
     @cached_property
-    def secrets(self) -> Secrets:
+    def secrets(self) -> SecretReader:
         """The stores of the manifest at hand, opened."""
         return self.open_secrets()
 

@@ -8,7 +8,7 @@ from typing import Any
 from bootstrap.convert.conversion import Conversion
 from bootstrap.convert.found import LeftOut
 from bootstrap.desired import interpret
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.reference import Reference, parse_reference
 from bootstrap.errors import (
     BootstrapError,
@@ -30,7 +30,7 @@ from bootstrap.stores.bulk_read import read_many
 _NAME = re.compile(NAME.strip("^$"))
 
 
-def read(manifest: Manifest, secrets: Secrets, source: str) -> tuple[Conversion, list[BootstrapError]]:
+def read(manifest: Manifest, secrets: SecretReader, source: str) -> tuple[Conversion, list[BootstrapError]]:
     """`source` is STORE:PREFIX. Also what is left out, and why. Raises UsageError, StoreError where nothing can be read."""
     name, _, given = source.partition(":")
     store = known_store(secrets, manifest, name)

@@ -22,7 +22,7 @@ from bootstrap.stores.base import CONCURRENCY, Context, Store, Stored, pick_fiel
 from bootstrap.stores.bulk_read import PathAt, read_many
 
 
-class Secrets:
+class SecretReader:
     """The manifest's stores. Each secret is read once, however often it is referenced; so many at a time."""
 
     def __init__(self, manifest: Manifest, concurrency: int = CONCURRENCY) -> None:
@@ -42,13 +42,13 @@ class Secrets:
             self._stores[name] = module.open_store(spec.options, context)
         return self._stores[name]
 
-    def fresh(self) -> Secrets:
+    def fresh(self) -> SecretReader:
         """The same stores, with nothing read yet."""
-        other = Secrets(self._manifest, self.concurrency)
+        other = SecretReader(self._manifest, self.concurrency)
         other._stores = self._stores
         return other
 
-    def replaced(self, store: str, path: str, stored: Stored) -> Secrets:
+    def replaced(self, store: str, path: str, stored: Stored) -> SecretReader:
         """The same stores, read anew, with something else at one path."""
         other = self.fresh()
         other._read[store, path, None] = stored  # noqa: SLF001
@@ -87,7 +87,9 @@ class Secrets:
         return pick_field(self.found(reference), str(reference), reference.field)
 
 
-def resolve_all(manifest: Manifest, secrets: Secrets, conn_ids: Iterable[str]) -> dict[str, Connection | StoreError]:
+def resolve_all(
+    manifest: Manifest, secrets: SecretReader, conn_ids: Iterable[str]
+) -> dict[str, Connection | StoreError]:
     """Each connection, or what stands in its way."""
     wanted = list(conn_ids)
     secrets.fetch(item for conn_id in wanted for _, item in find_references(manifest.connections[conn_id]))
@@ -100,7 +102,7 @@ def resolve_all(manifest: Manifest, secrets: Secrets, conn_ids: Iterable[str]) -
     return found
 
 
-def resolve_variables(manifest: Manifest, secrets: Secrets) -> dict[str, Variable | StoreError]:
+def resolve_variables(manifest: Manifest, secrets: SecretReader) -> dict[str, Variable | StoreError]:
     """Each variable, or what stands in its way."""
     secrets.fetch(item for _, item in find_references(manifest.variables))
     found: dict[str, Variable | StoreError] = {}
@@ -124,7 +126,7 @@ def _about(what: str, err: StoreError) -> StoreError:
     return named
 
 
-def resolve(spec: ConnectionSpec, secrets: Secrets) -> Connection:
+def resolve(spec: ConnectionSpec, secrets: SecretReader) -> Connection:
     """One connection with its secrets in place. Raises StoreError."""
     resolved = _whole(spec, spec.from_, secrets) if spec.from_ is not None else _from_parts(spec, secrets)
     if spec.conn_type is not None and connection.normalize(spec.conn_type) != resolved.conn_type:
@@ -136,11 +138,11 @@ def resolve(spec: ConnectionSpec, secrets: Secrets) -> Connection:
     return resolved
 
 
-def _whole(spec: ConnectionSpec, reference: Reference, secrets: Secrets) -> Connection:
+def _whole(spec: ConnectionSpec, reference: Reference, secrets: SecretReader) -> Connection:
     return interpret.whole(secrets.found(reference), reference, spec.conn_type)
 
 
-def _from_parts(spec: ConnectionSpec, secrets: Secrets) -> Connection:
+def _from_parts(spec: ConnectionSpec, secrets: SecretReader) -> Connection:
     def text(name: str) -> str | None:
         value = spec.field(name)
         return _raw(value, name, secrets).unmasked() if isinstance(value, Reference) else value
@@ -158,11 +160,11 @@ def _from_parts(spec: ConnectionSpec, secrets: Secrets) -> Connection:
     return replace(resolved, extra=connection.extra_object(extra, str((spec.extra or {}).get("secret"))))
 
 
-def _raw(reference: Reference, name: str, secrets: Secrets) -> Secret:
+def _raw(reference: Reference, name: str, secrets: SecretReader) -> Secret:
     return interpret.raw(secrets.found(reference), reference, name)
 
 
-def _filled(node: Any, secrets: Secrets, name: str) -> Any:
+def _filled(node: Any, secrets: SecretReader, name: str) -> Any:
     """`extra` with each reference replaced by its value, which is masked in output from now on."""
     if isinstance(node, Reference):
         return _raw(node, name, secrets).reveal()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bootstrap.airflow.environment import Environment
-from bootstrap.desired.resolve import Secrets, resolve_all
+from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain.connection import Connection
 from bootstrap.errors import AirflowError, BootstrapError, Denied, Exit, StoreError, Undecryptable
 from bootstrap.manifest.loader import Manifest
@@ -55,7 +55,7 @@ class Drift:
         return (f"differs from the manifest: {names}. Run airflow-bootstrap {command}", *said)
 
 
-def find(manifest: Manifest, environment: Environment, secrets: Secrets) -> Drift:
+def find(manifest: Manifest, environment: Environment, secrets: SecretReader) -> Drift:
     """Compare everything that can be compared; a store that fails is noted, not raised."""
     differing: list[str] = []
     errors: list[BootstrapError] = []
@@ -87,7 +87,7 @@ def find(manifest: Manifest, environment: Environment, secrets: Secrets) -> Drif
     )
 
 
-def registered(manifest: Manifest, secrets: Secrets, differing: Collection[str] = ()) -> Mapping[str, Connection]:
+def registered(manifest: Manifest, secrets: SecretReader, differing: Collection[str] = ()) -> Mapping[str, Connection]:
     """The connections of checks that are registered, as the manifest says that they are; without those that differ."""
     if not manifest.register:
         return {}

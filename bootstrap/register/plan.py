@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bootstrap import plugins
-from bootstrap.desired.resolve import Secrets, resolve_all, resolve_variables
+from bootstrap.desired.resolve import SecretReader, resolve_all, resolve_variables
 from bootstrap.domain.connection import Connection
 from bootstrap.errors import (
     RESTORE_KEY,
@@ -137,7 +137,7 @@ def _without_options(name: str) -> TargetSpec:
         ) from err
 
 
-def plan(manifest: Manifest, secrets: Secrets, spec: TargetSpec, rules: Rules | None = None) -> Plan:
+def plan(manifest: Manifest, secrets: SecretReader, spec: TargetSpec, rules: Rules | None = None) -> Plan:
     """Compare. Reads the stores and the target, writes nothing. Raises StoreError if the target can't be read."""
     module: Any = plugins.TARGETS.find(spec.name)
     target: Target = module.open_target(spec.options, manifest, secrets)
@@ -198,7 +198,7 @@ def _sources_in_the_way(manifest: Manifest, target: Target, keys: Iterable[Key])
     return found
 
 
-def desired(manifest: Manifest, secrets: Secrets) -> dict[Key, Content | StoreError]:
+def desired(manifest: Manifest, secrets: SecretReader) -> dict[Key, Content | StoreError]:
     """All that the manifest registers, or what stands in the way of it."""
     connections = resolve_all(manifest, secrets, manifest.connections)
     variables = resolve_variables(manifest, secrets)
@@ -209,7 +209,7 @@ def desired(manifest: Manifest, secrets: Secrets) -> dict[Key, Content | StoreEr
 
 
 def _validated(
-    manifest: Manifest, secrets: Secrets, changes: Sequence[Change], *, strict: bool
+    manifest: Manifest, secrets: SecretReader, changes: Sequence[Change], *, strict: bool
 ) -> tuple[dict[Key, StoreError], tuple[str, ...]]:
     """What is not written because it can't work, and what to be told of the rest: of that alone which would be written."""
     written = {it.key.name: it.content for it in changes if it.action in {"create", "update"}}

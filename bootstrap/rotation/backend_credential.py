@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from bootstrap import plugins
 from bootstrap.airflow.environment import Environment, require_airflow
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.reference import Reference
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Conflict, ManifestError, UsageError
@@ -44,7 +44,7 @@ class BackendSubject:
 
     manifest: Manifest
     environment: Environment
-    secrets: Secrets
+    secrets: SecretReader
     settings: Settings
     say: Callable[[str], None]
     journaled: Callable[[str, str], frozenset[str]]

@@ -10,7 +10,7 @@ from typing import Any
 
 from bootstrap import plugins
 from bootstrap.airflow.environment import Environment, require_airflow
-from bootstrap.desired.resolve import Secrets, resolve_all
+from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain.connection import Connection
 from bootstrap.errors import Denied, StoreError, Unavailable, UsageError
 from bootstrap.issuers.base import Issuer, KeyFields
@@ -36,7 +36,7 @@ class ConnectionSubject:
     manifest: Manifest
     environment: Environment
     name: str
-    secrets: Secrets
+    secrets: SecretReader
     settings: Settings
     say: Callable[[str], None]
     journaled: Callable[[str, str], frozenset[str]]

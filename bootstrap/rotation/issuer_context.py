@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.desired import interpret
-from bootstrap.desired.resolve import Secrets, resolve
+from bootstrap.desired.resolve import SecretReader, resolve
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.reference import Reference
 from bootstrap.domain.secret import Secret
@@ -20,7 +20,7 @@ class Asking:
     """See `Surroundings`; `conn_id` None: the key is Airflow's own."""
 
     manifest: Manifest
-    secrets: Secrets
+    secrets: SecretReader
     conn_id: str | None
 
     @property

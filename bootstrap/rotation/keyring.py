@@ -19,7 +19,7 @@ from bootstrap.rotation.rotatable import Subject, Voice
 
 if TYPE_CHECKING:
     from bootstrap.airflow.environment import Environment
-    from bootstrap.desired.resolve import Secrets
+    from bootstrap.desired.resolve import SecretReader
     from bootstrap.manifest.loader import Manifest
     from bootstrap.smoke.run import Settings
 
@@ -33,7 +33,7 @@ class Keyring:
 
     manifest: Manifest
     environment: Environment
-    secrets: Secrets
+    secrets: SecretReader
     settings: Settings
     say: Callable[[str], None]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import BootstrapError, Exit, IllegalName, NotFound, StoreError, Unavailable, UsageError
 from bootstrap.manifest.loader import Manifest
@@ -103,7 +103,7 @@ class Options:
     as_connections: bool = False
 
 
-def plan_copy(manifest: Manifest, secrets: Secrets, source: str, target: str, options: Options) -> CopyPlan:
+def plan_copy(manifest: Manifest, secrets: SecretReader, source: str, target: str, options: Options) -> CopyPlan:
     """Compare `source` with `target`, each STORE:PREFIX; writes nothing.
 
     Raises UsageError, Uncopyable if a name can't be in the target, and StoreError where a store can't be read at all.
@@ -122,7 +122,7 @@ def plan_copy(manifest: Manifest, secrets: Secrets, source: str, target: str, op
     return CopyPlan(from_, to, tuple(moves), secrets.concurrency)
 
 
-def _end(manifest: Manifest, secrets: Secrets, text: str) -> End:
+def _end(manifest: Manifest, secrets: SecretReader, text: str) -> End:
     name, colon, prefix = text.partition(":")
     if not colon:
         raise UsageError(f"{text!r} is not STORE:PREFIX", f"{name}: with nothing after it means the whole store")

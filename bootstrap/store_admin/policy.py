@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from bootstrap import plugins
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.reference import Reference
 from bootstrap.errors import UsageError
 from bootstrap.manifest.key_place import candidate_path, journal_path, place_of
@@ -19,7 +19,7 @@ from bootstrap.stores.needs import Needs
 Purpose = Literal["read", "register", "prune", "rotate", "airflow"]
 
 
-def needs(manifest: Manifest, secrets: Secrets, name: str, purpose: Purpose) -> Needs:
+def needs(manifest: Manifest, secrets: SecretReader, name: str, purpose: Purpose) -> Needs:
     """What one store's credential is needed for. Asks no store.
 
     `read`: what the manifest refers to. `register`: that, and writing connections and variables, as `up` does. `prune`: that, and
@@ -45,7 +45,7 @@ def needs(manifest: Manifest, secrets: Secrets, name: str, purpose: Purpose) -> 
     )
 
 
-def most(manifest: Manifest, secrets: Secrets, name: str) -> Needs:
+def most(manifest: Manifest, secrets: SecretReader, name: str) -> Needs:
     """What one store's credential may be needed for by any command."""
     return replace(needs(manifest, secrets, name, "rotate"), prune=needs(manifest, secrets, name, "prune").prune)
 
@@ -89,14 +89,14 @@ def _kept(manifest: Manifest, name: str) -> Iterator[tuple[str, Iterable[str]]]:
             yield paths if isinstance(paths, str) else paths[0], names
 
 
-def _written(kept: Sequence[tuple[str, Iterable[str]]], secrets: Secrets, name: str) -> Iterator[str]:
+def _written(kept: Sequence[tuple[str, Iterable[str]]], secrets: SecretReader, name: str) -> Iterator[str]:
     """What is registered, and the one list of it, below the first path."""
     for prefix, names in (*kept, *((prefix, (INDEX,)) for prefix, _ in kept[:1])):
         for each in names:
             yield f"{prefix}{secrets.store(name).separator}{each}"
 
 
-def policy(manifest: Manifest, secrets: Secrets, name: str | None, purpose: Purpose, wanted: str | None) -> str:
+def policy(manifest: Manifest, secrets: SecretReader, name: str | None, purpose: Purpose, wanted: str | None) -> str:
     """The policy's text; its format is the kind's first unless `wanted`. Raises UsageError where there is none."""
     name = name if name is not None else _only_store(manifest, secrets, purpose)
     texts = _texts(manifest, secrets, name, purpose)
@@ -107,7 +107,7 @@ def policy(manifest: Manifest, secrets: Secrets, name: str | None, purpose: Purp
     return texts[found]
 
 
-def _texts(manifest: Manifest, secrets: Secrets, name: str, purpose: Purpose) -> Mapping[str, str]:
+def _texts(manifest: Manifest, secrets: SecretReader, name: str, purpose: Purpose) -> Mapping[str, str]:
     if name not in manifest.stores:
         raise UsageError(f"the manifest has no store {name!r}", f"there are: {', '.join(manifest.stores) or 'none'}")
     spec = manifest.stores[name]
@@ -123,7 +123,7 @@ def _texts(manifest: Manifest, secrets: Secrets, name: str, purpose: Purpose) ->
     return texts
 
 
-def _only_store(manifest: Manifest, secrets: Secrets, purpose: Purpose) -> str:
+def _only_store(manifest: Manifest, secrets: SecretReader, purpose: Purpose) -> str:
     """The store that is meant where none is named. Raises UsageError unless there is exactly one."""
     names = [
         name

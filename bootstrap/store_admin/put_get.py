@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.reference import Reference, parse_reference
 from bootstrap.domain.secret import MASK, Secret
 from bootstrap.errors import Conflict, NotFound, UsageError
@@ -17,14 +17,14 @@ from bootstrap.stores.embedded import store as embedded
 _ATTEMPTS = 5  # of a read-modify-write that meets other writers
 
 
-def known_store(secrets: Secrets, manifest: Manifest, name: str) -> Store:
+def known_store(secrets: SecretReader, manifest: Manifest, name: str) -> Store:
     """The store of that name. Raises UsageError."""
     if name not in manifest.stores:
         raise UsageError(f"the manifest has no store {name!r}", f"there are: {', '.join(manifest.stores) or 'none'}")
     return secrets.store(name)
 
 
-def _known(secrets: Secrets, manifest: Manifest, text: str) -> Reference:
+def _known(secrets: SecretReader, manifest: Manifest, text: str) -> Reference:
     reference = parse_reference(text)
     known_store(secrets, manifest, reference.store)
     return reference
@@ -41,7 +41,7 @@ def as_text(data: bytes, source: str) -> str:
         ) from None
 
 
-def put_value(secrets: Secrets, manifest: Manifest, text: str, value: str) -> Version:
+def put_value(secrets: SecretReader, manifest: Manifest, text: str, value: str) -> Version:
     """Write a whole secret, or one field and leave the others as they are. Raises UsageError or StoreError."""
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
@@ -69,12 +69,12 @@ def _put_once(store: Store, reference: Reference, value: Secret) -> Version:
     return store.write(reference.path, fields | {reference.field: value.reveal()}, expect=expect)
 
 
-def value_of(secrets: Secrets, manifest: Manifest, text: str) -> str:
+def value_of(secrets: SecretReader, manifest: Manifest, text: str) -> str:
     """The value itself. Raises UsageError or StoreError."""
     return secrets.value(_known(secrets, manifest, text)).reveal()
 
 
-def describe(secrets: Secrets, manifest: Manifest, text: str) -> str:
+def describe(secrets: SecretReader, manifest: Manifest, text: str) -> str:
     """What may be known of a secret without its value."""
     reference = _known(secrets, manifest, text)
     stored = secrets.stored(reference)

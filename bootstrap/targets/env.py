@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain import connection
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.secret import Secret
@@ -142,7 +142,7 @@ def _read(key: Key, value: str | None, where: str) -> Content | Malformed:
         return err
 
 
-def open_target(options: Options, manifest: Manifest, _secrets: Secrets) -> FileTarget:
+def open_target(options: Options, manifest: Manifest, _secrets: SecretReader) -> FileTarget:
     """The target; reads nothing yet."""
     return FileTarget(_file(options, manifest), _Lines(export=options.export), manifest.owner)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain import connection
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.variable import Variable
@@ -158,7 +158,7 @@ def _written(text: str, entries: Mapping[str, Any], where: str) -> str:
     return json.dumps({name: entry for name, entry in document.items() if name not in gone}, indent=2) + "\n"
 
 
-def open_target(options: Options, manifest: Manifest, _secrets: Secrets) -> TwoFiles:
+def open_target(options: Options, manifest: Manifest, _secrets: SecretReader) -> TwoFiles:
     """The target; reads nothing yet."""
     connections, variables = (
         (manifest.folder / expanded(path)).absolute() for path in (options.path, options.variables)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.connection import Connection
 from bootstrap.manifest.loader import Manifest
 from bootstrap.stores.base import pick_field
@@ -58,7 +58,7 @@ def signs(connection: Connection) -> Iterator[Problem]:
         yield Problem("extra", "a key with an @ in it, as when a password with an unescaped ? was read as a URI", _HINT)
 
 
-def stored(manifest: Manifest, secrets: Secrets, conn_ids: Iterable[str]) -> dict[str, str]:
+def stored(manifest: Manifest, secrets: SecretReader, conn_ids: Iterable[str]) -> dict[str, str]:
     """The text of each connection that a store keeps as a URI; of those that could be resolved. Raises StoreError."""
     found = {}
     for conn_id in conn_ids:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.errors import NotFound
 from bootstrap.manifest.loader import Manifest, load
 from bootstrap.store_admin.put_get import embedded_servers, put_value, value_of
@@ -67,7 +67,7 @@ def _cloud(manifest: Manifest) -> None:
 
 def _known(manifest: Manifest, reference: str) -> str | None:
     try:
-        return value_of(Secrets(manifest), manifest, reference)
+        return value_of(SecretReader(manifest), manifest, reference)
     except NotFound:
         return None
 
@@ -76,7 +76,7 @@ def _put(manifest: Manifest, place: str, fields: Mapping[str, str]) -> None:
     for name, value in fields.items():
         reference = f"{place}#{name}"
         if _known(manifest, reference) != value:
-            put_value(Secrets(manifest), manifest, reference, value)
+            put_value(SecretReader(manifest), manifest, reference, value)
 
 
 def main(arguments: list[str]) -> int:

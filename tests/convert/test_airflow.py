@@ -17,7 +17,7 @@ from cryptography.fernet import Fernet
 from bootstrap.airflow.environment import Environment, locate
 from bootstrap.airflow.home import database_template
 from bootstrap.airflow.process import run_airflow
-from bootstrap.desired.resolve import Secrets, resolve_all
+from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain.connection import Connection
 from bootstrap.errors import AirflowError
 from bootstrap.manifest.loader import load
@@ -69,14 +69,14 @@ def environment(work: Path) -> Environment:
 
 def register(work: Path, connections: Mapping[str, Connection]) -> None:
     manifest = load(work / "old.yaml")
-    target = metadata.open_target(metadata.Options(), manifest, Secrets(manifest))
+    target = metadata.open_target(metadata.Options(), manifest, SecretReader(manifest))
     assert put(target, connections) == ["created"] * len(connections)
     target.close()
 
 
 def fingerprints(work: Path) -> dict[str, Any]:
     manifest = load(work / "old.yaml")
-    target = metadata.open_target(metadata.Options(), manifest, Secrets(manifest))
+    target = metadata.open_target(metadata.Options(), manifest, SecretReader(manifest))
     found = registered(target, WANTED)
     target.close()
     return {conn_id: item.fields for conn_id, item in found.items()}
@@ -90,7 +90,7 @@ def stop(project: Project) -> None:
 
 def resolved(project: Project) -> dict[str, Any]:
     manifest = load(project.manifest)
-    return dict(resolve_all(manifest, Secrets(manifest), manifest.connections))
+    return dict(resolve_all(manifest, SecretReader(manifest), manifest.connections))
 
 
 def as_uri(connections: Mapping[str, Connection]) -> dict[str, Connection]:
@@ -148,7 +148,7 @@ def test_variables_that_airflow_exports(exported: Path, tmp_path: Path) -> None:
         text = project.manifest.read_text()
         project.write("version: 1\nstores: {local: {kind: embedded}}\n")
         manifest = load(project.manifest)
-        assert value_of(Secrets(manifest), manifest, "local:source-variables/api_key#value") == CANARY.value
+        assert value_of(SecretReader(manifest), manifest, "local:source-variables/api_key#value") == CANARY.value
     finally:
         stop(project)
     for line in ("region: eu-west-1", 'digits: "00123"', 'api_key: {secret: "local:source-variables/api_key#value"}'):

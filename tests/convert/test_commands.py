@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.convert.starter import STARTER
-from bootstrap.desired.resolve import Secrets, resolve_all
+from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain.connection import Connection
 from bootstrap.manifest.loader import load
 from tests.project import ROOT, Canary, Project, leaks, watched_processes
@@ -50,7 +50,7 @@ def source(tmp_path: Path) -> Path:
 
 def resolved(project: Project) -> dict[str, object]:
     manifest = load(project.manifest)
-    return dict(resolve_all(manifest, Secrets(manifest), manifest.connections))
+    return dict(resolve_all(manifest, SecretReader(manifest), manifest.connections))
 
 
 # The starter

@@ -18,7 +18,7 @@ from bootstrap.convert import export, files
 from bootstrap.convert.conversion import Place, convert
 from bootstrap.convert.manifest_text import text
 from bootstrap.convert.put import put
-from bootstrap.desired.resolve import Secrets, resolve_all
+from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.reference import parse_reference
 from bootstrap.domain.sensitive import looks_secret
@@ -94,7 +94,7 @@ def resolved(folder: Path, vault: dict[str, Any], content: str, form: str) -> di
     assume(not any(conversion.unfilled.values()))  # at a gap for a secret, none is kept
     (folder / "bootstrap.yaml").write_text(text(vault, conversion, "source"), encoding="utf-8")
     manifest = load(folder / "bootstrap.yaml")  # refuses a secret in plain text
-    secrets = Secrets(manifest)
+    secrets = SecretReader(manifest)
     put("team", secrets.store("team"), conversion.secrets)
     return dict(resolve_all(manifest, secrets, manifest.connections))
 

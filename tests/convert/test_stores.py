@@ -11,7 +11,7 @@ import pytest
 
 from bootstrap.convert import store_source
 from bootstrap.convert.put import put
-from bootstrap.desired.resolve import Secrets, resolve_all
+from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Conflict, Denied, NotFound, Unavailable, UsageError
@@ -69,7 +69,7 @@ def project(bao: openbao.OpenBao, google: secret_manager.SecretManager, tmp_path
 
 
 def store(manifest: Manifest, name: str) -> Store:
-    return Secrets(manifest).store(name)
+    return SecretReader(manifest).store(name)
 
 
 def fill(manifest: Manifest, name: str) -> None:
@@ -99,7 +99,7 @@ def test_each_secret_that_is_a_connection_is_referred_to(project: Project, name:
     assert set(found.connections) == {"fields", "uri", "conn_uri", "json"}
     assert str(found.connections["fields"].from_) == f"{name}:connections{SEPARATORS[name]}fields"
     assert found.connections["uri"].conn_type == "postgres"
-    resolved = resolve_all(found, Secrets(found), found.connections)
+    resolved = resolve_all(found, SecretReader(found), found.connections)
     assert resolved["fields"] == Connection("http", host="h", password=CANARY.value)
     assert resolved["uri"] == Connection("postgres", host="db", login="etl", password=CANARY.core, schema="analytics")
     assert "a service account's key, not a connection" in made.err
@@ -111,7 +111,7 @@ def test_each_secret_that_is_a_connection_is_referred_to(project: Project, name:
 def test_what_may_not_be_read_is_denied_and_not_missing(project: Project) -> None:
     manifest = load(project.manifest)
     fill(manifest, "team")
-    conversion, left_out = store_source.read(manifest, Secrets(manifest), "few:connections")
+    conversion, left_out = store_source.read(manifest, SecretReader(manifest), "few:connections")
     assert set(conversion.connections) == {"fields"}
     assert {type(err) for err in left_out} == {Denied}
     made = project.run("init", "--from", "few:connections", "-o", "-")
@@ -121,11 +121,11 @@ def test_what_may_not_be_read_is_denied_and_not_missing(project: Project) -> Non
 def test_an_empty_folder_and_a_store_that_is_down(project: Project, google: secret_manager.SecretManager) -> None:
     manifest = load(project.manifest)
     with pytest.raises(NotFound, match="there is no secret below it"):
-        store_source.read(manifest, Secrets(manifest), "team:nothing")
+        store_source.read(manifest, SecretReader(manifest), "team:nothing")
     fill(manifest, "prod")
     google.garbage = b"garbage"
     with pytest.raises(Unavailable):
-        store_source.read(manifest, Secrets(manifest), "prod:connections")
+        store_source.read(manifest, SecretReader(manifest), "prod:connections")
 
 
 # Into a store
@@ -141,7 +141,7 @@ def test_secrets_go_into_the_store_that_is_named(project: Project, name: str, tm
     assert done.code == 0, done.text
     found = load(new)
     wanted = Connection("http", password="pass-word", extra={"token": "to-ken"})
-    assert resolve_all(found, Secrets(found), ["a.b"]) == {"a.b": wanted}
+    assert resolve_all(found, SecretReader(found), ["a.b"]) == {"a.b": wanted}
     new.unlink()
     again = project.run(*arguments)
     assert (again.code, f"{name}: 0 secrets written, 1 were there" in again.err) == (0, True)
@@ -149,7 +149,7 @@ def test_secrets_go_into_the_store_that_is_named(project: Project, name: str, tm
     source.write_text(source.read_text().replace("pass-word", "another"))
     differs = project.run(*arguments)
     assert (differs.code, "nothing was written" in differs.err, new.exists()) == (1, True, False)
-    assert resolve_all(found, Secrets(found), ["a.b"]) == {"a.b": wanted}
+    assert resolve_all(found, SecretReader(found), ["a.b"]) == {"a.b": wanted}
 
 
 def test_what_is_there_stops_all_before_the_first_write(project: Project) -> None:

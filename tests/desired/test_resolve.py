@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.desired.resolve import Secrets, resolve_all
+from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain import secret
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.reference import parse_reference
@@ -31,7 +31,7 @@ def resolved(folder: Path, **connections: str) -> dict[str, Connection | StoreEr
     lines = "".join(f"  {conn_id}: {fields}\n" for conn_id, fields in connections.items())
     (folder / "bootstrap.yaml").write_text(STORES + lines)
     manifest = load(folder / "bootstrap.yaml")
-    return resolve_all(manifest, Secrets(manifest), manifest.connections)
+    return resolve_all(manifest, SecretReader(manifest), manifest.connections)
 
 
 def refusal(folder: Path, fields: str) -> StoreError:
@@ -225,7 +225,7 @@ def test_connections_that_share_a_missing_secret_are_each_told_of_it(tmp_path: P
 
 def test_a_secret_is_read_once_however_often_it_is_referenced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bootstrap.yaml").write_text(STORES + "  a: {conn_type: http}\n")
-    secrets = Secrets(load(tmp_path / "bootstrap.yaml"))
+    secrets = SecretReader(load(tmp_path / "bootstrap.yaml"))
     monkeypatch.setenv("TEST_A", "first")
     assert secrets.value(parse_reference("ci:A")).unmasked() == "first"
     monkeypatch.setenv("TEST_A", "second")

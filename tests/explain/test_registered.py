@@ -15,7 +15,7 @@ import pytest
 from bootstrap.airflow.environment import locate
 from bootstrap.airflow.home import prepare_home
 from bootstrap.checks._errors import Diagnosed
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.connection import Connection
 from bootstrap.explain import registered
 from bootstrap.manifest.loader import Manifest, load
@@ -154,8 +154,8 @@ connections:
     for name, value in {"P": "p", "A": "1", "W": "http://h", "X": '{"c": 3}'}.items():
         monkeypatch.setenv(name, value)
     site = manifest(tmp_path, text)
-    found = drift.find(site, locate(site), Secrets(site))
-    known = drift.registered(site, Secrets(site))
+    found = drift.find(site, locate(site), SecretReader(site))
+    known = drift.registered(site, SecretReader(site))
 
     def said(conn_id: str, **change: Any) -> str:
         told = registered.expecting(site, {"web": known[conn_id]}, {"web": found.unsettled[conn_id]})
@@ -201,7 +201,7 @@ connections:
         (folder / "other.json").write_text(json.dumps(other))
         prepare_home(locate(found))
         for target in found.register:
-            list(plan(found, Secrets(found), target).apply())
+            list(plan(found, SecretReader(found), target).apply())
         yield found
         server.shutdown()
 
@@ -219,7 +219,7 @@ def hostile(site: Manifest, monkeypatch: pytest.MonkeyPatch) -> Manifest:
 
 @pytest.mark.airflow
 def test_a_check_passes_by_its_own_work_and_with_its_own_connection_alone(hostile: Manifest) -> None:
-    found = Drift(registered=drift.registered(hostile, Secrets(hostile)))
+    found = Drift(registered=drift.registered(hostile, SecretReader(hostile)))
     chosen = select(hostile, [])
     report = smoke(hostile, locate(hostile), chosen, Settings(2), drift=found, on_result=lambda *_: None)
     results = {check.connection: check for check in report.checks}

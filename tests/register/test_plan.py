@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain import secret
 from bootstrap.domain.secret import Secret, redact
 from bootstrap.errors import Conflict, Denied, Exit, ManifestError, NotFound, StoreError, Unavailable
@@ -108,7 +108,7 @@ def planned(
     text = MANIFEST.replace("airflow/connections}", f"airflow/connections, variables: {below}}}") if below else MANIFEST
     (folder / "bootstrap.yaml").write_text(text + connections)
     manifest = load(folder / "bootstrap.yaml", allow_plaintext=plaintext)
-    secrets = Secrets(manifest)
+    secrets = SecretReader(manifest)
     secrets._stores.update(team=team, down=DownStore())
     return plan(manifest, secrets, manifest.register[0], Rules(**asked)), manifest
 
@@ -254,7 +254,7 @@ def test_a_password_that_is_allowed_in_the_manifest_is_not_shown_either(tmp_path
         f"{MANIFEST}  a: {{conn_type: http, password: {CANARY}, extra: {{api_key: {CANARY}, b: [{CANARY}]}}}}\n"
     )
     manifest = load(tmp_path / "bootstrap.yaml", allow_plaintext=True)
-    secrets = Secrets(manifest)
+    secrets = SecretReader(manifest)
     secrets._stores["team"] = team
     assert CANARY not in "\n".join(lines(plan(manifest, secrets, manifest.register[0]), manifest))
 
@@ -340,7 +340,7 @@ def test_a_backend_that_looks_nowhere_can_not_be_a_target(tmp_path: Path, team: 
     text = MANIFEST.replace("{store: team, connections: airflow/connections}", backend)
     (tmp_path / "bootstrap.yaml").write_text(text + API)
     manifest = load(tmp_path / "bootstrap.yaml")
-    secrets = Secrets(manifest)
+    secrets = SecretReader(manifest)
     secrets._stores["team"] = team
     with pytest.raises(ManifestError, match=r"`backend\.connections` is off"):
         plan(manifest, secrets, TargetSpec("backend", Options()))

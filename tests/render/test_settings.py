@@ -12,7 +12,7 @@ import hvac.exceptions
 import pytest
 
 from bootstrap.airflow import releases
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.errors import AirflowError, Denied, ManifestError
 from bootstrap.manifest.loader import Manifest, load
 from bootstrap.render import cfg_file
@@ -74,7 +74,7 @@ def test_the_embedded_store_lets_both_read(tmp_path: Path) -> None:
         kwargs = found.secrets.kwargs
         client: Any = hvac.Client(kwargs["url"], token, verify=kwargs["verify"])
         for path in ("connections", "for-workers", "elsewhere"):
-            Secrets(given).store("local").write(f"{path}/x", {"value": "y"}, expect=None)
+            SecretReader(given).store("local").write(f"{path}/x", {"value": "y"}, expect=None)
         read = partial(client.secrets.kv.v2.read_secret, mount_point="airflow", raise_on_deleted_version=True)
         for path in ("connections", "for-workers"):
             assert read(f"{path}/x")["data"]["data"] == {"value": "y"}

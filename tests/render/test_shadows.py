@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.airflow.environment import locate
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.errors import AirflowError, Exit
 from bootstrap.explain import surroundings
 from bootstrap.manifest.loader import Manifest, load
@@ -144,7 +144,7 @@ def test_a_variable_that_overrides_a_managed_option_is_named_by_all_who_rely_on_
     environment = locate(manifest)
     told = [item for item in surroundings.examine(manifest, environment) if not item.ok]
     assert [(item.exit_code, item.fix) for item in told] == [(Exit.FAILED, f"unset {name}")]
-    found = drift.find(manifest, environment, Secrets(manifest))
+    found = drift.find(manifest, environment, SecretReader(manifest))
     assert found.exit_code == Exit.FAILED
     assert any(name in sentence for sentence in found.sentences)
     with pytest.raises(AirflowError, match=f"{name} in the environment overrides airflow.cfg"):
@@ -221,7 +221,7 @@ def test_a_variable_with_another_connection_is_named(
 ) -> None:
     manifest = project(tmp_path, f"register: [{register}]\nconnections: {{web: {{conn_type: http, host: h}}}}\n")
     monkeypatch.setenv("AIRFLOW_CONN_WEB", value)
-    wanted = drift.registered(manifest, Secrets(manifest))
+    wanted = drift.registered(manifest, SecretReader(manifest))
     told = list(surroundings.connections(manifest, locate(manifest), wanted))
     assert [item.exit_code for item in told] == ([] if said is None else [said])
     assert all("AIRFLOW_CONN_WEB" in item.message for item in told)
@@ -305,4 +305,4 @@ def test_shadowed_is_drift(tmp_path: Path) -> None:
     with pytest.raises(Shadowed):
         cfg_file.require_no_shadow(cfg_file.render(settings(manifest), environment.config))
     cfg_file.write(cfg_file.render(settings(manifest), environment.config), environment.records)
-    assert drift.find(manifest, environment, Secrets(manifest)).differing == ("airflow.cfg",)
+    assert drift.find(manifest, environment, SecretReader(manifest)).differing == ("airflow.cfg",)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bootstrap.airflow.environment import Environment
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import BootstrapError, Exit
 from bootstrap.issuers.base import Attempt, Issuer, Key, KeyFields, KeyInfo
@@ -57,12 +57,12 @@ def a_manifest(folder: Path, url: str = "http://127.0.0.1:9", version: int = 2) 
 
 
 def printed(manifest: Manifest, name: str, wanted: str | None = None) -> str:
-    return policy(manifest, Secrets(manifest), name, "rotate", wanted)
+    return policy(manifest, SecretReader(manifest), name, "rotate", wanted)
 
 
 def test_needs_come_from_the_manifest_alone(tmp_path: Path) -> None:
     manifest = a_manifest(tmp_path)
-    secrets = Secrets(manifest)
+    secrets = SecretReader(manifest)
     registers, rotates = (needs(manifest, secrets, "team", purpose) for purpose in ("register", "rotate"))
     assert rotates == Needs(
         read=("db/admin",),
@@ -80,7 +80,7 @@ def test_needs_come_from_the_manifest_alone(tmp_path: Path) -> None:
 
 
 def test_whoever_only_registers_may_not_rotate(tmp_path: Path) -> None:
-    registers = rules(policy(manifest := a_manifest(tmp_path), Secrets(manifest), "team", "register", None))
+    registers = rules(policy(manifest := a_manifest(tmp_path), SecretReader(manifest), "team", "register", None))
     assert registers[f"kv2/data/{PATH}"] == ["read"]
     assert not any(path.startswith("kv2/destroy/") or "admin" in path or JOURNAL in path for path in registers)
 
@@ -174,7 +174,7 @@ class World:
         """The first key is put there; then two rotations, the second after one that has left its candidate."""
         self.clear()
         self.write("db/admin", {"value": "postgres://root@db"})
-        secrets = Secrets(self.manifest)
+        secrets = SecretReader(self.manifest)
         secrets.store("team").ping()
         secrets.store("team").write(PATH, {"username": "first", "password": "p"}, expect=None)
         for applied in plan(self.manifest, secrets.fresh(), self.manifest.register[0]).apply():
@@ -191,7 +191,7 @@ class World:
             self.manifest,
             environment,
             "warehouse",
-            Secrets(self.manifest),
+            SecretReader(self.manifest),
             settings,
             print,
             lambda *_: frozenset(),
@@ -233,7 +233,7 @@ def test_every_capability_is_enough_and_necessary(version: int, bao: openbao.Ope
 @pytest.mark.parametrize("version", [1, 2])
 def test_who_needs_to_rotate_is_not_accused_of_it(version: int, bao: openbao.OpenBao, tmp_path: Path) -> None:
     manifest = a_manifest(tmp_path, bao.url, version)
-    secrets, mount = Secrets(manifest), Mount(f"kv{version}", version)
+    secrets, mount = SecretReader(manifest), Mount(f"kv{version}", version)
     rotates = most(manifest, secrets, "team")
     token = Token(bao, texts(mount, rotates, Context("team", Path()))["hcl"], default=True)
     client = bao.client(token.value)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import BootstrapError, Conflict, Denied, Exit, Malformed, NotFound, Unavailable, UsageError
 from bootstrap.manifest.loader import Manifest, load
@@ -56,9 +56,9 @@ def manifest(bao: openbao.OpenBao, tmp_path: Path) -> Iterator[Manifest]:
     manifest = _manifest(bao, tmp_path)
     yield manifest
     kv = bao.client().secrets.kv
-    for path in known_store(Secrets(manifest), manifest, "team").names(""):
+    for path in known_store(SecretReader(manifest), manifest, "team").names(""):
         kv.v2.delete_metadata_and_all_versions(path)
-    for path in known_store(Secrets(manifest), manifest, "old").names(""):
+    for path in known_store(SecretReader(manifest), manifest, "old").names(""):
         kv.v1.delete_secret(path, mount_point="old")
 
 
@@ -70,7 +70,7 @@ def _manifest(bao: openbao.OpenBao, folder: Path) -> Manifest:
 
 
 def plan(manifest: Manifest, source: str, target: str, **options: bool) -> CopyPlan:
-    return plan_copy(manifest, Secrets(manifest), source, target, Options(**options))
+    return plan_copy(manifest, SecretReader(manifest), source, target, Options(**options))
 
 
 def copy(manifest: Manifest, source: str, target: str, **options: bool) -> list[Copied]:
@@ -87,20 +87,20 @@ def actions(found: CopyPlan) -> dict[str, str]:
 
 
 def names(manifest: Manifest, store: str, prefix: str = "") -> list[str]:
-    return list(known_store(Secrets(manifest), manifest, store).names(prefix))
+    return list(known_store(SecretReader(manifest), manifest, store).names(prefix))
 
 
 def put(manifest: Manifest, text: str, value: str) -> str:
-    return put_value(Secrets(manifest), manifest, text, value)
+    return put_value(SecretReader(manifest), manifest, text, value)
 
 
 def get(manifest: Manifest, text: str) -> str:
-    return value_of(Secrets(manifest), manifest, text)
+    return value_of(SecretReader(manifest), manifest, text)
 
 
 def kept(manifest: Manifest, store: str, path: str) -> Any:
     """All fields with their types."""
-    return json.loads(known_store(Secrets(manifest), manifest, store).read(path).value.unmasked())
+    return json.loads(known_store(SecretReader(manifest), manifest, store).read(path).value.unmasked())
 
 
 WAREHOUSE = {
@@ -186,7 +186,7 @@ def test_what_differs_stays_unless_it_is_to_be_overwritten(manifest: Manifest) -
 @pytest.mark.parametrize("there", ['{"username": "etl", "port": "5432"}', "5432"])
 def test_a_number_is_not_its_digits(there: str, manifest: Manifest) -> None:
     put(manifest, "old:a", "x")
-    known_store(Secrets(manifest), manifest, "team").write("a", {"username": "etl", "port": 5432}, expect=None)
+    known_store(SecretReader(manifest), manifest, "team").write("a", {"username": "etl", "port": 5432}, expect=None)
     put(manifest, "old:a", there)
     assert actions(plan(manifest, "team:", "old:")) == {"a": "conflict"}
 
@@ -200,13 +200,13 @@ def test_a_second_run_finds_nothing_to_do(manifest: Manifest) -> None:
 def test_a_run_that_ended_early_is_finished_by_the_next(manifest: Manifest) -> None:
     for number in range(12):
         put(manifest, f"team:many/{number:02}", f"value-{number}")
-    first = apply(plan_copy(manifest, Secrets(manifest, concurrency=1), "team:many", "team:moved", Options()))
+    first = apply(plan_copy(manifest, SecretReader(manifest, concurrency=1), "team:many", "team:moved", Options()))
     next(first)
     first.close()  # type: ignore[attr-defined]  # a generator
     done = len(names(manifest, "team", "moved"))
     assert 0 < done < 12
     assert len(copy(manifest, "team:many", "team:moved")) == 12 - done
-    store = known_store(Secrets(manifest), manifest, "team")
+    store = known_store(SecretReader(manifest), manifest, "team")
     assert {store.read(path).version for path in names(manifest, "team", "moved")} == {"1"}
     assert get(manifest, "team:moved/07") == "value-7"
 
@@ -274,7 +274,7 @@ def test_what_is_written_and_can_not_be_read_back_is_no_success(manifest: Manife
     put(manifest, "old:a", CANARY)
     found = plan(manifest, "old:", "team:to")
     few(bao, manifest, 'path "secret/data/*" { capabilities = ["create"] }')
-    blind = known_store(Secrets(manifest), manifest, "few")
+    blind = known_store(SecretReader(manifest), manifest, "few")
     [result] = apply(CopyPlan(found.source, End("few", blind, "to"), found.moves, 2))
     assert isinstance(result.error, Denied)
 
@@ -302,7 +302,7 @@ def test_what_reads_otherwise_than_it_was_written_is_no_success(manifest: Manife
 def test_a_store_that_goes_away_ends_the_run_with_all_that_is_left_named(tmp_path: Path) -> None:
     with openbao.running(tmp_path / "bao") as server:
         manifest = _manifest(server, tmp_path)
-        found = plan_copy(manifest, Secrets(manifest, concurrency=1), "file:", "team:", Options())
+        found = plan_copy(manifest, SecretReader(manifest, concurrency=1), "file:", "team:", Options())
         server.stop()
         results = list(apply(found))
         assert [type(result.error) for result in results] == [Unavailable] * 4
@@ -345,7 +345,7 @@ def test_a_folder_whose_name_begins_alike_is_not_inside(manifest: Manifest) -> N
 def test_a_connection_stays_as_it_is_written_unless_it_is_asked_for_as_one(manifest: Manifest) -> None:
     put(manifest, "team:connections/uri", URI)
     put(manifest, "team:connections/in_json", json.dumps({"conn_type": "http", "host": "h"}))
-    known_store(Secrets(manifest), manifest, "team").write("connections/conn_uri", {"conn_uri": URI}, expect=None)
+    known_store(SecretReader(manifest), manifest, "team").write("connections/conn_uri", {"conn_uri": URI}, expect=None)
     copy(manifest, "team:connections", "old:as_they_are")
     assert get(manifest, "old:as_they_are/uri") == URI
     assert kept(manifest, "old", "as_they_are/conn_uri") == {"conn_uri": URI}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Denied, Exit
 from bootstrap.manifest.loader import Manifest, load
@@ -58,17 +58,17 @@ def manifest(bao: openbao.OpenBao, google: secret_manager.SecretManager, tmp_pat
 
 
 def names(manifest: Manifest, store: str) -> list[str]:
-    return list(known_store(Secrets(manifest), manifest, store).names(""))
+    return list(known_store(SecretReader(manifest), manifest, store).names(""))
 
 
 def write(manifest: Manifest, store: str, secrets: Mapping[str, str | Fields]) -> None:
-    opened = known_store(Secrets(manifest), manifest, store)
+    opened = known_store(SecretReader(manifest), manifest, store)
     for path, value in secrets.items():
         opened.write(path, Secret(value) if isinstance(value, str) else value, expect=None)
 
 
 def plan(manifest: Manifest, source: str, target: str, **options: bool) -> CopyPlan:
-    return plan_copy(manifest, Secrets(manifest), source, target, Options(**options))
+    return plan_copy(manifest, SecretReader(manifest), source, target, Options(**options))
 
 
 def copy(manifest: Manifest, source: str, target: str, **options: bool) -> list[Copied]:
@@ -80,7 +80,7 @@ def copy(manifest: Manifest, source: str, target: str, **options: bool) -> list[
 
 def held(manifest: Manifest, store: str, path: str) -> str:
     """The text as the store keeps it."""
-    return known_store(Secrets(manifest), manifest, store).read(path).value.unmasked()
+    return known_store(SecretReader(manifest), manifest, store).read(path).value.unmasked()
 
 
 def test_paths_become_ids_and_fields_become_json(manifest: Manifest) -> None:
@@ -96,7 +96,7 @@ def test_ids_become_paths_and_json_becomes_fields(manifest: Manifest) -> None:
     write(manifest, "prod", {"databases-eu-orders": {"username": "etl", "port": 5432}, "databases-key": "plain"})
     copy(manifest, "prod:databases", "team:db")
     assert names(manifest, "team") == ["db/eu/orders", "db/key"]
-    assert value_of(Secrets(manifest), manifest, "team:db/eu/orders#port") == "5432"
+    assert value_of(SecretReader(manifest), manifest, "team:db/eu/orders#port") == "5432"
     assert json.loads(held(manifest, "team", "db/eu/orders")) == {"username": "etl", "port": 5432}
     assert json.loads(held(manifest, "team", "db/key")) == {"value": "plain"}
 

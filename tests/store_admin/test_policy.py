@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.errors import BootstrapError, Denied, Exit, NotFound, UsageError
 from bootstrap.manifest.loader import Manifest, load
 from bootstrap.register.plan import Rules, plan
@@ -58,7 +58,7 @@ def a_manifest(folder: Path, url: str = "http://127.0.0.1:9", version: int = 2, 
 
 
 def printed(manifest: Manifest, name: str | None, purpose: Any = "register", wanted: str | None = None) -> str:
-    return policy(manifest, Secrets(manifest), name, purpose, wanted)
+    return policy(manifest, SecretReader(manifest), name, purpose, wanted)
 
 
 def rules(text: str) -> dict[str, list[str]]:
@@ -88,7 +88,7 @@ class Token:
 
 def test_needs_come_from_the_manifest_alone(tmp_path: Path) -> None:
     manifest = a_manifest(tmp_path)
-    secrets = Secrets(manifest)
+    secrets = SecretReader(manifest)
     paths = tuple(f"airflow/connections/{name}" for name in ("airflow_bootstrap_index", "api", "orders", "other"))
     assert needs(manifest, secrets, "team", "register") == Needs(read=("api", "orders"), write=paths)
     pruned = Needs(read=("api", "orders"), write=paths, prune=("airflow/connections", "airflow/variables"))
@@ -103,28 +103,28 @@ def test_needs_come_from_the_manifest_alone(tmp_path: Path) -> None:
 
 def test_variables_are_written_and_what_they_refer_to_is_read(tmp_path: Path) -> None:
     text = TEXT + "variables: {region: eu, token: {secret: 'team:tokens'}}\n"
-    found = needs(manifest := a_manifest(tmp_path, text=text), Secrets(manifest), "team", "register")
+    found = needs(manifest := a_manifest(tmp_path, text=text), SecretReader(manifest), "team", "register")
     assert "tokens" in found.read
     assert {"airflow/variables/region", "airflow/variables/token"} < set(found.write)
 
 
 def test_a_written_path_is_not_said_twice(tmp_path: Path) -> None:
     text = TEXT.replace('"team:orders"', '"team:airflow/connections/orders"')
-    found = needs(manifest := a_manifest(tmp_path, text=text), Secrets(manifest), "team", "register")
+    found = needs(manifest := a_manifest(tmp_path, text=text), SecretReader(manifest), "team", "register")
     assert found.read == ("api",)
     assert "airflow/connections/orders" in found.write
 
 
 def test_without_a_path_for_connections_they_are_not_written(tmp_path: Path) -> None:
     text = TEXT.replace("connections: [airflow/connections, old/connections]", "connections: null")
-    found = needs(manifest := a_manifest(tmp_path, text=text), Secrets(manifest), "team", "register")
+    found = needs(manifest := a_manifest(tmp_path, text=text), SecretReader(manifest), "team", "register")
     assert found == Needs(read=("api", "orders"), write=("airflow/variables/airflow_bootstrap_index",))
-    assert needs(manifest, Secrets(manifest), "team", "prune") == replace(found, prune=("airflow/variables",))
+    assert needs(manifest, SecretReader(manifest), "team", "prune") == replace(found, prune=("airflow/variables",))
 
 
 def test_what_is_registered_elsewhere_is_not_written_here(tmp_path: Path) -> None:
     manifest = a_manifest(tmp_path, text=f"{TEXT}register: [metadata]\n")
-    assert needs(manifest, Secrets(manifest), "team", "prune") == Needs(read=("api", "orders"))
+    assert needs(manifest, SecretReader(manifest), "team", "prune") == Needs(read=("api", "orders"))
 
 
 # what is printed
@@ -248,7 +248,7 @@ def test_the_command_prints_it_and_asks_no_store(tmp_path: Path) -> None:
 
 def _register(manifest: Manifest) -> None:
     """What `up` asks of the store: reach it, and register."""
-    secrets = Secrets(manifest)
+    secrets = SecretReader(manifest)
     secrets.store("team").ping()
     for applied in plan(manifest, secrets, manifest.register[0]).apply():
         if applied.error is not None:
@@ -326,7 +326,7 @@ def test_every_capability_to_prune_is_enough_and_necessary(
     more = {path: may for path, may in rules(printed(world.manifest, "team", "prune")).items() if path not in registers}
     token = Token(bao, hcl(registers | more))
     (tmp_path / "token").write_text(token.value)
-    store: Any = Secrets(world.manifest).store("team")
+    store: Any = SecretReader(world.manifest).store("team")
 
     def prune() -> None:
         for below in (BELOW, "airflow/variables"):
@@ -359,7 +359,7 @@ def test_what_the_manifest_no_longer_has_need_not_be_read_to_register(
     may = rules(printed(fewer, "team")) | rules(printed(fewer, "source"))
     (tmp_path / "token").write_text(Token(bao, hcl(may)).value)
     _register(fewer)
-    pruning = plan(fewer, Secrets(fewer), fewer.register[0], Rules(prune=True))
+    pruning = plan(fewer, SecretReader(fewer), fewer.register[0], Rules(prune=True))
     assert [(str(key), type(err)) for key, err in pruning.errors.items()] == [("api", Denied)]
 
 
@@ -372,7 +372,7 @@ def test_what_the_manifest_had_when_the_policy_was_made_can_be_pruned(
     may = rules(printed(world.manifest, "team", "prune")) | rules(printed(world.manifest, "source"))
     (tmp_path / "token").write_text(Token(bao, hcl(may)).value)
     world.try_all()
-    store: Any = Secrets(world.manifest).store("team")
+    store: Any = SecretReader(world.manifest).store("team")
     for name in (*world.manifest.connections, "airflow_bootstrap_index"):
         store.delete(f"{BELOW}/{name}", expect=store.read(f"{BELOW}/{name}").version)
 
@@ -442,6 +442,6 @@ def test_workers_and_options_of_airflow_are_in_it(tmp_path: Path) -> None:
     text = TEXT.partition("backend:")[0] + backend + ", workers: {store: source, config: null}}\n"
     text += 'config: {core: {fernet_key: {secret: "team:airflow/config/fernet"}}}\n'
     manifest = a_manifest(tmp_path, text=text)
-    assert needs(manifest, Secrets(manifest), "team", "read").read == ("airflow/config/fernet",)
-    assert needs(manifest, Secrets(manifest), "team", "airflow").below == ("airflow/config", "airflow/connections")
-    assert needs(manifest, Secrets(manifest), "source", "airflow").below == ("connections", "variables")
+    assert needs(manifest, SecretReader(manifest), "team", "read").read == ("airflow/config/fernet",)
+    assert needs(manifest, SecretReader(manifest), "team", "airflow").below == ("airflow/config", "airflow/connections")
+    assert needs(manifest, SecretReader(manifest), "source", "airflow").below == ("connections", "variables")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.errors import BootstrapError, Denied, Empty, Exit, NotFound, UsageError
 from bootstrap.manifest.loader import Manifest, load
 from bootstrap.store_admin.put_get import describe, embedded_servers, known_store, put_value, value_of
@@ -46,9 +46,9 @@ def manifest(bao: openbao.OpenBao, tmp_path: Path) -> Iterator[Manifest]:
     manifest = load(tmp_path / "bootstrap.yaml")
     yield manifest
     kv = bao.client().secrets.kv
-    for path in known_store(Secrets(manifest), manifest, "team").names(""):
+    for path in known_store(SecretReader(manifest), manifest, "team").names(""):
         kv.v2.delete_metadata_and_all_versions(path)
-    for path in known_store(Secrets(manifest), manifest, "old").names(""):
+    for path in known_store(SecretReader(manifest), manifest, "old").names(""):
         kv.v1.delete_secret(path, mount_point="old")
 
 
@@ -60,15 +60,15 @@ def fields(bao: openbao.OpenBao) -> Any:
 
 
 def put(manifest: Manifest, text: str, value: str) -> str:
-    return put_value(Secrets(manifest), manifest, text, value)
+    return put_value(SecretReader(manifest), manifest, text, value)
 
 
 def get(manifest: Manifest, text: str) -> str:
-    return value_of(Secrets(manifest), manifest, text)
+    return value_of(SecretReader(manifest), manifest, text)
 
 
 def shown(manifest: Manifest, text: str) -> str:
-    return describe(Secrets(manifest), manifest, text)
+    return describe(SecretReader(manifest), manifest, text)
 
 
 def refused(kind: type[BootstrapError], code: Exit, manifest: Manifest, text: str, value: str = CANARY) -> str:
@@ -125,7 +125,7 @@ def test_fields_that_are_put_at_once_all_survive(path: str, manifest: Manifest, 
     start = threading.Barrier(4)
 
     def write(name: str) -> None:
-        secrets = Secrets(manifest)
+        secrets = SecretReader(manifest)
         secrets.store("team").ping()  # is logged in
         start.wait(timeout=10)
         put_value(secrets, manifest, f"team:{path}#{name}", name)
@@ -157,7 +157,7 @@ def test_a_read_only_store_is_refused(where: str, manifest: Manifest) -> None:
 def test_an_unknown_store_is_refused_and_the_known_are_listed(manifest: Manifest) -> None:
     assert "no store 'taem'" in refused(UsageError, Exit.USAGE, manifest, "taem:a")
     with pytest.raises(UsageError) as caught:
-        known_store(Secrets(manifest), manifest, "taem")
+        known_store(SecretReader(manifest), manifest, "taem")
     assert caught.value.hint == "there are: team, old, env, file, local"
 
 

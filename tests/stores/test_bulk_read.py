@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from bootstrap.desired.resolve import Secrets, resolve_all
+from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import NotFound, Unavailable
 from bootstrap.manifest.loader import load
@@ -106,7 +106,7 @@ def test_what_a_manifest_references_many_times_is_read_once(tmp_path: Path) -> N
         )
     )
     manifest = load(tmp_path / "bootstrap.yaml")
-    secrets = Secrets(manifest, concurrency=2)
+    secrets = SecretReader(manifest, concurrency=2)
     store = Counting(together=2)  # the two are read at the same time, or never answered
     secrets._stores["team"] = store
     assert len(resolve_all(manifest, secrets, manifest.connections)) == 20

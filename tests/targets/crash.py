@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any
 from unittest import mock
 
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.variable import Variable
 from bootstrap.manifest.loader import Manifest, load
@@ -63,7 +63,7 @@ def register(manifest: Manifest, name: str, turn: int) -> Counter[str]:
     with mock.patch(
         "bootstrap.register.plan.desired", return_value=desired(turn)
     ):  # instead of secrets, which are not the subject
-        found = plan(manifest, Secrets(manifest), wanted(manifest, [name])[0], Rules(prune=True))
+        found = plan(manifest, SecretReader(manifest), wanted(manifest, [name])[0], Rules(prune=True))
     done: Counter[str] = Counter()
     for item in found.apply():
         done[item.done] += 1

@@ -16,7 +16,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.variable import Variable
 from bootstrap.manifest.loader import Manifest, load
@@ -135,7 +135,7 @@ def site(
 
 
 def target(manifest: Manifest) -> backend.BackendTarget:
-    return backend.open_target(backend.Options(), manifest, Secrets(manifest))
+    return backend.open_target(backend.Options(), manifest, SecretReader(manifest))
 
 
 def expected(content: Content) -> Any:

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from bootstrap import doctor
 from bootstrap.airflow.environment import installed_version, locate
 from bootstrap.airflow.home import database_template
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.connection import Connection
 from bootstrap.errors import UNDECRYPTABLE, AirflowError, Conflict, Exit, IllegalName, Unavailable, Undecryptable
 from bootstrap.manifest.loader import load
@@ -74,7 +74,7 @@ def database_of(folder: Path) -> Path:
 
 def target(folder: Path, **options: Any) -> metadata.MetadataTarget:
     manifest = load(folder / "bootstrap.yaml")
-    return metadata.open_target(metadata.Options(**options), manifest, Secrets(manifest))
+    return metadata.open_target(metadata.Options(**options), manifest, SecretReader(manifest))
 
 
 def rows(folder: Path, what: str = "*") -> list[dict[str, Any]]:
@@ -217,7 +217,7 @@ def set_key(folder: Path, key: str) -> None:
 
 def planned(folder: Path, **rules: Any) -> Plan:
     manifest = load(folder / "bootstrap.yaml")
-    return plan(manifest, Secrets(manifest), manifest.register[0], Rules(**rules))
+    return plan(manifest, SecretReader(manifest), manifest.register[0], Rules(**rules))
 
 
 def test_what_another_key_encrypted_is_kept_until_it_may_be_lost(template: Path, tmp_path: Path) -> None:
@@ -245,10 +245,10 @@ def test_what_another_key_encrypted_is_kept_until_it_may_be_lost(template: Path,
     drifted = drift.find(
         load(tmp_path / "bootstrap.yaml"),
         locate(load(tmp_path / "bootstrap.yaml")),
-        Secrets(load(tmp_path / "bootstrap.yaml")),
+        SecretReader(load(tmp_path / "bootstrap.yaml")),
     )
     assert (drifted.differing, len(drifted.errors)) == ((), 4)
-    told = list(doctor.rows(load(tmp_path / "bootstrap.yaml"), Secrets(load(tmp_path / "bootstrap.yaml"))))
+    told = list(doctor.rows(load(tmp_path / "bootstrap.yaml"), SecretReader(load(tmp_path / "bootstrap.yaml"))))
     assert {it.exit_code for it in told} == {Exit.FAILED}
     assert sorted(it.message.partition(" can't be decrypted with this [core] fernet_key")[0] for it in told) == [
         "ours: its extra",

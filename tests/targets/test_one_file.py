@@ -17,7 +17,7 @@ from dotenv import dotenv_values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.connection import Connection, from_fields
 from bootstrap.domain.variable import Variable
 from bootstrap.errors import Conflict, Exit, FileDenied, IllegalName, Malformed, ManifestError
@@ -42,7 +42,7 @@ def target(folder: Path, kind: str, **options: Any) -> Target:
     manifest.write_text("version: 1\n")
     module: Any = TARGETS.find(kind)
     loaded = load(manifest)
-    found: Target = module.open_target(module.Options(**options), loaded, Secrets(loaded))
+    found: Target = module.open_target(module.Options(**options), loaded, SecretReader(loaded))
     return found
 
 

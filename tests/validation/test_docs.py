@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.desired.resolve import Secrets, resolve_all
+from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain.connection import Connection
 from bootstrap.manifest.loader import load
 from bootstrap.util import distributions
@@ -24,7 +24,7 @@ def test_the_example_is_told_of_as_the_page_says(tmp_path: Path, monkeypatch: py
     file = tmp_path / "bootstrap.yaml"
     file.write_text(PAGE.partition("```yaml\n")[2].partition("```")[0])
     manifest = load(file)
-    found = resolve_all(manifest, Secrets(manifest), manifest.connections)
+    found = resolve_all(manifest, SecretReader(manifest), manifest.connections)
     resolved = {conn_id: item for conn_id, item in found.items() if isinstance(item, Connection)}
     lines = [
         f"{conn_id}: {problem.field}: {problem.message} ({problem.hint})"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.manifest.loader import load
 from bootstrap.providers import conn_types
 from bootstrap.providers.facts import known
@@ -94,5 +94,5 @@ def test_a_connection_that_a_store_keeps_as_a_uri_is_looked_at_as_it_is(
         + "  d: {conn_type: http}\n"
     )
     manifest = load(tmp_path / "bootstrap.yaml")
-    texts = uris.stored(manifest, Secrets(manifest), manifest.connections)
+    texts = uris.stored(manifest, SecretReader(manifest), manifest.connections)
     assert texts == {"a": "postgres://etl:#x@db", "b": "postgres://b"}

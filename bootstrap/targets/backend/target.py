@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.secret import PublicText
 from bootstrap.domain.variable import Variable
@@ -237,7 +237,7 @@ class Options(Model):
     """Nothing: `backend:` says where it is."""
 
 
-def open_target(_options: Options, manifest: Manifest, secrets: Secrets) -> BackendTarget:
+def open_target(_options: Options, manifest: Manifest, secrets: SecretReader) -> BackendTarget:
     """The target; reads nothing yet. Raises ManifestError where Airflow looks for neither connections nor variables."""
     backend = manifest.backend
     prefixes: dict[Kind, str] = {}

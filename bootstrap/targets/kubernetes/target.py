@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.variable import Variable
 from bootstrap.errors import Malformed
@@ -79,7 +79,7 @@ def _as_text(item: Content | None) -> str | None:
     return item.value if isinstance(item, Variable) else None
 
 
-def open_target(options: Options, manifest: Manifest, _secrets: Secrets) -> FileTarget:
+def open_target(options: Options, manifest: Manifest, _secrets: SecretReader) -> FileTarget:
     """The target; reads nothing yet."""
     file = (manifest.folder / expanded(options.path)).absolute()
     return FileTarget(file, _Secret(options), manifest.owner)

@@ -14,7 +14,7 @@ from typing import Any
 
 from bootstrap.airflow import environment as airflow_env
 from bootstrap.airflow.environment import require_airflow
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.connection import Connection, extra_object
 from bootstrap.domain.variable import Variable
 from bootstrap.errors import UNDECRYPTABLE, Conflict, Malformed
@@ -142,6 +142,6 @@ class Options(Model):
     allow_unencrypted: bool = False
 
 
-def open_target(options: Options, manifest: Manifest, _secrets: Secrets) -> MetadataTarget:
+def open_target(options: Options, manifest: Manifest, _secrets: SecretReader) -> MetadataTarget:
     """The target; starts nothing yet."""
     return MetadataTarget(manifest, allow_unencrypted=options.allow_unencrypted)

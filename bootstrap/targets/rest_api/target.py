@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 
-from bootstrap.desired.resolve import Secrets
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.errors import AirflowError, Conflict, Malformed, StoreError, Unavailable
 from bootstrap.manifest.loader import Manifest
 from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
@@ -179,6 +179,6 @@ def _batches(changes: Sequence[Change], size: int) -> Iterator[tuple[Kind, Seque
         yield from ((kind, same[start : start + size]) for start in range(0, len(same), size))
 
 
-def open_target(options: Options, manifest: Manifest, _secrets: Secrets) -> ApiTarget:
+def open_target(options: Options, manifest: Manifest, _secrets: SecretReader) -> ApiTarget:
     """The target; makes no request yet."""
     return ApiTarget(Client(options, manifest.folder), manifest.owner)
