@@ -6,10 +6,11 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import parse_qsl
 
 from bootstrap.checks._http_session import same_origin
 from bootstrap.checks.base import Cause
+from bootstrap.util.urls import BadUrl, join, split
 
 if TYPE_CHECKING:
     from bootstrap.checks.http import Params
@@ -33,7 +34,7 @@ class StatusError(RuntimeError):
 
     def __init__(self, response: Any, wanted: tuple[int, ...]) -> None:
         instead = f" instead of {' or '.join(map(str, wanted))}" if wanted else ""
-        path = urlsplit(response.url).path or "/"
+        path = split(response.url).path or "/"
         super().__init__(f"{response.status_code} {response.reason or ''}".rstrip() + f"{instead} for {path}")
         self.status: int = response.status_code
 
@@ -99,7 +100,7 @@ def _require_address(response: Any, params: Params) -> None:
     if moved is None or (params.redirects and not response.is_redirect):
         return
     raise RedirectedError(
-        f"{urlsplit(_first(response)).path or '/'} redirects to {_shown(moved)}{_elsewhere(response, moved)}"
+        f"{split(_first(response)).path or '/'} redirects to {_shown(moved)}{_elsewhere(response, moved)}"
     )
 
 
@@ -113,20 +114,23 @@ def _first(response: Any) -> str:
 
 def _moved_to(response: Any) -> str | None:
     """The address that the answer comes from, or sends to, where that is another; a slash at the end makes none."""
-    last = urljoin(response.url, response.headers["Location"]) if response.is_redirect else response.url
+    last = join(response.url, response.headers["Location"]) if response.is_redirect else response.url
     first = _first(response)
     same = same_origin(first, last) and _resource(first) == _resource(last)
     return None if same else str(last)
 
 
 def _resource(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
+    parts = split(url)
     return parts.path.rstrip("/"), parts.query
 
 
 def _shown(url: str) -> str:
     """Without what a query or a login in it may tell: of the query, the names."""
-    parts = urlsplit(url)
+    try:
+        parts = split(url)
+    except BadUrl:
+        return "a malformed address"
     names = "&".join(f"{name}=…" for name, _ in parse_qsl(parts.query, keep_blank_values=True))
     address = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
     return f"{address}?{names}" if names else address

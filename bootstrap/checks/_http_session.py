@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult
 
 from bootstrap.checks._proof import Asked
 from bootstrap.domain.sensitive import secret_texts
+from bootstrap.util.urls import BadUrl, host_of, join, split
 
 _PORTS = {"http": 80, "https": 443}
 _NEUTRAL = ("User-Agent", "Accept", "Accept-Encoding", "Connection")
@@ -18,15 +19,17 @@ _REFUSED = (*range(300, 400), 401, 403, 404)  # 404: some hide what they have fr
 
 def same_origin(first: str, last: str) -> bool:
     """Whether both URLs are of one host and port; from http on its usual port to https on its own is the same."""
-    one, other = urlsplit(first), urlsplit(last)
+    try:
+        one, other = split(first), split(last)
+    except BadUrl:
+        return False
     if one.hostname != other.hostname:
         return False
-    upgraded = (one.scheme, other.scheme) == ("http", "https") and (_port(first), _port(last)) == (80, 443)
-    return upgraded or (one.scheme, _port(first)) == (other.scheme, _port(last))
+    upgraded = (one.scheme, other.scheme) == ("http", "https") and (_port(one), _port(other)) == (80, 443)
+    return upgraded or (one.scheme, _port(one)) == (other.scheme, _port(other))
 
 
-def _port(url: str) -> int | None:
-    parts = urlsplit(url)
+def _port(parts: SplitResult) -> int | None:
     return parts.port or _PORTS.get(parts.scheme)
 
 
@@ -42,9 +45,10 @@ def guarded(hook: Any, *, elsewhere: bool) -> Any:
         target = session.get_redirect_target
 
         def get_redirect_target(response: Any) -> str | None:
-            found: str | None = target(response)
-            at_home = found is None or same_origin(response.url, urljoin(response.url, found))
-            return found if at_home or (elsewhere and not session.cert) else None
+            location: str | None = target(response)
+            found = None if location is None else join(response.url, location)
+            at_home = found is None or same_origin(response.url, found)
+            return found if at_home or (elsewhere and host_of(found or "") and not session.cert) else None
 
         def rebuild_auth(request: Any, response: Any) -> None:
             if not same_origin(response.url, request.url):
@@ -65,7 +69,8 @@ def asked(hook: Any, path: str) -> Asked:
             return "none"
         import requests
 
-        with contextlib.suppress(requests.RequestException, OSError), requests.Session() as stranger:
+        # ValueError: requests looks at where a redirect leads, even to follow none
+        with contextlib.suppress(requests.RequestException, OSError, ValueError), requests.Session() as stranger:
             stranger.proxies, stranger.verify, stranger.trust_env = session.proxies, session.verify, session.trust_env
             return _judged(stranger, hook, path)
     return "unknown"

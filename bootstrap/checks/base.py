@@ -10,6 +10,7 @@ from traceback import walk_tb
 from typing import Any, Literal
 
 from bootstrap.util.model import Model
+from bootstrap.util.urls import split
 
 SWEEP_AFTER = timedelta(days=1)  # what is younger may belong to a run that goes on somewhere else
 PREFIX = "airflow-bootstrap-smoke"  # of the name of whatever a check creates
@@ -145,10 +146,8 @@ def leftovers(names: Iterable[str], now: datetime | None = None) -> Iterator[str
 
 
 def url_endpoint(url: str, *, verify: bool | str = True) -> Endpoint | None:
-    """The endpoint of an http or https URL; None where it names no host."""
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(url)
+    """The endpoint of an http or https URL; None where it names no host. Raises BadUrl."""
+    parts = split(url)
     if not parts.hostname:
         return None
     tls = parts.scheme == "https"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from bootstrap import plugins
 from bootstrap.checks import _proof, _user_code
 from bootstrap.checks.base import CheckParams, Endpoint, Run, url_endpoint
 from bootstrap.domain.secret import foreign
+from bootstrap.util.urls import host_of
 
 
 class Params(CheckParams):
@@ -27,7 +27,7 @@ def endpoint(conn: Any) -> Endpoint | None:
     """The `endpoint_url` in extra, else host and port; None where the connection has neither."""
     if found := url_endpoint(str(conn.extra_dejson.get("endpoint_url") or "")):
         return found
-    host = urlsplit(conn.host if "://" in (conn.host or "") else f"//{conn.host or ''}").hostname
+    host = host_of(conn.host if "://" in (conn.host or "") else f"//{conn.host or ''}")
     return Endpoint(host=host, port=int(conn.port)) if host and conn.port else None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, ConfigDict, Field
 
@@ -12,6 +11,7 @@ from bootstrap.checks import _http_answer, _http_session, _proof
 from bootstrap.checks._http_answer import NotExpectedError, RedirectedError, StatusError
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run
 from bootstrap.domain.secret import foreign
+from bootstrap.util.urls import split
 
 Status = Annotated[int, Field(ge=200, le=599)]
 
@@ -91,7 +91,7 @@ def endpoint(conn: Any) -> Endpoint | None:
     A server may ask in the handshake for a certificate that only the hook has.
     """
     host, extra = conn.host or "", conn.extra_dejson
-    url = urlsplit(host if "://" in host else f"{conn.schema or 'http'}://{host}")
+    url = split(host if "://" in host else f"{conn.schema or 'http'}://{host}")
     if not url.hostname or extra.get("proxies") or extra.get("proxy") or extra.get("srv_lookup"):
         return None
     tls = url.scheme == "https"

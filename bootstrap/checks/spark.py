@@ -13,12 +13,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from bootstrap.checks import _spark_job
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run
 from bootstrap.domain.secret import foreign
 from bootstrap.util import children
+from bootstrap.util.urls import BadUrl, host_of, split
 
 _LOOPBACK = "127.0.0.1"
 _LINES = 200  # of spark-submit's output that are kept, to find the reason of a failure in them
@@ -45,14 +45,13 @@ def endpoint(conn: Any) -> Endpoint | None:
     found = re.fullmatch(r"(spark|k8s)://(.+)", _master(conn))
     if found is None or "," in found[2]:
         return None
-    url = urlsplit(found[2] if "://" in found[2] else f"//{found[2]}")
     try:
-        port = url.port
-    except ValueError:  # spark-submit says it better
+        url = split(found[2] if "://" in found[2] else f"//{found[2]}")
+    except BadUrl:  # spark-submit says it better
         return None
     if found[1] == "k8s" and url.hostname:  # over https unless it says otherwise; kubectl's configuration has the CA
-        return Endpoint(url.hostname, port or 443, tls=url.scheme != "http", verify=False)
-    return Endpoint(url.hostname, port) if url.hostname and port else None
+        return Endpoint(url.hostname, url.port or 443, tls=url.scheme != "http", verify=False)
+    return Endpoint(url.hostname, url.port) if url.hostname and url.port else None
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:  # noqa: ARG001
@@ -167,7 +166,7 @@ def _prepare_environment() -> None:
 def _is_on_loopback(master: str) -> bool:
     if master.startswith("local"):
         return True
-    host = urlsplit(master).hostname or ""
+    host = host_of(master) or ""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

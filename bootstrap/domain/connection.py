@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote
 
 from bootstrap.domain.secret import fingerprint, mask
 from bootstrap.domain.secret_shapes import own_parts
 from bootstrap.domain.sensitive import looks_secret, secret_texts
 from bootstrap.errors import Empty, Malformed
+from bootstrap.util import urls
 from bootstrap.util.input_text import BadInput
 from bootstrap.util.json_text import loads
 
@@ -171,17 +172,17 @@ def _from_uri(uri: str, where: str) -> Connection:
     if rest.count("://") > 1 or (nested and ("@" in inner or ":" in inner)):
         raise Malformed(f"{where}: a URI that Airflow refuses, because of another :// in it", "write it as %3A%2F%2F")
     try:
-        parts = urlsplit(rest if nested else f"//{rest}")
-        port, host = parts.port, _host(parts)
-    except ValueError as err:
+        parts = urls.split(rest if nested else f"//{rest}")
+    except urls.BadUrl as err:
         raise Malformed(f"{where}: the URI's host or port is not valid", "percent-encode special characters") from err
+    host = _host(parts)
     connection = Connection(
         conn_type=normalize(scheme.lower()),
         host=(f"{parts.scheme}://{host}" if parts.scheme and host else host) or None,
         login=_unquoted(parts.username),
         password=_unquoted(parts.password),
         schema=unquote(parts.path[1:]) or None,
-        port=port_number(port, where),
+        port=port_number(parts.port, where),
     )
     return replace(connection, extra=_extra_of_query(parts.query, where))
 

@@ -9,7 +9,7 @@ key, a certificate, an ARN, a path.
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 _DENSE, _RANDOM, _LONG = 16, 22, 32  # characters
 _PUBLIC_BLOCK = re.compile(
@@ -52,6 +52,9 @@ _WEBHOOKS = re.compile(
     re.IGNORECASE,
 )
 _HINTS = re.compile(r"hook|services|integration|intake|ifttt|bot\d|hc-ping|pipedream|^/?T[0-9A-Z]{2}", re.IGNORECASE)
+_URL_PARTS = re.compile(
+    r"\s*[A-Za-z][A-Za-z0-9+.-]*://(?:([^/?#]*)@)?[^/?#]*([^#]*)"
+)  # of any text: what is no URL hides nothing
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]{0,40})://([^\s/?#@]+(?::[^\s@]*)?)@")
 _ORACLE = re.compile(r"jdbc:oracle:\w{1,10}:[^\s/@]{1,100}/([^\s@]+)@", re.IGNORECASE)
 _BY_TOKEN = (
@@ -136,15 +139,12 @@ def is_common(text: str) -> bool:
 
 def own_parts(text: str) -> list[str]:
     """What of a URL is the secret, as libraries quote it alone: its path with the query, and the password."""
-    if "://" not in text:
+    found = _URL_PARTS.match(text)
+    if found is None:
         return []
-    try:
-        parts = urlsplit(text)
-        password = parts.password
-    except ValueError:
-        return []
-    path = parts.path + (f"?{parts.query}" if parts.query else "")
-    return [part for part in (path, password) if part and len(part) > _DENSE // 2]
+    login, path = found.groups()
+    password = (login or "").partition(":")[2]
+    return [part for part in dict.fromkeys((path, password, unquote(password))) if len(part) > _DENSE // 2]
 
 
 def _has_password(text: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from bootstrap.domain.secret import PublicText, Secret
 from bootstrap.errors import IssuerDenied, IssuerUnavailable
@@ -19,6 +19,7 @@ from bootstrap.issuers._aws import FULL, GONE, Iam, code
 from bootstrap.issuers.base import WINDOW, Attempt, Issuer, IssuerOptions, Key, KeyFields, KeyInfo, Surroundings, Window
 from bootstrap.manifest.field_types import SecretRef
 from bootstrap.util.durations import shown
+from bootstrap.util.urls import checked
 
 KEYLESS = (
     "On AWS, Airflow gets in as the role of its instance, task or pod (IRSA), and elsewhere by web identity: leave out login and "
@@ -34,7 +35,7 @@ class Options(IssuerOptions):
     issuer: Literal["aws_access_key"]
     user: Annotated[str, Field(pattern=r"^[\w+=,.@-]{1,64}$")]
     region: str = "us-east-1"
-    endpoint_url: str | None = None
+    endpoint_url: Annotated[str, AfterValidator(checked)] | None = None
     admin: SecretRef | None = None
 
 

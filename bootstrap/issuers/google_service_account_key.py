@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pydantic import AfterValidator, Field
 
@@ -23,6 +23,7 @@ from bootstrap.issuers._google_login import key_document, login
 from bootstrap.issuers.base import WINDOW, Attempt, Issuer, IssuerOptions, Key, KeyFields, KeyInfo, Surroundings, Window
 from bootstrap.manifest.field_types import SecretRef
 from bootstrap.util.loopback import is_here
+from bootstrap.util.urls import checked
 
 KEYLESS = (
     "Airflow on Google Cloud, or elsewhere with workload identity federation, needs no key: attach the service account to "
@@ -35,13 +36,13 @@ _UNSURE = {"NOT_FOUND", "PERMISSION_DENIED", "FAILED_PRECONDITION"}  # what may 
 
 
 def _address(text: str) -> str:
-    if urlsplit(text).scheme == "http" and not is_here(text):
+    if text.startswith("http:") and not is_here(text):
         msg = "expected https://…: the answer holds the new key"
         raise ValueError(msg)
     return text
 
 
-Address = Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+$"), AfterValidator(_address)]
+Address = Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+$"), AfterValidator(checked), AfterValidator(_address)]
 
 
 class Options(IssuerOptions):

@@ -11,6 +11,7 @@ from typing import Any
 from bootstrap.checks._errors import Diagnosed, chain, summary
 from bootstrap.checks.base import Cause, CauseName, Place, StepName
 from bootstrap.errors import RESTORE_KEY
+from bootstrap.util.urls import BadUrl
 
 _BY_STATUS: dict[int, CauseName] = {401: "auth", 403: "permission", 404: "not_found", 407: "auth", 408: "timeout"}
 _BY_TEXT: tuple[tuple[str, CauseName], ...] = (  # for hooks that return only a message
@@ -81,6 +82,10 @@ def _common(error: BaseException) -> Cause | None:
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(status, int) and status >= 400:  # noqa: PLR2004
         return Cause(_BY_STATUS.get(status, "check_error"))
+    if isinstance(error, BadUrl):
+        return Cause(
+            "secret_malformed", hint="correct the address in the connection: percent-encode special characters"
+        )
     if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("airflow.providers"):
         return Cause("provider_missing")
     by_type: tuple[tuple[type[BaseException], CauseName], ...] = (

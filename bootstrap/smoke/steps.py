@@ -60,7 +60,7 @@ class Steps:
         the operator needs.
         """
         conn = self._do("resolve", self._resolve)
-        endpoint: Endpoint | None = self.module.endpoint(conn)
+        endpoint: Endpoint | None = self._try("reach", lambda: self.module.endpoint(conn))
         if endpoint is None:
             self._skip("reach", "no host to try")
         else:

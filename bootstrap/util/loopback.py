@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from bootstrap.util.urls import host_of
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def is_here(url: str) -> bool:
-    """Whether it leads to this machine."""
-    return urlsplit(url).hostname in _LOOPBACK
+    """Whether it leads to this machine. What is no URL leads nowhere."""
+    return host_of(url) in _LOOPBACK
 
 
 def proxies(url: str, proxy: str | None = None) -> dict[str, str]:

@@ -27,7 +27,4 @@ def problems(connection: Connection) -> Iterator[Problem]:
 
 
 def _is_here(host: str) -> bool:
-    try:
-        return is_here(host if "://" in host else f"http://{host}")
-    except ValueError:
-        return False
+    return is_here(host if "://" in host else f"http://{host}")

@@ -13,10 +13,9 @@ from bootstrap.stores.structured import json_object
 from bootstrap.validation.hosts import NAMES
 from bootstrap.validation.problem import Problem
 
-_HINT = (
-    "store the connection as JSON, or percent-encode what is special in the password: @ %40, / %2F, # %23, ? %3F, % %25"
-)
+_HINT = "store the connection as JSON, or percent-encode what is special in the password: @ %40, / %2F, # %23, ? %3F, % %25, [ %5B"
 _UNESCAPED = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_BRACKET = re.compile(r"[\[\]]")
 _ENDS = re.compile(r"[/?#]")
 _NESTED = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -34,8 +33,14 @@ def problems(text: str) -> Iterator[Problem]:
         yield Problem("uri", f"{after[0]} in the password ends it: what follows is read as something else", _HINT)
     elif "#" in after:
         yield Problem("uri", "what follows the # in the URI is dropped", _HINT)
-    if _UNESCAPED.search(authority.rpartition("@")[0]):
+    login = authority.rpartition("@")[0]
+    if _UNESCAPED.search(login):
         yield Problem("uri", "a % in the login or password that escapes nothing", _HINT)
+    if _BRACKET.search(login):
+        message = (
+            "a bracket in the login or password: whether Airflow reads the URI depends on the release of its Python"
+        )
+        yield Problem("uri", message, _HINT)
 
 
 def _cuts_a_password(scheme: str, authority: str, after: str) -> bool:

@@ -17,7 +17,7 @@ from tests.checks.bench import Bench, Cell, unreachable
 from tests.systems import certificates, faulty
 
 pytestmark = pytest.mark.airflow
-REDIRECTS = {"/moved": "/login", "/folder": "/folder/", "/renamed": "/hello"}
+REDIRECTS = {"/moved": "/login", "/folder": "/folder/", "/renamed": "/hello", "/malformed": "http://[bad]/"}
 BLOCK = b"x" * 2**16
 
 
@@ -187,6 +187,10 @@ def test_http(bench: Bench, place: Place, isolated: bool) -> None:  # noqa: FBT0
                     says="/hello",
                     hint="`redirects: true`",
                 ),
+                "redirects_to_no_url": Cell(
+                    good, {"http": {"path": "/malformed", "redirects": True}}, "access", "check_error", says="malformed"
+                ),
+                "no_url": Cell({**good, "host": "http://[bad]"}, "http", "reach", "secret_malformed", hint="address"),
                 "other_text": Cell(good, {"http": {"contains": "bye"}}, "access", "check_error", says="'bye'"),
                 "no_text": Cell(
                     good, {"http": {"contains": "hello", "method": "HEAD"}}, "access", "check_error", says="HEAD"

@@ -6,6 +6,7 @@ import base64
 import json
 import warnings
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given, settings
@@ -289,7 +290,6 @@ def test_we_read_the_uris_that_airflow_writes_as_airflow_does(
         "postgres://",
         "postgres://[::1]:5432/a",
         "postgres://u:p@[2001:db8::1]/a",
-        "postgres://u:p[::1]w@db:5432/a",
         "postgres://%2Fvar%2FRun%2Fpg:5432/a",
         "http://https://api.example.com:8443/v1",
         "http://https://u:p@api.example.com/?timeout=5",
@@ -313,6 +313,19 @@ def test_we_read_the_uris_that_airflow_writes_as_airflow_does(
 def test_we_read_hand_written_uris_as_airflow_does(airflow: Any, uri: str) -> None:
     theirs = as_airflow_reads(airflow.from_uri(uri, conn_id="warehouse"))
     assert without_empty(from_text(uri, WHERE).as_fields()) == theirs
+
+
+@pytest.mark.airflow
+def test_a_password_with_brackets_is_what_airflow_reads_unless_its_python_refuses(airflow: Any) -> None:
+    uri = "postgres://u:p[::1]w@db:5432/a"
+    ours = without_empty(from_text(uri, WHERE).as_fields())
+    try:
+        urlsplit(uri)
+    except ValueError:  # 3.12.9 and 3.13.2 on
+        with pytest.raises(ValueError, match="IPv"):
+            airflow.from_uri(uri, conn_id="warehouse")
+    else:
+        assert ours == as_airflow_reads(airflow.from_uri(uri, conn_id="warehouse"))
 
 
 @pytest.mark.airflow

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from bootstrap.stores.credential import Credential
 from bootstrap.util.model import Model
+from bootstrap.util.urls import checked
 
-Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+/?$")]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+/?$"), AfterValidator(checked)]
 Text = Annotated[str, Field(min_length=1)]
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from bootstrap.stores.aws.options import AssumeRoleAuth, AwsOptions, KeysAuth, ProfileAuth, Source
 from bootstrap.stores.base import Context
+from bootstrap.util.loopback import is_here
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 5, 10  # seconds
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _SESSION_NAME = "airflow-bootstrap"  # what CloudTrail shows
 # How botocore finds a setting: its name in the file, its variables, its default, its type.
 _NO_PROFILE: dict[str, tuple[None, list[str], None, None]] = {"profile": (None, [], None, None)}
@@ -20,7 +19,7 @@ def config(endpoint_url: str | None, connections: int = 1) -> Any:
     """How a client behaves. No proxy gets to see what is meant for this machine; trying again is our business."""
     from botocore.config import Config
 
-    local = endpoint_url is not None and urlsplit(endpoint_url).hostname in _LOOPBACK
+    local = endpoint_url is not None and is_here(endpoint_url)
     return Config(
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,

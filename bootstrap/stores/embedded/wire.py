@@ -13,11 +13,11 @@ import tempfile
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import Unavailable
 from bootstrap.stores.embedded.tls import ca_file
+from bootstrap.util.urls import split
 
 _SECONDS = 2.0
 
@@ -27,7 +27,7 @@ def status(folder: Path, url: str, path: str, *, method: str = "GET", token: str
     headers = {"X-Vault-Token": token} if token else {}
     connection = None
     try:
-        connection = http.client.HTTPSConnection(urlsplit(url).netloc, timeout=_SECONDS, context=_trusting(folder))
+        connection = http.client.HTTPSConnection(split(url).netloc, timeout=_SECONDS, context=_trusting(folder))
         connection.request(method, path, headers=headers)
         return connection.getresponse().status
     except (OSError, http.client.HTTPException):  # before ValueError: a certificate that isn't trusted is that, too

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import Self
 
 from bootstrap.stores.vault.auth import Auth, Mount, Name, TokenAuth
 from bootstrap.util.files import expanded
 from bootstrap.util.model import Model
+from bootstrap.util.urls import checked
 
 
 class Options(Model):
@@ -22,14 +23,14 @@ class Options(Model):
     """
 
     kind: Literal["vault"]
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+"), AfterValidator(checked)]
     mount: Mount | None = "secret"
     kv_version: Literal[1, 2] = 2
     namespace: Mount | None = None
     ca_cert: Name | None = None
     client_cert: Name | None = None
     client_key: Name | None = None
-    proxy: Annotated[str, Field(pattern=r"^https?://[^\s/@]+/?$")] | None = None
+    proxy: Annotated[str, Field(pattern=r"^https?://[^\s/@]+/?$"), AfterValidator(checked)] | None = None
     auth: Auth = Field(default_factory=lambda: TokenAuth(method="token"))
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import Self
 
 from bootstrap.domain.connection import mask_login
@@ -21,6 +21,7 @@ from bootstrap.stores.credential import Credential
 from bootstrap.targets.rest_api.errors import is_bad_token, not_airflow, refused
 from bootstrap.util.files import expanded
 from bootstrap.util.model import Model
+from bootstrap.util.urls import checked
 
 if TYPE_CHECKING:
     from bootstrap.targets.rest_api.transport import Reply, Transport
@@ -39,7 +40,7 @@ class Options(Model):
     `ca_file` is a file of certificates that are trusted instead of the machine's; relative to the manifest's folder.
     """
 
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")]
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$"), AfterValidator(checked)]
     token: Credential | None = None
     login: Annotated[str, Field(min_length=1)] | None = None
     password: Credential | None = None
