@@ -22,7 +22,7 @@ INSTALLED_OLD := .venv-2.11/.installed
 INSTALLED_BIGQUERY := .venv-bigquery/.installed
 PACKAGES := busybox-static docker-compose docker.io iptables mariadb-server openjdk-17-jre-headless openssh-server redis-server runc
 
-.PHONY: help up down test test-all test-slow compat lint types format check schema bench bench-render bench-smoke bench-stores bench-register bench-masking bench-slope lock system-deps systems clean
+.PHONY: help up down test test-all test-slow compat lint types format check house schema bench bench-render bench-smoke bench-stores bench-register bench-masking bench-slope lock system-deps systems clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ check: lint types  ## lint and types
 
 format: $(INSTALLED_DEV)  ## reformat
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+house: $(INSTALLED_DEV)  ## print the layout in figures: rooms, imports upwards, circles, function lengths, lines
+	@$(BIN)/python -m tools.house
 
 bench: $(INSTALLED_DEV)  ## measure what the README claims
 	@$(BIN)/python -m benchmarks.startup

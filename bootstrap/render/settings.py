@@ -16,6 +16,7 @@ from bootstrap.domain.secret import Secret
 from bootstrap.errors import AirflowError, Denied, ManifestError
 from bootstrap.manifest.models import Backend, Manifest, Source
 from bootstrap.render.backend_kwargs import cached_check
+from bootstrap.render.backend_kwargs.result import Problem
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
 from bootstrap.stores.credential import Credential, PlainCredential
 from bootstrap.util import logins
@@ -241,7 +242,7 @@ def _checked(manifest: Manifest, found: AirflowBackend, place: _Place, elsewhere
 
 
 def _would_not_work(
-    manifest: Manifest, place: _Place, name: str, problems: list[cached_check.Problem], source: str
+    manifest: Manifest, place: _Place, name: str, problems: list[Problem], source: str
 ) -> ManifestError:
     against = f", as {source} has it" if source else ""
     path: Path_ = ("backend",) if place is _SECRETS else ("backend", "workers")
@@ -269,9 +270,7 @@ def _path(source: Path_, kwarg: str) -> Path_:
     return (*source, "kwargs", kwarg) if kwarg else (*source, "class")
 
 
-def _at_run_time(
-    name: str, problem: cached_check.Problem, place: _Place, known: Release, kwargs: Mapping[str, Any]
-) -> str:
+def _at_run_time(name: str, problem: Problem, place: _Place, known: Release, kwargs: Mapping[str, Any]) -> str:
     """What may be there, or may be otherwise, where Airflow runs: nobody here can know."""
     if kwargs.get(problem.kwarg):
         return f"{_about(name, problem)} ({problem.hint})"
@@ -280,7 +279,7 @@ def _at_run_time(
     return f"{_about(name, problem)}; Airflow's processes need it: {' or '.join(names)} in their environment"
 
 
-def _about(name: str, problem: cached_check.Problem) -> str:
+def _about(name: str, problem: Problem) -> str:
     return problem.message if name in problem.message else f"{name}: {problem.message}"
 
 

@@ -1,44 +1,14 @@
-"""What was found of a secrets backend's class and arguments, and once more without reading the class again.
-
-Reading it costs a fifth of a `render`. Only what is in order is kept.
-"""
+"""`check.check` with a cache on disk: reading the class takes a fifth of a `render`. Only a result without problems is kept."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bootstrap.render.backend_kwargs.result import Checked, Problem
 from bootstrap.util.file_cache import remembered
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong with an argument ('' for the class itself), and the next step. No value of a secret stands in it.
-
-    `local`: it is wrong on this machine, and may be right where Airflow runs.
-    """
-
-    kwarg: str
-    message: str
-    hint: str
-    local: bool = False
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What was found: problems, which Airflow fails on or takes no notice of, and warnings.
-
-    `source` says which signature the arguments were compared with; '' where the class is unknown, and nothing was.
-    `files` are those that were read; none where the class isn't installed.
-    """
-
-    problems: tuple[Problem, ...]
-    warnings: tuple[Problem, ...]
-    source: str
-    files: tuple[str, ...] = ()
 
 
 def check(backend_class: str, kwargs: Mapping[str, Any], elsewhere: Collection[str], cache: Path) -> Checked:

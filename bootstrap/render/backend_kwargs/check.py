@@ -15,7 +15,7 @@ from typing import Any
 
 from bootstrap.providers.python_source import Module, Sources, UnreadableModule
 from bootstrap.render.backend_kwargs.apply_rules import Finding, Given, findings
-from bootstrap.render.backend_kwargs.cached_check import Checked, Problem
+from bootstrap.render.backend_kwargs.result import Checked, Problem
 from bootstrap.render.backend_kwargs.rules import RULES
 from bootstrap.render.backend_kwargs.signature_table import Backend, installed, shipped, short
 
