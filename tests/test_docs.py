@@ -1,0 +1,57 @@
+"""The pages for maintainers: generated parts are up to date, links lead somewhere, `make` and pre-commit run the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.project import ROOT
+from tools import architecture, house
+
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+
+
+def test_the_rooms_on_the_page_are_those_of_the_contract() -> None:
+    assert architecture.PAGE.read_text() == architecture.generated(), "make schema"
+
+
+def test_every_room_has_a_subject() -> None:
+    rooms = {room for floor in house.layers() for room in floor}
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", architecture.PAGE.read_text(), re.MULTILINE))
+    assert rows.keys() == rooms
+    assert all(rows.values())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        file, _, heading = target.partition("#")
+        if file.startswith(("http:", "https:", "mailto:")):
+            continue
+        found = page.parent / file if file else page
+        assert found.exists(), target
+        assert not heading or heading in _anchors(found), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_make_is_told_to_do_it_can(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    code = re.findall(r"`make ([a-z-]+)|^\$ make ([a-z-]+)|^make ([a-z-]+)", page.read_text(), re.MULTILINE)
+    assert {name for names in code for name in names if name} <= targets
+
+
+def test_pre_commit_runs_what_make_check_runs() -> None:
+    recipes = re.findall(r"^(?:lint|types):.*\n\t@(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    commands = {re.sub(r" \.$", "", command) for recipe in recipes for command in recipe.split(" && ")}
+    [repo] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    entries = {hook["entry"].replace(".venv/bin", "$(BIN)").replace(" --force-exclude", "") for hook in repo["hooks"]}
+    assert commands == entries
+
+
+def _anchors(page: Path) -> set[str]:
+    """As GitHub makes them: small letters and digits, and a hyphen for each space."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
