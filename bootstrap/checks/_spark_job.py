@@ -1,12 +1,11 @@
 """What the check `spark` submits; spark-submit runs it, with the Python of the driver.
 
 Its arguments: the file for its result ("-": none) and the run's id. The JVM alone counts, so that the executors need
-no Python.
+no Python. It is run by its path, so that Python looks for modules beside it first, and imports none before that is over:
+`http` would be the check of that name, and where a cluster runs it, anybody's.
 """
 
-import json
 import sys
-from pathlib import Path
 
 NUMBERS = 1000
 PARTITIONS = 2
@@ -14,6 +13,9 @@ PARTITIONS = 2
 
 def main() -> None:
     """Count on the executors, and write what came of it."""
+    import json
+    from pathlib import Path
+
     from pyspark import SparkContext
 
     file, run_id = sys.argv[1:]
@@ -25,4 +27,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if not getattr(sys.flags, "safe_path", False):
+        del sys.path[0]
     main()
