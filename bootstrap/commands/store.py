@@ -222,5 +222,7 @@ def status(app: App) -> int:
     for name, server in embedded_servers(app.manifest):
         found = server.status()
         app.console.data(f"{name}: {f'running at {found.url}, pid {found.pid}' if found.running else 'not running'}\n")
+        if found.url is not None:  # it has been started before
+            server.require_seal()
         code = code if found.running else Exit.STORE
     return code

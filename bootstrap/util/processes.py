@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import socket
 import subprocess
 import time
@@ -43,13 +44,30 @@ def command_line(pid: int) -> str:
             return proc.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             return ""
-    answer = subprocess.run(
-        ["ps", "-o", "args=", "-p", str(pid)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=children.environment(),
-    )
+    return _ps("-o", "args=", "-p", str(pid))
+
+
+def own_process(argument: str) -> int | None:
+    """The pid of a process of this user's that was started with this argument."""
+    proc = Path("/proc")
+    if proc.joinpath("self").exists():
+        found = (int(folder.name) for folder in proc.glob("[0-9]*") if _is_own(folder, argument))
+    else:
+        lines = _ps("-U", str(os.geteuid()), "-o", "pid=,args=").splitlines()
+        found = (int(line.split()[0]) for line in lines if f"{line} ".find(f" {argument} ") > 0)
+    return next(found, None)
+
+
+def _is_own(process: Path, argument: str) -> bool:
+    try:
+        arguments = (process / "cmdline").read_bytes().split(b"\0")
+        return os.fsencode(argument) in arguments and process.stat().st_uid == os.geteuid()
+    except OSError:  # it has just ended
+        return False
+
+
+def _ps(*options: str) -> str:
+    answer = subprocess.run(["ps", *options], capture_output=True, text=True, check=False, env=children.environment())
     return answer.stdout
 
 

@@ -12,13 +12,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bootstrap.airflow.environment import Environment, locate
-from bootstrap.checks import _user_code
+from bootstrap.checks import _spark_job, _user_code
 from bootstrap.errors import ManifestError
 from bootstrap.manifest.loader import load
 from bootstrap.util import children
@@ -107,6 +108,20 @@ def test_a_package_of_the_users_on_pythonpath_does_not_take_the_place_of_ours(
     assert found(marks) == []
 
 
+def test_the_job_of_spark_runs_nothing_that_lies_beside_it_or_around(here: Path, lib: Path) -> None:
+    """What it needs of Spark comes by PYTHONPATH, from spark-submit: here, something that shows what it can import."""
+    (lib / "pyspark.py").write_text("import sys, json, http.client; print(json.dumps([sys.path, http.__file__]))")
+    environment = {**os.environ, "PYTHONPATH": str(lib)}
+    beside = Path(shutil.copy(_spark_job.__file__, here))
+    plant(here, "http.py", "pathlib.py")
+    for job in (Path(_spark_job.__file__), beside):
+        done = subprocess.run([sys.executable, job], env=environment, capture_output=True, text=True, check=False)
+        path, http = json.loads(done.stdout)
+        assert path[0] == str(lib)
+        assert not {str(here), str(job.parent), ""} & {*path, str(Path(http).parent)}
+    assert found(here / "marks") == []
+
+
 def test_python_m_bootstrap_runs_nothing_of_the_current_folder(here: Path, lib: Path) -> None:
     shutil.rmtree(here / "bootstrap")
     (here / "runpy.py").unlink()  # Python itself runs it, before anything of ours
@@ -127,7 +142,8 @@ def test_python_m_bootstrap_runs_nothing_of_the_current_folder(here: Path, lib: 
 def test_what_python_or_our_own_processes_would_obey_is_left_out_of_a_childs_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("AIRFLOW_BOOTSTRAP_CLEAN", "AIRFLOW_BOOTSTRAP_NEW", "PYTHONOPTIMIZE", "PYTHONINSPECT"):
+    unwanted = ("AIRFLOW_BOOTSTRAP_CLEAN", "AIRFLOW_BOOTSTRAP_NEW", "PYTHONOPTIMIZE", "PYTHONINSPECT")
+    for name in unwanted:
         monkeypatch.setenv(name, "1")
     text = "version: 1\nairflow: {env: {AIRFLOW_BOOTSTRAP_CLEAN: '1', PYTHONOPTIMIZE: '2', PYTHONPATH: 'lib:', A: b}}\n"
     text += "stores: {e: {kind: env}}\nvariables: {v: {secret: 'e:AIRFLOW_BOOTSTRAP_CLEAN'}}\n"
@@ -135,6 +151,7 @@ def test_what_python_or_our_own_processes_would_obey_is_left_out_of_a_childs_env
     child = environment.child(AIRFLOW_BOOTSTRAP_FILE="ours")
     ours = {name: value for name, value in child.items() if children.is_ours(name)}
     assert ours == {"AIRFLOW_BOOTSTRAP_FILE": "ours"}
+    assert not {*unwanted} & {*child}
     assert environment.secrets == {}
     assert (child["PYTHONPATH"], child["A"]) == (str(tmp_path / "lib"), "b")
 
@@ -262,17 +279,25 @@ version: 1
 stores: {{e: {{kind: env}}}}
 backend: {{class: airflow.secrets.local_filesystem.LocalFilesystemBackend, kwargs: {{connections_file_path: {file}}}}}
 register: [{{env: {{}}}}]
-airflow: {{home: af}}
+airflow: {{home: af, fernet_key: {{every: 180d, grace: 0s}}}}
+config: {{sentry: {{sentry_dsn: {{cmd: "printf dsn"}}}}}}
 connections:
   web: {{conn_type: http, host: "http://127.0.0.1:{port}", password: {{secret: "e:S_CONN"}}, checks: [http]}}
 variables: {{tok: {{secret: "e:S_VAR"}}}}
 """
-COMMANDS = (  # what starts processes in different ways; the others start them as these do, see the test below
+COMMANDS = (
     ("up",),
     ("plan",),
     ("smoke", "--isolated"),
     ("explain", "web"),
     ("export", "-o", "export.json"),
+    ("doctor",),
+    ("render", "--verify"),
+    ("register", "--into", "metadata"),
+    ("init", "--from", "metadata:{}/af", "--store", "e", "--script", "put.sh", "-o", "{}/made.yaml"),
+    ("rotate", "--status"),
+    ("store", "list", "e"),
+    ("store", "get", "e:S_CONN"),
 )
 
 
@@ -285,8 +310,8 @@ def test_no_command_runs_what_lies_around_and_none_shows_a_secret_to_others(tmp_
     project.write(MANIFEST.format(port=port, file=empty))
     marks = [plant(folder, *PLANTED, OWN_PACKAGE) for folder in (project.manifest.parent, tmp_path / "elsewhere")]
     with watched_processes(canary) as seen:
-        for arguments in COMMANDS:
-            result = run(project, tmp_path / "elsewhere", canary, *arguments)
+        for arguments, folder in zip(COMMANDS, cycle((tmp_path / "elsewhere", project.manifest.parent))):
+            result = run(project, folder, canary, *(word.format(project.manifest.parent) for word in arguments))
             assert result.code == 0, f"{arguments}: {result.text}"
     assert [found(folder) for folder in marks] == [[], []]
     assert {Path(file).parent.name for file in seen} <= {str(pid) for pid in project_pids(project)}

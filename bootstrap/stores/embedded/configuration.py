@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.errors import Unavailable
+from bootstrap.stores.embedded import seal
 from bootstrap.stores.embedded.tls import server_file
 from bootstrap.util.files import write_atomic
 from bootstrap.util.processes import free_port
@@ -33,11 +34,16 @@ def config_file(folder: Path) -> Path:
     return folder / "server.json"
 
 
+def data_folder(folder: Path) -> Path:
+    """What the server keeps, sealed."""
+    return folder / "data"
+
+
 def address(folder: Path) -> dict[str, Any]:
     """Where it listens, or did when it last ran; empty if it has never run."""
     try:
         found = read_json(folder / "address.json")
-        return {name: int(found[name]) for name in ("port", "cluster_port")} if found else {}
+        return {name: int(found[name]) for name in _PORTS}
     except (Unavailable, KeyError, TypeError, ValueError):  # damaged: the server's own configuration tells it, too
         return _configured(folder)
 
@@ -49,6 +55,12 @@ def _configured(folder: Path) -> dict[str, Any]:
         return {name: int(url.rpartition(":")[2]) for name, url in urls.items()}
     except (Unavailable, KeyError, AttributeError, ValueError):
         return {}
+
+
+def is_consistent(folder: Path) -> bool:
+    """Whether a server that runs was told to listen where one looks for it."""
+    found = address(folder)
+    return bool(found) and found == _configured(folder)
 
 
 def configure(folder: Path) -> None:
@@ -70,9 +82,9 @@ def _configuration(folder: Path, port: int, cluster_port: int) -> dict[str, Any]
         "api_addr": url(port),
         "cluster_addr": url(cluster_port),
         "max_lease_ttl": TOKEN_PERIOD,
-        "storage": {"raft": {"path": str(folder / "data"), "node_id": "local", "performance_multiplier": "1"}},
+        "storage": {"raft": {"path": str(data_folder(folder)), "node_id": "local", "performance_multiplier": "1"}},
         "listener": [{"tcp": _tcp(folder, port, cluster_port)}, {"unix": _UNIX}],
-        "seal": {"static": {"current_key_id": "1", "current_key": f"file://{folder / 'seal.key'}"}},
+        "seal": {"static": {"current_key_id": "1", "current_key": f"file://{seal.key_file(folder)}"}},
     }
 
 

@@ -15,7 +15,7 @@ from bootstrap.errors import Unavailable
 from bootstrap.stores.embedded.binary import binary
 from bootstrap.stores.embedded.configuration import config_file
 from bootstrap.util.files import PRIVATE_FILE
-from bootstrap.util.processes import command_line, flock, until
+from bootstrap.util.processes import command_line, flock, own_process, until
 
 START_TIMEOUT = 30  # seconds
 _GRACE = 2.0  # seconds for the launcher to write the pid
@@ -41,8 +41,10 @@ class Process:
         try:
             pid = int(self._pid_file.read_text())
         except (OSError, ValueError):
-            return None
-        return pid if str(self._config) in command_line(pid) else None
+            pid = 0
+        if pid > 0 and str(self._config) in command_line(pid):
+            return pid
+        return own_process(f"-config={self._config}")  # the file is damaged, or it doesn't run
 
     @contextlib.contextmanager
     def launching(self) -> Iterator[int]:
@@ -72,15 +74,18 @@ class Process:
         finally:
             os.close(log)
 
-    def wait_for(self, what: str, ready: Callable[[], bool]) -> None:
-        """Raises Unavailable, which quotes the log, if it ends or START_TIMEOUT passes first."""
+    def wait_for(self, what: str, ready: Callable[[], bool], *, hopeless: str = "") -> None:
+        """Raises Unavailable, which quotes the log, if it ends, says what is `hopeless`, or START_TIMEOUT passes first."""
         started = time.monotonic()
         while not ready():
             waited = time.monotonic() - started
-            if waited > START_TIMEOUT or (waited > _GRACE and self.pid is None):
-                message = f"the OpenBao server did not {what}: {_last_line(self._log)}"
-                raise Unavailable(message, f"look into {self._log}")
+            if waited > START_TIMEOUT or (waited > _GRACE and self._has_failed(hopeless)):
+                hint = f"look into {self._log}; restore what is damaged from a copy of {self.folder}"
+                raise Unavailable(f"the OpenBao server did not {what}: {_last_line(self._log)}", hint)
             time.sleep(0.05)
+
+    def _has_failed(self, hopeless: str) -> bool:
+        return self.pid is None or (bool(hopeless) and hopeless in _last_line(self._log))
 
     def stop(self) -> bool:
         """End it if it runs; True if it did."""

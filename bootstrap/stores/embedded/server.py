@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.errors import Unavailable
-from bootstrap.stores.embedded import configuration, tls, wire
+from bootstrap.stores.embedded import configuration, damage, seal, tls, wire
 from bootstrap.stores.embedded.airflow_access import AirflowAccess
 from bootstrap.stores.embedded.configuration import MOUNT
 from bootstrap.stores.embedded.keys import Keys
 from bootstrap.stores.embedded.process import START_TIMEOUT, Process
 from bootstrap.stores.vault.client import Transport, connect, translate
-from bootstrap.util.files import locked, private_folder, write_atomic
+from bootstrap.util.files import locked, private_folder
 
 if TYPE_CHECKING:
     import hvac
@@ -69,6 +68,7 @@ class Server:
         running = pid is not None and place is not None and wire.healthy(self.folder, place)
         return Status(running=running, url=place, pid=pid)
 
+    @damage.named()
     def ensure_running(self) -> str:
         """Initialise and start what isn't there yet; return the URL. Raises Unavailable, Denied.
 
@@ -85,15 +85,23 @@ class Server:
                     translate(self._where, self._settle)
         return self.url
 
+    @damage.named()
     def stop(self) -> bool:
-        """End the server if it runs; True if it did."""
+        """End the server if it runs; True if it did. Raises Unavailable where it could never be started again."""
+        if self._process.pid is not None:
+            damage.require_seal(self.folder)
         return self._process.stop()
+
+    def require_seal(self) -> None:
+        """Raises Unavailable where the server could not be started again, which one that runs doesn't notice."""
+        damage.require_seal(self.folder)
 
     def connect(self) -> hvac.Client:
         """A client without a token, of the running server. Raises Unavailable, Denied."""
         self.ensure_running()
         return self._connected()
 
+    @damage.named()
     def log_in(self, client: hvac.Client) -> None:
         """Give the client the tool's own token; a new one, if that is no longer taken. Raises Denied, Unavailable."""
         if self._refuses_token():
@@ -108,6 +116,7 @@ class Server:
         self.log_in(client)
         return client
 
+    @damage.named()
     def grant_airflow(self, folders: tuple[str, ...]) -> Path:
         """Let Airflow read what is below `folders` of the mount, and nothing else; return its token's file.
 
@@ -165,21 +174,19 @@ class Server:
     def _initialise(self) -> None:
         """Make the server in a folder beside the final one and move it there whole: its keys are told only once."""
         if self.folder.exists() and any(self.folder.iterdir()):
-            raise Unavailable(
-                f"the store in {self.folder} has lost its keys.json", "restore it, or remove the folder to begin anew"
-            )
+            raise Unavailable(f"the store in {self.folder} has lost its keys.json", damage.ANEW)
         draft = Server(self.folder.parent / f"{self.folder.name}.new")
         if draft.folder.exists():  # somebody was killed in here
             with draft._process.launching():
-                draft.stop()
+                draft._process.stop()
             shutil.rmtree(draft.folder, ignore_errors=True)
-        private_folder(private_folder(draft.folder) / "data")
-        write_atomic(draft.folder / "seal.key", secrets.token_bytes(32))
+        private_folder(configuration.data_folder(private_folder(draft.folder)))
+        seal.make(draft.folder)
         try:
             draft._start(initialised=False)
             translate("the embedded store", draft._first_keys)
         finally:
-            draft.stop()
+            draft._process.stop()
         os.replace(draft.folder, self.folder)
 
     def _first_keys(self) -> None:
@@ -202,14 +209,21 @@ class Server:
                 if not left or configuration.has_its_ports(self.folder):
                     raise
         if initialised:
-            self._process.wait_for("unseal itself", lambda: wire.healthy(self.folder, self.url))
+            self._process.wait_for(
+                "unseal itself", lambda: wire.healthy(self.folder, self.url), hopeless=damage.UNSEALING_FAILED
+            )
 
     def _launch(self) -> None:
         with self._process.launching() as lock:
+            damage.require_seal(self.folder)
             if not tls.lasts(self.folder):
-                self.stop()  # what runs has no TLS, or a certificate that nobody knows any more
+                self._process.stop()  # what runs has no TLS, or a certificate that nobody knows any more
                 tls.make(self.folder)
+            if not configuration.is_consistent(self.folder):
+                self._process.stop()  # nobody knows where it listens
             if self._process.pid is None:  # else somebody started it and was killed, or it is slow to answer
+                if self._keys.file.exists():
+                    damage.require_data(self.folder)
                 configuration.configure(self.folder)
                 self._process.launch(lock)
 

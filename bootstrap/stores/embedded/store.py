@@ -33,10 +33,23 @@ def server(context: Context) -> Server:
     return Server(state_folder(context.folder.absolute()) / "stores" / context.name)
 
 
-def open_store(_options: Options, context: Context) -> Kv2:
-    """The store; its server is started at the first request, if it isn't running."""
-    own = server(context)
-    return Kv2(context.name, Session(context.name, own.connect, own.log_in), MOUNT)
+class Store(Kv2):
+    """A store whose server is started at the first request, if it isn't running."""
+
+    def __init__(self, name: str, own: Server) -> None:
+        super().__init__(name, Session(name, own.connect, own.log_in), MOUNT)
+        self._server = own
+
+    def ping(self) -> str:
+        """As its parent's. Raises Unavailable also where the server could not be started again."""
+        place = super().ping()
+        self._server.require_seal()
+        return place
+
+
+def open_store(_options: Options, context: Context) -> Store:
+    """The store; see Store."""
+    return Store(context.name, server(context))
 
 
 def policy(_options: Options, needs: Needs, context: Context) -> Mapping[str, str]:
