@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bootstrap.errors import Unavailable
-from bootstrap.openbao import configuration, seal
+from bootstrap.stores.embedded import configuration, seal
 
 ANEW = "restore it from a copy; or remove the store's folder to begin anew: its secrets are lost then"
 UNSEALING_FAILED = "failed to unseal core"  # in the server's log; it would try again, with the same key

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from bootstrap.files import write_atomic
+from bootstrap.util.files import write_atomic
 
 BYTES = 32
 
