@@ -279,7 +279,7 @@ version: 1
 stores: {{e: {{kind: env}}}}
 backend: {{class: airflow.secrets.local_filesystem.LocalFilesystemBackend, kwargs: {{connections_file_path: {file}}}}}
 register: [{{env: {{}}}}]
-airflow: {{home: af, fernet_key: {{every: 180d, grace: 0s}}}}
+airflow: {{home: af, fernet_key: {{}}}}
 config: {{sentry: {{sentry_dsn: {{cmd: "printf dsn"}}}}}}
 connections:
   web: {{conn_type: http, host: "http://127.0.0.1:{port}", password: {{secret: "e:S_CONN"}}, checks: [http]}}
