@@ -33,17 +33,17 @@ _OF_THE_MACHINE = frozenset(
 )  # what is wrong with no file in particular: a disk, a limit, the current folder
 
 COMMANDS = {  # in the order of a first day
-    "init": "write a starter manifest, or one made from what you have",
-    "up": "doctor, render, register and smoke; stops at the first stage that fails",
-    "doctor": "what is missing on this machine, each with the command that mends it",
+    "init": "write a starter manifest, or convert what you have",
+    "up": "run doctor, render, register and smoke; stop at the first that fails",
+    "doctor": "check what is missing on this machine, and show the command that fixes it",
     "render": "write the secrets backend into airflow.cfg",
     "plan": "show what register would change",
     "register": "write the connections to where Airflow finds them",
-    "explain": "what Airflow would resolve, source by source",
-    "smoke": "prove each connection by a task in Airflow",
-    "rotate": "replace keys without an outage, and show how old they are",
+    "explain": "show where Airflow would get a connection, source by source",
+    "smoke": "prove each connection by running a task in Airflow",
+    "rotate": "replace keys without an outage; show how old they are",
     "store": "put, get, list and copy secrets; print policies; start and stop the embedded store",
-    "export": "write the connections in Airflow's own export format",
+    "export": "write the connections as `airflow connections import` reads them",
     "schema": "print the manifest's JSON Schema",
 }
 
@@ -79,16 +79,35 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("-f", "--file", type=click.Path(path_type=Path), default=Path("bootstrap.yaml"), help="The manifest.")
-@click.option("--profile", help="Merge this profile of the manifest over the rest.")
-@click.option("--allow-plaintext", is_flag=True, help="Accept secrets in the manifest itself: for throw-away ones.")
 @click.option(
-    "--concurrency", type=click.IntRange(min=1), default=32, help="Requests to a store at a time.", show_default=True
+    "-f",
+    "--file",
+    type=click.Path(path_type=Path),
+    default=Path("bootstrap.yaml"),
+    help="Manifest to read.",
+    show_default=True,
 )
-@click.option("--quiet", is_flag=True, help="Only results, warnings and errors.")
-@click.option("--verbose", is_flag=True, help="Also what happens underneath.")
-@click.option("--no-color", is_flag=True, help="No colour; so does NO_COLOR in the environment.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How messages look on stderr.")
+@click.option("--profile", help="Profile of the manifest to apply.")
+@click.option("--allow-plaintext", is_flag=True, help="Accept plain-text secrets in a throw-away manifest.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    default=32,
+    help="Number of concurrent requests to a store.",
+    show_default=True,
+)
+@click.option("--quiet", is_flag=True, help="Print only results, warnings and errors.")
+@click.option(
+    "--verbose", is_flag=True, help="Also print which manifest and Airflow are used, and where an error comes from."
+)
+@click.option("--no-color", is_flag=True, help="Disable colors, as NO_COLOR in the environment does.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="Format of messages on stderr.",
+    show_default=True,
+)
 @click.version_option(__version__, prog_name="airflow-bootstrap")
 @click.pass_context
 def cli(  # noqa: PLR0913  one parameter for each global option
@@ -136,9 +155,20 @@ def _run(arguments: list[str], holder: dict[str, Any]) -> int:
         return Exit.INTERRUPTED
     except BootstrapError as err:
         _console(holder).error(err)
+        if _console(holder).verbose:
+            _console(holder).detail(_origin(err))
         return err.exit_code
     except Exception as err:
         return _unexpected(_console(holder), err)
+
+
+def _origin(err: BaseException) -> str:
+    """Where an error was raised, and the errors behind it: no messages, which could hold anything."""
+    import traceback
+
+    places = [f" at {frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(err.__traceback__)[-1:]]
+    here = f"{type(err).__module__}.{type(err).__qualname__}{''.join(places)}"
+    return f"{here}, because of {_origin(err.__cause__)}" if err.__cause__ is not None else here
 
 
 def _console(holder: dict[str, Any]) -> Console:

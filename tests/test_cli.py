@@ -95,6 +95,18 @@ def test_a_store_without_its_credential_is_exit_3_and_names_the_variable(project
     assert "next: export VAULT_TOKEN=…" in result.err
 
 
+def test_verbose_tells_what_was_read_and_where_an_error_comes_from_and_nothing_else_does(project: Project) -> None:
+    project.write("version: 1\nstores: {old: {kind: file, path: hunter2.json}}\n")
+    (project.manifest.parent / "hunter2.json").write_text('{"a": hunter2-canary')
+    quiet, loud = (project.run("store", "list", "old", before=before) for before in ((), ("--verbose",)))
+    assert quiet.code == loud.code == 1
+    assert loud.err.startswith(f"manifest {project.manifest}\n")
+    assert "bootstrap.errors.Malformed at " in loud.err
+    assert "because of bootstrap.util.input_text.BadInput at " in loud.err
+    assert len(quiet.err.splitlines()) + 2 == len(loud.err.splitlines())
+    assert "canary" not in loud.text
+
+
 def test_messages_as_json_lines_carry_level_message_and_hint(project: Project) -> None:
     project.write("version: 2\n")
     result = project.run("plan", before=("--log-format", "json"))

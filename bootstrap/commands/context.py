@@ -35,14 +35,21 @@ class App:
         """Raises ManifestError."""
         from bootstrap.manifest.loader import load
 
+        profile = f" with profile {self.profile}" if self.profile is not None else ""
+        self.console.detail(f"manifest {self.file.absolute()}{profile}")
         return load(self.file, profile=self.profile, allow_plaintext=self.allow_plaintext)
 
     @cached_property
     def environment(self) -> Environment:
         """The Airflow of the manifest."""
-        from bootstrap.airflow.environment import locate
+        from bootstrap.airflow.environment import installed_version, locate
 
-        return locate(self.manifest)
+        found = locate(self.manifest)
+        if self.console.verbose:
+            self.console.detail(
+                f"Airflow {installed_version() or '(not installed)'}, home {found.home}, {found.config}"
+            )
+        return found
 
     @cached_property
     def secrets(self) -> SecretReader:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.command("doctor")
 @click.pass_obj
 def command(app: App) -> int:
-    """Say what is missing on this machine, each with the command that mends it."""
+    """Check what is missing on this machine, and show the command that fixes it."""
     from bootstrap.doctor import examine, worst
 
     findings = []

@@ -9,13 +9,13 @@ from bootstrap.commands.context import App
 
 @click.command("explain")
 @click.argument("conn_ids", nargs=-1, metavar="[CONN_ID]...")
-@click.option("--all", "every", is_flag=True, help="Every connection of the manifest.")
-@click.option("--variable", "variables", metavar="KEY", multiple=True, help="A variable; may be given again.")
+@click.option("--all", "every", is_flag=True, help="Explain every connection of the manifest.")
+@click.option("--variable", "variables", metavar="KEY", multiple=True, help="Explain a variable; repeatable.")
 @click.option(
-    "--config", "options", metavar="SECTION.KEY", multiple=True, help="An option of airflow.cfg; may be given again."
+    "--config", "options", metavar="SECTION.KEY", multiple=True, help="Explain an option of airflow.cfg; repeatable."
 )
-@click.option("--team", metavar="NAME", default="", help="As a task of this team would get it.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report for programs.")
+@click.option("--team", metavar="NAME", default="", help="Look it up as a task of this team would.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_obj
 def command(  # noqa: PLR0913  one parameter for each option
     app: App,
@@ -27,9 +27,9 @@ def command(  # noqa: PLR0913  one parameter for each option
     team: str,
     as_json: bool,
 ) -> int:
-    """Tell what Airflow would resolve, source by source, on the server and on a worker. Prints no value of a secret.
+    """Show where Airflow would get a connection, source by source, on the server and on a worker. Never prints a secret.
 
-    Exit code: 0 found, 1 not found, malformed, or sources differ, 3 a store refused or could not be asked.
+    Exit code: 0 found; 1 not found, malformed, or sources that differ; 3 a store that refused or was unreachable.
     """
     from datetime import datetime, timezone
 

@@ -21,17 +21,17 @@ _SUFFIXES = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".env": "env"}
     "--format",
     "form",
     type=click.Choice(["json", "yaml", "env"]),
-    help="As -o FILE ends, if not given; json on stdout.",
+    help="Output format.  [default: by the file's suffix, else json]",
 )
 @click.option(
-    "-o", "--output", metavar="FILE", default="-", help="Write it here, for nobody else to read; - is stdout."
+    "-o", "--output", metavar="FILE", default="-", help="Write to this file, which only you may read; - is stdout."
 )
-@click.option("--yes", is_flag=True, help="Don't ask before secrets are shown on a terminal.")
+@click.option("--yes", is_flag=True, help="Don't ask before showing secrets on a terminal.")
 @click.pass_obj
 def command(app: App, *, conn_ids: tuple[str, ...], form: str | None, output: str, yes: bool) -> int:
-    """Write the connections, secrets and all, in the format that `airflow connections import` reads.
+    """Write connections with their secrets, in the format that `airflow connections import` reads.
 
-    All of them, or those that are named; nothing is written if a secret of one is missing.
+    Without a CONN_ID, all of them. If a secret is missing, nothing is written.
     """
     from bootstrap.convert import export
     from bootstrap.desired.resolve import resolve_all

@@ -32,23 +32,32 @@ class Wishes:
 
 
 @click.command("init")
-@click.option("--from", "source", metavar="SOURCE", help="A file, - for stdin, metadata:AIRFLOW_HOME, or STORE:PREFIX.")
+@click.option(
+    "--from",
+    "source",
+    metavar="SOURCE",
+    help="Convert this: a file, - for stdin, metadata:AIRFLOW_HOME, or STORE:PREFIX.",
+)
 @click.option(
     "--format",
     type=click.Choice(["connections", "variables", "env", "settings"]),
-    help="What the file or stdin is; files tell it by their name and content.",
+    help="Format of the source.  [default: guessed from its name and content]",
 )
-@click.option("--store", metavar="NAME", help="The store that gets the secrets.  [default: local]")
-@click.option("--script", metavar="FILE", help="Put no secret; write a shell script that does. - is stdout.")
-@click.option("--pick", metavar="REF", help="Print the one secret of the source that would be kept there; for scripts.")
-@click.option("-o", "--output", metavar="FILE", help="Write the manifest here instead of -f FILE; - is stdout.")
+@click.option("--store", metavar="NAME", help="Store to put the secrets into.  [default: local]")
+@click.option(
+    "--script",
+    metavar="FILE",
+    help="Write a shell script that stores the secrets, instead of storing them; - is stdout.",
+)
+@click.option("--pick", metavar="REF", help="Print the one secret of the source that belongs at REF; for scripts.")
+@click.option("-o", "--output", metavar="FILE", help="Write the manifest to this file instead of -f FILE; - is stdout.")
 @click.pass_obj
 def command(app: App, /, **wishes: str | None) -> int:
-    """Write a starter manifest, or one made from what you have; its secrets go into a store, never into the manifest.
+    """Write a starter manifest, or convert what you have. Secrets go into a store, never into the manifest.
 
-    SOURCE: what `airflow connections export` and `airflow variables export` wrote, a .env with AIRFLOW_CONN_ and
-    AIRFLOW_VAR_ lines, Astro's airflow_settings.yaml; a metadata database; a folder of a store. Exit code 1: something was
-    left out, and is told of.
+    SOURCE is an export of `airflow connections export` or `airflow variables export`, a .env file with AIRFLOW_CONN_ and
+    AIRFLOW_VAR_ lines, Astro's airflow_settings.yaml, a metadata database, or a folder of a store. If something has to be
+    left out, it is reported and the exit code is 1.
     """
     wanted = Wishes(**wishes)
     if wanted.pick is not None:

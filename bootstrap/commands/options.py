@@ -35,20 +35,24 @@ class Seconds(click.FloatRange):
         return seconds
 
 
-_REPORTS = {"json": "for programs", "junit": "as JUnit XML, for a CI", "html": "as one page, for people"}
+_REPORTS = {"json": "JSON", "junit": "JUnit XML", "html": "HTML"}
 _RUN = (
-    click.option("--jobs", type=click.IntRange(min=1), help="Checks at a time; the number of cores if not given."),
-    click.option("--timeout", type=Seconds(), default=60.0, show_default=True, help="Seconds for each check."),
-    click.option("--deadline", type=Seconds(), help="Seconds for the run; what it made is still removed."),
     click.option(
-        "--isolated", is_flag=True, help="A plain `airflow tasks test` process for each check: slower, same result."
+        "--jobs", type=click.IntRange(min=1), help="Number of checks that run at a time.  [default: number of cores]"
+    ),
+    click.option("--timeout", type=Seconds(), default=60.0, show_default=True, help="Time limit of each check."),
+    click.option("--deadline", type=Seconds(), help="Time limit of the whole run; cleaning up still happens."),
+    click.option(
+        "--isolated", is_flag=True, help="Run a plain `airflow tasks test` for each check: slower, same result."
     ),
     click.option(
-        "--allow-unproven", is_flag=True, help="Exit 0 also if a connection is where this machine can't look."
+        "--allow-unproven",
+        is_flag=True,
+        help="Exit 0 even if a connection is registered where this machine can't look.",
     ),
     *(
         click.option(
-            f"--{name}", f"{name}_file", metavar="FILE", help=f"Write smoke's report here, {what}; - is stdout."
+            f"--{name}", f"{name}_file", metavar="FILE", help=f"Write the report as {what} to this file; - is stdout."
         )
         for name, what in _REPORTS.items()
     ),
@@ -116,11 +120,14 @@ class Asking:
 
 _CHANGES = (
     click.option(
-        "--into", multiple=True, metavar="TARGET", help="This target instead of those of the manifest; may be repeated."
+        "--into",
+        multiple=True,
+        metavar="TARGET",
+        help="Register into this target instead of those in the manifest; repeatable.",
     ),
-    click.option("--prune", is_flag=True, help="Delete what this manifest registered there and no longer has."),
-    click.option("--overwrite", is_flag=True, help="Also what somebody else wrote since it was registered."),
-    click.option("--strict", is_flag=True, help="Refuse conn_types that no provider knows, with metadata and api."),
+    click.option("--prune", is_flag=True, help="Delete what this manifest registered earlier and no longer contains."),
+    click.option("--overwrite", is_flag=True, help="Overwrite what somebody else has changed since it was registered."),
+    click.option("--strict", is_flag=True, help="Refuse conn_types that no provider knows (targets metadata and api)."),
 )
 
 

@@ -23,8 +23,10 @@ LONG = 100  # connections and variables, from which on it is said that something
 @click.command("plan")
 @click.option("--check", is_flag=True, help="Exit 1 if anything would change.")
 @changes_options
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the plan, for `register FILE`.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the plan here for programs; - is stdout.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the plan; `register FILE` applies it."
+)
+@click.option("--json", "json_file", metavar="FILE", help="Write the plan as JSON to this file; - is stdout.")
 @click.pass_obj
 def command(app: App, *, check: bool, asking: Asking, out: Path | None, json_file: str | None) -> int:
     """Show what register would change, with every secret masked."""

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 @click.argument("saved", required=False, type=click.Path(path_type=Path), metavar="[PLAN]")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if anything would change.")
 @changes_options
-@click.option("--force", is_flag=True, help="Also delete more than a third of what was registered.")
+@click.option("--force", is_flag=True, help="Allow deleting more than a third of what was registered.")
 @click.pass_obj
 def command(app: App, *, saved: Path | None, check: bool, asking: Asking, force: bool) -> int:
-    """Write connections and variables to where Airflow finds them; nothing is written if a secret is missing.
+    """Write connections and variables to where Airflow finds them. If a secret is missing, nothing is written.
 
-    With a PLAN that `plan --out` saved: just what was planned, or nothing if anything is different since.
+    With a PLAN saved by `plan --out`, apply exactly that, or nothing if anything has changed since.
     """
     if saved is not None and (check or asking != Asking()):
         raise UsageError("a saved plan says itself what to do", "leave out the other options")

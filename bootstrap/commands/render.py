@@ -41,25 +41,23 @@ class Wishes:
 
 
 @click.command("render")
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if the file differs.")
-@click.option("--diff", is_flag=True, help="Write nothing; print what would change, masked.")
-@click.option("--backup", is_flag=True, help="Keep a copy of the file beside it.")
-@click.option("--verify", is_flag=True, help="Have Airflow read the file; undo what it reads otherwise.")
-@click.option("--remove", is_flag=True, help="Give the file back as it was before.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if the file would change.")
+@click.option("--diff", is_flag=True, help="Write nothing; print the changes, with secrets masked.")
+@click.option("--backup", is_flag=True, help="Keep a copy of the old file beside it.")
+@click.option("--verify", is_flag=True, help="Have Airflow read the file back; roll back if it parses it differently.")
+@click.option("--remove", is_flag=True, help="Restore the file to its state before rendering.")
 @click.option(
     "--replace-deprecated",
     is_flag=True,
-    help="Take out what Airflow would read first, at an option's deprecated place.",
+    help="Remove options at deprecated places, which would win over those written.",
 )
-@click.option("--format", type=click.Choice(FORMATS), default="cfg", show_default=True, help="For whom it is.")
-@click.option(
-    "-o", "--output", type=click.Path(), help="Write to this file instead of the home's airflow.cfg; - is stdout."
-)
+@click.option("--format", type=click.Choice(FORMATS), default="cfg", show_default=True, help="Output format.")
+@click.option("-o", "--output", type=click.Path(), help="Write to this file instead of airflow.cfg; - is stdout.")
 @click.pass_obj
 def command(app: App, /, **wishes: object) -> int:
-    """Write the secrets backend into airflow.cfg and leave every other line as it is.
+    """Write the secrets backend into airflow.cfg, and leave every other line as it is.
 
-    Another format than cfg is printed: settings for an Airflow that runs elsewhere.
+    Any format but cfg is printed: settings for an Airflow that runs elsewhere.
     """
     from bootstrap.render import cfg_file
 

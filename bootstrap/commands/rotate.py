@@ -26,22 +26,24 @@ Mode = Literal["due", "resume", "rollback", "give-up", "status"]
 @click.command("rotate")
 @click.argument("conn_ids", nargs=-1, metavar="[CONN_ID]...")
 @click.option(
-    "--due", "mode", flag_value="due", help="Rotate what is overdue, and end what is past its grace: for cron."
+    "--due", "mode", flag_value="due", help="Rotate overdue keys and finish rotations past their grace; for cron."
 )
-@click.option("--resume", "mode", flag_value="resume", help="Go on with what was interrupted, from any machine.")
-@click.option("--rollback", "mode", flag_value="rollback", help="Return to the old key, while it is not destroyed.")
-@click.option("--give-up", "mode", flag_value="give-up", help="End a rotation as it is; its keys are left to you.")
-@click.option("--status", "mode", flag_value="status", help="Change nothing; show every key. Exit 1 if one is overdue.")
-@click.option("--despite-use", is_flag=True, help="Disable the old key also if somebody used it lately.")
-@click.option("--timeout", type=Seconds(), default=60.0, show_default=True, help="Seconds for each check.")
-@click.option("--json", "json_file", metavar="FILE", help="With --status: write it here for programs; - is stdout.")
+@click.option("--resume", "mode", flag_value="resume", help="Continue an interrupted rotation, from any machine.")
+@click.option("--rollback", "mode", flag_value="rollback", help="Return to the old key, as long as it isn't destroyed.")
+@click.option("--give-up", "mode", flag_value="give-up", help="End a rotation as it is, and leave its keys to you.")
+@click.option(
+    "--status", "mode", flag_value="status", help="Change nothing; show every key, and exit 1 if one is overdue."
+)
+@click.option("--despite-use", is_flag=True, help="Disable the old key even if somebody used it lately.")
+@click.option("--timeout", type=Seconds(), default=60.0, show_default=True, help="Time limit of each check.")
+@click.option("--json", "json_file", metavar="FILE", help="With --status: write it as JSON to this file; - is stdout.")
 @click.pass_obj
 def command(
     app: App, *, conn_ids: tuple[str, ...], mode: Mode | None, despite_use: bool, timeout: float, json_file: str | None
 ) -> int:
-    """Replace the keys of these connections, so that running jobs never notice; without a CONN_ID, of all that have `rotate:`.
+    """Replace the keys of these connections without disturbing running jobs. Without a CONN_ID: of all that have `rotate:`.
 
-    A new key is made, proven by the connection's own checks, put in use and proven again; the old one works on for `grace:`.
+    The new key is proven by the connection's own checks before and after it is put in use. The old one keeps working for `grace:`.
     """
     if mode == "give-up" and not conn_ids:
         raise UsageError("--give-up needs the name of what to give up", "airflow-bootstrap rotate --give-up CONN_ID")

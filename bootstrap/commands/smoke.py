@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 @click.command("smoke")
 @click.argument("selectors", nargs=-1, metavar="[SELECTOR]...")
 @run_options
-@click.option("--show-command", is_flag=True, help="Run nothing; print how to run the checks by hand.")
+@click.option("--show-command", is_flag=True, help="Print the command that runs each check by hand, and run nothing.")
 @click.pass_obj
 def command(app: App, *, selectors: tuple[str, ...], options: RunOptions, show_command: bool) -> int:
-    """Prove each connection by a task in Airflow.
+    """Prove each connection by running a task in Airflow.
 
     A SELECTOR is a connection, a check's id (warehouse.postgres), a check's name, or a glob.
     """

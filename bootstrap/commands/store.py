@@ -27,13 +27,13 @@ def command() -> None:
 )
 @click.argument("reference", metavar="STORE:PATH[#FIELD]")
 @click.option(
-    "--from-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Take the value from a file."
+    "--from-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Read the value from this file."
 )
 @click.pass_context
 def put(ctx: click.Context, *, reference: str, from_file: Path | None) -> int:
-    """Store a value, read from stdin, a file or a prompt; never from the command line.
+    """Store a value, read from stdin, a file or a prompt, never from the command line.
 
-    From stdin, the newline that ends a single line is left out.
+    If stdin is a single line, its newline is dropped.
     """
     from bootstrap.store_admin.put_get import put_value
 
@@ -69,11 +69,11 @@ def _value(from_file: Path | None) -> str:
 
 @command.command("get")
 @click.argument("reference", metavar="STORE:PATH[#FIELD][@VERSION]")
-@click.option("--reveal", is_flag=True, help="Print the value itself; on a terminal, asks first.")
+@click.option("--reveal", is_flag=True, help="Print the value itself; asks first on a terminal.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.pass_obj
 def get(app: App, *, reference: str, reveal: bool, yes: bool) -> int:
-    """Show a secret: its version, age and fields, and with --reveal its value."""
+    """Show a secret's version, age and fields, or with --reveal its value."""
     from bootstrap.store_admin.put_get import describe, value_of
 
     if reveal:
@@ -95,11 +95,11 @@ def _ask_to_show(reference: str) -> None:
 @command.command("list")
 @click.argument("name", metavar="STORE")
 @click.argument("prefix", default="")
-@click.option("--long", is_flag=True, help="The table also where stdout is no terminal.")
-@click.option("--json", "as_json", is_flag=True, help="All that is known of each, for programs.")
+@click.option("--long", is_flag=True, help="Print the table even if stdout is no terminal.")
+@click.option("--json", "as_json", is_flag=True, help="Print all that is known of each as JSON.")
 @click.pass_obj
 def list_(app: App, *, name: str, prefix: str, long: bool, as_json: bool) -> int:
-    """List a store's secrets below PREFIX, without values: a table on a terminal, STORE:PATH a line elsewhere."""
+    """List a store's secrets below PREFIX, without values: a table on a terminal, else one STORE:PATH per line."""
     from datetime import datetime, timezone
 
     from bootstrap.store_admin import listing
@@ -120,17 +120,19 @@ def list_(app: App, *, name: str, prefix: str, long: bool, as_json: bool) -> int
 @command.command("copy")
 @click.argument("source", metavar="STORE:PREFIX")
 @click.argument("target", metavar="STORE:PREFIX")
-@click.option("--apply", "applied", is_flag=True, help="Write; else the plan is shown.")
+@click.option("--apply", "applied", is_flag=True, help="Copy; without it, only the plan is shown.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if anything would change.")
-@click.option("--overwrite", is_flag=True, help="Replace what exists and differs.")
-@click.option("--as", "form", type=click.Choice(["connections"]), help="Write each as Airflow's backend reads it.")
+@click.option("--overwrite", is_flag=True, help="Replace secrets that exist and differ.")
+@click.option(
+    "--as", "form", type=click.Choice(["connections"]), help="Write each as fields that Airflow's backend reads."
+)
 @click.pass_obj
 def copy(  # noqa: PLR0913  one parameter for each option
     app: App, *, source: str, target: str, applied: bool, check: bool, overwrite: bool, form: str | None
 ) -> int:
-    """Copy every secret below one prefix to another, in any store; without --apply, show what would happen.
+    """Copy every secret below one prefix to another, in any store. Without --apply, only show what would happen.
 
-    The source stays. A copy that was interrupted is finished by the next.
+    The source stays. Run it again to finish a copy that was interrupted.
     """
     from bootstrap.store_admin.copy_plan import Options, plan_copy
 
@@ -177,13 +179,13 @@ def _tell_of_conflicts(app: App, plan: CopyPlan) -> None:
     type=click.Choice(["read", "register", "prune", "rotate", "airflow"]),
     default="register",
     show_default=True,
-    help="read: what the manifest refers to; register: what `up` needs; prune: that, and to delete what is no longer in"
-    " the manifest; rotate: what `register` and `rotate` need; airflow: what Airflow itself needs.",
+    help="read: to read what the manifest refers to; register: what `up` needs; prune: also to delete what the manifest no"
+    " longer contains; rotate: what `register` and `rotate` need; airflow: what Airflow itself needs.",
 )
-@click.option("--format", "wanted", help="hcl, terraform, gcloud or iam; what the store's kind has.")
+@click.option("--format", "wanted", help="hcl, terraform, gcloud or iam, as the store's kind allows.")
 @click.pass_obj
 def policy(app: App, *, name: str | None, purpose: Purpose, wanted: str | None) -> int:
-    """Print the least policy for a store's credential, computed from the manifest; asks no store."""
+    """Print the least policy that a store's credential needs. It is computed from the manifest, without asking the store."""
     from bootstrap.store_admin.policy import policy
 
     app.console.data(policy(app.manifest, app.secrets, name, purpose, wanted))
@@ -215,7 +217,7 @@ def stop(app: App) -> int:
 @command.command("status")
 @click.pass_obj
 def status(app: App) -> int:
-    """Say whether the embedded store runs, and where; exit 3 if it doesn't."""
+    """Show whether the embedded store runs, and where; exit 3 if it doesn't."""
     from bootstrap.store_admin.put_get import embedded_servers
 
     code = Exit.OK

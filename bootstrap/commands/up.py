@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @click.command("up")
 @run_options
-@click.option("--yes", is_flag=True, help="Change what others use too, and replace deprecated options, unasked.")
-@click.option("--no-register", is_flag=True, help="Register nothing: prove what is there.")
+@click.option("--yes", is_flag=True, help="Don't ask before changing what others use, or replacing deprecated options.")
+@click.option("--no-register", is_flag=True, help="Register nothing; only check what is registered already.")
 @click.pass_obj
 def command(app: App, *, options: RunOptions, yes: bool, no_register: bool) -> int:
-    """Do everything: doctor, render, register, smoke.
+    """Run doctor, render, register and smoke, and stop at the first that fails.
 
-    Shows what it would change in a place that others use too (Vault, Secret Manager, AWS, a running Airflow, a
-    database), and asks. Without a terminal it needs --yes.
+    Before it changes a place that others use too (Vault, Secret Manager, AWS, a running Airflow, a database), it shows
+    the changes and asks. Without a terminal it needs --yes.
     """
     from bootstrap.terminal.live_table import watching
     from bootstrap.up import Job, up

@@ -59,7 +59,7 @@ class Console:
         self._log("info", text)
 
     def detail(self, text: str) -> None:
-        """What happens underneath, with --verbose."""
+        """For whoever looks for a cause: with --verbose only."""
         if self.verbose:
             self._log("debug", text)
 
