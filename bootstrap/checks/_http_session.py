@@ -83,6 +83,7 @@ def _judged(stranger: Any, hook: Any, path: str) -> Asked:
         allow_redirects=False,
         stream=True,
         timeout=_TIMEOUT,
+        verify=stranger.verify,  # as the hook does: else a CA bundle of the environment would go before the connection's
         auth=lambda request: request,  # else requests would take a login from ~/.netrc
     )
     with answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -166,6 +167,10 @@ def _of_connection(error: BaseException) -> Cause | None:
         return Cause("secret_malformed", "basic authentication can't send this login or password: it isn't Latin-1")
     if "407 Proxy Authentication Required" in text:
         return Cause("auth", "the proxy says 407 Proxy Authentication Required", _HINTS[407])
+    bundle = next(filter(os.environ.get, ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")), "")
+    if type(error).__name__ == "SSLError" and bundle:  # providers-http before 6
+        hint = f"add its CA to the file of {bundle}: some releases of HttpHook take that instead of the connection's `verify`"
+        return Cause("tls", "", hint)
     if "invalid path" in text and "CA certificate" in text:
         return Cause("secret_malformed", foreign(text), "correct `verify` in the connection's extra")
     return None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,6 +9,7 @@ from bootstrap.checks import _google
 from tests.checks import google_bench
 from tests.checks.bench import Bench, Cell, passed_steps, secrets
 from tests.checks.google_bench import BUCKET, FRESH, OLD, Google, refusal
+from tests.systems import liar
 from tests.systems.in_process import Answer
 
 if TYPE_CHECKING:
@@ -181,6 +183,20 @@ def test_what_google_says_has_a_cause(code: int, said: str, expected: str, hint:
     assert bool(hint) == bool(found.hint)
     assert "https://" not in found.message
     assert "{" not in found.message
+
+
+def test_what_google_never_says_is_no_fault_of_its_libraries() -> None:
+    auth: Any = import_module("google.auth.credentials")
+    storage: Any = import_module("google.cloud.storage")
+    with liar.speaking_http("list") as url:
+        to = {"client_options": {"api_endpoint": url}, "credentials": auth.AnonymousCredentials()}
+        pages = storage.Client(project="p", **to).list_blobs("b")
+        with pytest.raises(AttributeError) as failed:
+            list(pages)
+    found = _google.cause(failed.value)
+    assert found is not None
+    assert "not a service of Google's" in found.message
+    assert _google.cause(AttributeError("of somebody else")) is None
 
 
 def test_the_fallback_shows_no_access_token(google: Google) -> None:

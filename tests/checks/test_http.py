@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 
-from bootstrap.checks import _http_answer, http
+from bootstrap.checks import _http_answer, _http_session, http
 from bootstrap.checks.base import Endpoint
 from tests.checks.bench import Bench, Cell, unreachable
 from tests.systems import certificates, faulty
@@ -230,6 +232,32 @@ def test_http(bench: Bench, place: Place, isolated: bool) -> None:  # noqa: FBT0
 )
 def test_reach_tries_what_the_hook_will(host: str, extra: dict[str, Any], expected: Endpoint | None) -> None:
     assert http.endpoint(SimpleNamespace(host=host, port=None, schema=None, extra_dejson=extra)) == expected
+
+
+def test_a_bundle_of_the_environment_may_go_before_verify(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Releases of HttpHook before 6 hand no `verify` to the request: requests takes the environment's then."""
+    made = certificates.make(tmp_path)
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    with faulty.https(made.valid) as (host, port), pytest.raises(requests.exceptions.SSLError) as failed:
+        requests.get(f"https://{host}:{port}", timeout=10)
+    assert http.cause(failed.value) is None
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/ssl/cert.pem")
+    found = http.cause(failed.value)
+    assert found is not None
+    assert (found.name, "add its CA to the file of REQUESTS_CA_BUNDLE" in found.hint) == ("tls", True)
+
+
+def test_the_same_certificate_is_trusted_for_nobody_as_for_the_connection(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = certificates.make(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.make(tmp_path / "other").ca))
+    with faulty.https(made.valid) as (host, port), requests.Session() as session:
+        session.auth, session.verify = ("u", "p"), str(made.ca)
+        url = f"https://{host}:{port}/"
+        hook = SimpleNamespace(get_conn=lambda: session, method="GET", url_from_endpoint=lambda _: url)
+        assert _http_session.asked(hook, "") == "unasked"
 
 
 def test_text_between_two_chunks_is_found() -> None:

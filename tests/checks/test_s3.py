@@ -276,6 +276,24 @@ def test_what_aws_says_has_its_cause(error: Exception, name: str, says: str, hin
     assert hint in found.hint
 
 
+def test_whoever_redirects_everywhere_is_not_s3() -> None:
+    """botocore asks such a server for the bucket's region, without end."""
+    import boto3
+    from botocore.config import Config
+
+    def redirect(_: Request) -> Answer:
+        return Answer(302, b"", [("Location", "/login")])
+
+    config = Config(proxies={}, retries={"total_max_attempts": 1})
+    with answering(redirect) as url, pytest.raises(RecursionError) as failed:
+        boto3.client("s3", "eu-west-1", endpoint_url=url, aws_access_key_id="a", aws_secret_access_key="b", config=config).list_objects_v2(Bucket="smoke")  # fmt: skip
+    found = _aws.cause(failed.value)
+    assert found is not None
+    assert "it is not S3" in found.message
+    assert "endpoint_url" in found.hint
+    assert _aws.cause(RecursionError("of somebody else")) is None
+
+
 def place(monkeypatch: pytest.MonkeyPatch, found: Cause, **extra: Any) -> tuple[str, str]:
     """The region that is told of a failure, and what to do about it."""
     import bootstrap.airflow.compat

@@ -15,7 +15,7 @@ from bootstrap.checks import spark as check
 from bootstrap.checks.base import Endpoint, Run
 from bootstrap.smoke.diagnosis import diagnose
 from tests.checks.bench import Bench, Cell, Connection, passed_steps, unreachable
-from tests.systems import faulty, spark
+from tests.systems import faulty, liar, spark
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
@@ -103,6 +103,22 @@ def test_a_silent_master_and_no_worker_end_at_the_deadline(bench: Bench, tmp_pat
     assert not results["silent"].warnings
     assert _temporary_files() == before
     assert not processes(f"--master spark://{host}:{port} ")
+
+
+@pytest.mark.slow  # Spark tries for a minute
+def test_a_master_that_says_yes_to_everything_is_none(bench: Bench) -> None:
+    with liar.speaking_http("object") as http, liar.repeating(b"yes\r\n") as text, liar.repeating(b"\0" * 64) as zeros:
+        results = bench.run(
+            {
+                "http_yes": Cell(at(http.replace("http", "spark")), "spark"),
+                "text_yes": Cell(at(f"spark://127.0.0.1:{text}"), "spark"),
+                "zeros": Cell(at(f"spark://127.0.0.1:{zeros}"), "spark"),
+            },
+            timeout=90,
+        )
+    assert {name: result.status for name, result in results.items()} == dict.fromkeys(results, "failed")
+    assert {result.steps[-1].name for result in results.values()} == {"access"}, results
+    assert all(result.cause in ("timeout", "check_error") for result in results.values()), results
 
 
 def _temporary_files() -> set[Path]:
