@@ -6,6 +6,7 @@ Airflow 3's `tasks test` exits 0 when the task failed, 2.11's exits 1; the verdi
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from bootstrap.stores.embedded import certificate
 from tests.project import Canary, Project, leaks, steps
 from tests.systems import gcs
 
@@ -29,12 +31,16 @@ connections:
   denied: {{conn_type: http, checks: [{{http: {{path: "401"}}}}]}}
   nobody: {{conn_type: http}}
   bucket: {{conn_type: google_cloud_platform, checks: [{{gcs: {{bucket: smoke}}}}]}}
+  trusted: {{conn_type: http, checks: [{{http: {{expect_text: hello}}}}]}}
+  unchecked: {{conn_type: http, checks: [{{http: {{expect_text: hello}}}}]}}
+  untrusted: {{conn_type: http, checks: [{{http: {{expect_text: hello}}}}]}}
   nowhere: {{conn_type: google_cloud_platform, checks: [{{gcs: {{bucket: not-there}}}}]}}
 """
 FAILED = {
     "broken.http": ("access", "check_error"),
     "denied.http": ("authenticate", "auth"),
     "nobody.http": ("resolve", "secret_missing"),
+    "untrusted.http": ("reach", "tls"),
     "nowhere.gcs": ("access", "not_found"),
 }
 
@@ -64,13 +70,32 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gcs.Gcs]:
 
 
 @pytest.fixture(scope="module")
-def connections(canary: Canary) -> Iterator[dict[str, str]]:
+def with_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """Connections to a server whose certificate a CA of its own has signed: `verify` in extra names it, or trusts anybody."""
+    ca, own = (tmp_path_factory.mktemp("tls") / name for name in ("ca.pem", "own.pem"))
+    for file, pem in zip((ca, own), certificate.make(), strict=True):
+        file.write_bytes(pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    conn = {"conn_type": "http", "host": f"https://127.0.0.1:{server.server_address[1]}"}
+    extras = {"trusted": {"verify": str(ca)}, "unchecked": {"verify": False}, "untrusted": {}}
+    yield {name: {**conn, "extra": extra} for name, extra in extras.items()}
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def connections(canary: Canary, with_tls: dict[str, Any]) -> Iterator[dict[str, str]]:
     """As Airflow reads them from its environment."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     http = {"conn_type": "http", "host": f"http://127.0.0.1:{server.server_address[1]}", "password": canary.value}
     google = {"conn_type": "google_cloud_platform", "extra": {"project": "proj", "is_anonymous": True}}
     every = {"fine": http, "broken": http, "denied": http, "bucket": google, "nowhere": google}
+    every |= with_tls
     yield {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in every.items()}
     server.shutdown()
     server.server_close()
