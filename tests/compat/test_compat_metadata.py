@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +51,32 @@ def airflow_reads(project: Project, *conn_ids: str) -> dict[str, list[Any]]:
     return found
 
 
-def make(project: Project, canary: Canary) -> None:
+@pytest.fixture
+def canary() -> Canary:
+    return Canary()
+
+
+@pytest.fixture
+def port(canary: Canary) -> Iterator[int]:
+    """Where the canary is a password that is asked for."""
+    wanted = base64.b64encode(f"u:{canary.core}".encode()).decode()
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.headers.get("Authorization") == f"Basic {wanted}" else 401)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+def make(project: Project, canary: Canary, port: int) -> None:
     """A project with a home, a migrated database, and a store with the canary."""
     text, secret = "a line\nanother, ü€", {"secret": "files:db#password"}
     connections: dict[str, dict[str, Any]] = {
@@ -56,6 +85,8 @@ def make(project: Project, canary: Canary) -> None:
         "bare": {"conn_type": "http", "checks": []},
     }
     connections["full"] |= {"password": secret, "extra": {"a": [{"b": secret, "c": None}], "d": 1.5}, "checks": []}
+    web = {"conn_type": "http", "host": "127.0.0.1", "port": port, "login": "u", "extra": {"verify": False}}
+    connections["web"] = {**web, "password": {"secret": "files:db#core"}}
     document = {
         "version": 1,
         "airflow": {"home": "airflow"},
@@ -66,7 +97,8 @@ def make(project: Project, canary: Canary) -> None:
     project.write(yaml.safe_dump(document))
     (project.manifest.parent / "store").mkdir()
     write_private(
-        project.manifest.parent / "store" / "secrets.yaml", yaml.safe_dump({"db": {"password": canary.value}})
+        project.manifest.parent / "store" / "secrets.yaml",
+        yaml.safe_dump({"db": {"password": canary.value, "core": canary.core}}),
     )
     home = project.manifest.parent / "airflow"
     home.mkdir()
@@ -75,11 +107,11 @@ def make(project: Project, canary: Canary) -> None:
     (home / "airflow.db").write_bytes(template.read_bytes())
 
 
-def test_airflow_reads_what_register_wrote(tmp_path: Path) -> None:
-    project, canary = Project(tmp_path), Canary()
-    make(project, canary)
+def test_airflow_reads_what_register_wrote(tmp_path: Path, canary: Canary, port: int) -> None:
+    project = Project(tmp_path)
+    make(project, canary, port)
     result = project.run("register")
-    assert (result.code, result.out.count("created at metadata database")) == (0, 3), result.text
+    assert (result.code, result.out.count("created at metadata database")) == (0, 4), result.text
     text = "a line\nanother, ü€"
     extra = {"a": [{"b": canary.value, "c": None}], "d": 1.5}
     assert airflow_reads(project, "full", "empty", "bare") == {
@@ -93,4 +125,13 @@ def test_airflow_reads_what_register_wrote(tmp_path: Path) -> None:
     result = project.run("register")
     assert "full: updated" in result.out, result.text
     assert airflow_reads(project, "full")["full"][6] == 2
+    home = project.manifest.parent / "airflow"
+    before = {file: file.read_bytes() for file in home.iterdir() if file.is_file()}
+    for how in ((), ("--isolated",)):
+        code, checks, result = project.smoke(*how)
+        assert code == 0, result.text
+        details = {step["name"]: step["detail"] for step in checks["web.http"]["steps"]}
+        assert details["resolve"] == "metadata database"
+        assert details["authenticate"] == "the server asked for the credential and took it"
+    assert before == {file: file.read_bytes() for file in home.iterdir() if file.is_file()}
     assert leaks(tmp_path, canary, leave_out=project.manifest.parent / "store") == []
