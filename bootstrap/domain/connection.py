@@ -21,7 +21,6 @@ from bootstrap.util.input_text import BadInput
 from bootstrap.util.json_text import loads
 
 FIELDS = ("conn_type", "description", "host", "login", "password", "schema", "port", "extra")
-SECRET_FIELDS = ("password", "extra")
 _PORTS = range(1, 65536)
 _LABELS = {  # hooks' `hook_name`, where it is not the type in capitals
     "amazon_elastic_mapreduce": "emr",

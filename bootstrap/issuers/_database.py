@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, model_validator
-from typing_extensions import Self
+from pydantic import AfterValidator, Field
 
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.secret import Secret
@@ -22,31 +21,21 @@ T = TypeVar("T")
 Name = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 SECONDS = 10  # of one request
-_ONE_OR_TWO = "say either `users: [a, b]`, two users that take turns, or `user: a`, whose only password is replaced"
+
+
+def _two_of_them(users: list[str]) -> list[str]:
+    if users[0] == users[1]:
+        raise ValueError(f"`users` names {users[0]} twice: say `users: [a, b]`, two users that take turns")
+    return users
+
+
+Users = Annotated[list[Name], Field(min_length=2, max_length=2), AfterValidator(_two_of_them)]
 
 
 class DatabaseOptions(IssuerOptions):
-    """`admin`: a whole connection that may change the users; what it lacks of host, port and schema is the connection's.
-
-    `users`: two users with the same rights that take turns; `user`: one whose password is replaced.
-    """
+    """`admin`: a whole connection that may change the users; what it lacks of host, port and schema is the connection's."""
 
     admin: SecretRef
-    users: Annotated[list[Name], Field(min_length=2, max_length=2)] | None = None
-    user: Name | None = None
-
-    @model_validator(mode="after")
-    def _one_or_two(self) -> Self:
-        if (self.users is None) == (self.user is None):
-            raise ValueError(_ONE_OR_TWO)
-        if self.users and self.users[0] == self.users[1]:
-            raise ValueError(f"`users` names {self.users[0]} twice: {_ONE_OR_TWO}")
-        return self
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The users whose passwords are this rotation's."""
-        return tuple(self.users or (self.user or "",))
 
 
 @dataclass(frozen=True)
@@ -70,7 +59,9 @@ class TooLate(IssuerUnavailable):
     """Nothing was sent, since a later run would not take the key for this attempt's."""
 
 
-def address(options: DatabaseOptions, surroundings: Surroundings, conn_type: str, port: int) -> Address:
+def address(
+    options: DatabaseOptions, users: Sequence[str], surroundings: Surroundings, conn_type: str, port: int
+) -> Address:
     """The admin's connection, completed. Raises StoreError, and IssuerDenied if it is another system's or one of the users."""
     admin = surroundings.whole(options.admin)
     admin.mask()
@@ -78,7 +69,7 @@ def address(options: DatabaseOptions, surroundings: Surroundings, conn_type: str
         raise IssuerDenied(
             f"rotate: `admin` is a connection of type {admin.conn_type}", f"store one of type {conn_type}"
         )
-    if admin.login in options.names:
+    if admin.login in users:
         raise IssuerDenied(
             f"rotate: the admin {admin.login} is one of the users whose passwords are changed",
             "store the connection of another user as `admin`",
@@ -160,13 +151,6 @@ def in_use(user: str, sessions: int, at: Address) -> IssuerDenied:
     return IssuerDenied(
         f"{at.shown}: somebody uses {user}, whose password would be replaced ({sessions} sessions)",
         "the other one of `users` must be nobody else's: end its sessions, then run the command again",
-    )
-
-
-def busy(user: str, at: Address) -> IssuerUnavailable:
-    """The error for a user that another run is changing."""
-    return IssuerUnavailable(
-        f"{at.shown}: another run is changing {user}", "wait for it to end, then run the command again"
     )
 
 

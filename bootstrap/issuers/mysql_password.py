@@ -4,8 +4,6 @@
 connection's login; the other keeps its own until it is disabled. Both need the same rights, best by one role that is the
 default of both: `CREATE USER b@'%' ACCOUNT LOCK PASSWORD EXPIRE; GRANT etl TO b@'%'; SET DEFAULT ROLE etl FOR b@'%'`.
 
-`user: a`: one user, which for the time of the grace has two passwords (MariaDB only).
-
 `host` is what stands behind the @ of the accounts. The admin needs CREATE USER and PROCESS, and SELECT on mysql.global_priv
 (MySQL: on mysql.user). Run against MariaDB 10.11; what is said to MySQL is from the manual of 8.4 and was not run.
 """
@@ -21,35 +19,32 @@ from pydantic import Field
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import IssuerDenied
 from bootstrap.issuers import _database
-from bootstrap.issuers._database import Address, DatabaseOptions, check_window, foreign, gone
+from bootstrap.issuers._database import Address, DatabaseOptions, Users, check_window, foreign, gone
 from bootstrap.issuers._mysql import Server, Session
 from bootstrap.issuers._mysql_accounts import Account, accounts, require_settable, set_password
-from bootstrap.issuers._mysql_single import Single
 from bootstrap.issuers.base import Attempt, Issuer, Key, KeyFields, KeyInfo, Surroundings
 
 _PORT = 3306
 
 
 class Options(DatabaseOptions):
-    """`host`: what stands behind the @ of the users' accounts."""
+    """`users`: two with the same rights that take turns. `host`: what stands behind the @ of their accounts."""
 
     issuer: Literal["mysql_password"]
+    users: Users
     host: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")] = "%"
 
 
-def fields(options: Options) -> tuple[str, ...]:
-    """A new login comes with a new password, unless there is one user."""
-    return ("login", "password") if options.users else ("password",)
+def fields(options: Options) -> tuple[str, ...]:  # noqa: ARG001  the contract's
+    """A new login comes with a new password."""
+    return ("login", "password")
 
 
 def open_issuer(options: Options, surroundings: Surroundings) -> Issuer:
     """The users of a server. Raises StoreError, and IssuerDenied for an admin that can't be one."""
-    at = _database.address(options, surroundings, "mysql", _PORT)
-    name = _database.account("mysql", at, [f"{user}@{options.host}" for user in options.names])
-    server = Server(at)
-    if options.user:
-        return Single(server, options.user, options.host, name)
-    return Alternating(server, options.names, options.host, name)
+    at = _database.address(options, options.users, surroundings, "mysql", _PORT)
+    name = _database.account("mysql", at, [f"{user}@{options.host}" for user in options.users])
+    return Alternating(Server(at), options.users, options.host, name)
 
 
 @dataclass

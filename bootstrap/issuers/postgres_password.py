@@ -24,12 +24,13 @@ from typing_extensions import Self
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import IssuerDenied
 from bootstrap.issuers import _database
-from bootstrap.issuers._database import Address, DatabaseOptions, check_window, foreign, gone
+from bootstrap.issuers._database import Address, DatabaseOptions, Name, Users, check_window, foreign, gone
 from bootstrap.issuers._postgres import Server, Session
 from bootstrap.issuers._postgres_single import Single
 from bootstrap.issuers.base import Attempt, Issuer, Key, KeyFields, KeyInfo, Surroundings
 
 _PORT = 5432
+_ONE_OR_TWO = "say either `users: [a, b]`, two users that take turns, or `user: a`, whose only password is replaced"
 _OVERLAP = (
     "Postgres keeps one password for a role: with `user`, the old one stops working in the moment in which the new one starts to, "
     "and jobs that log in just then fail. Name two roles in `users` instead, or say `overlap: none` to accept that"
@@ -37,18 +38,30 @@ _OVERLAP = (
 
 
 class Options(DatabaseOptions):
-    """`overlap: none` accepts, for a single `user`, that its old password stops working at once."""
+    """`users`: two with the same rights that take turns; `user`: one whose password is replaced.
+
+    `overlap: none` accepts, for a single `user`, that its old password stops working at once.
+    """
 
     issuer: Literal["postgres_password"]
+    users: Users | None = None
+    user: Name | None = None
     overlap: Literal["none"] | None = None
 
     @model_validator(mode="after")
     def _known_to_have_no_overlap(self) -> Self:
+        if (self.users is None) == (self.user is None):
+            raise ValueError(_ONE_OR_TWO)
         if self.user is not None and self.overlap is None:
             raise ValueError(_OVERLAP)
         if self.users is not None and self.overlap is not None:
             raise ValueError("`overlap: none` is for a single `user`: two `users` work side by side")
         return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The roles whose passwords are this rotation's."""
+        return tuple(self.users or (self.user or "",))
 
 
 def fields(options: Options) -> tuple[str, ...]:
@@ -58,7 +71,7 @@ def fields(options: Options) -> tuple[str, ...]:
 
 def open_issuer(options: Options, surroundings: Surroundings) -> Issuer:
     """The roles of a server. Raises StoreError, and IssuerDenied for an admin that can't be one."""
-    at = _database.address(options, surroundings, "postgres", _PORT)
+    at = _database.address(options, options.names, surroundings, "postgres", _PORT)
     name = _database.account("postgres", at, options.names)
     server = Server(at)
     if options.user:

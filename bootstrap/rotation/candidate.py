@@ -13,8 +13,7 @@ from bootstrap.domain.secret import Secret
 from bootstrap.errors import Malformed, NotFound
 from bootstrap.manifest.key_place import candidate_path
 from bootstrap.stores.base import Fields, Store, Stored, Version, pick_field
-from bootstrap.stores.structured import as_fields, json_object
-from bootstrap.util.canonical_json import canonical
+from bootstrap.stores.structured import as_fields
 
 Slot = Literal["old", "new"]
 
@@ -37,15 +36,6 @@ class Content:
             return self.text
         document: dict[str, Any] = json.loads(self.text.unmasked())
         return document
-
-    def same_as(self, other: Content) -> bool:
-        """Whether a store could tell them apart: the order of fields says nothing."""
-        return self._plain() == other._plain()
-
-    def _plain(self) -> str:
-        text = self.text.unmasked()
-        document = json_object(text)
-        return text if document is None else canonical(document)
 
 
 def content(stored: Stored) -> Content:

@@ -16,7 +16,6 @@ from bootstrap.errors import IssuerDenied, IssuerUnavailable
 from bootstrap.issuers import _mysql, _mysql_accounts
 from bootstrap.issuers._database import TooLate
 from bootstrap.issuers._mysql import Server
-from bootstrap.issuers._mysql_single import Single
 from bootstrap.issuers.base import Issuer, KeyFields, KeyInfo
 from bootstrap.issuers.mysql_password import Alternating, Options, fields, open_issuer
 from tests.rotation.databases import ADMIN, Manifest, attempt
@@ -25,7 +24,6 @@ from tests.systems import certificates, faulty, mariadb
 OLD = "the-old-password-of-a"
 ADMIN_PASSWORD = "the-password-of-the-admin"
 TURNS = {"issuer": "mysql_password", "admin": ADMIN, "users": ["etl_a", "etl_b"], "host": "127.0.0.1"}
-ALONE = {"issuer": "mysql_password", "admin": ADMIN, "user": "etl_a", "host": "127.0.0.1"}
 USERS = f"""
     DROP USER IF EXISTS etl_a@'127.0.0.1', etl_b@'127.0.0.1', keeper@'127.0.0.1';
     CREATE USER etl_a@'127.0.0.1' IDENTIFIED BY '{OLD}';
@@ -60,13 +58,6 @@ def place(server: mariadb.MariaDB) -> Manifest:
 @pytest.fixture
 def issuer(place: Manifest) -> Alternating:
     return opened(place)
-
-
-@pytest.fixture
-def alone(place: Manifest) -> Single:
-    made = open_issuer(Options.model_validate(ALONE), place)
-    assert isinstance(made, Single)
-    return made
 
 
 def opened(place: Manifest) -> Alternating:
@@ -157,6 +148,13 @@ def test_a_whole_rotation_and_the_one_after(server: mariadb.MariaDB, issuer: Alt
     assert third.id == "etl_a"
     assert gets_in(server, third.fields)
     assert gets_in(server, new.fields)
+
+
+def test_a_single_user_is_refused() -> None:
+    with pytest.raises(ValueError, match="user"):
+        Options.model_validate({"issuer": "mysql_password", "admin": ADMIN, "user": "etl_a"})
+    with pytest.raises(ValueError, match="names a twice"):
+        Options.model_validate({**TURNS, "users": ["a", "a"]})
 
 
 def test_a_password_is_destroyed_even_if_the_user_may_log_in_again(
@@ -266,14 +264,10 @@ def test_a_user_that_is_not_the_rotations(issuer: Alternating) -> None:
             change("root")
 
 
-def test_an_attempt_that_began_too_long_ago_sends_nothing(
-    server: mariadb.MariaDB, issuer: Alternating, alone: Single
-) -> None:
+def test_an_attempt_that_began_too_long_ago_sends_nothing(server: mariadb.MariaDB, issuer: Alternating) -> None:
     before = hashes(server)
     with pytest.raises(TooLate):
         issuer.issue(attempt("etl_a", "etl_a", age=61))
-    with pytest.raises(TooLate):
-        alone.issue(attempt(alone.identify(old()), age=61))
     assert hashes(server) == before
 
 
@@ -384,93 +378,6 @@ def test_without_the_client_library(issuer: Alternating, monkeypatch: pytest.Mon
     with pytest.raises(IssuerDenied, match="mysql-connector-python is not installed") as caught:
         issuer.keys()
     assert caught.value.hint == "pip install mysql-connector-python"
-
-
-def test_one_user_has_two_passwords_for_a_while(server: mariadb.MariaDB, alone: Single) -> None:
-    assert fields(Options.model_validate(ALONE)) == ("password",)
-    current = alone.identify(old())
-    assert states(alone) == {str(current): "enabled"}
-
-    new = alone.issue(attempt(current, str(current)))
-    assert alone.identify(new.fields) == new.id != current
-    assert states(alone) == {str(current): "enabled", new.id: "enabled"}
-    assert gets_in(server, old())
-    assert gets_in(server, new.fields)
-
-    for _ in range(2):
-        alone.disable(str(current))
-        assert states(alone) == {new.id: "enabled", str(current): "disabled"}
-        assert not gets_in(server, old())
-        assert gets_in(server, new.fields)
-    for _ in range(2):
-        alone.enable(str(current))
-        assert gets_in(server, old())
-        assert gets_in(server, new.fields)
-    for _ in range(2):
-        alone.destroy(str(current))
-        assert states(alone) == {new.id: "enabled"}
-    alone.disable(str(current))
-    assert not gets_in(server, old())
-    assert gets_in(server, new.fields)
-    with pytest.raises(IssuerDenied, match="was destroyed"):
-        alone.enable(str(current))
-    with pytest.raises(IssuerDenied, match="is the only password"):
-        alone.destroy(new.id)
-    assert gets_in(server, new.fields)
-
-
-def test_a_password_beside_a_disabled_one(server: mariadb.MariaDB, alone: Single) -> None:
-    current = str(alone.identify(old()))
-    second = alone.issue(attempt(current, current))
-    alone.disable(current)
-    third = alone.issue(attempt(second.id, current, second.id))
-    assert states(alone) == {second.id: "enabled", third.id: "enabled", current: "disabled"}
-    assert gets_in(server, second.fields)
-    assert gets_in(server, third.fields)
-    assert not gets_in(server, old())
-
-
-def test_one_users_lost_password_is_found(alone: Single) -> None:
-    current = str(alone.identify(old()))
-    begun = attempt(current, current)
-    assert alone.lost(begun) == []
-    lost = alone.issue(begun)
-    assert alone.lost(begun) == [lost.id]
-    another = alone.issue(begun)
-    with pytest.raises(IssuerDenied, match="more than one password") as caught:
-        alone.lost(begun)
-    assert lost.id in caught.value.message
-    assert another.id in caught.value.message
-
-
-def test_one_users_other_ways_in_stay(server: mariadb.MariaDB, alone: Single) -> None:
-    server.sql(
-        f"ALTER USER etl_a@'127.0.0.1' IDENTIFIED VIA mysql_native_password USING PASSWORD('{OLD}') OR unix_socket"
-    )
-    current = str(alone.identify(old()))
-    assert list(states(alone)) == [current]
-    new = alone.issue(attempt(current, current))
-    alone.destroy(current)
-    assert list(states(alone)) == [new.id]
-    shown = server.sql("SHOW CREATE USER etl_a@'127.0.0.1'")
-    assert "unix_socket" in shown
-    assert "USING" in shown
-
-
-def test_a_password_that_is_not_the_users(server: mariadb.MariaDB, alone: Single) -> None:
-    before = hashes(server)
-    for current in (None, alone.identify({"password": Secret("another")})):
-        with pytest.raises(IssuerDenied, match="the connection's password is none"):
-            alone.issue(attempt(current))
-    assert hashes(server) == before
-    server.sql("DROP USER etl_a@'127.0.0.1'")
-    with pytest.raises(IssuerDenied, match=r"no account etl_a@127\.0\.0\.1"):
-        alone.keys()
-
-
-def test_a_locked_user_has_no_enabled_password(server: mariadb.MariaDB, alone: Single) -> None:
-    server.sql("ALTER USER etl_a@'127.0.0.1' ACCOUNT LOCK")
-    assert list(states(alone).values()) == ["disabled"]
 
 
 # No MySQL can be installed here: these hold what is sent to one against the manual of 8.4.

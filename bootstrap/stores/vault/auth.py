@@ -1,6 +1,6 @@
 """How one logs in to a Vault: what bootstrap.yaml may say of each method.
 
-The methods are those of Airflow's VaultBackend. `mount` is where the method is mounted. A credential is never in here,
+The methods are those that Airflow's VaultBackend can log in by. `mount` is where the method is mounted. A credential is never in here,
 only where it is kept.
 """
 
@@ -61,15 +61,6 @@ class LdapAuth(Model):
     username: Name
     password: Credential
     mount: Mount = "ldap"
-
-
-class RadiusAuth(Model):
-    """`{method: radius, username: etl, password: {env: NAME}}`."""
-
-    method: Literal["radius"]
-    username: Name
-    password: Credential
-    mount: Mount = "radius"
 
 
 class JwtAuth(Model):
@@ -141,44 +132,7 @@ class GcpAuth(Model):
     mount: Mount = "gcp"
 
 
-class AzureAuth(Model):
-    """`{method: azure, role: airflow}`: as a managed identity, or as an application with its secret.
-
-    `resource` is the URL of the application that the server was told to expect. A role that is bound to subscriptions,
-    resource groups or machines wants to be told which one this is.
-    """
-
-    method: Literal["azure"]
-    role: Name
-    resource: Name = "https://management.azure.com/"
-    tenant_id: Name | None = None
-    client_id: Name | None = None
-    client_secret: Credential | None = None
-    subscription_id: Name | None = None
-    resource_group_name: Name | None = None
-    vm_name: Name | None = None
-    vmss_name: Name | None = None
-    mount: Mount = "azure"
-
-    @model_validator(mode="after")
-    def _whole_application(self) -> Self:
-        if self.client_secret is not None and (self.tenant_id is None or self.client_id is None):
-            msg = "client_secret needs tenant_id and client_id"
-            raise ValueError(msg)
-        return self
-
-
 Auth: TypeAlias = Annotated[
-    TokenAuth
-    | AppRoleAuth
-    | UserpassAuth
-    | LdapAuth
-    | RadiusAuth
-    | JwtAuth
-    | KubernetesAuth
-    | GithubAuth
-    | AwsIamAuth
-    | GcpAuth
-    | AzureAuth,
+    TokenAuth | AppRoleAuth | UserpassAuth | LdapAuth | JwtAuth | KubernetesAuth | GithubAuth | AwsIamAuth | GcpAuth,
     Field(discriminator="method"),
 ]

@@ -16,13 +16,11 @@ from bootstrap.stores.vault.auth import (
     AppRoleAuth,
     Auth,
     AwsIamAuth,
-    AzureAuth,
     GcpAuth,
     GithubAuth,
     JwtAuth,
     KubernetesAuth,
     LdapAuth,
-    RadiusAuth,
     TokenAuth,
     UserpassAuth,
 )
@@ -100,12 +98,6 @@ def _way(auth: Auth, context: Context) -> _Way:
             return _aws(auth)
         case GcpAuth():
             return _gcp(auth, context)
-        case RadiusAuth() | AzureAuth():
-            raise ManifestError(
-                f"store {context.name}: Airflow's backend never logs in by {auth.method}: where it should, it sends the"
-                " settings of the server's auth method",
-                "give Airflow a store with another auth method",
-            )
 
 
 def _by_token(auth: TokenAuth | JwtAuth | KubernetesAuth, context: Context) -> _Way:

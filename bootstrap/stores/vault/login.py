@@ -15,13 +15,11 @@ from bootstrap.stores.vault.auth import (
     AppRoleAuth,
     Auth,
     AwsIamAuth,
-    AzureAuth,
     GcpAuth,
     GithubAuth,
     JwtAuth,
     KubernetesAuth,
     LdapAuth,
-    RadiusAuth,
     TokenAuth,
     UserpassAuth,
 )
@@ -43,7 +41,7 @@ def login(auth: Auth, client: hvac.Client, context: Context) -> Mapping[str, Any
         case TokenAuth():
             client.token = secret(auth.token)
             return None
-        case UserpassAuth() | LdapAuth() | RadiusAuth():
+        case UserpassAuth() | LdapAuth():
             return _post(client, auth.mount, {"password": secret(auth.password)}, f"/{quote(auth.username, safe='')}")
         case AppRoleAuth():
             return _post(client, auth.mount, {"role_id": auth.role_id, "secret_id": secret(auth.secret_id)})
@@ -51,20 +49,18 @@ def login(auth: Auth, client: hvac.Client, context: Context) -> Mapping[str, Any
             return _post(client, auth.mount, {"role": auth.role, "jwt": secret(auth.token)})
         case GithubAuth():
             return _post(client, auth.mount, {"token": secret(auth.token)})
-        case AwsIamAuth() | GcpAuth() | AzureAuth():
+        case AwsIamAuth() | GcpAuth():
             return _by_cloud(auth, client, context)
 
 
-def _by_cloud(auth: AwsIamAuth | GcpAuth | AzureAuth, client: hvac.Client, context: Context) -> Mapping[str, Any]:
-    from bootstrap.stores.vault import login_aws, login_azure, login_gcp
+def _by_cloud(auth: AwsIamAuth | GcpAuth, client: hvac.Client, context: Context) -> Mapping[str, Any]:
+    from bootstrap.stores.vault import login_aws, login_gcp
 
     match auth:
         case AwsIamAuth():
             return _post(client, auth.mount, login_aws.payload(auth, context))
         case GcpAuth():
             return _post(client, auth.mount, {"role": auth.role, "jwt": login_gcp.signed_jwt(auth, context)})
-        case AzureAuth():
-            return _post(client, auth.mount, login_azure.payload(auth, context))
 
 
 def _post(client: hvac.Client, mount: str, body: Mapping[str, Any], user: str = "") -> Mapping[str, Any]:

@@ -147,8 +147,6 @@ def test_what_airflow_needs_besides_is_said(auth: dict[str, Any], hint: str) -> 
 @pytest.mark.parametrize(
     ("auth", "said", "hint"),
     [
-        ({"method": "radius", "username": "u", "password": HERE}, "never logs in by radius", "another auth method"),
-        ({"method": "azure", "role": "r"}, "never logs in by azure", "another auth method"),
         ({"method": "kubernetes", "role": "r", "token": THERE}, "the token of this auth method from a file", "file"),
         ({"method": "gcp", "role": "r", "key": THERE}, "takes the key of this auth method from a file", "file"),
         ({"method": "gcp", "role": "r", "key": HERE}, "no file but NAME.json", "rename /project/credential"),

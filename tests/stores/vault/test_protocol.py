@@ -1,6 +1,6 @@
 """What is said to servers that can't be run here, against their documents.
 
-A Vault that asks an LDAP server, Kubernetes, GitHub, a RADIUS server or a cloud who somebody is can't log anybody in on
+A Vault that asks an LDAP server, Kubernetes, GitHub or a cloud who somebody is can't log anybody in on
 this machine. So these are no real servers, but recordings of what Vault's API documents: the exact request that it wants
 (developer.hashicorp.com/vault/api-docs/auth/METHOD, "Login"), and its answer.
 """
@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
@@ -90,11 +89,6 @@ DOCUMENTED: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "ldap, elsewhere": (
         {"method": "ldap", "username": "ETL\\m/h?", "password": FROM_FILE, "mount": "corp/ldap"},
         "/v1/auth/corp/ldap/login/ETL%5Cm%2Fh%3F",
-        {"password": CANARY},
-    ),
-    "radius": (
-        {"method": "radius", "username": "test", "password": FROM_FILE},
-        "/v1/auth/radius/login/test",
         {"password": CANARY},
     ),
     "kubernetes": (
@@ -266,69 +260,6 @@ class TestRecordedGcp:
             assert CANARY not in f"{caught.value.message} {caught.value.hint}"
 
 
-class TestRecordedAzure:
-    PATH = "/v1/auth/azure/login"
-    AUTH = {"method": "azure", "role": "dev-role", "resource": "https://vault.example.com"}
-    TOKEN = {"token_type": "Bearer", "access_token": CANARY}
-
-    def test_a_machine_asks_its_own_address(
-        self, recorded: Callable[[str], Recording], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        asked: list[Request] = []
-        recording = recorded(self.PATH)
-        with self._answering(asked, json_answer(200, self.TOKEN)) as url:
-            monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", url)
-            about = {"subscription_id": "s", "resource_group_name": "g", "vm_name": "v"}
-            assert read(recording, {**self.AUTH, **about}, tmp_path) == "hunter2"
-        assert recording.body == {"role": "dev-role", "jwt": CANARY, **about}
-        (request,) = asked
-        assert (request.method, request.path) == ("GET", "/metadata/identity/oauth2/token")
-        assert parse_qs(urlsplit(request.target).query) == {
-            "api-version": ["2018-02-01"],
-            "resource": ["https://vault.example.com"],
-        }
-        assert request.headers["Metadata"] == "true"
-
-    def test_an_application_shows_its_secret(
-        self, recorded: Callable[[str], Recording], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        (tmp_path / "credential").write_text("its-secret")
-        asked: list[Request] = []
-        recording = recorded(self.PATH)
-        with self._answering(asked, json_answer(200, self.TOKEN)) as url:
-            monkeypatch.setenv("AZURE_AUTHORITY_HOST", url)
-            application = {"tenant_id": "t", "client_id": "c", "client_secret": FROM_FILE}
-            assert read(recording, {**self.AUTH, **application}, tmp_path) == "hunter2"
-        assert recording.body == {"role": "dev-role", "jwt": CANARY}
-        (request,) = asked
-        assert (request.method, request.target) == ("POST", "/t/oauth2/v2.0/token")
-        assert parse_qs(request.body.decode()) == {
-            "grant_type": ["client_credentials"],
-            "client_id": ["c"],
-            "client_secret": ["its-secret"],
-            "scope": ["https://vault.example.com/.default"],
-        }
-
-    def test_azure_refuses(
-        self, recorded: Callable[[str], Recording], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        said = {"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret."}
-        with self._answering([], json_answer(401, said)) as url:
-            monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", url)
-            with pytest.raises(Denied, match="Azure gives no token: AADSTS7000215"):
-                read(recorded(self.PATH), self.AUTH, tmp_path)
-
-    @staticmethod
-    @contextlib.contextmanager
-    def _answering(asked: list[Request], answer: Answer) -> Iterator[str]:
-        def listen(request: Request) -> Answer:
-            asked.append(request)
-            return answer
-
-        with serving(http_server(listen)) as port:
-            yield f"http://127.0.0.1:{port}"
-
-
 @pytest.mark.parametrize(
     ("auth", "package", "install"),
     [
@@ -357,15 +288,12 @@ def test_a_package_that_is_missing(
         ({"method": "approle", "role_id": "r"}, "secret_id"),
         ({"method": "userpass", "username": "u"}, "password"),
         ({"method": "ldap", "password": {"env": "A"}}, "username"),
-        ({"method": "radius", "username": "u"}, "password"),
         ({"method": "jwt"}, "role"),
         ({"method": "kubernetes"}, "role"),
         ({"method": "github"}, "token"),
         ({"method": "gcp"}, "role"),
-        ({"method": "azure"}, "role"),
         ({"method": "aws_iam", "access_key_id": "AKIA"}, "belong together"),
         ({"method": "github", "token": {"env": "A"}, "mount": "corp/github/"}, "and none at either end"),
-        ({"method": "azure", "role": "r", "client_secret": {"env": "A"}}, "needs tenant_id and client_id"),
     ],
 )
 def test_what_a_method_needs_is_known_offline(auth: dict[str, Any], said: str) -> None:
