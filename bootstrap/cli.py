@@ -135,7 +135,7 @@ def main(arguments: list[str] | None = None, unwritten: Callable[[], str] = str)
     holder: dict[str, Any] = {}
     code = _run(sys.argv[1:] if arguments is None else arguments, holder)
     if lost := unwritten():
-        _console(holder).error(BootstrapError(lost, "make room, or send it elsewhere, and run this again"))
+        _console(holder).error(BootstrapError(lost, "free some space or write elsewhere, then run this again"))
         return code or Exit.FAILED
     return code
 
@@ -188,13 +188,13 @@ def _unexpected(console: Console, err: Exception) -> Exit:
 def _unusable(err: OSError) -> UsageError:
     if err.filename is not None:
         return UsageError(
-            f"{err.filename}: {err.strerror}", "check its permissions, its folder, and the room on its disk"
+            f"{err.filename}: {err.strerror}", "check its permissions, its folder, and the free space on its disk"
         )
     try:
         os.getcwd()  # noqa: PTH109  as Path does
     except OSError:
-        return UsageError("the current folder is not there any more", "cd into one that is, and run this again")
-    return UsageError(f"this machine refuses: {err.strerror}", "check the disk and the limits (df, ulimit -a)")
+        return UsageError("the current folder no longer exists", "cd into an existing folder, and run this again")
+    return UsageError(f"the operating system refused: {err.strerror}", "check the disk and the limits (df, ulimit -a)")
 
 
 def _bug(err: Exception) -> BootstrapError:
@@ -209,6 +209,6 @@ def _bug(err: Exception) -> BootstrapError:
             file.write(foreign("".join(traceback.format_exception(err))))
     except OSError as full:
         return BootstrapError(
-            said, f"set TMPDIR to a folder with room for the traceback ({full.strerror}), and report it"
+            said, f"set TMPDIR to a folder with space for the traceback ({full.strerror}), and report it"
         )
     return BootstrapError(said, f"report it with {name}")

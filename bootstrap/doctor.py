@@ -261,8 +261,8 @@ def config_options(manifest: Manifest, environment: Environment, secrets: Secret
         return
     for name in commands:
         if answers[name].blank:
-            message = "white space stands around what its command prints, which Airflow takes for a part of the value"
-            yield Finding(f"config {'.'.join(name)}", message, "let it print the value alone", warning=True)
+            message = "white space stands around what its command prints, which Airflow reads as part of the value"
+            yield Finding(f"config {'.'.join(name)}", message, "make it print only the value", warning=True)
     for (section, option), reference in found.items():
         subject = f"config {section}.{option}"
         if answers[section, option].fits(secrets.value(reference)):
@@ -286,7 +286,7 @@ def _config_secrets(manifest: Manifest, secrets: SecretReader) -> Iterator[Findi
             continue
         if blank := values.blank(text):
             fix = f"airflow-bootstrap store put {reference}  # without it"
-            yield Finding(subject, f"{blank}, which Airflow takes for a part of the value", fix, warning=True)
+            yield Finding(subject, f"{blank}, which Airflow reads as part of the value", fix, warning=True)
 
 
 def _is_rendered(manifest: Manifest, environment: Environment) -> bool:

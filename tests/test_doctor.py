@@ -265,7 +265,7 @@ def test_white_space_around_a_value_that_airflow_reads_is_a_warning(
     text = 'version: 1\nairflow: {home: airflow}\nstores: {here: {kind: env}}\nconfig: {core: {fernet_key: {secret: "here:KEY"}}}\n'
     finding = findings(tmp_path, text)["config core.fernet_key"]
     assert (finding.ok, finding.warning) == (True, True)
-    assert finding.message == f"{said}, which Airflow takes for a part of the value"
+    assert finding.message == f"{said}, which Airflow reads as part of the value"
     monkeypatch.setenv("KEY", "k3y")
     assert "config core.fernet_key" not in findings(tmp_path, text)
 

@@ -183,8 +183,8 @@ def test_a_byte_order_mark_is_no_text() -> None:
     [
         ('{"a":\n ' + "[" * 500 + "]" * 500 + "}", f"2:{DEPTH + 1}: nested deeper than {DEPTH} levels"),
         ('{"a":' + "[" * 100_000, f"1:{DEPTH + 5}: nested deeper than {DEPTH} levels"),
-        ('{"a":\n "x\\ud800y"}', "2:2: half of a surrogate pair, which is no text"),
-        ('{"\\udfff": 1}', "1:2: half of a surrogate pair, which is no text"),
+        ('{"a":\n "x\\ud800y"}', "2:2: half of a surrogate pair, which is not text"),
+        ('{"\\udfff": 1}', "1:2: half of a surrogate pair, which is not text"),
         ('{"a": 1,\n "b": NaN}', "2:7: a number that is none to JSON, or too large"),
         ('{"a": [-Infinity]}', "1:8: a number that is none to JSON, or too large"),
         ('{"a": 1e999}', "1:7: a number that is none to JSON, or too large"),
@@ -204,7 +204,7 @@ def test_json_that_nothing_can_hold_is_refused_with_its_place(text: str, said: s
 def test_a_repeated_key_in_json_has_its_place() -> None:
     with pytest.raises(BadInput) as caught:
         loads_unique('{"a": {"x": 1},\n "b": [{"x": 1, "y": {"x": 2},\n  "x": 3}]}')
-    assert caught.value.at("f") == "f:3:3: the key 'x' is here twice"
+    assert caught.value.at("f") == "f:3:3: the key 'x' appears twice"
     assert loads('{"a": 1, "a": 2}') == {"a": 2}
 
 
@@ -250,8 +250,8 @@ def test_the_text_of_a_variable_may_be_any(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("s.json", '{"x":\n "abc\\ud800def"}', "s.json:2:2: half of a surrogate pair, which is no text"),
-        ("s.json", '{"x":\n "a", "x": "b"}', "s.json:2:7: the key 'x' is here twice"),
+        ("s.json", '{"x":\n "abc\\ud800def"}', "s.json:2:2: half of a surrogate pair, which is not text"),
+        ("s.json", '{"x":\n "a", "x": "b"}', "s.json:2:7: the key 'x' appears twice"),
         ("s.json", '{"x": NaN}', "s.json:1:7: a number that is none to JSON, or too large"),
         ("s.json", '{"x":' + "[" * 100_000, "s.json:1:105: nested deeper than 100 levels"),
         ("s.yaml", f"x: !!bool {CANARY}", "s.yaml:1:4: not what its tag !!bool says"),

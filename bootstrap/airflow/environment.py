@@ -123,9 +123,7 @@ def require_usable_paths(environment: Environment) -> None:
     So for an airflow.cfg that it would wait for.
     """
     if is_special(environment.config):
-        raise AirflowError(
-            f"{environment.config} is no regular file, and Airflow would wait for it", "put a file there"
-        )
+        raise AirflowError(f"{environment.config} is not a regular file: Airflow would wait for it", "put a file there")
     for folder in (environment.home, environment.state):
         for sign in str(folder):
             if sign in _UNUSABLE or not (sign.isprintable() or ord(sign) > _ASCII):

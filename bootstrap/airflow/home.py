@@ -47,7 +47,7 @@ def make_home(environment: Environment) -> None:
         airflow_home(environment.home)
     except OSError as err:
         raise AirflowError(
-            f"can't create {environment.home}: {err.strerror}", "say airflow.home in the manifest, or set AIRFLOW_HOME"
+            f"can't create {environment.home}: {err.strerror}", "set airflow.home in the manifest, or AIRFLOW_HOME"
         ) from err
     for file in (environment.config, environment.home / "airflow.db"):
         git.keep_out(file)

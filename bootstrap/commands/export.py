@@ -74,7 +74,7 @@ def _write(app: App, connections: Mapping[str, Connection], text: str, output: s
         app.reveal(text)
         return
     if Path(output).exists() and not is_special(Path(output)):
-        raise UsageError(f"{output} is there already, and stays", "name another file, or remove it")
+        raise UsageError(f"{output} already exists, and is not overwritten", "name another file, or remove it")
     app.keep_out_of_git(Path(output))
     try:
         write_atomic(Path(output), text)
@@ -85,5 +85,5 @@ def _write(app: App, connections: Mapping[str, Connection], text: str, output: s
 
 def _ask_to_show(count: int) -> None:
     if not sys.stdin.isatty():
-        raise UsageError("nobody is there to be asked whether secrets may be shown", "add --yes, or -o FILE")
+        raise UsageError("can't ask whether to show secrets: there is no terminal", "add --yes, or -o FILE")
     click.confirm(f"Show the secrets of {count} connections on this terminal?", abort=True, err=True)

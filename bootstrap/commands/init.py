@@ -86,7 +86,8 @@ def _target(app: App, wishes: Wishes) -> Path | None:
     _require_new(target)
     if target.absolute().parent != app.file.absolute().parent and app.file.exists():
         raise UsageError(
-            f"{target} would not be beside {app.file}, and the paths in it would be others", "write it there"
+            f"{target} is in another folder than {app.file}, so its relative paths would change",
+            f"write it beside {app.file}",
         )
     return target
 
@@ -95,14 +96,16 @@ def _require_new(file: Path) -> None:
     from bootstrap.util.special_files import is_special
 
     if file.exists() and not is_special(file):
-        raise UsageError(f"{file} is there already, and stays", "name another with -o FILE, or print it with -o -")
+        raise UsageError(
+            f"{file} already exists, and is not overwritten", "name another with -o FILE, or print it with -o -"
+        )
 
 
 def _starter(app: App, wishes: Wishes, target: Path | None) -> int:
     from bootstrap.convert.starter import STARTER
 
     if wishes.format or wishes.store or wishes.script:
-        raise UsageError("--format, --store and --script are about a source", "name one with --from SOURCE")
+        raise UsageError("--format, --store and --script need a source", "name one with --from SOURCE")
     _write(app, target, STARTER)
     return Exit.OK
 

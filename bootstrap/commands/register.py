@@ -28,7 +28,7 @@ def command(app: App, *, saved: Path | None, check: bool, asking: Asking, force:
     With a PLAN saved by `plan --out`, apply exactly that, or nothing if anything has changed since.
     """
     if saved is not None and (check or asking != Asking()):
-        raise UsageError("a saved plan says itself what to do", "leave out the other options")
+        raise UsageError("a saved plan can't be combined with options", "leave out the other options")
     if check:
         return told(app, made(app, asking), check=True)
     with app.alone():

@@ -108,7 +108,9 @@ def _print_for_elsewhere(app: App, wishes: Wishes) -> int:
 
 def _refuse_to_print_credentials(settings: Settings | None, wishes: Wishes) -> None:
     if settings is not None and settings.inline and (wishes.is_printed or wishes.output is None):
-        raise UsageError("a credential would be inline, and is not printed", "write it to a file with -o FILE")
+        raise UsageError(
+            "the output would contain a credential, which is not printed", "write it to a file with -o FILE"
+        )
 
 
 def _remove(app: App, wishes: Wishes) -> int:
@@ -116,7 +118,7 @@ def _remove(app: App, wishes: Wishes) -> int:
 
     if wishes.verify or wishes.replace_deprecated:
         option = "--verify" if wishes.verify else "--replace-deprecated"
-        raise UsageError(f"{option} is for what is written, not for --remove", "leave out one of them")
+        raise UsageError(f"{option} can't be combined with --remove", "leave out one of them")
     rendering = cfg_file.remove(lambda: _settings(app), _file(app, wishes), app.environment.records)
     return _finish(app, rendering, wishes, None)
 
@@ -129,7 +131,9 @@ def _finish(app: App, rendering: Rendering, wishes: Wishes, settings: Settings |
         app.console.data(rendering.after or "")
         return Exit.OK
     if wishes.verify and is_special(rendering.file):
-        raise UsageError(f"--verify reads the file back, which {rendering.file} is not for", "name a file with -o FILE")
+        raise UsageError(
+            f"--verify reads the file back, and {rendering.file} can't be read back", "name a file with -o FILE"
+        )
     if wishes.diff:
         app.console.data(rendering.diff())
         for place in rendering.shadows:
@@ -175,7 +179,7 @@ def _write(app: App, settings: Settings | None, rendering: Rendering, wishes: Wi
     else:
         kept = None
     if kept is not None:
-        app.console.note(f"{shown(kept)}: the file as it was")
+        app.console.note(f"{shown(kept)}: copy of the old file")
     app.console.note(
         f"{shown(rendering.file)}: {_done(rendering, wishes)}{', read back by Airflow' if wishes.verify else ''}"
     )

@@ -46,9 +46,9 @@ def command(
     The new key is proven by the connection's own checks before and after it is put in use. The old one keeps working for `grace:`.
     """
     if mode == "give-up" and not conn_ids:
-        raise UsageError("--give-up needs the name of what to give up", "airflow-bootstrap rotate --give-up CONN_ID")
+        raise UsageError("--give-up needs a name", "airflow-bootstrap rotate --give-up CONN_ID")
     if json_file is not None and mode != "status":
-        raise UsageError("--json goes with --status", "airflow-bootstrap rotate --status --json FILE")
+        raise UsageError("--json needs --status", "airflow-bootstrap rotate --status --json FILE")
     keyring = _keyring(app, timeout)
     names = keyring.chosen(conn_ids)
     if mode == "status":

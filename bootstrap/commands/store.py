@@ -88,7 +88,7 @@ def get(app: App, *, reference: str, reveal: bool, yes: bool) -> int:
 
 def _ask_to_show(reference: str) -> None:
     if not sys.stdin.isatty():
-        raise UsageError(f"nobody is there to be asked whether {reference} may be shown", "add --yes, or pipe it on")
+        raise UsageError(f"can't ask whether to show {reference}: there is no terminal", "add --yes, or pipe it on")
     click.confirm(f"Show the value of {reference} on this terminal?", abort=True, err=True)
 
 

@@ -59,7 +59,7 @@ def _approve(app: App, plans: Sequence[Plan], *, yes: bool) -> None:
     what = f"{count} {'change' if count == 1 else 'changes'} in a place that others use too ({names})"
     if not _can_ask():
         raise UsageError(
-            f"up would make {what}, and nobody can be asked here: nothing was registered",
+            f"up would make {what}, and there is no terminal to ask on: nothing was registered",
             "make them: airflow-bootstrap up --yes; or prove what is there: airflow-bootstrap up --no-register",
         )
     if not click.confirm(f"Make {what}?", err=True):
@@ -75,10 +75,10 @@ def _replace(app: App, rendering: Rendering, *, yes: bool) -> None:
     command = "airflow-bootstrap render --replace-deprecated"
     if not _can_ask():
         raise UsageError(
-            "options at deprecated places would have to go out of airflow.cfg, and nobody can be asked here",
-            f"take them out: {command}, or airflow-bootstrap up --yes",
+            "options at deprecated places have to be removed from airflow.cfg, and there is no terminal to ask on",
+            f"remove them: {command}, or airflow-bootstrap up --yes",
         )
-    if not click.confirm("Take it out of the file (render --remove puts it back)?", err=True):
+    if not click.confirm("Remove it from the file? (render --remove restores it)", err=True):
         raise BootstrapError("Airflow would not read what is written to airflow.cfg", command)
 
 

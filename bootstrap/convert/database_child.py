@@ -57,7 +57,7 @@ def _read() -> dict[str, Any]:
     try:
         decrypt = _Decryption(get_fernet())
     except Exception as err:
-        raise AirflowError("metadata database: [core] fernet_key is no Fernet key", OLD_KEY) from err
+        raise AirflowError("metadata database: [core] fernet_key is not a Fernet key", OLD_KEY) from err
     return {
         "connections": [_connection(row, decrypt) for row in _rows(Connection.__table__, "conn_id")],
         "variables": [_variable(row, decrypt) for row in _rows(Variable.__table__, "key")],

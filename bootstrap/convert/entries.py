@@ -62,7 +62,7 @@ def fields(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
                 f"{where}: no field of a connection: {key!r}", f"did you mean {near!r}?" if near else "leave it out"
             )
         if made.get(name) not in (None, "") and value not in (None, ""):
-            raise Malformed(f"{where}: {name} is here twice", "keep one of them")
+            raise Malformed(f"{where}: {name} appears twice", "keep one of them")
         made[name] = value if name not in made or value not in (None, "") else made[name]
     return made
 
@@ -91,11 +91,11 @@ def _by_name(entries: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
             raise UsageError(f"{name} looks like {looks}", 'name it: {"NAME": {"conn_type": …}}')
         if set(by_word) <= {"conn_id", "conn_type", "key", "id"}:
             raise UsageError(
-                f"{name} only tells which there are, as `airflow connections list` and `airflow variables list` do",
+                f"{name} is a listing, as `airflow connections list` and `airflow variables list` print: it lacks fields",
                 "airflow connections export connections.json; airflow variables export variables.json",
             )
         if entry[word] in found:
-            raise UsageError(f"{name}: {entry[word]} is here twice", "keep one of them")
+            raise UsageError(f"{name}: {entry[word]} appears twice", "keep one of them")
         found[entry[word]] = {key: item for key, item in entry.items() if key != word}
     return found
 

@@ -106,7 +106,7 @@ def _require_text(value: Any, where: str) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:  # it quotes the value
-        raise Malformed(f"{where}: it holds half of a surrogate pair, which is no text", _AGAIN) from None
+        raise Malformed(f"{where}: it holds half of a surrogate pair, which is not text", _AGAIN) from None
 
 
 def _mask_variable(key: str, value: Any) -> None:

@@ -52,7 +52,7 @@ class Stores:
             return wanted, self.secrets.store(wanted)
         if wanted != LOCAL:
             hint = f"write it into {self.file}, then name the new manifest with -o FILE"
-            raise UsageError(f"there is no store {wanted!r}, for there is no {self.file}", hint)
+            raise UsageError(f"there is no store {wanted!r}, because there is no {self.file}", hint)
         return LOCAL, _embedded(Context(LOCAL, self.file.parent, self.concurrency))
 
     @cached_property
@@ -103,7 +103,7 @@ def make(source: str, form: str | None, stores: Stores, store: str | None, stdin
 
 def _stdin(form: str | None, stdin: Callable[[], bytes]) -> tuple[str, str]:
     if form is None:
-        raise UsageError("stdin has no name that tells its format", f"--format {' or '.join(files.FORMATS)}")
+        raise UsageError("the format of stdin is unknown", f"--format {' or '.join(files.FORMATS)}")
     return files.decoded(stdin(), "stdin"), form
 
 
@@ -131,5 +131,5 @@ def pick(made: Made, reference: str) -> str:
     wanted = parse_reference(reference)
     value = made.conversion.secrets.get(wanted.path, {}).get(wanted.field or "")
     if value is None:
-        raise UsageError(f"{made.source} has no secret that would be kept at {reference}", "name another reference")
+        raise UsageError(f"{made.source} has no secret that belongs at {reference}", "name another reference")
     return value

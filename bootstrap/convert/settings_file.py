@@ -38,7 +38,7 @@ def read(text: str, name: str) -> Found:
     """As the Astro CLI takes them: its template's empty entries are skipped, a port of 0 is none. Raises UsageError."""
     data = loaded(text, name, GO)
     if not is_settings(data):
-        raise UsageError(f"{name}: expected `airflow:` with connections, pools and variables", "check what it is")
+        raise UsageError(f"{name}: expected `airflow:` with connections, pools and variables", "check the file")
     for kind in data["airflow"]:
         if kind not in _KEYS:
             raise UsageError(f"{name}: unknown below airflow: {kind!r}", _meant(kind, _KEYS))
@@ -61,7 +61,7 @@ def _entries(
     """But those of the CLI's template: they have no name, and no value but an example of an extra."""
     entries, texts = data["airflow"].get(kind) or [], written["airflow"].get(kind) or []
     if not all(isinstance(entry, Mapping) for entry in entries):
-        raise UsageError(f"{name}: expected a list of mappings as {kind}", "check what it is")
+        raise UsageError(f"{name}: expected a list of mappings as {kind}", "check the file")
     return [
         (f"{name}: {kind}[{index}] {entry.get(_IDS[kind]) or ''}".rstrip(), entry, texts[index])
         for index, entry in enumerate(entries)

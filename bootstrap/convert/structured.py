@@ -31,7 +31,7 @@ def mapping(data: Any, name: str) -> Mapping[str, Any]:
     """What an export is. Raises UsageError."""
     refuse_data(data, name)
     if not isinstance(data, Mapping):
-        raise UsageError(f"{name}: expected a mapping of names to connections or variables", "check what it is")
+        raise UsageError(f"{name}: expected a mapping of names to connections or variables", "check the file")
     return data
 
 
@@ -40,7 +40,7 @@ def kind_of(data: Any, name: str) -> str:
     refuse_data(data, name)
     listed = entries.named(data, name)
     if len(listed) > 1:
-        raise UsageError(f"{name}: connections and variables", "say --format connections or --format variables")
+        raise UsageError(f"{name}: connections and variables", "use --format connections or --format variables")
     if listed:
         return next(iter(listed))
     found = mapping(data, name)
@@ -49,7 +49,7 @@ def kind_of(data: Any, name: str) -> str:
     if any(connections) and all(one or other for one, other in zip(connections, strings, strict=True)):
         return "connections"
     if any(connections) or (strings and all(strings)):
-        raise UsageError(f"{name}: connections, or variables?", "say --format connections or --format variables")
+        raise UsageError(f"{name}: connections, or variables?", "use --format connections or --format variables")
     return "variables"
 
 

@@ -52,7 +52,7 @@ def worded(stored: Stored, where: str) -> Connection:
     try:
         document = stored.wording(loads(text))
     except BadInput as err:
-        raise Malformed(f"{where}: not a connection's JSON: {err.problem}", "store it anew") from err
+        raise Malformed(f"{where}: not a connection's JSON: {err.problem}", "store it again") from err
     if not isinstance(document, Mapping):
         raise Malformed(f"{where}: neither a connection's fields nor a URI", "store a JSON object")
     _one_reading(document, where)
@@ -110,7 +110,7 @@ def _one_reading(document: Mapping[str, Any], where: str) -> None:
 def _of_key(key: Mapping[str, Any], text: str, where: str, conn_type: str | None) -> Connection:
     if conn_type != _GOOGLE:
         raise Malformed(
-            f"{where}: a service account's key, not a connection", f"say conn_type: {_GOOGLE} beside `from`"
+            f"{where}: a service account's key, not a connection", f"set conn_type: {_GOOGLE} beside `from`"
         )
     made = Connection(conn_type=_GOOGLE, extra={"keyfile_dict": text})
     project = key.get("project_id")

@@ -105,7 +105,7 @@ def from_fields(values: Mapping[str, Any], where: str) -> Connection:
         return _from_uri(str(next(iter(values.values()))), where)
     unknown = sorted(set(values) - set(FIELDS))
     if unknown:
-        raise Malformed(f"{where}: Airflow knows no field {', '.join(map(repr, unknown))} of a connection", _EXPECTED)
+        raise Malformed(f"{where}: an Airflow connection has no field {', '.join(map(repr, unknown))}", _EXPECTED)
     conn_type = values.get("conn_type")
     if not isinstance(conn_type, str) or not conn_type:
         raise Malformed(f"{where}: the connection has no conn_type", _EXPECTED)

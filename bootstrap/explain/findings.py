@@ -125,7 +125,7 @@ def _hidden(lookup: Row) -> Iterator[Warned]:
 def _consequence(row: Row, taken: Row | None) -> tuple[str, str]:
     if row.get("stops"):
         return "Airflow stops there", "gets an error, whatever the other places have"
-    gets = f"gets the copy in {_origin(taken)}" if taken is not None else "is told that there is none"
+    gets = f"gets the copy in {_origin(taken)}" if taken is not None else "finds none"
     return "Airflow keeps that to its log", gets
 
 

@@ -96,7 +96,7 @@ def _require_source(conn_id: str, backend: Any, label: str, told: Mapping[str, A
     known = [{**wanted, "name": "known"} for wanted in told["backends"]]
     if source == "backend" and known and not any(named(backend, wanted) for wanted in known):
         message = f"Airflow asks another secrets backend than the manifest says: {type(backend).__name__}"
-        raise Diagnosed(Cause("check_error", message, "airflow-bootstrap doctor  # tells what overrides airflow.cfg"))
+        raise Diagnosed(Cause("check_error", message, "airflow-bootstrap doctor  # shows what overrides airflow.cfg"))
 
 
 def advice() -> str:

@@ -192,7 +192,7 @@ def _sources_in_the_way(manifest: Manifest, target: Target, keys: Iterable[Key])
             whole = path in {(), ("from",)} and reference.field is None
             if taken is not None and not (whole and taken == key):
                 found[key] = Conflict(
-                    f"{key.kind} {key.name}: its secret {reference} is where {taken} is registered, and would be lost",
+                    f"{key.kind} {key.name}: its secret {reference} is where {taken} is registered, and would be overwritten",
                     "keep it below another path: airflow-bootstrap store put",
                 )
     return found
@@ -269,7 +269,9 @@ def _undecryptable(changes: Sequence[Change], there: Mapping[Key, Registered]) -
 def _conflict(key: Key, there: Registered, owner: str, target: Target, *, gone: bool) -> Conflict | None:
     hint = "keep theirs: take it into the stores; replace it: --overwrite"
     if there.pending and gone:
-        return Conflict(f"{target.where(key)}: a run ended before it could tell whether it wrote {key}", hint)
+        return Conflict(
+            f"{target.where(key)}: an earlier run was killed while it wrote {key}, and may have written it", hint
+        )
     if there.owner not in {None, owner}:
         return Conflict(f"{target.where(key)}: {key} was registered by {there.owner!r} and differs", hint)
     if there.changed:

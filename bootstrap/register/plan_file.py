@@ -105,13 +105,15 @@ def load(file: Path) -> Document:
     except OSError as err:
         raise UsageError(f"can't read {shown(file)}: {err.strerror}", "airflow-bootstrap plan --out FILE") from err
     except ValidationError as err:
-        raise UsageError(f"{shown(file)} is no saved plan", "airflow-bootstrap plan --out FILE") from err
+        raise UsageError(f"{shown(file)} is not a saved plan", "airflow-bootstrap plan --out FILE") from err
 
 
 def require_room(file: Path) -> None:
     """Raises UsageError where something else than a plan would be lost."""
     if file.exists() and not is_special(file) and not (file.is_file() and _is_plan(file)):
-        raise UsageError(f"{shown(file)} is there already, and is no saved plan; it stays", "name another file")
+        raise UsageError(
+            f"{shown(file)} already exists and is not a saved plan; it is not overwritten", "name another file"
+        )
 
 
 def _is_plan(file: Path) -> bool:

@@ -53,7 +53,7 @@ def _possible(manifest: Manifest, known: Release, section: str, option: str) -> 
     if name not in allowed:
         near = difflib.get_close_matches(name, allowed, n=1)
         raise ManifestError(
-            f"{manifest.file}: config.{name} is no sensitive option, and Airflow looks up no others elsewhere",
+            f"{manifest.file}: config.{name} is not a sensitive option: Airflow looks up only those elsewhere",
             f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(allowed))}",
         )
 

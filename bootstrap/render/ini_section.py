@@ -84,5 +84,5 @@ def _parsed(text: str, where: str) -> ConfigUpdater:
 def uneditable(where: str) -> AirflowError:
     """For what an edit would change besides."""
     return AirflowError(
-        f"{where}: can't be edited without changing other values", "write it anew with `render -o FILE`"
+        f"{where}: can't be edited without changing other values", "write it again with `render -o FILE`"
     )

@@ -62,7 +62,9 @@ class _Writing:
     def _write(self, move: Move, where: str) -> None:
         version = self.end.store.write(move.target, move.payload, expect=move.expect)
         if not self.values.is_in(self._read_back(move.target, version), move.payload):
-            raise Malformed(f"{where}: reads otherwise than it was written", "compare the two, and run this again")
+            raise Malformed(
+                f"{where}: reads back different from what was written", "compare the two, and run this again"
+            )
 
     def _read_back(self, path: str, version: Version) -> Stored:
         try:

@@ -125,7 +125,7 @@ def plan_copy(manifest: Manifest, secrets: SecretReader, source: str, target: st
 def _end(manifest: Manifest, secrets: SecretReader, text: str) -> End:
     name, colon, prefix = text.partition(":")
     if not colon:
-        raise UsageError(f"{text!r} is not STORE:PREFIX", f"{name}: with nothing after it means the whole store")
+        raise UsageError(f"{text!r} is not STORE:PREFIX", f"{name}: with nothing after it, it means the whole store")
     store = known_store(secrets, manifest, name)
     return End(name, store, prefix.strip(store.separator))
 

@@ -116,9 +116,7 @@ def _texts(manifest: Manifest, secrets: SecretReader, name: str, purpose: Purpos
         raise UsageError(f"store {name}: a store of kind {spec.kind} has no policies", "name another store")
     wanted = needs(manifest, secrets, name, purpose)
     if wanted == Needs():
-        raise UsageError(
-            f"store {name}: nothing of it is needed --for {purpose}", "name another store, or another --for"
-        )
+        raise UsageError(f"store {name}: --for {purpose} needs nothing of it", "name another store, or another --for")
     texts: Mapping[str, str] = module.policy(spec.options, wanted, Context(name, manifest.folder))
     return texts
 

@@ -49,9 +49,7 @@ def put_value(secrets: SecretReader, manifest: Manifest, text: str, value: str) 
     if reference.version is not None:
         raise UsageError(f"{text}: a new value makes a new version", "leave out the @VERSION")
     if not value:
-        raise UsageError(
-            f"{text}: the value is empty; an empty secret is never what anybody wants", "give a value on stdin"
-        )
+        raise UsageError(f"{text}: the value is empty, and empty secrets are refused", "give a value on stdin")
     store = secrets.store(reference.store)
     retrying = Retrying(retry=retry_if_exception_type(Conflict), stop=stop_after_attempt(_ATTEMPTS), reraise=True)
     return retrying(_put_once, store, reference, Secret(value))

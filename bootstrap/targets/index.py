@@ -56,7 +56,7 @@ class Index:
         except (ValueError, TypeError, LookupError, AttributeError) as err:
             raise Malformed(
                 f"{where}: the list of what airflow-bootstrap registered there is damaged",
-                "delete it and run airflow-bootstrap register: what is as it should be is listed anew",
+                "delete it and run airflow-bootstrap register: what is registered correctly is listed again",
             ) from err
 
     def text(self) -> str:

@@ -104,7 +104,7 @@ def private_folder(path: Path) -> Path:
     if path.is_symlink():  # whatever else is in there, it is not ours to change
         if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & ~PRIVATE_FOLDER:
             raise UsageError(
-                f"{shown(path)} is a link to {path.resolve()}, which others may enter; what is kept there is nobody's business",
+                f"{shown(path)} is a link to {path.resolve()}, which others may enter; and secrets are kept there",
                 f"remove the link, or chmod 700 {path.resolve()}",
             )
     elif stat.S_IMODE(found.st_mode) != PRIVATE_FOLDER:

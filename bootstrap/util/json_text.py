@@ -117,7 +117,7 @@ def _problems(text: str, *, unique: bool) -> Iterator[tuple[int, str, str]]:
         elif word == ":" and keys:
             name = _string(last[1])
             if unique and name in keys[-1]:
-                yield last[0], f"the key {name!r} is here twice", "keep one of them"
+                yield last[0], f"the key {name!r} appears twice", "keep one of them"
             keys[-1].add(name)
         elif word not in "]}:," and (problem := _problem(word)):
             yield position, problem, "correct it there"
@@ -127,7 +127,7 @@ def _problems(text: str, *, unique: bool) -> Iterator[tuple[int, str, str]]:
 def _problem(word: str) -> str:
     """What is wrong with a string or a word; '' for nothing."""
     if word.startswith('"'):
-        return "" if _is_text(_string(word)) else "half of a surrogate pair, which is no text"
+        return "" if _is_text(_string(word)) else "half of a surrogate pair, which is not text"
     try:
         json.loads(word, parse_float=_finite, parse_constant=_constant)
     except json.JSONDecodeError:

@@ -24,7 +24,7 @@ def free_port(wanted: int | None) -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
             return int(probe.getsockname()[1])
-    raise Unavailable("no free port on 127.0.0.1", "end a program that listens")
+    raise Unavailable("no free port on 127.0.0.1", "end a program that listens on one")
 
 
 def flock(descriptor: int) -> bool:

@@ -52,7 +52,7 @@ def _read(text: str, reader: _Reader) -> Any:
         raise BadInput(f"not valid YAML: {_unquoted(err.reason)}", line=line, column=column) from err
     except UnicodeEncodeError as err:  # it quotes the text
         line, column = place(text, err.start)
-        raise BadInput("half of a surrogate pair, which is no text", line=line, column=column) from None
+        raise BadInput("half of a surrogate pair, which is not text", line=line, column=column) from None
 
 
 def _unquoted(problem: str | None) -> str:
@@ -160,7 +160,7 @@ class _Reader:
                 continue
             key = event.value if tag == STR and not event.anchor else self._key(event, tag, depth)
             if key in own:
-                raise _bad(event, f"the key {key!r} is here twice", "keep one of them")
+                raise _bad(event, f"the key {key!r} appears twice", "keep one of them")
             own[key], inside = self._value(next(self._events), depth + 1)
             self._note(places, key, event, inside)
         if merged:

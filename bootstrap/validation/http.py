@@ -23,7 +23,7 @@ def problems(connection: Connection) -> Iterator[Problem]:
         yield Problem("schema", "the host has a scheme, so the schema is not read" if separator else message, hint)
     if (within.lower() if separator else schema or "http") == "http" and connection.password and not _is_here(host):
         hint = "schema: https, or https:// before the host, if the server has TLS"
-        yield Problem("password", "it would travel in clear: the URL begins with http://", hint)
+        yield Problem("password", "it would be sent unencrypted: the URL begins with http://", hint)
 
 
 def _is_here(host: str) -> bool:

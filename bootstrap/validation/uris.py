@@ -60,7 +60,9 @@ def signs(connection: Connection) -> Iterator[Problem]:
     if connection.conn_type in NAMES and "@" in (connection.schema or ""):
         yield Problem("schema", misplaced, _HINT)
     if any("@" in key for key in connection.extra or {}):
-        yield Problem("extra", "a key with an @ in it, as when a password with an unescaped ? was read as a URI", _HINT)
+        yield Problem(
+            "extra", "a key with an @ in it: a password with an unescaped ? was probably read as a URI", _HINT
+        )
 
 
 def stored(manifest: Manifest, secrets: SecretReader, conn_ids: Iterable[str]) -> dict[str, str]:

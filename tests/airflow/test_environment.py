@@ -150,7 +150,7 @@ def test_a_home_that_can_not_be_made_is_said(tmp_path: Path) -> None:
 def test_an_airflow_cfg_that_is_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "airflow").mkdir()
     os.mkfifo(tmp_path / "airflow" / "airflow.cfg")
-    with pytest.raises(AirflowError, match="no regular file"):
+    with pytest.raises(AirflowError, match="is not a regular file"):
         require_airflow(locate(manifest(tmp_path, "version: 1\nairflow: {home: airflow}\n")))
 
 

@@ -139,7 +139,7 @@ def test_what_is_no_plan(project: Project) -> None:
     assert "can't read " in project.run("register", file_of(project), PW="one").err
     Path(file_of(project)).write_text("{}")
     done = project.run("register", file_of(project), PW="one")
-    assert (done.code, "p.json is no saved plan" in done.err) == (2, True)
+    assert (done.code, "p.json is not a saved plan" in done.err) == (2, True)
     assert project.run("register", file_of(project), "--prune", PW="one").code == 2
 
 

@@ -127,7 +127,7 @@ def test_a_backup_is_told_of(site: Site) -> None:
         site.project.write(manifest)
     assert done.code == 0
     (kept,) = site.cfg.parent.glob("airflow.cfg.2*.bak")
-    assert f"{kept.name}: the file as it was" in done.err
+    assert f"{kept.name}: copy of the old file" in done.err
     assert kept.read_bytes() == before
     kept.unlink()
     assert site.project.run("render").code == 0

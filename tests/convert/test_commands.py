@@ -87,7 +87,7 @@ def test_nothing_is_overwritten(project: Project, source: Path, arguments: tuple
     there.write_text("# mine\n")
     given = [{"SOURCE": str(source), "EXISTING": str(there)}.get(each, each) for each in arguments]
     done = project.run("init", *given)
-    assert (done.code, "is there already, and stays" in done.err, there.read_text()) == (2, True, "# mine\n")
+    assert (done.code, "already exists, and is not overwritten" in done.err, there.read_text()) == (2, True, "# mine\n")
     assert project.manifest.exists() is (there == project.manifest)
     assert not (project.manifest.parent / ".bootstrap").exists()
 
@@ -95,14 +95,14 @@ def test_nothing_is_overwritten(project: Project, source: Path, arguments: tuple
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--store", "x"), "are about a source"),
+        (("--store", "x"), "need a source"),
         (("--from", "nothing.json"), "there is no file nothing.json"),
         (("--from", "team:x"), "that says where team:x is"),
         (("--from", "-"), "--format connections or variables or env or settings"),
         (("--from", "SOURCE", "--store", "team"), "there is no store 'team'"),
         (("--from", "SOURCE", "-o", "-", "--script", "-"), "can't both go to stdout"),
         (("--pick", "local:x#y"), "--pick prints one secret of a source"),
-        (("--from", "SOURCE", "--pick", "local:x#y"), "no secret that would be kept at local:x#y"),
+        (("--from", "SOURCE", "--pick", "local:x#y"), "no secret that belongs at local:x#y"),
     ],
 )
 def test_what_can_not_be_done(project: Project, source: Path, arguments: tuple[str, ...], said: str) -> None:
@@ -114,7 +114,7 @@ def test_what_can_not_be_done(project: Project, source: Path, arguments: tuple[s
 def test_a_manifest_elsewhere_would_mean_other_paths(project: Project, source: Path, tmp_path: Path) -> None:
     project.write("version: 1\nstores: {local: {kind: embedded}}\n")
     done = project.run("init", "--from", str(source), "-o", str(tmp_path / "elsewhere.yaml"))
-    assert (done.code, "would not be beside" in done.err) == (2, True)
+    assert (done.code, "is in another folder than" in done.err) == (2, True)
 
 
 # A secret

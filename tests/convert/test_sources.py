@@ -109,11 +109,11 @@ def test_what_may_be_either_is_asked_for(text: str, tmp_path: Path) -> None:
     ("name", "text", "said"),
     [
         ("x.json", f'{{"a": {CORE}}}', "1:7: not valid JSON"),
-        ("x.json", '{"a": {"conn_type": "http"}, "a": {}}', "the key 'a' is here twice"),
+        ("x.json", '{"a": {"conn_type": "http"}, "a": {}}', "the key 'a' appears twice"),
         ("x.yaml", f"a: {{conn_type: http, password: *{CORE}}}", "not valid YAML"),
         ("x.yaml", f"a: {{conn_type: http, password: !{CORE} x}}", "not valid YAML"),
         ("x.yaml", f"a: [{CORE}", "not valid YAML"),
-        ("x.yaml", "a: 1\na: 2", "the key 'a' is here twice"),
+        ("x.yaml", "a: 1\na: 2", "the key 'a' appears twice"),
         ("x.yaml", f"- {CORE}", "expected a mapping"),
     ],
 )
@@ -331,9 +331,9 @@ def test_keys_as_the_ui_writes_them_below_a_name(tmp_path: Path) -> None:
             "one connection without a name",
         ),
         ("c.json", json.dumps([{"conn_type": "spark"}, {"conn_type": "http"}]), "number 1 has no conn_id"),
-        ("c.json", json.dumps([ENTRY, ENTRY]), "a is here twice"),
-        ("c.json", json.dumps([{"conn_id": "a", "conn_type": "http"}]), "only tells which there are"),
-        ("v.json", json.dumps([{"key": "a"}, {"key": "b"}]), "only tells which there are"),
+        ("c.json", json.dumps([ENTRY, ENTRY]), "a appears twice"),
+        ("c.json", json.dumps([{"conn_id": "a", "conn_type": "http"}]), "is a listing"),
+        ("v.json", json.dumps([{"key": "a"}, {"key": "b"}]), "is a listing"),
         (
             "c.json",
             json.dumps({"connections": [ENTRY], "variables": [{"key": "a", "value": 1}]}),

@@ -135,7 +135,7 @@ def test_a_whole_connection_can_be_one_field_of_a_secret(tmp_path: Path) -> None
         (f"whole: {CANARY}", "shared:whole: neither a connection's JSON nor a URI"),
         (
             f"whole: {{conn_type: http, conn_id: {CANARY}}}",
-            "shared:whole: Airflow knows no field 'conn_id' of a connection",
+            "shared:whole: an Airflow connection has no field 'conn_id'",
         ),
         (f"whole: {{conn_type: http, port: {CANARY}}}", "shared:whole: the port is not a number from 1 to 65535"),
         (f"whole: {{host: {CANARY}}}", "shared:whole: the connection has no conn_type"),

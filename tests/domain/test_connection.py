@@ -80,7 +80,7 @@ def test_null_is_a_field_that_is_not_set() -> None:
 @pytest.mark.parametrize("name", ["conn_id", "conn_uri", "user", "Host", "extras"])
 def test_an_unknown_field_is_refused_by_name_and_without_a_value(name: str) -> None:
     message = refusal({"conn_type": "http", name: CANARY, "password": CANARY})
-    assert message == f"{WHERE}: Airflow knows no field '{name}' of a connection"
+    assert message == f"{WHERE}: an Airflow connection has no field '{name}'"
 
 
 @pytest.mark.parametrize("conn_type", [None, "", 5])

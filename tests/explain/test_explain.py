@@ -199,8 +199,7 @@ def test_programs_get_what_people_get() -> None:
     assert one["warnings"] == [
         {
             "code": "hidden_denied",
-            "message": "team (VaultBackend) is denied (d); Airflow keeps that to its log, and whoever asks is told that there"
-            " is none",
+            "message": "team (VaultBackend) is denied (d); Airflow keeps that to its log, and whoever asks finds none",
         }
     ]
 

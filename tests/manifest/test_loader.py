@@ -220,7 +220,7 @@ DURATION = "expected a number and a unit: 30s, 15m, 48h, 90d or 2w"
         ("# ours\nversion: 2", "2:1: expected 1"),
         ("version: '1'", "1:1: expected 1"),
         ("version: 1\nconection: {}", "2:1: unknown key 'conection' (did you mean 'connections'?)"),
-        ("version: 1\nversion: 1", "2:1: the key 'version' is here twice"),
+        ("version: 1\nversion: 1", "2:1: the key 'version' appears twice"),
         ("version: 1\nstores: []", "2:1: expected a mapping"),
         ("version: 1\nairflow: {hom: x}", "2:11: unknown key 'hom' (did you mean 'home'?)"),
         ("version: 1\nairflow: {env: {A: 1}}", "2:17: expected a valid string"),
@@ -292,7 +292,7 @@ def test_a_mistake_in_a_stores_options_has_its_place(tmp_path: Path, option: str
             "checks: [{gcs_to_s3: {bucket: b, to: {connection: warehous, bucket: c}}}]",
             "6:15: unknown connection 'warehous' (did you mean 'warehouse'?)",
         ),
-        ("host: db\n    host: db2", "7:5: the key 'host' is here twice"),
+        ("host: db\n    host: db2", "7:5: the key 'host' appears twice"),
     ],
 )
 def test_a_mistake_in_a_connection_has_its_place(tmp_path: Path, field: str, message: str) -> None:

@@ -326,7 +326,7 @@ def test_a_source_is_not_written_over(tmp_path: Path, team: MemoryStore) -> None
     team.versions[f"{AT}a"] = [{"pw": CANARY}]
     text = '  a: {conn_type: http, password: {secret: "team:airflow/connections/a#pw"}}\n'
     found, _ = planned(tmp_path, team, text)
-    with pytest.raises(Unsafe, match="is where a is registered, and would be lost"):
+    with pytest.raises(Unsafe, match="is where a is registered, and would be overwritten"):
         done(found)
     assert team.versions[f"{AT}a"] == [{"pw": CANARY}]
 

@@ -445,9 +445,9 @@ def test_where_workers_have_no_backend_of_their_own_theirs_is_left_alone(tmp_pat
     [
         ("[core]\nno delimiter here\n", 2, "not a valid ini file"),
         ("key = before any section\n", 1, "not a valid ini file"),
-        ("[secrets]\nbackend = a\n[core]\nx = 1\n[secrets]\n", 5, "the section of [secrets] is here twice"),
-        ("[core]\nx = 1\n[core]\nx = 2\n", 3, "the section of [core] is here twice"),
-        ("[secrets]\nbackend = a\nbackend = b\n", 3, "the key 'backend' of [secrets] is here twice"),
+        ("[secrets]\nbackend = a\n[core]\nx = 1\n[secrets]\n", 5, "the section of [secrets] appears twice"),
+        ("[core]\nx = 1\n[core]\nx = 2\n", 3, "the section of [core] appears twice"),
+        ("[secrets]\nbackend = a\nbackend = b\n", 3, "the key 'backend' of [secrets] appears twice"),
     ],
 )
 def test_a_file_that_airflow_cannot_read_is_left_alone(text: str, line: int, said: str, tmp_path: Path) -> None:

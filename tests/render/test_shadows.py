@@ -270,7 +270,7 @@ def test_up_asks_before_it_takes_out_a_deprecated_option_and_airflow_reads_the_n
     work.manifest.write_text(work.manifest.read_text().replace("/from-cmd.db", str(work.folder / "from-cmd.db")))
     done = work.run("up")
     assert done.code == 2, done.text
-    assert "nobody can be asked" in done.err
+    assert "there is no terminal to ask on" in done.err
     assert file.read_text() == OLD
     done = work.run("up", "--yes")
     assert "airflow.cfg" in done.text

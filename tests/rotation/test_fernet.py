@@ -350,7 +350,7 @@ def test_without_a_key_there_is_nothing_to_rotate(template: Path, tmp_path: Path
 def test_a_key_that_is_none(template: Path, tmp_path: Path) -> None:
     home = Home(tmp_path / "work").make(template)
     home.config.write_text(TEXT.format(key="nonsense"))
-    with pytest.raises(AirflowError, match="fernet_key is no Fernet key") as caught:
+    with pytest.raises(AirflowError, match="fernet_key is not a Fernet key") as caught:
         fernet.begin(home.environment)
     assert "nonsense" not in caught.value.message
 

@@ -295,7 +295,7 @@ def test_what_reads_otherwise_than_it_was_written_is_no_success(manifest: Manife
     careless: Any = _Careless(found.target.store)
     [result] = apply(CopyPlan(found.source, End("team", careless, "to"), found.moves, 2))
     assert isinstance(result.error, Malformed)
-    assert result.error.message == "team:to/a: reads otherwise than it was written"
+    assert result.error.message == "team:to/a: reads back different from what was written"
     assert exit_code(found, [result]) == Exit.FAILED
 
 
@@ -380,7 +380,7 @@ def test_what_is_no_connection_is_named_and_stops_none_of_the_others(manifest: M
     put(manifest, "team:connections/stray", json.dumps({"conn_type": "http", "hots": CANARY}))
     found = plan(manifest, "team:connections", "old:", as_connections=True)
     assert actions(found) == {"good": "create", "none": "failed", "stray": "failed"}
-    assert "team:connections/stray: Airflow knows no field 'hots'" in found.moves[2].why
+    assert "team:connections/stray: an Airflow connection has no field 'hots'" in found.moves[2].why
     assert exit_code(found, list(apply(found))) == Exit.FAILED
     assert names(manifest, "old") == ["good"]
 

@@ -219,8 +219,8 @@ def test_a_path_that_would_mean_others_too_is_refused(path: str) -> None:
     [
         ("here", "read", None, "a store of kind env has no policies"),
         ("taem", "read", None, "no store 'taem'"),
-        ("source", "airflow", None, "nothing of it is needed --for airflow"),
-        ("local", "register", None, "nothing of it is needed --for register"),
+        ("source", "airflow", None, "--for airflow needs nothing of it"),
+        ("local", "register", None, "--for register needs nothing of it"),
         ("team", "register", "iam", "has no format iam"),
         (None, "register", None, "a policy of its own: team, source"),
     ],

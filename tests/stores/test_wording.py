@@ -66,7 +66,7 @@ def test_the_manifests_own_words() -> None:
 
 
 def test_other_stores_take_airflows_words_alone() -> None:
-    with pytest.raises(Malformed, match="Airflow knows no field 'dbInstanceIdentifier'"):
+    with pytest.raises(Malformed, match="an Airflow connection has no field 'dbInstanceIdentifier'"):
         interpret.whole(as_stored(RDS), REFERENCE, None)
 
 

@@ -581,7 +581,7 @@ def test_without_a_fernet_key_nothing_is_written(template: Path, tmp_path: Path)
 def test_a_fernet_key_that_is_none(template: Path, tmp_path: Path) -> None:
     make(tmp_path, template, key="fernet_key = nonsense")
     opened = target(tmp_path)
-    with pytest.raises(AirflowError, match="fernet_key is no Fernet key") as caught:
+    with pytest.raises(AirflowError, match="fernet_key is not a Fernet key") as caught:
         put(opened, {"x": PLAIN})
     assert "the key that the database is encrypted with" in caught.value.hint  # a new one would lose it
     opened.close()

@@ -79,8 +79,8 @@ def test_scalars_become_json_values_and_a_date_stays_text(text: str, value: obje
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\nb: {c: 2, d: 3, c: 4}\n", "bootstrap.yaml:2:17: the key 'c' is here twice"),
-        ("a: 1\nb: 2\na: 3\n", "bootstrap.yaml:3:1: the key 'a' is here twice"),
+        ("a: 1\nb: {c: 2, d: 3, c: 4}\n", "bootstrap.yaml:2:17: the key 'c' appears twice"),
+        ("a: 1\nb: 2\na: 3\n", "bootstrap.yaml:3:1: the key 'a' appears twice"),
     ],
 )
 def test_a_repeated_key_is_refused_with_its_place(text: str, message: str) -> None:

@@ -96,11 +96,11 @@ def _unknown(name: str, backend: Backend, rules: Rules) -> Finding:
     else:
         hint = f"it takes: {', '.join(known)}" if 0 < len(known) <= _FEW else "leave it out, or look it up in the class"
     if backend.signature.open:
-        return Finding(name, f"{backend.title} names no argument {name}: nobody could check it", hint, fails=False)
+        return Finding(name, f"{backend.title} names no argument {name}: it can't be checked", hint, fails=False)
     if backend.signature.strict:
         return Finding(name, f"{backend.title} takes no argument {name}", hint)
     slip = bool(near) and name not in rules.renamed  # nobody means what is spelt so
-    return Finding(name, f"{backend.title} takes no notice of {name}", hint, fails=slip)
+    return Finding(name, f"{backend.title} ignores {name}", hint, fails=slip)
 
 
 def _from_environment(name: str, types: tuple[str, ...]) -> list[Finding]:
@@ -122,15 +122,13 @@ def _as_type(name: str, value: Any, types: tuple[str, ...]) -> str:
 
 def _value(name: str, value: Any, parameter: Parameter, rules: Rules) -> Iterator[Finding]:
     if parameter.choices and value is not None and value not in parameter.choices:
-        yield Finding(
-            name, f"{_with_value(name, value)} is none of those that there are", _choices(value, parameter.choices)
-        )
+        yield Finding(name, f"{_with_value(name, value)} is not a known value", _choices(value, parameter.choices))
     for legal in (legal for legal in rules.legal if name in legal.kwargs and isinstance(value, str)):
         if not legal.pattern.fullmatch(value):
             shown = name.endswith("_prefix")
             yield Finding(name, f"{_with_value(name, value) if shown else name} takes {legal.takes}", f"change {name}")
     if name in rules.expressions and isinstance(value, str) and not _compiles(value):
-        yield Finding(name, f"{name} is no regular expression", "mend it; it is matched from the start of an id")
+        yield Finding(name, f"{name} is not a regular expression", "fix it; it is matched from the start of an id")
     for doubtful in rules.doubtful:
         if doubtful.kwarg == name and _is_doubtful(value, doubtful):
             local = bool(doubtful.since)

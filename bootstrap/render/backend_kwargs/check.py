@@ -47,7 +47,7 @@ def check(
         compared = _compared(installed(definition, sources), kwargs, elsewhere, here=True)
         return replace(compared, files=tuple(str(file) for file in sources.files))
     except UnreadableModule as err:
-        return _unchecked(str(err), "mend the module")
+        return _unchecked(str(err), "fix the module")
 
 
 def _compared(backend: Backend, kwargs: Mapping[str, Any], elsewhere: Collection[str], *, here: bool) -> Checked:
@@ -80,7 +80,8 @@ def _without_module(
     if provider := _provider_of_the_table(backend_class):
         return _refused(f"{provider} has no secrets backend in {module}", _did_you_mean(backend_class))
     return _unchecked(
-        f"{module} isn't installed here: nobody could check the class and its arguments", _did_you_mean(backend_class)
+        f"{module} isn't installed here: the class and its arguments can't be checked",
+        _did_you_mean(backend_class),
     )
 
 

@@ -27,7 +27,7 @@ _VERIFY = Legal(
     ("verify",), re.compile(r"(?!(?i:true|false|yes|no|0|1)$).+"), "true, false, or the path of a CA bundle"
 )
 _JSON_FILE = Legal(("gcp_key_path",), re.compile(r".+\.json"), "the path of a file whose name ends in .json")
-_NO_NOTICE = "otherwise Airflow takes no notice of it"
+_NO_NOTICE = "otherwise Airflow ignores it"
 _NEVER_LOGS_IN = "Airflow writes the settings of the server's auth method then, instead of logging in by it"
 
 

@@ -43,4 +43,4 @@ def require_data(folder: Path) -> None:
     """Raises Unavailable where what the server has kept is gone: it would wait for somebody to initialise it."""
     data = configuration.data_folder(folder)
     if not (data / "vault.db").exists():
-        raise Unavailable(f"the embedded store in {folder} has lost what was in {data}", ANEW)
+        raise Unavailable(f"the embedded store in {folder} has lost its data in {data}", ANEW)

@@ -37,7 +37,7 @@ def delete(store: Store, path: str, where: str, expect: Version) -> None:
     """Where a store can. Raises Denied where it can't, StoreError."""
     power = getattr(store, "delete", None)
     if power is None:
-        raise Denied(f"{where}: this kind of store deletes nothing", "delete it there yourself")
+        raise Denied(f"{where}: this kind of store can't delete", "delete it there yourself")
     power(path, expect=expect)
 
 

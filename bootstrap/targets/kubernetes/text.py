@@ -70,7 +70,7 @@ def require_secret(text: str, name: str, namespace: str | None, where: str) -> N
     metadata = _document(text, where)["metadata"] if text else {"name": name, "namespace": namespace}
     if (metadata.get("name"), metadata.get("namespace")) != (name, namespace):
         raise Malformed(
-            f"{where}: what is there is another Secret than {_place(name, namespace).partition(' ')[2]}",
+            f"{where}: it holds another Secret than {_place(name, namespace).partition(' ')[2]}",
             "name another file, or the Secret that is there",
         )
 
@@ -173,7 +173,7 @@ def _settle(metadata: dict[str, Any], name: str, namespace: str | None, where: s
     if namespace is not None and metadata.get("namespace") is None:
         metadata["namespace"] = namespace
     if metadata.get("name") != name or namespace not in (None, metadata.get("namespace")):
-        raise Malformed(f"{where}: what is there is another Secret", "name another file, or the Secret that is there")
+        raise Malformed(f"{where}: it holds another Secret", "name another file, or the Secret that is there")
 
 
 def _encoded(text: str, key: str, where: str) -> str:

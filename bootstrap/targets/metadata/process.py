@@ -79,7 +79,7 @@ class MetadataProcess:
         last = foreign(self._said[-1].strip()) if self._said else "it said nothing"
         return AirflowError(
             f"metadata database: the process with Airflow ended with {code}, or took longer than {COMMAND_TIMEOUT:.0f} s: {last}",
-            "airflow-bootstrap plan  # tells what is written",
+            "airflow-bootstrap plan  # shows what was written",
         )
 
 

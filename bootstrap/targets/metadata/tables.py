@@ -126,7 +126,7 @@ def fernet() -> Any:
     try:
         return get_fernet()
     except AirflowException as err:
-        raise AirflowError("metadata database: [core] fernet_key is no Fernet key", SET_KEY) from err
+        raise AirflowError("metadata database: [core] fernet_key is not a Fernet key", SET_KEY) from err
 
 
 def decrypted(value: str | None, *, encrypted: bool) -> str | None:

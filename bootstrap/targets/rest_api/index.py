@@ -112,7 +112,7 @@ class StoredIndex:
         try:
             (text,) = loads(str(shown.fields.get("value")))
         except (ValueError, TypeError) as err:
-            hint = "delete it and run airflow-bootstrap register: what is as it should be is listed anew"
+            hint = "delete it and run airflow-bootstrap register: what is registered correctly is listed again"
             raise Malformed(f"{self._where} is damaged", hint) from err
         return str(text)
 

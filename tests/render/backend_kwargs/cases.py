@@ -88,7 +88,7 @@ REFUSED: dict[str, Case] = {
         token="{token}",
     ),
     "a version that isn't": with_token("kv_engine_version", "there are: 1, 2", "not supported", kv_engine_version=3),
-    "a method that isn't": vault("auth_type", "'tokn' is none of those", "not supported", auth_type="tokn"),
+    "a method that isn't": vault("auth_type", "'tokn' is not a known value", "not supported", auth_type="tokn"),
     "a method that never logs in": vault(
         "auth_type", "auth_type 'radius'", NO_LOGIN, auth_type="radius", radius_host="h", radius_secret="s"
     ),
@@ -241,7 +241,11 @@ REFUSED: dict[str, Case] = {
         PARAMETER_STORE, "endpoint_url", "http:// or https://", "Invalid endpoint", endpoint_url="moto"
     ),
     "AWS: no expression": aws(
-        SECRETS_MANAGER, "connections_lookup_pattern", "no regular expression", "error", connections_lookup_pattern="("
+        SECRETS_MANAGER,
+        "connections_lookup_pattern",
+        "is not a regular expression",
+        "error",
+        connections_lookup_pattern="(",
     ),
     "AWS: a number": aws(
         PARAMETER_STORE, "connections_prefix", "write it in quotes", "AttributeError", connections_prefix=1
@@ -269,9 +273,9 @@ REFUSED: dict[str, Case] = {
 WARNED: dict[str, Case] = {
     "AWS: an old name": aws(PARAMETER_STORE, "profile", "write profile_name", READS, profile="nobody"),
     "AWS: an obsolete switch": aws(
-        SECRETS_MANAGER, "full_url_mode", "takes no notice of full_url_mode; leave it out", READS, full_url_mode=False
+        SECRETS_MANAGER, "full_url_mode", "ignores full_url_mode; leave it out", READS, full_url_mode=False
     ),
-    "AWS: what nobody reads": aws(PARAMETER_STORE, "colour", "takes no notice of colour", READS, colour="red"),
+    "AWS: what nobody reads": aws(PARAMETER_STORE, "colour", "ignores colour", READS, colour="red"),
     "a deprecated path": with_token(
         "global_secrets_path", "Provide a list of fallback paths", READS, global_secrets_path="common"
     ),
