@@ -10,18 +10,20 @@ import shlex
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bootstrap.stores.embedded import Server
-from tests.project import Canary, Project, leaks, steps, watched_processes
+from tests.project import Canary, Project, Result, leaks, steps, watched_processes
 from tests.systems import openbao, postgres, require
+from tests.systems.process import free_port
 
 pytestmark = pytest.mark.airflow
 
@@ -142,25 +144,12 @@ def test_airflow_reads_with_a_token_of_its_own_from_a_private_file(brought_up: W
 
 
 def test_a_second_up_changes_nothing_and_says_so(brought_up: World) -> None:
+    """No byte of the user's database either, and no scratch is left."""
     before = digest(brought_up.airflow)
     result = brought_up.project.run("up")
     assert result.code == 0, result.text
     assert "nothing to change" in result.out
     assert digest(brought_up.airflow) == before
-
-
-def test_smoke_leaves_nothing_in_the_users_database_and_no_scratch(brought_up: World) -> None:
-    database = brought_up.airflow / "airflow.db"
-
-    def dump() -> list[str]:
-        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
-            return list(connection.iterdump())
-
-    before = dump()
-    code, checks, _ = brought_up.project.smoke("warehouse")
-    assert code == 0
-    assert list(checks) == ["warehouse.postgres"]
-    assert dump() == before
     assert list((brought_up.project.manifest.parent / ".bootstrap" / "smoke").iterdir()) == []
 
 
@@ -180,68 +169,115 @@ def test_a_password_put_but_not_registered_is_drift(brought_up: World) -> None:
         brought_up.register_password(brought_up.canary.value)
 
 
-def test_a_wrong_password_is_an_auth_failure_of_that_check_alone(brought_up: World) -> None:
-    wrong = Canary()
-    brought_up.register_password(wrong.value)
-    try:
-        code, checks, result = brought_up.project.smoke()
-        failed = checks["warehouse.postgres"]
-        assert (code, failed["cause"]) == (1, "auth")
-        assert steps(failed) == {"resolve": "passed", "reach": "passed", "authenticate": "failed"}
-        assert 'password authentication failed for user "etl"' in failed["message"]
-        assert checks["health.http"]["status"] == "passed"
-        assert not wrong.found_in(result.text.encode())
-    finally:
-        brought_up.register_password(brought_up.canary.value)
+# Each fails in its own way; beside them the two that are good.
+FAILING = """
+  wrong_password:
+    conn_type: postgres
+    host: 127.0.0.1
+    port: PORT
+    schema: analytics
+    login: etl
+    password: {secret: "local:databases/wrong#password"}
+    checks: [{postgres: {table: orders}}]
+  no_grant:
+    conn_type: postgres
+    host: 127.0.0.1
+    port: PORT
+    schema: analytics
+    login: etl
+    password: {secret: "local:databases/warehouse#password"}
+    checks: [{postgres: {table: salaries}}]
+  stopped: {conn_type: postgres, host: 127.0.0.1, port: CLOSED, login: etl, checks: [postgres]}
+  emptied: {conn_type: http, host: {secret: "local:health#host"}}
+  stray: {conn_type: http, host: {secret: "local:health#host"}}
+  silent: {conn_type: http, host: "http://127.0.0.1:SILENT", checks: [http]}
+"""
 
 
-def test_a_table_without_a_grant_is_a_permission_failure(brought_up: World) -> None:
-    brought_up.server.sql("REVOKE SELECT ON orders FROM etl", "analytics")
-    try:
-        code, checks, _ = brought_up.project.smoke("warehouse.postgres")
-        failed = checks["warehouse.postgres"]
-        assert (code, failed["cause"], steps(failed)["access"]) == (1, "permission", "failed")
-        assert "SELECT on" in failed["hint"]
-    finally:
-        brought_up.server.sql("GRANT SELECT ON orders TO etl", "analytics")
+@dataclass(frozen=True)
+class Failures:
+    """What a run said of all of them."""
+
+    code: int
+    checks: dict[str, dict[str, Any]]
+    result: Result
+    plan: Result
+    wrong: Canary
 
 
-def test_an_emptied_path_is_a_missing_secret(brought_up: World) -> None:
-    client = brought_up.store.client()
-    kv = client.secrets.kv.v2
-    metadata = kv.read_secret_metadata("connections/warehouse", mount_point="airflow")["data"]
-    kv.delete_secret_versions("connections/warehouse", versions=[metadata["current_version"]], mount_point="airflow")
-    try:
-        code, checks, _ = brought_up.project.smoke("warehouse")
-        failed = checks["warehouse.postgres"]
-        assert (code, failed["cause"], steps(failed)) == (1, "secret_missing", {"resolve": "failed"})
-        assert "register" in failed["hint"]
-    finally:
-        assert brought_up.project.run("register").code == 0
+@pytest.fixture(scope="module")
+def failures(brought_up: World) -> Iterator[Failures]:
+    """One start of Airflow's for all that can be wrong."""
+    project, wrong = brought_up.project, Canary()
+    manifest = project.manifest.read_text()
+    brought_up.server.sql("CREATE TABLE salaries (id int)", "analytics")
+    project.put("local:databases/wrong#password", wrong.value)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ports = {"PORT": brought_up.server.port, "CLOSED": free_port(), "SILENT": silent.getsockname()[1]}
+        failing = FAILING
+        for name, port in ports.items():
+            failing = failing.replace(name, str(port))
+        project.write(manifest + failing)
+        assert project.run("register").code == 0
+        kv = brought_up.store.client().secrets.kv.v2
+        kv.delete_secret_versions("connections/emptied", versions=[1], mount_point="airflow")
+        values = {"conn_type": "http", "conn_id": "stray"}
+        kv.create_or_update_secret("connections/stray", values, mount_point="airflow")
+        plan = project.run("plan")
+        found = Failures(*project.smoke("--timeout", "8"), plan, wrong)
+    yield found
+    project.write(manifest)
+    assert project.run("register", "--prune", "--overwrite", "--force").code == 0
 
 
-def test_a_stray_field_is_a_malformed_secret_not_a_missing_one(brought_up: World) -> None:
-    client = brought_up.store.client()
-    stray = {"conn_type": "postgres", "conn_id": "warehouse"}
-    client.secrets.kv.v2.create_or_update_secret("connections/warehouse", stray, mount_point="airflow")
-    try:
-        code, checks, _ = brought_up.project.smoke("warehouse")
-        assert (code, checks["warehouse.postgres"]["cause"]) == (1, "secret_malformed")
-        assert "~ warehouse  update" in brought_up.project.run("plan").out
-    finally:
-        assert brought_up.project.run("register").code == 0
+def failed_at(check: Mapping[str, Any]) -> tuple[str, str]:
+    """The last step, and the cause."""
+    name, status = list(steps(check).items())[-1]
+    assert status == "failed", check
+    return name, str(check["cause"])
 
 
-def test_a_stopped_server_is_told_from_a_wrong_password(brought_up: World) -> None:
-    folder = brought_up.server.folder
-    postgres.stop(folder)
-    try:
-        code, checks, _ = brought_up.project.smoke("warehouse")
-        failed = checks["warehouse.postgres"]
-        assert (code, failed["cause"]) == (1, "connection_refused")
-        assert steps(failed) == {"resolve": "passed", "reach": "failed"}
-    finally:
-        assert postgres.start(folder).port == brought_up.server.port
+def test_one_failure_leaves_the_other_checks_alone(failures: Failures) -> None:
+    passed = [name for name, check in failures.checks.items() if check["status"] == "passed"]
+    assert (failures.code, passed) == (1, ["warehouse.postgres", "health.http"])
+
+
+def test_a_wrong_password_is_an_auth_failure(failures: Failures) -> None:
+    failed = failures.checks["wrong_password.postgres"]
+    assert failed["cause"] == "auth"
+    assert steps(failed) == {"resolve": "passed", "reach": "passed", "authenticate": "failed"}
+    assert 'password authentication failed for user "etl"' in failed["message"]
+    assert not failures.wrong.found_in(failures.result.text.encode())
+
+
+def test_a_table_without_a_grant_is_a_permission_failure(failures: Failures) -> None:
+    failed = failures.checks["no_grant.postgres"]
+    assert failed_at(failed) == ("access", "permission")
+    assert "SELECT on" in failed["hint"]
+
+
+def test_an_emptied_path_is_a_missing_secret(failures: Failures) -> None:
+    failed = failures.checks["emptied.http"]
+    assert failed_at(failed) == ("resolve", "secret_missing")
+    assert "register" in failed["hint"]
+
+
+def test_a_stray_field_is_a_malformed_secret_not_a_missing_one(failures: Failures) -> None:
+    assert failed_at(failures.checks["stray.http"]) == ("resolve", "secret_malformed")
+    assert "~ stray  update" in failures.plan.out
+
+
+def test_a_stopped_server_is_told_from_a_wrong_password(failures: Failures) -> None:
+    failed = failures.checks["stopped.postgres"]
+    assert failed["cause"] == "connection_refused"
+    assert steps(failed) == {"resolve": "passed", "reach": "failed"}
+
+
+def test_a_server_that_never_answers_ends_at_the_deadline(failures: Failures) -> None:
+    failed = failures.checks["silent.http"]
+    assert failed_at(failed) == ("access", "timeout")
+    assert failed["message"] == "no end of `access` within 8 s"
+    assert failures.result.json()["seconds"] < 60
 
 
 @pytest.fixture
@@ -253,15 +289,6 @@ def silent_health(brought_up: World) -> Iterator[World]:
             yield brought_up
         finally:
             brought_up.register_health(brought_up.store.url)
-
-
-def test_a_server_that_never_answers_ends_at_the_deadline(silent_health: World) -> None:
-    code, checks, result = silent_health.project.smoke("health", "--timeout", "8")
-    failed = checks["health.http"]
-    assert (code, failed["cause"]) == (1, "timeout")
-    assert failed["message"] == "no end of `access` within 8 s"
-    assert steps(failed)["access"] == "failed"
-    assert result.json()["seconds"] < 60
 
 
 def test_interrupting_reports_what_is_known_and_exits_130(silent_health: World) -> None:
@@ -277,12 +304,17 @@ def test_interrupting_reports_what_is_known_and_exits_130(silent_health: World) 
     assert list((silent_health.project.manifest.parent / ".bootstrap" / "smoke").iterdir()) == []
 
 
-def test_the_embedded_store_is_started_again_by_whichever_command_needs_it(brought_up: World) -> None:
+@pytest.mark.parametrize(
+    "command", [("register", "--check"), pytest.param(("smoke", "health"), marks=pytest.mark.slow)], ids=" ".join
+)
+def test_the_embedded_store_is_started_again_by_whichever_command_needs_it(
+    brought_up: World, command: tuple[str, ...]
+) -> None:
     pid = brought_up.store.status().pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    code, checks, _ = brought_up.project.smoke("health")
-    assert (code, checks["health.http"]["status"]) == (0, "passed")
+    result = brought_up.project.run(*command)
+    assert result.code == 0, result.text
 
 
 def test_nothing_checked_is_a_failure(brought_up: World) -> None:

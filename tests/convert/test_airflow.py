@@ -121,7 +121,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["c.json", "c.yaml", "json.env", "uri.env"])
+@pytest.mark.parametrize(
+    "name", ["c.json", *(pytest.param(name, marks=pytest.mark.slow) for name in ("c.yaml", "json.env")), "uri.env"]
+)
 def test_what_airflow_exports_is_converted(exported: Path, tmp_path: Path, name: str) -> None:
     project = Project(tmp_path)
     project.manifest.parent.mkdir(parents=True)
@@ -217,7 +219,7 @@ def test_a_home_without_an_airflow(tmp_path: Path) -> None:
     assert not (tmp_path / "airflow.db").exists()
 
 
-@pytest.mark.parametrize("name", ["e.json", "e.yaml", "e.env"])
+@pytest.mark.parametrize("name", ["e.json", pytest.param("e.yaml", marks=pytest.mark.slow), "e.env"])
 def test_airflow_imports_what_is_exported(exported: Path, tmp_path: Path, name: str) -> None:
     project = make(tmp_path)
     work = project.manifest.parent

@@ -157,9 +157,11 @@ def test_every_source_of_an_ordinary_airflow(bao: openbao.OpenBao, site: Site, t
     )
 
 
-def test_a_store_that_is_down_sealed_or_refuses(
-    bao: openbao.OpenBao, site: Site, template: Path, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    "name",
+    ["sealed", "wrong token", *(pytest.param(name, marks=pytest.mark.slow) for name in ("down", "wrong argument"))],
+)
+def test_a_store_that_is_down_sealed_or_refuses(bao: openbao.OpenBao, site: Site, template: Path, name: str) -> None:
     """The same copies in the other sources, each taken instead; and nothing of it is told as missing."""
     put(bao, "connections/both", **connection(site))
     put(bao, "connections/alone", **connection(site))
@@ -170,28 +172,27 @@ def test_a_store_that_is_down_sealed_or_refuses(
         "sealed": (vault(site, bao.url, bao.root_token), "unreachable", "sealed"),
         "wrong argument": (vault(site, bao.url, "x", conections_path="c"), "broken", "don't fit"),
     }
-    for number, (name, (section, state, detail)) in enumerate(cases.items()):
-        here = Site(Project(tmp_path / str(number)), site.canary)
-        here.write({"secrets": section}, template=template)
-        here.in_database("both")
-        here.in_environment("by_env")
+    section, state, detail = cases[name]
+    site.write({"secrets": section}, template=template)
+    site.in_database("both")
+    site.in_environment("by_env")
+    if name == "sealed":
+        bao.seal()
+    try:
+        found = agree(site, STORE, ["both", "by_env", "alone"])
+        code = site.project.transcript[-1].code
+    finally:
         if name == "sealed":
-            bao.seal()
-        try:
-            found = agree(here, STORE, ["both", "by_env", "alone"])
-            code = here.project.transcript[-1].code
-        finally:
-            if name == "sealed":
-                bao.unseal()
-        assert code == {"denied": 3, "unreachable": 3, "broken": 4}[state], name
-        assert [found["both"]["worker"]["sources"][0]["state"], found["both"]["worker"]["winner"]] == [
-            state,
-            "execution_api",
-        ]
-        assert codes(found["both"]) == [f"hidden_{state}"], name
-        assert detail in said(found["both"]), name
-        assert "gets the copy in metadata database" in said(found["both"])
-        assert "finds none" in said(found["alone"])
+            bao.unseal()
+    assert code == {"denied": 3, "unreachable": 3, "broken": 4}[state], name
+    assert [found["both"]["worker"]["sources"][0]["state"], found["both"]["worker"]["winner"]] == [
+        state,
+        "execution_api",
+    ]
+    assert codes(found["both"]) == [f"hidden_{state}"], name
+    assert detail in said(found["both"]), name
+    assert "gets the copy in metadata database" in said(found["both"])
+    assert "finds none" in said(found["alone"])
 
 
 def test_a_backend_for_workers_alone(bao: openbao.OpenBao, site: Site, template: Path) -> None:
@@ -368,7 +369,7 @@ with engine.connect() as connection:
 """
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def test_the_database_is_read_only(kind: str, site: Site, tmp_path: Path) -> None:
     with ExitStack() as stack:
         url = f"sqlite:///{site.database}"

@@ -123,11 +123,11 @@ def test_what_could_not_be_read_before_is_named_and_nothing_is_begun(template: P
 @pytest.mark.parametrize(
     ("steps", "stale"),
     [
-        (["begin"], False),
-        (["begin", "reencrypt"], False),
-        (["begin", "reencrypt", "finish"], False),
+        pytest.param(["begin"], False, marks=pytest.mark.slow),
+        pytest.param(["begin", "reencrypt"], False, marks=pytest.mark.slow),
+        pytest.param(["begin", "reencrypt", "finish"], False, marks=pytest.mark.slow),
         (["begin", "reencrypt", "finish"], True),
-        (["begin", "abort"], False),
+        pytest.param(["begin", "abort"], False, marks=pytest.mark.slow),
         (["begin", "reencrypt", "abort"], False),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else ("stale" if value else ""),

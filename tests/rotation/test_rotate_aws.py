@@ -82,6 +82,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             built.store.stop()
 
 
+@pytest.mark.slow
 def test_a_key_is_rotated_and_no_task_fails(world: World) -> None:
     old_id, old = world.value("access_key_id"), world.value("secret_access_key")
     file = world.project.manifest.with_name("load.yaml")

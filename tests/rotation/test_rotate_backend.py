@@ -102,6 +102,7 @@ def test_airflows_own_credential_is_rotated_where_every_machine_finds_it(world: 
     assert now not in result.text
 
 
+@pytest.mark.slow
 def test_in_its_grace_the_old_one_comes_back(world: World) -> None:
     world.write("1h")
     before = world.file.read_text()

@@ -70,6 +70,7 @@ def test_the_new_key_alone_reads_every_row(world: World) -> None:
     assert leaks(world.project.folder, world.canary, leave_out=world.project.folder / "nowhere") == []
 
 
+@pytest.mark.slow
 def test_in_its_grace_airflow_has_both_and_the_old_one_comes_back(world: World) -> None:
     world.write("1h")
     before = world.key()

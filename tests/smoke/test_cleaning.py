@@ -71,7 +71,9 @@ def hanging(world: World) -> Iterator[World]:
     world.front.answer_again(EMAIL, "storage.objects.get")
 
 
-@pytest.mark.parametrize("how", [(), ("--isolated",)], ids=["forked", "isolated"])
+@pytest.mark.parametrize(
+    "how", [pytest.param((), id="forked"), pytest.param(("--isolated",), id="isolated", marks=pytest.mark.slow)]
+)
 def test_a_check_killed_at_its_deadline_is_cleaned_up_after(hanging: World, how: tuple[str, ...]) -> None:
     code, checks, result = hanging.project.smoke("cloud.gcs", "--timeout", "6", *how, **hanging.variables)
     found = checks["cloud.gcs"]
@@ -102,6 +104,7 @@ def test_what_a_killed_run_left_goes_with_the_next(hanging: World) -> None:
     assert _scratch(hanging) == []
 
 
+@pytest.mark.slow
 def test_what_can_not_be_removed_is_said(world: World) -> None:
     world.front.deny(EMAIL, "storage.objects.delete")
     try:

@@ -30,7 +30,9 @@ def and_hangs(connection):
 """
 
 
-@pytest.mark.parametrize("how", [(), ("--isolated",)], ids=["forked", "isolated"])
+@pytest.mark.parametrize(
+    "how", [pytest.param((), id="forked"), pytest.param(("--isolated",), id="isolated", marks=pytest.mark.slow)]
+)
 def test_nothing_that_a_check_started_outlives_it(tmp_path: Path, how: tuple[str, ...]) -> None:
     project = Project(tmp_path)
     project.write(MANIFEST)

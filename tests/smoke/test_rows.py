@@ -173,7 +173,13 @@ def test_checks_see_what_is_registered_in_the_database_and_nothing_else_of_it(
     )
     unsaid = run(load(tmp_path / "bootstrap.yaml", profile="ci"), environment, "fine", "gone")
     assert [unsaid[name].cause for name in ("fine", "gone")] == [None, "secret_missing"]
-    # and with a plain `airflow tasks test`
+
+
+@pytest.mark.slow
+def test_a_plain_airflow_tasks_test_sees_it_too(tmp_path: Path, template: Path, seen: Seen, port: int) -> None:
+    manifest, environment = project(tmp_path, template, ("fine",))
+    there = Connection("http", host="127.0.0.1", port=port, login="u", password=seen.canary.core)
+    register(manifest, ("fine",), there)
     isolated = run(manifest, environment, "fine", isolated=True)["fine"]
     assert (isolated.status, isolated.steps[0].detail) == ("passed", "metadata database")
 

@@ -127,6 +127,7 @@ def test_forked_checks_tell_each_failure_from_the_others(project: tuple[Manifest
     assert "canary-password" not in "".join(check.message + check.hint for check in found.values())
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("with_connections")
 def test_isolated_checks_agree(project: tuple[Manifest, Environment]) -> None:
@@ -164,7 +165,7 @@ def test_a_start_that_hangs_is_ended(project: tuple[Manifest, Environment], monk
     assert found["fine"].status == "failed"
 
 
-@pytest.mark.parametrize("isolated", [False, True])
+@pytest.mark.parametrize("isolated", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("with_connections")
 def test_at_the_deadline_of_the_run_every_check_says_so(project: tuple[Manifest, Environment], isolated: bool) -> None:  # noqa: FBT001
     began = time.monotonic()

@@ -463,7 +463,10 @@ def test_a_lock_is_waited_for_and_told_of(shared: metadata.MetadataTarget, folde
     assert [item.done for item in shared.apply(planned)] == ["created"]
 
 
-def test_killed_at_any_moment_it_wrote_all_or_nothing(template: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("moments", [(2.0, 3.0), pytest.param((1.0, 2.0, 2.5, 3.0), marks=pytest.mark.slow)])
+def test_killed_at_any_moment_it_wrote_all_or_nothing(
+    template: Path, tmp_path: Path, moments: tuple[float, ...]
+) -> None:
     project = Project(tmp_path)
     make(tmp_path / "work", template)
     document = {
@@ -474,7 +477,7 @@ def test_killed_at_any_moment_it_wrote_all_or_nothing(template: Path, tmp_path: 
     }
     project.write(yaml.safe_dump(document))
     counts = []
-    for moment in (1.0, 2.0, 2.5, 3.0):
+    for moment in moments:
         process = project.start("register")
         with suppress(subprocess.TimeoutExpired):
             process.communicate(timeout=moment)
@@ -598,7 +601,7 @@ def test_an_airflow_that_does_not_start(template: Path, tmp_path: Path) -> None:
 # The command line
 
 
-@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("first", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_secret_is_nowhere_but_encrypted_in_the_database(template: Path, tmp_path: Path, *, first: bool) -> None:
     canary, project = Canary(), Project(tmp_path)
     make(tmp_path / "work", template)

@@ -162,6 +162,7 @@ def register(made: Site, **environment: str) -> None:
     assert not any(made.canary.found_in(result.text.encode()) for result in made.project.transcript)
 
 
+@pytest.mark.slow
 def test_metadata(tmp_path: Path) -> None:
     with site(tmp_path, manifest(["metadata"])) as made:
         register(made)
@@ -170,6 +171,7 @@ def test_metadata(tmp_path: Path) -> None:
         assert leaks(made.work, made.canary, leave_out=made.work / "secrets") == [database]
 
 
+@pytest.mark.slow
 def test_env(tmp_path: Path) -> None:
     with site(tmp_path, manifest(["env"])) as made:
         register(made)
@@ -178,6 +180,7 @@ def test_env(tmp_path: Path) -> None:
         assert leaks(made.work, made.canary, leave_out=made.work / "secrets") == [made.work / "airflow.env"]
 
 
+@pytest.mark.slow
 def test_kubernetes(tmp_path: Path) -> None:
     with site(tmp_path, manifest([{"kubernetes": {"namespace": "airflow"}}])) as made:
         register(made)
@@ -188,6 +191,7 @@ def test_kubernetes(tmp_path: Path) -> None:
         assert leaks(made.work, made.canary, leave_out=made.work / "secrets") == [made.work / "airflow-secret.yaml"]
 
 
+@pytest.mark.slow
 def test_file(tmp_path: Path) -> None:
     kwargs = {"connections_file_path": "connections.json", "variables_file_path": "variables.json"}
     kwargs = {name: str(tmp_path / "work" / file) for name, file in kwargs.items()}
@@ -210,6 +214,7 @@ def test_backend(tmp_path: Path) -> None:
             Server(made.work / ".bootstrap" / "stores" / "local").stop()
 
 
+@pytest.mark.slow
 def test_api(tmp_path: Path) -> None:
     file = tmp_path / "bootstrap.yaml"
     file.write_text("version: 1\nairflow: {home: airflow}\n")
