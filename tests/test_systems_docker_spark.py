@@ -106,7 +106,7 @@ def test_the_registry_tells_a_denied_image_from_a_missing_one(docker: Docker, re
             client.pull(registry.missing_image)
 
 
-@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("killed", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_docker_daemon_leaves_nothing(tmp_path: Path, *, killed: bool) -> None:
     with docker_daemon.running(tmp_path) as daemon, daemon.client() as client:
         home = Path(daemon.url.removeprefix("unix://")).parent

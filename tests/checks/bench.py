@@ -86,7 +86,10 @@ class Bench:
         Of a `sample`, of cells that end at one step one is run, and those to `keep`.
         """
         chosen = _one_of_a_kind(cells, keep) if self.sample else cells
-        results = self.run(cells, selectors=list(chosen), **how)
+        waiting_first = dict(
+            sorted(cells.items(), key=lambda named: named[1].cause != "timeout")
+        )  # others run meanwhile
+        results = self.run(waiting_first, selectors=list(chosen), **how)
         cells = chosen
         wrong = {
             name: (outcome(results[name]), results[name].message)
@@ -120,7 +123,7 @@ class Bench:
         connections |= {name: {"conn_type": it["conn_type"], "checks": []} for name, it in others.items()}
         document = {"version": 1, "airflow": {"home": "airflow", "env": dict(env)}, "connections": connections}
         file = self.folder / "bootstrap.yaml"
-        file.write_text(yaml.safe_dump(document))
+        file.write_text(yaml.safe_dump(document, sort_keys=False))
         return file
 
 

@@ -13,6 +13,8 @@ from tests.systems.in_process import json_answer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bootstrap.smoke.verdict import CheckResult
+
 pytestmark = pytest.mark.airflow
 WRITE = {"bigquery": {"dataset": DATASET}}
 READ = {"bigquery": {"dataset": DATASET, "read_only": True}}
@@ -115,7 +117,7 @@ def test_bigquery(google: Google, isolated: bool) -> None:  # noqa: FBT001  a fi
     assert [google_bench.said_left(results["denied_delete"]).replace("-", "_")] == left, left
 
 
-@pytest.mark.parametrize("kind", ["refused", "silent"])
+@pytest.mark.parametrize("kind", ["refused", pytest.param("silent", marks=pytest.mark.slow)])
 def test_an_address_that_is_no_warehouse(google: Google, kind: str) -> None:
     step, cause, says = {
         "refused": ("reach", "connection_refused", "127.0.0.1"),
@@ -126,20 +128,27 @@ def test_an_address_that_is_no_warehouse(google: Google, kind: str) -> None:
         google.hold({"writes": cell}, env=env, timeout=google_bench.DEADLINE)
 
 
-def test_a_rate_limit_is_named_at_the_deadline(google: Google) -> None:
-    answer = refusal(403, "rateLimitExceeded", "Exceeded rate limits: too many concurrent queries.")
-    limited = google.refused("limited", "bigquery.jobs.create", answer)
-    results = google.hold({"limited": Cell(limited, QUERY, "access", "timeout")}, timeout=google_bench.DEADLINE)
-    assert "Exceeded rate limits" in results["limited"].warnings[0]
-
-
-def test_a_check_killed_at_its_deadline_leaves_no_table(google: Google) -> None:
+@pytest.fixture(scope="module")
+def killed(google: Google) -> dict[str, CheckResult]:
+    """Two that come to their deadline, while they wait at the same time."""
     before = google.tables
-    hanging = google.hanging("bigquery.tables.get")
-    results = google.hold({"hangs": Cell(hanging, WRITE, "write", "timeout")}, timeout=google_bench.DEADLINE)
-    assert passed_steps(results["hangs"])[-1] == "clean", google.bench.story
-    assert any(call.method == "DELETE" and "hangs" in call.email for call in google.front.requests)
+    answer = refusal(403, "rateLimitExceeded", "Exceeded rate limits: too many concurrent queries.")
+    cells = {
+        "limited": Cell(google.refused("limited", "bigquery.jobs.create", answer), QUERY, "access", "timeout"),
+        "hangs": Cell(google.hanging("bigquery.tables.get"), WRITE, "write", "timeout"),
+    }
+    results = google.hold(cells, timeout=google_bench.DEADLINE)
     assert google.tables == before
+    return results
+
+
+def test_a_rate_limit_is_named_at_the_deadline(killed: dict[str, CheckResult]) -> None:
+    assert "Exceeded rate limits" in killed["limited"].warnings[0]
+
+
+def test_a_check_killed_at_its_deadline_leaves_no_table(google: Google, killed: dict[str, CheckResult]) -> None:
+    assert passed_steps(killed["hangs"])[-1] == "clean", killed["hangs"]
+    assert any(call.method == "DELETE" and "hangs" in call.email for call in google.front.requests)
 
 
 def test_what_earlier_runs_left_is_swept(google: Google) -> None:

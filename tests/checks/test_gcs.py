@@ -15,6 +15,8 @@ from tests.systems.in_process import Answer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bootstrap.smoke.verdict import CheckResult
+
 pytestmark = pytest.mark.airflow
 CHECK = {"gcs": {"bucket": BUCKET}}
 READ = {"gcs": {"bucket": BUCKET, "read_only": True}}
@@ -87,7 +89,14 @@ def test_gcs(google: Google, isolated: bool) -> None:  # noqa: FBT001  a fixture
     assert [google_bench.said_left(results["denied_delete"])] == left, left
 
 
-@pytest.mark.parametrize("kind", ["refused", "silent", "dns", "self_signed", "expired", "no_tls"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "refused",
+        "self_signed",
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("silent", "dns", "expired", "no_tls")),
+    ],
+)
 def test_an_address_that_is_no_storage(google: Google, kind: str) -> None:
     step, cause, says = {
         "refused": ("reach", "connection_refused", "127.0.0.1"),
@@ -102,20 +111,27 @@ def test_an_address_that_is_no_storage(google: Google, kind: str) -> None:
         google.hold({"writes": cell}, env=env, timeout=google_bench.DEADLINE)
 
 
-def test_a_quota_that_is_used_up_is_named_at_the_deadline(google: Google) -> None:
-    answer = refusal(429, "rateLimitExceeded", "The rate limit for this bucket is used up.")
-    limited = google.refused("limited", "storage.objects.list", answer)
-    results = google.hold({"limited": Cell(limited, READ, "access", "timeout")}, timeout=google_bench.DEADLINE)
-    assert "The rate limit for this bucket is used up." in results["limited"].warnings[0]
-
-
-def test_a_check_killed_at_its_deadline_leaves_no_object(google: Google) -> None:
+@pytest.fixture(scope="module")
+def killed(google: Google) -> dict[str, CheckResult]:
+    """Two that come to their deadline, while they wait at the same time."""
     before = google.objects
-    hanging = google.hanging("storage.objects.get")
-    results = google.hold({"hangs": Cell(hanging, CHECK, "write", "timeout")}, timeout=google_bench.DEADLINE)
-    assert passed_steps(results["hangs"])[-1] == "clean", google.bench.story
-    assert any(call.method == "POST" and "hangs" in call.email for call in google.front.requests)
+    answer = refusal(429, "rateLimitExceeded", "The rate limit for this bucket is used up.")
+    cells = {
+        "limited": Cell(google.refused("limited", "storage.objects.list", answer), READ, "access", "timeout"),
+        "hangs": Cell(google.hanging("storage.objects.get"), CHECK, "write", "timeout"),
+    }
+    results = google.hold(cells, timeout=google_bench.DEADLINE)
     assert google.objects == before
+    return results
+
+
+def test_a_quota_that_is_used_up_is_named_at_the_deadline(killed: dict[str, CheckResult]) -> None:
+    assert "The rate limit for this bucket is used up." in killed["limited"].warnings[0]
+
+
+def test_a_check_killed_at_its_deadline_leaves_no_object(google: Google, killed: dict[str, CheckResult]) -> None:
+    assert passed_steps(killed["hangs"])[-1] == "clean", killed["hangs"]
+    assert any(call.method == "POST" and "hangs" in call.email for call in google.front.requests)
 
 
 def test_what_earlier_runs_left_is_swept(google: Google) -> None:

@@ -76,7 +76,9 @@ def test_gcs_to_bigquery(google: Google, isolated: bool) -> None:  # noqa: FBT00
     assert left == {f"smoke/{object_left}.csv", table_left.replace("-", "_")}
 
 
-@pytest.mark.parametrize("permission", ["bigquery.tables.get", "storage.objects.create"])
+@pytest.mark.parametrize(
+    "permission", ["bigquery.tables.get", pytest.param("storage.objects.create", marks=pytest.mark.slow)]
+)
 def test_one_killed_at_its_deadline_leaves_nothing(google: Google, permission: str) -> None:
     before = google.objects, google.tables
     step = "write" if "tables" in permission else "access"

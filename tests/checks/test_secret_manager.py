@@ -119,11 +119,7 @@ def test_another_backend_is_named(secrets: Secrets) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [
-        "forged",
-        "no_file",
-        "no_key",
-    ],
+    ["forged", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("no_file", "no_key"))],
 )
 def test_a_refused_credential_is_the_stores_failure(secrets: Secrets, kind: str) -> None:
     key = secrets.server.service_account()

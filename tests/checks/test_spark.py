@@ -87,6 +87,7 @@ def test_spark(bench: Bench, master: str, isolated: bool) -> None:  # noqa: FBT0
     assert "in client mode" in details["cluster_mode"]["access"]
 
 
+@pytest.mark.slow
 def test_a_silent_master_and_no_worker_end_at_the_deadline(bench: Bench, tmp_path: Path) -> None:
     before = _temporary_files()
     with faulty.silent() as (host, port), faulty.plain_http() as http, _without_worker(tmp_path) as idle:

@@ -90,12 +90,12 @@ def running(folder: Path) -> Iterator[Docker]:
 
 
 def _require_all() -> None:
-    require("docker", INSTALL)
-    for program in ("busybox", "containerd", "dockerd", "runc"):
-        require(program, INSTALL)
     if os.geteuid() != 0:
         reason = "dockerd needs root; run the tests as root"
         raise AssertionError(reason) if os.environ.get("CI") == "true" else SkipTest(reason)
+    require("docker", INSTALL)
+    for program in ("busybox", "containerd", "dockerd", "runc"):
+        require(program, INSTALL)
 
 
 def _server(folder: Path, home: Path) -> Server:

@@ -186,7 +186,9 @@ def test_a_user_without_a_name_and_a_home_is_told_what_to_write(project: Project
         assert said in done.stderr
 
 
-@pytest.mark.parametrize("moment", [0.02, 0.06, 0.12, 0.2, 0.3, 0.45, 2.0])
+@pytest.mark.parametrize(
+    "moment", [0.06, 0.2, *(pytest.param(it, marks=pytest.mark.slow) for it in (0.02, 0.12, 0.3, 0.45, 2.0))]
+)
 def test_an_interrupt_while_modules_are_imported_is_130_without_a_traceback(project: Project, moment: float) -> None:
     """The handler is there from the first line of ours on: before it, ^C is Python's own."""
     code = "print(1, flush=True); from bootstrap.__main__ import main; main()"
