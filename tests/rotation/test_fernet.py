@@ -14,11 +14,8 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet, MultiFernet
 
-from bootstrap.airflow.environment import locate
-from bootstrap.airflow.home import database_template
 from bootstrap.domain.secret import redact
 from bootstrap.errors import AirflowError, Busy, UsageError
-from bootstrap.manifest.loader import load
 from bootstrap.rotation.fernet import child, key_file
 from bootstrap.rotation.fernet import steps as fernet
 from bootstrap.rotation.fernet.key_file import key_id
@@ -28,14 +25,6 @@ from tests.rotation.fernet_home import TEXT, Home
 from tests.systems import postgres, require
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database."""
-    file = tmp_path_factory.mktemp("template") / "bootstrap.yaml"
-    file.write_text("version: 1\nairflow: {home: airflow}\n")
-    return database_template(locate(load(file)))
 
 
 def python(home: Home, *arguments: str, said: str = "", **environment: str) -> Any:

