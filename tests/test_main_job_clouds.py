@@ -72,7 +72,7 @@ CLOUDS: dict[str, Callable[[Path], Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", CLOUDS)
+@pytest.mark.parametrize("kind", [*CLOUDS][:2] + [pytest.param(kind, marks=pytest.mark.slow) for kind in [*CLOUDS][2:]])
 def test_up_with_secrets_in_a_cloud(tmp_path: Path, kind: str) -> None:
     project, canary = Project(tmp_path / "user"), Canary()
     work = project.manifest.parent
