@@ -277,7 +277,7 @@ def test_a_server_that_never_answers_ends_at_the_deadline(failures: Failures) ->
     failed = failures.checks["silent.http"]
     assert failed_at(failed) == ("access", "timeout")
     assert failed["message"] == "no end of `access` within 15 s"
-    assert failures.result.json()["seconds"] < 60
+    assert failures.result.json()["seconds"] < 120
 
 
 @pytest.fixture
