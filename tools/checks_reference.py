@@ -17,12 +17,12 @@ TLS), `authenticate`, `access` (the named resource), and for checks that write `
 what it made itself. That carries the run's id in its name, and is removed after success, after failure, and when the task was killed;
 what is still left after {days} day goes with the next run of the same check.
 
-Parameters are taken as they are: only the `arguments` of [operator](#operator) are Airflow's templates.
+Parameters are taken literally; only the `arguments` of [operator](#operator) are Airflow templates.
 
-A green check says what only the named resource could have said; `compares` tells what that is. `authenticate` says what the login proves:
-that the server asked for the credential and took it, or that this is not known. Where the server takes everybody, the warning is
-"accepted without asking for the credential"; a warning counts in the summary, and is no reason to fail. Nobody is asked with a wrong
-credential, nor for a named account without its password: that locks accounts.
+A check is green only if it got an answer that nothing but the named resource can give: see `compares`. `authenticate` says what the login proves:
+that the server asked for the credential and accepted it, or that this is not known. If the server lets everybody in, the check warns:
+"accepted without asking for the credential". A warning counts in the summary and does not affect the exit code. A check never tries a wrong
+credential, or a named account without its password: that locks accounts.
 
 A connection without `checks:` gets the one of its conn_type, else `hook`. A check may be named more than once, each time with other
 parameters: `checks: [{{http: {{path: a}}}}, {{http: {{path: b}}}}]`.
