@@ -1,4 +1,4 @@
-"""What is missing on this machine, each with the command that mends it. Changes nothing but starting the embedded store."""
+"""Checks what is missing on this machine, and names the command that fixes it. Only starts the embedded store, changes nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command works with: the manifest, its stores and its Airflow, each loaded when it is first asked for."""
+"""What commands share: the manifest, its stores and its Airflow, each loaded on first use."""
 
 from __future__ import annotations
 

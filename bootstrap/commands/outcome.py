@@ -1,4 +1,4 @@
-"""What a run ends with, however it ends: its files, the checklist, and GitHub's annotations."""
+"""Ends a run, however it ended: writes its files, the checklist, and GitHub's annotations."""
 
 from __future__ import annotations
 

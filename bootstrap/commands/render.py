@@ -34,7 +34,7 @@ class Wishes:
 
     @property
     def is_printed(self) -> bool:
-        """Whether it is for stdout, by whatever name."""
+        """True if it is for stdout, by whatever name."""
         from bootstrap.util.special_files import own_descriptor
 
         return self.output is not None and (self.output == "-" or own_descriptor(Path(self.output)) == 1)

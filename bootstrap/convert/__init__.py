@@ -1,1 +1,1 @@
-"""Makes a manifest from what there is already, and Airflow's own export format from a manifest."""
+"""Makes a manifest from what you have, and Airflow's export format from a manifest."""

@@ -1,4 +1,4 @@
-"""Files, and stdin: which of the known formats a text has, and what it holds."""
+"""Detects the format of a file or of stdin, and reads it."""
 
 from __future__ import annotations
 

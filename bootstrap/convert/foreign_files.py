@@ -1,4 +1,4 @@
-"""Files that hold no connections or variables in a form of Airflow's, and that people take for one: what each looks like."""
+"""Recognizes files that people mistake for an export of connections, to say what they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a source holds: connections and variables, and what of it no manifest can hold, each with the reason."""
+"""The connections and variables of a source, and those that a manifest can't hold, each with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`init --from`: reads a source, splits it, and says what becomes of it."""
+"""`init --from`: reads a source, splits off its secrets, and makes a manifest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A manifest as text: what people would write, and each value is read back as it was."""
+"""Writes a manifest as people would, such that each value is read back unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts the secrets of a conversion into their store. What is there and differs stays, and stops all before the first write."""
+"""Puts the secrets of a conversion into their store. If one exists and differs, nothing is written."""
 
 from __future__ import annotations
 

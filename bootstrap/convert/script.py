@@ -1,4 +1,4 @@
-"""A shell script that puts the secrets of a source into their store, and holds none: it takes the source on its stdin."""
+"""Generates a shell script that puts a source's secrets into their store. The script holds no secret: it reads the source from stdin."""
 
 from __future__ import annotations
 

@@ -24,18 +24,18 @@ _REPEATED = 6  # characters of a secret that is looked for in fields that are no
 
 
 def names_secret(key: str) -> bool:
-    """Whether a field of this name is expected to hold a secret."""
+    """True if a field of this name is expected to hold a secret."""
     name = key.lower().replace("-", "_")
     return is_sensitive(name) or (not name.endswith(_NO_SECRETS) and any(word in name for word in _MORE_NAMES))
 
 
 def looks_secret(text: str) -> bool:
-    """Whether a text is, or holds, what is usually a secret: a URL with a password, a private key, `password=…`."""
+    """True if a text is, or holds, what is usually a secret: a URL with a password, a private key, `password=…`."""
     return bool(_LOOKS.search(text)) or data_is_secret(_json(text))
 
 
 def data_is_secret(value: Any, *, inside: bool = False) -> bool:
-    """Whether there is a secret anywhere in plain JSON data; `inside`: below a name that says so."""
+    """True if there is a secret anywhere in plain JSON data; `inside`: below a name that says so."""
     if isinstance(value, Mapping):
         return any(data_is_secret(item, inside=inside or names_secret(str(key))) for key, item in value.items())
     if isinstance(value, list):
@@ -63,7 +63,7 @@ def is_number(value: object) -> bool:
 
 
 def repeats(text: str, secrets: Iterable[str]) -> bool:
-    """Whether a text has a secret in it."""
+    """True if a text has a secret in it."""
     return any(len(secret) >= _REPEATED and secret in text for secret in secrets)
 
 

@@ -29,7 +29,7 @@ _IDS = {"connections": "conn_id", "variables": "variable_name", "pools": "pool_n
 
 
 def is_settings(data: object) -> bool:
-    """Whether data is such a file's: lists, or nothing, below `airflow:` alone."""
+    """True if data is such a file's: lists, or nothing, below `airflow:` alone."""
     inner = data.get("airflow") if isinstance(data, Mapping) and set(data) == {"airflow"} else None
     return isinstance(inner, Mapping) and all(value is None or isinstance(value, list) for value in inner.values())
 

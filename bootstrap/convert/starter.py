@@ -1,4 +1,4 @@
-"""The manifest to begin with: it works as it stands."""
+"""The starter manifest of `init`."""
 
 STARTER = """\
 # What this Airflow needs, and where its secrets are kept. It holds no secret itself, and belongs into version control.

@@ -1,4 +1,4 @@
-"""A folder of a store as a source: each secret in it that is a connection is referred to where it is."""
+"""A folder of a store as a source: the manifest refers to each connection in it, and copies none."""
 
 from __future__ import annotations
 

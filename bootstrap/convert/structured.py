@@ -54,7 +54,7 @@ def kind_of(data: Any, name: str) -> str:
 
 
 def is_connection(value: object) -> bool:
-    """Whether it can be nothing but a connection as Airflow exports one, or as people write it."""
+    """True if it can be nothing but a connection as Airflow exports one, or as people write it."""
     if isinstance(value, list) and len(value) == 1:
         return is_connection(value[0])
     return isinstance(value, Mapping) and (bool({"conn_uri", "uri"} & set(value)) or entries.is_entry(value))

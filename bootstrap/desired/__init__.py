@@ -1,1 +1,1 @@
-"""What the manifest wants: each connection and variable with its secrets read and interpreted."""
+"""The desired state: each connection and variable of the manifest, with its secrets read and interpreted."""

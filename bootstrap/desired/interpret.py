@@ -1,4 +1,4 @@
-"""A secret may be a whole connection or a raw value: which one a reference means, and an error where both would do."""
+"""Interprets a secret as a whole connection or as a raw value; it is an error where both are possible."""
 
 from __future__ import annotations
 

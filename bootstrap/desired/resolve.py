@@ -1,4 +1,4 @@
-"""What the manifest says that each connection is: its references read from the stores and put in place."""
+"""Resolves connections and variables: reads their references from the stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An Airflow connection as a value: its fields, and the ways to write and read it.
+"""An Airflow connection as a value: its fields, and reading and writing them.
 
 JSON is written, with `extra` as an object: it survives everything that Airflow accepts. URIs, which lose special
 characters and nested extras, are only read, in the way of `airflow.models.connection.Connection._parse_from_uri`.

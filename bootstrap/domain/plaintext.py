@@ -1,4 +1,4 @@
-"""Secrets that stand in a manifest in plain text, where each of them should be a reference to a store."""
+"""Finds plain-text secrets in a manifest, where a reference to a store belongs."""
 
 from __future__ import annotations
 

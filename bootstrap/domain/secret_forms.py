@@ -1,4 +1,4 @@
-"""How a secret can look in a text: as it is, in part, and in the encodings of those who quote it."""
+"""The forms in which a secret can appear in a text: whole, in part, and encoded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NESTED = 3  # how often a text is put as JSON into JSON
 
 
 def masks(key: str, *, inside: bool) -> bool:
-    """Whether texts below this key are to be masked; `inside`: it is itself below one that does."""
+    """True if texts below this key are to be masked; `inside`: it is itself below one that does."""
     return key != _ID_OF_A_KEY and (inside or names_secret(key))
 
 

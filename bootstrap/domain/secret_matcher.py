@@ -205,11 +205,11 @@ class Matcher:
 
 
 def _begins(forms: list[str], head: str) -> bool:
-    """Whether one of these, which are sorted, begins so."""
+    """True if one of these, which are sorted, begins so."""
     place = bisect_left(forms, head)
     return place < len(forms) and forms[place].startswith(head)
 
 
 def _joined(text: str, at: int, end: int) -> bool:
-    """Whether what is there is only a part of a word."""
+    """True if what is there is only a part of a word."""
     return any(char.isalnum() or char == "_" for char in (text[at - 1 : at], text[end : end + 1]))

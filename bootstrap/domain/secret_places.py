@@ -1,4 +1,4 @@
-"""Where in a text of others a secret stands that nobody has told us of: in a URL, or behind a name that says so."""
+"""Finds secrets in foreign text that nobody has registered: in a URL, or after a name such as `password`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What a text looks like: a private key, a token of a well-known service, a webhook's address, a random text; or a gap that
-nobody filled in yet.
+"""Recognizes texts by their shape: private keys, tokens of known services, webhooks, random text, unfilled gaps of templates.
 
 Shapes are those that the services themselves publish (GitHub's and GitLab's token prefixes, Slack's, Discord's and Microsoft's
 webhooks, …). What is public by its nature has a random part, too, and is none: a UUID, a digest in hex, an SSH server's public
@@ -85,12 +84,12 @@ _PATH = re.compile(
 
 
 def is_gap(text: str) -> bool:
-    """Whether a text is a template's gap: `<YOUR PASSWORD HERE>`, `${PASSWORD}`, `{{ … }}`, `xxx`, `changeme`."""
+    """True if a text is a template's gap: `<YOUR PASSWORD HERE>`, `${PASSWORD}`, `{{ … }}`, `xxx`, `changeme`."""
     return _GAP.fullmatch(text.strip().strip("\"'").strip()) is not None
 
 
 def may_be_secret(text: str) -> bool:
-    """Whether there is anything in a text that a shape could begin with: most have nothing, and a manifest may have a million."""
+    """True if there is anything in a text that a shape could begin with: most have nothing, and a manifest may have a million."""
     return _SUSPECT.search(text) is not None
 
 
@@ -108,7 +107,7 @@ def shape(text: str) -> str:
 
 
 def is_random(text: str) -> bool:
-    """Whether a part of a text can only be made by chance: capitals, small letters and digits in no order that words have."""
+    """True if a part of a text can only be made by chance: capitals, small letters and digits in no order that words have."""
     if len(text) < _RANDOM:
         return False
     plain = _PUBLIC.sub(" ", _PUBLIC_BLOCK.sub(" ", text))
@@ -116,7 +115,7 @@ def is_random(text: str) -> bool:
 
 
 def is_dense(text: str) -> bool:
-    """Whether a text may be a key: one run of letters and digits, also in hex, and neither a path nor a word."""
+    """True if a text may be a key: one run of letters and digits, also in hex, and neither a path nor a word."""
     return (
         len(text) >= _DENSE
         and re.fullmatch(r"[0-9A-Za-z+/_=.~-]+", text) is not None
@@ -128,12 +127,12 @@ def is_dense(text: str) -> bool:
 
 
 def is_place(text: str) -> bool:
-    """Whether a text says where something is: a path, an ARN, a URL without a login or a query, a name of Google's."""
+    """True if a text says where something is: a path, an ARN, a URL without a login or a query, a name of Google's."""
     return _PATH.fullmatch(text) is not None
 
 
 def is_common(text: str) -> bool:
-    """Whether it is a word (`postgres`, `my-project`, `etl2`): nothing that stands elsewhere because it is a secret here."""
+    """True if it is a word (`postgres`, `my-project`, `etl2`): nothing that stands elsewhere because it is a secret here."""
     return _WORD.fullmatch(text) is not None
 
 

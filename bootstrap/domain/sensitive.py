@@ -1,4 +1,4 @@
-"""What of a connection, a variable or a configuration is a secret: one rule, for all that reads, writes or shows them.
+"""Decides which values of a connection, a variable or a configuration are secret: one rule for all who read, write or show them.
 
 First what the provider itself declares a password (`secret_extras`), then the name of the field by its words (`x-api-key`,
 `accessToken`), then what the value looks like. The words of Airflow's own masker are among ours, but for `proxy`, `proxies`,
@@ -75,7 +75,7 @@ _REPEATED = 6  # characters of a secret that is looked for in fields that are no
 
 @lru_cache(8192)
 def names_secret(key: str) -> bool:
-    """Whether a field of this name is expected to hold a secret, not the place, the name or the kind of one."""
+    """True if a field of this name is expected to hold a secret, not the place, the name or the kind of one."""
     words = _words(key) if _MAYBE.search(key) else []
     if not words:
         return False
@@ -90,7 +90,7 @@ def names_secret(key: str) -> bool:
 
 
 def is_secret(key: str, value: str, conn_type: str | None = None) -> bool:
-    """Whether the text of a field or of a key of `extra` is a secret. A gap that nobody filled in is none."""
+    """True if the text of a field or of a key of `extra` is a secret. A gap that nobody filled in is none."""
     return bool(why_secret(key, value, conn_type))
 
 
@@ -129,17 +129,17 @@ def looks_secret(text: str) -> str:
 
 
 def unfilled(text: str) -> bool:
-    """Whether a text is a template's gap that nobody filled in."""
+    """True if a text is a template's gap that nobody filled in."""
     return secret_shapes.is_gap(text)
 
 
 def tells(text: str) -> bool:
-    """Whether a text below a name that says secret is one: neither blank, nor a gap, nor a mere `true`."""
+    """True if a text below a name that says secret is one: neither blank, nor a gap, nor a mere `true`."""
     return bool(text.strip()) and text.strip().lower() not in _NO_VALUE and not unfilled(text)
 
 
 def data_is_secret(value: Any, *, inside: bool = False, conn_type: str | None = None) -> bool:
-    """Whether there is a secret anywhere in plain JSON data; `inside`: below a name that says so."""
+    """True if there is a secret anywhere in plain JSON data; `inside`: below a name that says so."""
     return next(secret_texts(value, inside=inside, conn_type=conn_type), None) is not None
 
 
@@ -168,7 +168,7 @@ def named_items(node: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
 
 @lru_cache(maxsize=4096)  # the fields of many connections have few names
 def is_secret_name(key: str, conn_type: str | None = None) -> bool:
-    """Whether the provider declares a password of this name, or the name says so."""
+    """True if the provider declares a password of this name, or the name says so."""
     bare = _bare(key)
     return (bare in declared(conn_type) and not bare.endswith(("_path", "_file"))) or names_secret(bare)
 
@@ -179,7 +179,7 @@ def is_number(value: object) -> bool:
 
 
 def repeats(text: str, secrets: Iterable[str]) -> bool:
-    """Whether a text has a secret in it. A password that is a word (`postgres`) tells nothing of a host of that name."""
+    """True if a text has a secret in it. A password that is a word (`postgres`) tells nothing of a host of that name."""
     return any(
         len(secret) >= _REPEATED and not secret_shapes.is_common(secret) and secret in text for secret in secrets
     )

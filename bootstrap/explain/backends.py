@@ -85,7 +85,7 @@ def look(backend: Any, query: Query) -> Look | None:
 
 
 def is_missing(error: BaseException) -> bool:
-    """Whether a store says by this error that there is no such secret."""
+    """True if a store says by this error that there is no such secret."""
     return type(error).__name__ in _MISSING or _is_deleted(error)
 
 

@@ -230,7 +230,7 @@ def _iso(moment: Any) -> str:
 
 
 def _is_called(kind: type, path: str) -> bool:
-    """Whether the class is what the path means: it may be the name of another module than the class was made in."""
+    """True if the class is what the path means: it may be the name of another module than the class was made in."""
     module, _, name = path.rpartition(".")
     return path == f"{kind.__module__}.{kind.__qualname__}" or getattr(sys.modules.get(module), name, None) is kind
 

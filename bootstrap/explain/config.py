@@ -107,7 +107,7 @@ def _chain(
 
 
 def _takes(row: Mapping[str, Any], place: _Place) -> bool:
-    """Whether Airflow goes no further. An error of the backend ends the look-up, with an error."""
+    """True if Airflow goes no further. An error of the backend ends the look-up, with an error."""
     if row.get("raises"):
         return True
     return row["state"] == "command" or (row["state"] == "hit" and not (place.source == "file" and row.get("empty")))

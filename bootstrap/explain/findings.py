@@ -1,4 +1,4 @@
-"""What a look-up comes to: which source wins and why, what Airflow would say, and what the user should know.
+"""Judges a look-up: which source wins and why, what Airflow would say, and warnings.
 
 Pure: it works on the plain data of `child`. A row is one source of a chain; a chain is {"sources": rows, "winner": …}.
 """

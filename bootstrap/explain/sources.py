@@ -102,7 +102,7 @@ def failure(error: BaseException) -> Answer:
 
 
 def is_store_wide(answer: Answer) -> bool:
-    """Whether the whole store is out of reach, not one secret of it: the next question would take as long, and be no wiser."""
+    """True if the whole store is out of reach, not one secret of it: the next question would take as long, and be no wiser."""
     if answer.state != "unreachable" or answer.error is None:
         return False
     return any(isinstance(link, OSError) or _timed_out(link) or _is_sealed(link) for link in chain(answer.error))
@@ -152,7 +152,7 @@ def _connection(backend: Any, query: Query) -> Answer:
 
 
 def _makes_connections(backend: Any) -> bool:
-    """Whether the class has a get_connection of its own, instead of a get_conn_value: LocalFilesystemBackend, old ones."""
+    """True if the class has a get_connection of its own, instead of a get_conn_value: LocalFilesystemBackend, old ones."""
     owner = next(kind for kind in type(backend).__mro__ if "get_connection" in vars(kind))
     return owner.__name__ != "BaseSecretsBackend"
 

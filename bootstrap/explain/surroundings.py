@@ -1,4 +1,4 @@
-"""What lies around and stands in the way: variables, other options in airflow.cfg, its encoding, a package called as ours."""
+"""Finds what overrides the manifest: variables, options in airflow.cfg, its encoding, another package named bootstrap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The look-ups for people: for each chain a few aligned lines, then what comes of it."""
+"""Prints look-ups: a few aligned lines for each chain, then the result."""
 
 from __future__ import annotations
 

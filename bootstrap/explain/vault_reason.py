@@ -1,4 +1,4 @@
-"""Why a Vault has no such secret, in the words of our own store: a 404 or a 403 has other causes than a missing secret.
+"""Finds out why a Vault has no such secret, in the words of our own store: a 404 or a 403 has other causes than a missing secret.
 
 For use inside Airflow's processes, through the client of Airflow's own backend.
 """
@@ -23,7 +23,7 @@ class Told(Exception):
 
 
 def is_refused(error: BaseException) -> bool:
-    """Whether a Vault said 403: Airflow's client hides it behind an error of another type."""
+    """True if a Vault said 403: Airflow's client hides it behind an error of another type."""
     return any(type(link).__name__ == "Forbidden" for link in chain(error))
 
 

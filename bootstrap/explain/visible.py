@@ -1,4 +1,4 @@
-"""Whether the Airflow on this machine can find what is registered: some targets only another Airflow looks into."""
+"""Tells whether the Airflow on this machine can find what is registered: some targets belong to another Airflow."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def elsewhere(manifest: Manifest) -> str:
 
 
 def has_rows(manifest: Manifest) -> bool:
-    """Whether connections are registered in the metadata database."""
+    """True if connections are registered in the metadata database."""
     return any(target.name == "metadata" for target in manifest.register)
 
 
 def may_have_rows(manifest: Manifest, environment: Environment) -> bool:
-    """Whether an Airflow that has no secrets backend could find one there, where the manifest doesn't say what is registered."""
+    """True if an Airflow that has no secrets backend could find one there, where the manifest doesn't say what is registered."""
     if manifest.register or manifest.backend is not None:
         return has_rows(manifest)
     given = {**environment.child(), **environment.secrets}
@@ -31,6 +31,6 @@ def may_have_rows(manifest: Manifest, environment: Environment) -> bool:
 
 
 def is_remote(name: str) -> bool:
-    """Whether the target of this name puts them where the Airflow on this machine can't look."""
+    """True if the target of this name puts them where the Airflow on this machine can't look."""
     module: Any = plugins.TARGETS.find(name)
     return getattr(module, "ELSEWHERE", False)

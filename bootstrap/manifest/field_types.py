@@ -1,4 +1,4 @@
-"""What values of bootstrap.yaml may be: text, numbers, and what takes a secret's place."""
+"""Types of values in bootstrap.yaml: text, numbers, and references that take a secret's place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manifest's JSON Schema, put together from the models of every store, check and target there is."""
+"""The manifest's JSON Schema, assembled from the models of all stores, checks, targets and issuers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads bootstrap.yaml and says everything that is wrong with it at once. It holds no secret: it says where each is kept."""
+"""Loads bootstrap.yaml and reports all its mistakes at once. A manifest holds no secret, only where each is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What bootstrap.yaml may say, as frozen models."""
+"""The manifest as frozen models."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ class Manifest:
 
     @property
     def decides_airflow_cfg(self) -> bool:
-        """Whether there is anything to render."""
+        """True if there is anything to render."""
         return self.backend is not None or bool(self.config)
 
     @property

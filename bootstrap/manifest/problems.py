@@ -1,4 +1,4 @@
-"""What is wrong with a manifest: where, what was expected, and the nearest thing that would be right."""
+"""Mistakes in a manifest: where, what was expected, and the nearest valid name."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _nuls(node: Any, path: Path_) -> Iterator[Path_]:
 
 
 def _is_value(path: Path_) -> bool:
-    """Whether it is the text of a variable or of a connection's field; a profile is looked at where it is merged."""
+    """True if it is the text of a variable or of a connection's field; a profile is looked at where it is merged."""
     field = len(path) == 3 and path[0] == "connections" and path[2] in FIELDS  # noqa: PLR2004
     return field or path in {("variables",), ("profiles",)}
 

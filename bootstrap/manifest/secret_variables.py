@@ -1,4 +1,4 @@
-"""Which variables of this process's environment hold secrets, as far as the manifest tells."""
+"""The environment variables of this process that hold secrets, according to the manifest."""
 
 from __future__ import annotations
 

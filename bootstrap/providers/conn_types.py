@@ -1,4 +1,4 @@
-"""Which provider brings a conn_type: a table that is shipped, for what isn't installed.
+"""Which provider brings a conn_type: a shipped table, for providers that aren't installed.
 
 `make schema` adds what is installed; the other rows are kept by hand, from the providers' lists of connections.
 """

@@ -1,4 +1,4 @@
-"""What the installed providers know of conn_types, and of the extras of those in use; read once for each installation."""
+"""What the installed providers declare of conn_types and extras; read once per installation."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Known:
     complete: bool = True
 
     def has(self, conn_type: str) -> bool:
-        """Whether a hook takes connections of this type."""
+        """True if a hook takes connections of this type."""
         return UNREGISTERED.get(conn_type, conn_type) in self.types
 
     def package(self, conn_type: str) -> str | None:

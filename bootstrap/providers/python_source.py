@@ -1,4 +1,4 @@
-"""Python modules read from their files, never imported: what a name in them stands for.
+"""Resolves names in Python modules by parsing their files; nothing is imported.
 
 Importing Airflow costs seconds, and importing a module runs it; parsing its file costs milliseconds and runs nothing.
 """
@@ -49,7 +49,7 @@ class Module:
 
     @property
     def closed(self) -> bool:
-        """Whether `names` are all there are: none comes from `import *` or a module's `__getattr__`."""
+        """True if `names` are all there are: none comes from `import *` or a module's `__getattr__`."""
         return not {"*", "__getattr__"} & set(self.names)
 
     @property
@@ -58,7 +58,7 @@ class Module:
         return [name for name, bound in self.names.items() if isinstance(bound, ast.ClassDef)]
 
     def mentions(self, text: str) -> bool:
-        """Whether a text stands in it, as Airflow's old names of modules do in a package's `__init__`."""
+        """True if a text stands in it, as Airflow's old names of modules do in a package's `__init__`."""
         return any(isinstance(node, ast.Constant) and node.value == text for node in ast.walk(self.tree))
 
     def imports(self, function: ast.AST) -> dict[str, Import]:

@@ -1,4 +1,4 @@
-"""Which keys of `extra` a provider declares a password, in its form or its list of connection types, by conn_type."""
+"""The keys of `extra` that providers declare as passwords, by conn_type."""
 
 from __future__ import annotations
 

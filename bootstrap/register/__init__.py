@@ -1,1 +1,1 @@
-"""What is registered: the difference between existing and desired connections, as a plan."""
+"""Registering: the difference between existing and desired connections, as a plan."""

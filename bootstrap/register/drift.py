@@ -1,4 +1,4 @@
-"""Whether what is registered, and what airflow.cfg says, still is what the manifest says."""
+"""Detects drift: whether registered connections and airflow.cfg still match the manifest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Desired against registered: a pure comparison, checked for safety before the first write."""
+"""Compares desired with existing connections; the plan is checked for safety before the first write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan for people: a line for each connection and variable. A value is shown only if it stands in the manifest as it is."""
+"""Prints a plan, a line for each connection and variable. Only values that stand in the manifest are shown."""
 
 from __future__ import annotations
 

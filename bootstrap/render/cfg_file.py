@@ -1,4 +1,4 @@
-"""The managed options in airflow.cfg, and out of it again, without touching another byte of the file."""
+"""Writes the managed options into airflow.cfg and removes them again, without touching another byte."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Rendering:
 
     @property
     def changed(self) -> bool:
-        """Whether the file differs from what the manifest says; also, whether others may read what they must not."""
+        """True if the file differs from the manifest, or others may read a file that holds a credential."""
         return self.before != self.after or (self.private and bool(file_mode(self.file) & _OF_OTHERS))
 
     def diff(self) -> str:

@@ -1,4 +1,4 @@
-"""The lines of an airflow.cfg as they may be shown: what Airflow itself calls sensitive, or what is named or looks like a secret, is masked."""
+"""Masks the lines of an airflow.cfg: what Airflow calls sensitive, and what is named or looks like a secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the installed Airflow still reads options that have another place now: from its source, without importing it.
+"""The deprecated places where the installed Airflow still reads options, read from its source without importing it.
 
 airflow/configuration.py has the two tables up to 3.1, airflow/_shared/configuration/parser.py from 3.2 on.
 """

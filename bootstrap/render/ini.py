@@ -122,7 +122,7 @@ def differing(before: str, after: str, file: object) -> list[str]:
 
 
 def holds(text: str, wanted: Wanted, file: object) -> bool:
-    """Whether each option has its value already, and those that must not be there are not."""
+    """True if each option has its value already, and those that must not be there are not."""
     found = {name: section_values(text, name, file) for name in wanted}
     return all(
         found[name].get(option) == value for name, options in wanted.items() for option, value in options.items()

@@ -1,4 +1,4 @@
-"""What airflow.cfg must say, and what Airflow's processes need in their environment besides: all from the manifest."""
+"""Computes the options of airflow.cfg, and the variables that Airflow's processes need besides, from the manifest."""
 
 from __future__ import annotations
 

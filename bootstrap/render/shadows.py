@@ -1,4 +1,4 @@
-"""What Airflow reads before an option that `render` manages: variables, and other places in airflow.cfg.
+"""Finds what Airflow reads before an option that `render` manages: variables, and deprecated places in airflow.cfg.
 
 It asks, each at the new place and then at the deprecated one: variables (NAME, NAME_CMD, NAME_SECRET), the option in the
 file, OPTION_cmd there, OPTION_secret there (`AirflowConfigParser.get`).
@@ -45,7 +45,7 @@ class Place:
 
     @property
     def is_default(self) -> bool:
-        """Whether it stands in every section, so that taking it out could change another."""
+        """True if it stands in every section, so that taking it out could change another."""
         return self.section == "DEFAULT"
 
 
@@ -125,7 +125,7 @@ def _variable(section: str, option: str, kind: str = "") -> str:
 
 
 def _says(item: Managed, name: str, given: Mapping[str, str]) -> bool:
-    """Whether the variable only says what the file says, too."""
+    """True if the variable only says what the file says, too."""
     if item.value is None:
         return not given[name]
     if name != _variable(item.section, item.option, item.kind):
@@ -134,7 +134,7 @@ def _says(item: Managed, name: str, given: Mapping[str, str]) -> bool:
 
 
 def same(option: str, written: str, read: str) -> bool:
-    """Whether two values mean the same to Airflow."""
+    """True if two values mean the same to Airflow."""
     if option not in _JSON:
         return written == read or written.lower() == read.lower() in ("true", "false")
     try:

@@ -1,4 +1,4 @@
-"""What airflow.cfg was before the first `render`: kept beside the manifest, so that `render --remove` can give it back.
+"""Remembers what airflow.cfg was before the first `render`, so that `render --remove` can restore it.
 
 Only the sections that were changed are kept, in a file that nobody else may read: a credential could have stood there.
 """

@@ -1,4 +1,4 @@
-"""Whether Airflow reads from airflow.cfg what was written there, and its other options from the secrets backend."""
+"""Verifies that Airflow reads from airflow.cfg what was written there, and its other options from the secrets backend."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Fingerprint:
         self.blank = blank
 
     def fits(self, value: Secret) -> bool:
-        """Whether it is the one of `value`."""
+        """True if it is the one of `value`."""
         return self._digest is not None and hmac.compare_digest(fingerprint(self._salt, value.reveal()), self._digest)
 
 

@@ -42,7 +42,7 @@ def _read(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_of_command(conf: Any, section: str, option: str) -> bool:
-    """Whether Airflow's value is what its command prints; also where that can't be told: it fails, or prints something new each time."""
+    """True if Airflow's value is what its command prints; also where that can't be told: it fails, or prints something new each time."""
     from airflow.configuration import run_command
 
     try:

@@ -1,4 +1,4 @@
-"""What a run leaves for others: files for programs and browsers, and annotations for a CI."""
+"""Reports of a run: files for programs and browsers, annotations for a CI."""
 
 from __future__ import annotations
 

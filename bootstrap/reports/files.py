@@ -1,4 +1,4 @@
-"""The report files of a run: looked at before it, so that nothing goes wrong after it."""
+"""The report files of a run. They are checked before the run, so that nothing fails after it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Files:
 
     @property
     def to_stdout(self) -> bool:
-        """Whether stdout belongs to a report."""
+        """True if stdout belongs to a report."""
         return STDOUT in self.wanted.values()
 
     def check(self, manifest: Path) -> None:

@@ -1,4 +1,4 @@
-"""What GitHub Actions shows beside the code: annotations, and a summary of the job.
+"""Annotations and the job summary of GitHub Actions.
 
 The form is that of GitHub's "Workflow commands for GitHub Actions".
 """
@@ -113,7 +113,7 @@ def append_summary(report: Report, file: Path) -> None:
 
 
 def active() -> bool:
-    """Whether GitHub Actions runs us."""
+    """True if GitHub Actions runs us."""
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 

@@ -1,4 +1,4 @@
-"""The report as one page that needs nothing else: no script, no network."""
+"""The report as one HTML page without scripts that loads nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report as JUnit XML, which every CI shows. Whatever keeps a run from being good is a testcase that isn't."""
+"""The report as JUnit XML. Anything that keeps a run from being good is a failed testcase."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""People's commands on stores: put, get, list, copy, and policies."""
+"""The `store` commands: put, get, list, copy, and policies."""

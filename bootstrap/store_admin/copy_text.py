@@ -1,4 +1,4 @@
-"""A copy in words: what would happen, what happened, and the count. No value is shown."""
+"""Prints a copy: what would happen, what happened, and the counts; no values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a secret of one store is written to another, and whether it is there already."""
+"""Converts a secret of one store for another, and compares it with what is there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Payload: TypeAlias = Secret | Fields
 
 
 def keeps_fields(store: Store) -> bool:
-    """Whether a secret of this store is fields, rather than a text that may be JSON."""
+    """True if a secret of this store is fields, rather than a text that may be JSON."""
     return bool(getattr(store, "keeps_fields", False))
 
 
@@ -36,7 +36,7 @@ class Conversion:
         return _unwrapped(json.loads(found.value.unmasked()))
 
     def is_in(self, there: Stored, payload: Payload) -> bool:
-        """Whether the target holds this already. Compares fingerprints."""
+        """True if the target holds this already. Compares fingerprints."""
         if isinstance(payload, Secret):
             held: object = there.value.unmasked()
             if keeps_fields(self.target):

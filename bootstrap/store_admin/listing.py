@@ -1,4 +1,4 @@
-"""What `store list` shows of each secret: as much as the store tells without reading a value."""
+"""The rows of `store list`: whatever a store tells without reading a value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The least that a store's credential must be allowed, computed from the manifest alone."""
+"""Computes the least policy of a store's credential from the manifest alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `store put`, `get`, `start`, `stop` and `status` do."""
+"""Implements `store put`, `get`, `start`, `stop` and `status`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a store is."""
+"""The contract of a store."""
 
 from __future__ import annotations
 

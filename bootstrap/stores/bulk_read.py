@@ -1,4 +1,4 @@
-"""Reads many secrets of one store at a time, over one client."""
+"""Reads many secrets of one store concurrently, over one client."""
 
 from __future__ import annotations
 

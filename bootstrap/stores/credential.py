@@ -1,4 +1,4 @@
-"""Where the credential for a store comes from."""
+"""Reads the credential of a store from a variable or a file."""
 
 from __future__ import annotations
 

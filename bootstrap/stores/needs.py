@@ -1,4 +1,4 @@
-"""What is done with a store: the least that its credential must be allowed to do."""
+"""The operations on a store that a manifest needs, from which policies are computed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Needs:
     delete: tuple[str, ...] = ()
 
     def prunes(self, path: str, separator: str) -> bool:
-        """Whether the secret at `path` may have to be deleted, since it is no longer wanted."""
+        """True if the secret at `path` may have to be deleted, since it is no longer wanted."""
         return path.startswith(tuple(f"{prefix}{separator}" for prefix in self.prune))
 
 

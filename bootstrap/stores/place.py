@@ -1,4 +1,4 @@
-"""What a request to a store was about."""
+"""The place in a store that a request is about, for messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values with an inner structure, for stores that hold plain text or plain data."""
+"""Values with fields, in stores that hold plain text or plain data."""
 
 from __future__ import annotations
 

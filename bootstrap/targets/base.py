@@ -1,4 +1,4 @@
-"""What a target is."""
+"""The contract of a target."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Target(Protocol):
 
     @property
     def shared(self) -> bool:
-        """Whether more people than who runs this depend on it."""
+        """True if more people than who runs this depend on it."""
         ...
 
     def where(self, key: Key) -> str:

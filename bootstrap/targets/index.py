@@ -1,4 +1,4 @@
-"""What of a target is ours: a list that is kept in the target itself, beside what it lists.
+"""The index of what a manifest registered in a target, kept in the target itself.
 
 For each connection and variable that a manifest registered it holds the manifest's owner, and a mark by which the
 target knows whether somebody else has written it since. It holds nothing of a value: a mark is a version, or a digest

@@ -1,4 +1,4 @@
-"""A target that is a file: read whole, written whole, in one step, with the list of what is ours inside of it."""
+"""A target that is one file, read and replaced as a whole; the index of what is ours is inside it."""
 
 from __future__ import annotations
 

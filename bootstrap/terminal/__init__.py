@@ -1,1 +1,1 @@
-"""What people see: messages, tables, progress."""
+"""Output for people: messages, tables, progress."""

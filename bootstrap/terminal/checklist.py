@@ -1,4 +1,4 @@
-"""The checklist that a run ends with: rows for people, made from what the stages return."""
+"""The checklist at the end of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run shows while it goes on: a live table on a terminal, a line for each check elsewhere."""
+"""Progress of a run: a live table on a terminal, else a line for each check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bar for work that can be counted."""
+"""A progress bar for countable work."""
 
 from __future__ import annotations
 

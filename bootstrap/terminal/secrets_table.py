@@ -1,4 +1,4 @@
-"""What `store list` shows on a terminal."""
+"""The table of `store list`."""
 
 from __future__ import annotations
 

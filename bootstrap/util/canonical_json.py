@@ -1,4 +1,4 @@
-"""Plain JSON data as a text that is the same for what JSON can't tell apart."""
+"""Plain JSON data as text, the same for data that is equal in JSON."""
 
 from __future__ import annotations
 

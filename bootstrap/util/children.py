@@ -1,4 +1,4 @@
-"""How a process of ours is started, and what it gets from this one: PYTHONPATH, and nothing by accident.
+"""Commands and environments of child processes: they inherit PYTHONPATH, and nothing by accident.
 
 A secrets backend of the user's own may live on PYTHONPATH. The folder that a command is run in is no such place: a file
 there that is called like a module of Python's would be run, with the secrets that Airflow gets.
@@ -67,7 +67,7 @@ def without_hidden_variables() -> Iterator[None]:
 
 
 def is_ours(name: str) -> bool:
-    """Whether nobody but our commands may set this variable for a process."""
+    """True if nobody but our commands may set this variable for a process."""
     return name.startswith(INTERNAL) or name in _UNWANTED
 
 
@@ -86,7 +86,7 @@ def namesakes(path: Iterable[str]) -> Iterator[Path]:
 
 
 def _is_ours(found: Path) -> bool:
-    """Whether it is this tool, or another checkout of it."""
+    """True if it is this tool, or another checkout of it."""
     own = _PACKAGE / "__init__.py"
     return found == _PACKAGE or (found.is_dir() and (found / own.name).read_bytes() == own.read_bytes())
 

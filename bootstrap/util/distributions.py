@@ -1,4 +1,4 @@
-"""Which version of a distribution is installed, by the name of its folder.
+"""Versions of installed distributions, by the names of their folders.
 
 importlib.metadata would say the same, and takes 20 ms to: it imports a parser of e-mail, and reads the file with it.
 """
@@ -26,7 +26,7 @@ def version(name: str, folders: Sequence[str | Path] | None = None) -> str | Non
 
 
 def at_least(name: str, least: str) -> bool:
-    """Whether `name` is installed, in that version or a later one."""
+    """True if `name` is installed, in that version or a later one."""
     found = version(name)
     return found is not None and _numbers(found) >= _numbers(least)
 

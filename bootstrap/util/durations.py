@@ -1,4 +1,4 @@
-"""Spans of time as people write them: 30s, 15m, 48h, 90d, 2w."""
+"""Durations such as 30s, 15m, 48h, 90d, 2w."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What took long to find out, kept for as long as the files that it came from are the same: as Python keeps bytecode."""
+"""On-disk cache, invalidated when an input file changes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _load(place: Path) -> dict[str, Any]:
 
 
 def _is_current(entry: Any) -> bool:
-    """Whether it is as it was kept, and the files are as they were."""
+    """True if it is as it was kept, and the files are as they were."""
     try:
         files, answer, digest = entry["files"], entry["answer"], entry["digest"]
         return bool(digest == _digest(files, answer) and files == _stamps(files))

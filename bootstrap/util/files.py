@@ -1,4 +1,4 @@
-"""Files that are never half-written and never readable by others when they hold a secret."""
+"""Writes files atomically, and files with secrets for their owner only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `doctor` has to say about one thing."""
+"""A finding of `doctor`."""
 
 from __future__ import annotations
 

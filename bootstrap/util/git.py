@@ -1,4 +1,4 @@
-"""Files with secrets stay out of git: what git would take is named in the .gitignore beside it, or told of.
+"""Keeps files with secrets out of git: adds them to the .gitignore beside them, or warns.
 
 git itself is asked (git-check-ignore(1)): its rules are many, and some of them are outside of the work tree.
 """
@@ -104,7 +104,7 @@ def _asked(folder: Path, *question: str) -> int | None:
 
 
 def _added(ignore: Path, line: str) -> bool:
-    """Whether the line could be added; git reads no .gitignore that is a link."""
+    """True if the line could be added; git reads no .gitignore that is a link."""
     if ignore.is_symlink() or is_special(ignore):
         return False
     try:

@@ -1,4 +1,4 @@
-"""What our HTTP clients have in common: a pool for many threads, how long a server asks to wait, when it was cut off.
+"""Common parts of our HTTP clients: the connection pool, Retry-After, and detecting a cut connection.
 
 This module imports requests, which takes its time: import it where a request is made.
 """
@@ -39,7 +39,7 @@ def retry_after(headers: Mapping[str, str]) -> float:
 
 
 def is_cut(err: BaseException) -> bool:
-    """Whether the connection was there, and ended before the answer."""
+    """True if the connection was there, and ended before the answer."""
     return isinstance(err, requests.exceptions.RequestException) and any(
         isinstance(inner, _CUT) for inner in _inside(err)
     )

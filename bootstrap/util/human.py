@@ -1,4 +1,4 @@
-"""Values as people read them: sizes, ages, names."""
+"""Sizes, ages and names for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text from outside, within bounds: how much of it is read, and where it stops being what it should be."""
+"""Reads text from outside, up to a size, and says where it stops being valid."""
 
 from __future__ import annotations
 

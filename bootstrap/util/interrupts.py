@@ -1,4 +1,4 @@
-"""^C, as the command line takes it: it is never lost in an import, and never a traceback."""
+"""^C on the command line: never lost during an import, never a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON from outside: what Python's reader takes too lightly, or fails at, is an error with its place."""
+"""Parses JSON from outside, stricter than Python's parser; each error has its place."""
 
 from __future__ import annotations
 

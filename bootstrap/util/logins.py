@@ -11,7 +11,7 @@ _PLACEHOLDER = re.compile(r"\$\{?\w+\}?|\{\{.*\}\}|\$\(.*\)|<.*>|\*+")  # what a
 
 
 def has_login(text: str) -> bool:
-    """Whether there is such an address anywhere in the text."""
+    """True if there is such an address anywhere in the text."""
     return any(_PLACEHOLDER.fullmatch(found[1]) is None for found in _LOGIN.finditer(text))
 
 

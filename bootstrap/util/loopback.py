@@ -1,4 +1,4 @@
-"""What stays on this machine: no proxy gets to see it."""
+"""Recognizes addresses on this machine, which no proxy may see."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def is_here(url: str) -> bool:
-    """Whether it leads to this machine. What is no URL leads nowhere."""
+    """True if it leads to this machine. What is no URL leads nowhere."""
     return host_of(url) in _LOOPBACK
 
 

@@ -1,4 +1,4 @@
-"""What every model of the manifest has in common."""
+"""Base class of the manifest's models."""
 
 from __future__ import annotations
 

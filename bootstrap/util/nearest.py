@@ -1,4 +1,4 @@
-"""The known name that a name was meant to be."""
+"""Suggests the known name nearest to a misspelt one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text of others, such that no terminal, log or page obeys it."""
+"""Makes foreign text harmless for terminals, logs and pages."""
 
 from __future__ import annotations
 

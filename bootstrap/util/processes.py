@@ -1,4 +1,4 @@
-"""Small tools for keeping a server process: ports, pids, locks, waiting."""
+"""Helpers for server processes: free ports, pids, locks, waiting."""
 
 from __future__ import annotations
 

@@ -24,11 +24,11 @@ class Registry:
 
     @property
     def extended(self) -> bool:
-        """Whether another package adds a kind."""
+        """True if another package adds a kind."""
         return bool(self._entries())
 
     def has(self, name: object) -> bool:
-        """Whether there is such a kind; imports nothing of ours to find out."""
+        """True if there is such a kind; imports nothing of ours to find out."""
         return name in self.builtin or any(entry.name == name for entry in self._entries())
 
     def find(self, name: str) -> Any | None:

@@ -1,4 +1,4 @@
-"""Asking again, where that may help, and not asking more than a store's quota allows."""
+"""Retries requests where that can help, within a store's quota."""
 
 from __future__ import annotations
 

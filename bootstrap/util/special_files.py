@@ -1,4 +1,4 @@
-"""Devices, FIFOs, sockets and what this process has open: used as they are, never replaced, never waited for for ever."""
+"""Devices, FIFOs, sockets and /dev/fd/N: written to as they are, never replaced, never waited for forever."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CHUNK = 65536
 
 
 def is_special(path: Path) -> bool:
-    """Whether `path` is there and is neither a regular file nor a folder, or names what this process has open."""
+    """True if `path` is there and is neither a regular file nor a folder, or names what this process has open."""
     if own_descriptor(path) is not None:
         return True
     try:

@@ -1,4 +1,4 @@
-"""stdin, stdout and stderr as they may be: closed, full, or a pipe that nobody reads any longer.
+"""stdin, stdout and stderr that may be closed, full, or a pipe that nobody reads.
 
 What was asked for is done all the same. What nobody reads any more is thrown away; what could not be written is an error in the
 end, so that a file cut short never looks like a whole one.

@@ -1,4 +1,4 @@
-"""What this process and its children make is for nobody else, but where a mode is said."""
+"""Files of this process and its children are private unless a mode is given."""
 
 from __future__ import annotations
 

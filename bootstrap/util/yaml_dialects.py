@@ -1,4 +1,4 @@
-"""What a bare word of YAML is: to the specification, and to the programs whose files we read."""
+"""How the YAML specifications, and programs whose files we read, resolve a bare word."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Document:
         return Place(self.file, found.line, found.column)
 
     def has(self, path: Path_) -> bool:
-        """Whether just this is in the file."""
+        """True if just this is in the file."""
         found: Spot | None = self._spots
         for step in path:
             found = found.inside.get(step) if found is not None else None
@@ -107,7 +107,7 @@ def _merge(under: Any, over: Any, at: Spot, at_over: Spot) -> tuple[Any, Spot]:
 
 
 def _differs_in_kind(under: dict[str, Any], over: dict[str, Any]) -> bool:
-    """Whether `over` is something else than `under`, rather than a change to it."""
+    """True if `over` is something else than `under`, rather than a change to it."""
     if "from" in over or any(set(side) in _REFERENCES for side in (under, over)):
         return True
     return any(tag in over and tag in under and over[tag] != under[tag] for tag in _TAGS)

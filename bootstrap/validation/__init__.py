@@ -1,4 +1,4 @@
-"""What can be said of a connection before it is written anywhere: `check.check` is what the commands call.
+"""Checks connections before they are written: commands call `check.check`.
 
 Nothing here imports Airflow: what its providers know is read from their source.
 """

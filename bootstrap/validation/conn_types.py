@@ -1,4 +1,4 @@
-"""Whether a hook takes connections of this type."""
+"""Checks that some hook takes connections of a conn_type."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _CONFIG = 'put it into extra\'s "credential_config_file"'
 
 
 def is_google(conn_type: str) -> bool:
-    """Whether the hook of this type is one of Google's."""
+    """True if the hook of this type is one of Google's."""
     return conn_type.startswith(("google_cloud", "gcp"))
 
 

@@ -1,4 +1,4 @@
-"""A host that is no host: a URL, a port, a path or a password in it, where the hook wants a name.
+"""Finds a URL, a port, a path or a password in a host, where the hook wants a name.
 
 Where a hook takes a URL (http, docker, spark, databricks, trino, …) only a password in it is a problem.
 """

@@ -1,4 +1,4 @@
-"""The address of an HTTP connection: which part of it the hook takes for what."""
+"""Checks the address of an HTTP connection as its hook puts it together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fields that are set and that the hook never reads: Airflow's form hides them, and the hook's source has no use for them."""
+"""Finds fields that are set and that the hook never reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the library that a hook loads a key with takes it: the same call, in the version that is installed here.
+"""Loads a private key by the call that the hook makes, with the library that is installed here.
 
 True and False are its answer; None: the library isn't here, and nothing is said. No message of theirs is kept: they quote keys.
 """

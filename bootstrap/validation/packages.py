@@ -1,4 +1,4 @@
-"""The command that installs what is missing, and leaves Airflow as it is."""
+"""The pip command that installs missing providers and leaves Airflow at its version."""
 
 from __future__ import annotations
 

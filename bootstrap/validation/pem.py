@@ -1,4 +1,4 @@
-"""Why a text is not read as a private key, without a word of the key. Whether it is, the hook's own library says."""
+"""Explains why a text can't be loaded as a private key, without quoting it."""
 
 from __future__ import annotations
 

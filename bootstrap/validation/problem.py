@@ -1,4 +1,4 @@
-"""What is wrong with a connection, as a value."""
+"""A problem of a connection, as a value."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ class Problem:
     strict: bool = False
 
     def refused(self, *, strict: bool) -> bool:
-        """Whether a connection with this problem isn't written."""
+        """True if a connection with this problem isn't written."""
         return self.severity == "error" or (strict and self.strict)

@@ -1,4 +1,4 @@
-"""A connection's URI that Airflow reads otherwise than its author meant: special characters that nobody escaped."""
+"""Finds unescaped special characters in a connection's URI, which Airflow reads differently than the author meant."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def problems(text: str) -> Iterator[Problem]:
 
 
 def _cuts_a_password(scheme: str, authority: str, after: str) -> bool:
-    """Whether an @ stands further on, and what is before is no HOST:PORT."""
+    """True if an @ stands further on, and what is before is no HOST:PORT."""
     _, colon, password = authority.partition(":")
     if not colon or "@" in authority or "@" not in after:
         return False

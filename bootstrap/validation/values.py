@@ -1,4 +1,4 @@
-"""Values that are nearly never meant: blanks around them, a port that is none."""
+"""Finds values that are almost never meant: surrounding blanks, an invalid port."""
 
 from __future__ import annotations
 

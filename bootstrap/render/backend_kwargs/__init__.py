@@ -1,1 +1,1 @@
-"""Airflow's secrets backends: whether a class can do anything with the arguments that it is given."""
+"""Checks the arguments of Airflow's secrets backends against their classes."""

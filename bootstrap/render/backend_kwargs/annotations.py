@@ -1,4 +1,4 @@
-"""What a Python annotation means for a value that comes from JSON."""
+"""Checks a JSON value against a Python annotation."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def choices_of(annotation: ast.expr | None) -> tuple[Any, ...]:
 
 
 def fits(value: Any, types: Sequence[str]) -> bool:
-    """Whether a value from JSON is of one of the types. True and false are no numbers."""
+    """True if a value from JSON is of one of the types. True and false are no numbers."""
     return not types or any(_is(value, name) for name in types)
 
 

@@ -1,4 +1,4 @@
-"""The rules for a secrets backend's arguments, applied: to each argument, and to all of them together."""
+"""Applies the rules for a secrets backend's arguments, to each argument and to all of them together."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class Given:
     known: Mapping[str, Parameter]
 
     def __contains__(self, name: str) -> bool:
-        """Whether it is there, and not empty."""
+        """True if it is there, and not empty."""
         return name in self.elsewhere or bool(self.value(name))
 
     def written(self, name: str) -> bool:
-        """Whether it is there, and not by default."""
+        """True if it is there, and not by default."""
         return name in self.elsewhere or bool(self.kwargs.get(name))
 
     def value(self, name: str) -> Any:
@@ -52,7 +52,7 @@ class Given:
         return self.kwargs[name] if name in self.kwargs else self.known.get(name, Parameter()).default
 
     def applies(self, when: tuple[str, str] | None) -> bool:
-        """Whether the argument has this value for sure."""
+        """True if the argument has this value for sure."""
         return when is None or (when[0] not in self.elsewhere and self.value(when[0]) == when[1])
 
 

@@ -1,4 +1,4 @@
-"""Whether Airflow can do anything with a secrets backend's class and keyword arguments.
+"""Checks a secrets backend's class and keyword arguments.
 
 Airflow takes a misspelt argument without a word, and fails at the first look-up, which it doesn't tell of either. So they
 are compared here with the signature of the class that is installed, and with what is known of it besides. Nothing of
@@ -102,7 +102,7 @@ def _nearest_package(module: str, sources: Sources) -> tuple[str, str]:
 
 
 def _may_be_made(sources: Sources, package: str, name: str) -> bool:
-    """Whether such a module may exist without a file of Python's: compiled, or one that the package itself names."""
+    """True if such a module may exist without a file of Python's: compiled, or one that the package itself names."""
     module = sources.module(package)
     return name in sources.submodules(package) or (module is not None and module.mentions(name))
 

@@ -1,4 +1,4 @@
-"""What the source of a function says of its parameters besides their annotations: values, deprecations, null."""
+"""Reads what a function's docstring says of its parameters: allowed values, deprecations, null."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was found of a secrets backend's class and its arguments."""
+"""The result of checking a secrets backend's arguments."""
 
 from __future__ import annotations
 

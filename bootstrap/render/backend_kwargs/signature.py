@@ -247,7 +247,7 @@ def _is_super(func: ast.expr) -> bool:
 
 
 def _needs_bases(node: ast.AST) -> bool:
-    """Whether a function hands a `**mapping` on to its base class, or to a method that may be there."""
+    """True if a function hands a `**mapping` on to its base class, or to a method that may be there."""
     calls = (call for call in ast.walk(node) if isinstance(call, ast.Call))
     handing_on = (call for call in calls if any(keyword.arg is None for keyword in call.keywords))
     return any(_is_super(call.func) or dotted_text(call.func).startswith("self.") for call in handing_on)

@@ -1,4 +1,4 @@
-"""What becomes of a mapping in a piece of code: which of its keys are read, and who gets the rest of it."""
+"""Follows a mapping through a piece of code: which keys are read, and where the rest is passed on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Talking to AWS: one client for many threads, logged in once, and trying again."""
+"""AWS client: one for all threads of a store, logged in once, with retries."""
 
 from __future__ import annotations
 

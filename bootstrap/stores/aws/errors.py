@@ -1,4 +1,4 @@
-"""Which of the four failures an answer of AWS's means.
+"""Maps AWS's error codes to NotFound, Denied, Unavailable and Malformed.
 
 Codes: docs.aws.amazon.com/secretsmanager/latest/apireference (each action's errors, and CommonErrors), and the same of
 /systems-manager/latest/APIReference.
@@ -70,7 +70,7 @@ class Told(Exception):
 
     @property
     def is_deleted(self) -> bool:
-        """Whether it says that the secret is scheduled for deletion."""
+        """True if it says that the secret is scheduled for deletion."""
         return _DELETED.search(self.said) is not None
 
 
@@ -160,7 +160,7 @@ def _grant(said: str) -> str:
 
 
 def is_missing_permission(err: BaseException | None) -> bool:
-    """Whether whoever asks is known to AWS, and lacks a permission only."""
+    """True if whoever asks is known to AWS, and lacks a permission only."""
     return err is not None and told(err)[0] in DENIED
 
 

@@ -1,4 +1,4 @@
-"""What bootstrap.yaml may say of a store of AWS's."""
+"""Options of the AWS stores in bootstrap.yaml."""
 
 from __future__ import annotations
 

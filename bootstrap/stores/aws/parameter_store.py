@@ -165,7 +165,7 @@ class ParameterStore:
         return str(needed(place, answer, "Version"))
 
     def _arrived(self, place: Place, value: str, wanted: Version, err: Unavailable) -> bool:
-        """Whether the version that was written is there after all. Raises Unavailable where that can't be told."""
+        """True if the version that was written is there after all. Raises Unavailable where that can't be told."""
         try:
             found = self.read(place.path)
         except NotFound:
@@ -175,7 +175,7 @@ class ParameterStore:
         return found.version == wanted and found.value.unmasked() == value
 
     def _is_gone(self, place: Place) -> bool:
-        """Whether nothing is there. Raises Unavailable where that can't be told."""
+        """True if nothing is there. Raises Unavailable where that can't be told."""
         try:
             self._parameter(place, decrypted=False)
         except NotFound:

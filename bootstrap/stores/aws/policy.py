@@ -1,4 +1,4 @@
-"""The least that AWS must allow, as a policy of IAM and as Terraform.
+"""The least policy for the AWS stores, as IAM JSON and Terraform.
 
 Facts: docs.aws.amazon.com/secretsmanager/latest/userguide/reference_iam-permissions.html,
 /systems-manager/latest/userguide/sysman-paramstore-access.html, and for keys

@@ -1,4 +1,4 @@
-"""Who asks AWS: a boto3 session with the credential that the store's `auth` means."""
+"""The boto3 session of a store, with the credential that its `auth` names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be written to a store of AWS's."""
+"""Limits of the values that AWS's stores accept."""
 
 from __future__ import annotations
 

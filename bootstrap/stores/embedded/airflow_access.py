@@ -1,4 +1,4 @@
-"""What Airflow logs in with: a token of its own that reads some folders of the mount, and nothing else."""
+"""Airflow's own token for the embedded store: it may read the backend's paths and nothing else."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class AirflowAccess:
         self._known = folder / "airflow.policy"
 
     def is_told(self, folders: tuple[str, ...]) -> bool:
-        """Whether the server has this policy."""
+        """True if the server has this policy."""
         return self._known.exists() and self._known.read_text(errors="replace") == _policy(folders)
 
     def tell(self, root: hvac.Client, folders: tuple[str, ...]) -> None:
@@ -44,7 +44,7 @@ class AirflowAccess:
         write_atomic(self._known, policy)
 
     def is_fresh(self, url: str) -> bool:
-        """Whether the server takes Airflow's token, and will for long."""
+        """True if the server takes Airflow's token, and will for long."""
         if not self.token_file.exists() or time.time() - self.token_file.stat().st_mtime > TOKEN_FRESH:
             return False
         return wire.status(self.folder, url, "/v1/auth/token/lookup-self", token=self._token()) == HTTPStatus.OK

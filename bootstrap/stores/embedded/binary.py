@@ -1,4 +1,4 @@
-"""The program that serves."""
+"""Finds the OpenBao server's program."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _USES = (
 
 
 def lasts(authority: bytes, own: bytes) -> bool:
-    """Whether the one signed the other, and neither ends soon; PEM."""
+    """True if the one signed the other, and neither ends soon; PEM."""
     try:
         signer, signed = (x509.load_pem_x509_certificate(pem) for pem in (authority, own))
         signed.verify_directly_issued_by(signer)

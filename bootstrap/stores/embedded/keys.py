@@ -68,12 +68,12 @@ class Keys:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the token was renewed not long ago."""
+        """True if the token was renewed not long ago."""
         return time.time() - self.file.stat().st_mtime < TOKEN_FRESH
 
     @property
     def are_settled(self) -> bool:
-        """Whether no root token is left (by somebody who was killed, or by an airflow-bootstrap that worked with it), and
+        """True if no root token is left (by somebody who was killed, or by an airflow-bootstrap that worked with it), and
         the tool's token may do what its commands need now.
         """
         known = read_json(self.file)

@@ -62,7 +62,7 @@ class Server:
         return configuration.url(found["port"])
 
     def status(self) -> Status:
-        """Whether it runs, and where; starts nothing."""
+        """Where the server runs, if it does. Starts nothing."""
         pid = self._process.pid
         place = self.url if configuration.address(self.folder) else None
         running = pid is not None and place is not None and wire.healthy(self.folder, place)

@@ -23,7 +23,7 @@ def server_file(folder: Path) -> Path:
 
 
 def lasts(folder: Path) -> bool:
-    """Whether both are there, belong together, and don't end soon. Raises Unavailable without cryptography."""
+    """True if both are there, belong together, and don't end soon. Raises Unavailable without cryptography."""
     try:
         from bootstrap.stores.embedded import certificate
     except ModuleNotFoundError as err:

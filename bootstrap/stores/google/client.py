@@ -1,4 +1,4 @@
-"""Talking to Google Secret Manager: one gRPC channel, deadlines, quotas, and trying again."""
+"""Google Secret Manager client: one gRPC channel, with deadlines, quotas and retries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a store proves to Google who asks: from a credential to the headers of a request."""
+"""Turns a store's credential into the headers of its requests to Google."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of the four failures an answer of Google Secret Manager means."""
+"""Maps Google Secret Manager's errors to NotFound, Denied, Unavailable and Malformed."""
 
 from __future__ import annotations
 
@@ -86,12 +86,12 @@ def no_package(store: str) -> Unavailable:
 
 
 def is_permanent(err: BaseException) -> bool:
-    """Whether asking again can't help, though the code says so: whom we don't trust now, we won't in a second."""
+    """True if asking again can't help, though the code says so: whom we don't trust now, we won't in a second."""
     return "CERTIFICATE_VERIFY_FAILED" in str(err) or "http2 header with status" in str(err)
 
 
 def is_missing_permission(err: BaseException) -> bool:
-    """Whether whoever asks is known to Google, and lacks a permission only."""
+    """True if whoever asks is known to Google, and lacks a permission only."""
     from google.api_core import exceptions as api
 
     return isinstance(err, api.Forbidden) and _PERMISSION.search(str(err)) is not None
@@ -103,7 +103,7 @@ def _said(err: Any) -> str:
 
 
 def is_no_place(said: str) -> bool:
-    """Whether it is the project that isn't there, or its location, and no secret's fault."""
+    """True if it is the project that isn't there, or its location, and no secret's fault."""
     return not said.startswith("Secret")
 
 

@@ -1,4 +1,4 @@
-"""What bootstrap.yaml may say of a Google Secret Manager."""
+"""Options of a Google Secret Manager store in bootstrap.yaml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The least that a Google Secret Manager must allow, as commands of gcloud and as Terraform."""
+"""The least policy for a Google Secret Manager store, as gcloud commands and Terraform."""
 
 from __future__ import annotations
 

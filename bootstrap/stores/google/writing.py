@@ -187,7 +187,7 @@ class Writing(_Changing):
         return added
 
     def _arrived(self, number: int) -> bool:
-        """Whether the version that we added is there after all."""
+        """True if the version that we added is there after all."""
         try:
             answer = self.client.attempt("access_secret_version", {"name": f"{self.name}/versions/{number}"})
         except Exception:

@@ -1,4 +1,4 @@
-"""How one logs in to a Vault: what bootstrap.yaml may say of each method.
+"""Vault auth methods: the options of each in bootstrap.yaml.
 
 The methods are those that Airflow's VaultBackend can log in by. `mount` is where the method is mounted. A credential is never in here,
 only where it is kept.

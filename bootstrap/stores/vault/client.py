@@ -1,4 +1,4 @@
-"""Talking to a Vault: the client, and its exceptions as ours."""
+"""Vault client, and the mapping of its exceptions to ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of the four failures a Vault's answer means."""
+"""Maps Vault's answers to NotFound, Denied, Unavailable and Malformed."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _failed(where: str, err: Any, said: str) -> StoreError:
 
 
 def is_sealed(err: Any) -> bool:
-    """Whether the server says that it is sealed: nothing but a person changes that."""
+    """True if the server says that it is sealed: nothing but a person changes that."""
     return any("sealed" in text for text in errors_of(err) or ())
 
 

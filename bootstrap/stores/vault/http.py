@@ -1,4 +1,4 @@
-"""HTTP with a Vault: one pool of connections for many threads, and what is worth another try.
+"""HTTP with a Vault: one connection pool for all threads, with retries.
 
 This module imports hvac, which takes its time: import it where a request is made.
 """

@@ -1,4 +1,4 @@
-"""What the two versions of KV have in common."""
+"""Common base of the two versions of the KV secrets engine."""
 
 from __future__ import annotations
 

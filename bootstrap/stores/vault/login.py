@@ -1,4 +1,4 @@
-"""Logging in to a Vault, by each method.
+"""Logs in to a Vault, by each auth method.
 
 Facts: developer.hashicorp.com/vault/api-docs/auth/METHOD: all but `token` are a POST to auth/MOUNT/login.
 """

@@ -1,4 +1,4 @@
-"""What an identity of AWS shows a Vault: a signed request to STS, which the server sends to see who that is.
+"""AWS IAM login to a Vault: a signed STS request, which the server sends to learn who signed it.
 
 Facts: developer.hashicorp.com/vault/api-docs/auth/aws (login), /vault/docs/auth/aws (the IAM method).
 """

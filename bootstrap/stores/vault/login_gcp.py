@@ -1,4 +1,4 @@
-"""What a service account of Google's shows a Vault: a JWT with its signature.
+"""Google Cloud login to a Vault: a JWT signed by the service account.
 
 Facts: developer.hashicorp.com/vault/docs/auth/gcp (IAM login: `sub`, `aud` vault/ROLE, at most 15 minutes),
 cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/signJwt.

@@ -1,4 +1,4 @@
-"""What bootstrap.yaml may say of a Vault or OpenBao server."""
+"""Options of a Vault store in bootstrap.yaml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policies of a Vault: the least that is needed, and what a token may do far beyond it.
+"""Vault policies: the least that is needed, and a check for tokens that may do much more.
 
 Facts: developer.hashicorp.com/vault/docs/concepts/policies (capabilities, globs, templates) and
 /vault/api-docs/system/capabilities-self.

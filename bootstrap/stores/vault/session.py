@@ -1,4 +1,4 @@
-"""A log-in to a Vault that many threads share, and that lasts as long as they need it."""
+"""A Vault log-in that many threads share and that is renewed as long as they need it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Lease:
 
     @property
     def is_ending(self) -> bool:
-        """Whether less than a third is left."""
+        """True if less than a third is left."""
         return self.left < self.seconds / 3
 
 
@@ -121,7 +121,7 @@ class Session:
             raise
 
     def _logged_in_again(self, client: hvac.Client, number: int) -> bool:
-        """Whether there is another token than at the `number`th log-in, because that one was no longer valid."""
+        """True if there is another token than at the `number`th log-in, because that one was no longer valid."""
         with self._lock:
             if self._number != number:
                 return True
@@ -173,7 +173,7 @@ class Session:
             self._lease = Lease(whole, bool(data.get("renewable")), now + data["ttl"] - whole)
 
     def _is_valid(self, client: hvac.Client) -> bool:
-        """Whether the token can look itself up, as Vault's default policy allows."""
+        """True if the token can look itself up, as Vault's default policy allows."""
         now = time.monotonic()
         if now > self._valid_until and _try(client.auth.token.lookup_self):
             self._valid_until = now + min(_BELIEVED, max(self._lease.left, 0.0))

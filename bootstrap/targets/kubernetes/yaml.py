@@ -37,7 +37,7 @@ def dump(document: Mapping[str, Any], *, as_json: bool) -> str:
 
 
 def is_json(text: str) -> bool:
-    """Whether it is to be read as JSON: PyYAML takes its surrogate pairs apart."""
+    """True if it is to be read as JSON: PyYAML takes its surrogate pairs apart."""
     return text.lstrip().startswith("{")
 
 

@@ -81,7 +81,7 @@ def read(names: Mapping[str, Sequence[str]], owner: str) -> dict[str, Any]:
 
 
 def _is_shared() -> bool:
-    """Whether it is anything but an SQLite file in Airflow's home."""
+    """True if it is anything but an SQLite file in Airflow's home."""
     url = settings.engine.url
     home = Path(os.environ.get("AIRFLOW_HOME", "")).resolve()
     return url.get_backend_name() != "sqlite" or not Path(url.database or "").resolve().is_relative_to(home)
@@ -177,7 +177,7 @@ def listed(connection: Any) -> str | None:
 
 
 def _is_sealed(stored: Mapping[str, Row]) -> bool:
-    """Whether the list is there, and encrypted with a key that Airflow has no more."""
+    """True if the list is there, and encrypted with a key that Airflow has no more."""
     return INDEX in stored and "fields" not in VARIABLES.shown(stored[INDEX])
 
 

@@ -112,7 +112,7 @@ BY_KIND: Mapping[Kind, Table] = {"connection": CONNECTIONS, "variable": VARIABLE
 
 
 def is_of_a_team(row: Row) -> bool:
-    """Whether only a team's tasks see it. Airflow before 3.2 has no teams."""
+    """True if only a team's tasks see it. Airflow before 3.2 has no teams."""
     return row.get("team_name") is not None
 
 

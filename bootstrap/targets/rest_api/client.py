@@ -1,4 +1,4 @@
-"""Airflow's REST API: which one it is, and as whom it is asked."""
+"""Client of Airflow's REST API: finds out its version, and logs in."""
 
 from __future__ import annotations
 

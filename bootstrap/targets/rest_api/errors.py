@@ -1,4 +1,4 @@
-"""Which failure an answer of Airflow's REST API means. Of a body nothing is quoted: it may repeat what was sent."""
+"""Maps answers of Airflow's REST API to errors. Bodies are never quoted: they may repeat what was sent."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _of_airflow(where: str, status: int, document: dict[str, Any]) -> StoreError
 
 
 def is_bad_token(status: int, document: Any) -> bool:
-    """Whether Airflow says of a token that it is none of its own, and not of a user that something is forbidden."""
+    """True if Airflow says of a token that it is none of its own, and not of a user that something is forbidden."""
     said = document.get("detail") if isinstance(document, dict) else None
     return status == HTTPStatus.FORBIDDEN and said == _NO_SUCH_TOKEN
 

@@ -1,4 +1,4 @@
-"""The list of what is ours, as a variable of the Airflow whose connections it lists."""
+"""The index of what is ours, kept as a variable of the Airflow that it describes."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class StoredIndex:
             self._write(after)
 
     def _is_ours(self, key: Key, index: Index) -> bool:
-        """Whether its entry is what this run left there: else another run has written it meanwhile."""
+        """True if its entry is what this run left there: else another run has written it meanwhile."""
         return index.entries.get(key) == self._index.entries.get(key)
 
     def _may_list(self, key: Key, content: Content | None, index: Index) -> bool:

@@ -38,7 +38,7 @@ class Marks:
         return {key for key, mark in marks.items() if hmac.compare_digest(mark.partition(".")[0], made[key])}
 
     def is_as_written(self, key: Key, lasting: Any, mark: str) -> bool:
-        """Whether what never is hidden still is what it was when the mark was made."""
+        """True if what never is hidden still is what it was when the mark was made."""
         return mark.partition(".")[2] == self._fast(key, lasting)
 
     def _slow(self, contents: Mapping[Key, Content]) -> dict[Key, str]:

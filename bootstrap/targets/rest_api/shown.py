@@ -46,7 +46,7 @@ class Shown:
         return [self.fields.get(name) for name in NO_SECRETS] + [sorted(extra) if isinstance(extra, Mapping) else []]
 
     def may_be(self, other: Shown) -> bool:
-        """Whether both may be the same, as far as is shown."""
+        """True if both may be the same, as far as is shown."""
         ours, theirs = _flat(self.fields), _flat(other.fields)
         return set(ours) == set(theirs) and all(
             _same(ours[name], theirs[name]) is not False or _same(theirs[name], ours[name]) is not False
@@ -54,11 +54,11 @@ class Shown:
         )
 
     def needs_mark(self, wanted: Content) -> bool:
-        """Whether it takes the mark of what was written last to compare it with what is wanted."""
+        """True if it takes the mark of what was written last to compare it with what is wanted."""
         return None in self._verdicts(wanted).values() or self.differs_in_secrets(wanted)
 
     def differs_in_secrets(self, wanted: Content) -> bool:
-        """Whether it certainly is another password, `extra` or value than what is wanted."""
+        """True if it certainly is another password, `extra` or value than what is wanted."""
         verdicts = self._verdicts(wanted)
         return any(verdict is False for name, verdict in verdicts.items() if name not in NO_SECRETS)
 
@@ -81,7 +81,7 @@ class Shown:
         return found
 
     def _verdicts(self, wanted: Content) -> dict[str, bool | None]:
-        """Whether each field is what is wanted; None: it can't be told. What is hidden is there."""
+        """For each field, True if it is as desired; None if that is unknown. What is hidden is there."""
         shown, aims = _flat(self.fields), _flat(_wanted(wanted))
         same = _same_text if "value" in shown and not self.exact else _same
         found = {name: name in shown and name in aims and same(shown[name], aims[name]) for name in {**shown, **aims}}

@@ -169,7 +169,7 @@ def _may_be(shown: Shown, seen: Shown | None) -> bool:
 
 
 def _is_gone(error: StoreError | None) -> bool:
-    """Whether nobody knows what the server did, and asking it again is of no use."""
+    """True if nobody knows what the server did, and asking it again is of no use."""
     return isinstance(error, Unavailable) and not isinstance(error, Failed)
 
 

@@ -1,4 +1,4 @@
-"""HTTP with Airflow's api-server: one pool of connections for many threads, and what is worth another try.
+"""HTTP with Airflow's api-server: one connection pool for all threads, with retries.
 
 This module imports requests, which takes its time: import it where a request is made.
 """
@@ -35,7 +35,7 @@ class Reply:
 
     @property
     def ok(self) -> bool:
-        """Whether it says that what was asked for is done."""
+        """True if it says that what was asked for is done."""
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
 

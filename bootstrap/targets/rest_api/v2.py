@@ -146,7 +146,7 @@ class V2:
 
 
 def legal_name(key: Key) -> bool:
-    """Whether the API takes it."""
+    """True if the API takes it."""
     if key.kind == "connection":
         return _NAME.fullmatch(key.name) is not None
     return 0 < len(key.name) <= _LONGEST_KEY
@@ -166,7 +166,7 @@ def shown_connection(item: Mapping[str, Any], where: str, team: str | None = Non
 
 
 def _loses_password(change: Change, there: Shown | None) -> bool:
-    """Whether it has a password and should have none."""
+    """True if it has a password and should have none."""
     if change.action != "update" or not isinstance(change.content, Connection) or there is None:
         return False
     return not change.content.password and there.fields.get("password") is not None
