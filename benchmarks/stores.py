@@ -132,12 +132,13 @@ def _ours(plan: dict[str, Any]) -> Read:
     from bootstrap import plugins
     from bootstrap.stores.base import Context, Stored
     from bootstrap.stores.bulk_read import read_many
+    from bootstrap.stores.kind import StoreKind
 
-    module: Any = plugins.STORES.find(plan["kind"])
-    options = module.Options.model_validate(plan["options"])
+    kind = plugins.STORES.get(plan["kind"], StoreKind)
+    options = kind.Options.model_validate(plan["options"])
 
     def read(names: list[str]) -> list[Any]:
-        store = module.open_store(options, Context("bench", Path(plan["folder"])))
+        store = kind.open_store(options, Context("bench", Path(plan["folder"])))
         places = [(f"connections{store.separator}{name}", None) for name in names]
         found = read_many("bench", store, places)
         return [item.value.unmasked() if isinstance(item, Stored) else item for item in found.values()]
@@ -162,10 +163,10 @@ def _airflow(plan: dict[str, Any]) -> Read:
 
     from bootstrap import plugins
     from bootstrap.stores.base import BackendPaths, Context
+    from bootstrap.stores.kind import ReadByAirflow, StoreKind
 
-    module: Any = plugins.STORES.find(plan["kind"])
-    options = module.Options.model_validate(plan["options"])
-    made = module.airflow_backend(
+    options = plugins.STORES.get(plan["kind"], StoreKind).Options.model_validate(plan["options"])
+    made = plugins.STORES.get(plan["kind"], ReadByAirflow).airflow_backend(
         options, BackendPaths("connections", None, None), Context("bench", Path(plan["folder"]))
     )
     name, _, class_name = made.backend_class.rpartition(".")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from bootstrap import plugins
 from bootstrap.airflow.environment import Environment, installed_version, require_usable_paths
@@ -25,6 +24,9 @@ from bootstrap.render.shadows import Shadowed
 from bootstrap.smoke.run import packages_missing_for
 from bootstrap.store_admin.policy import most
 from bootstrap.stores import embedded
+from bootstrap.stores.base import KnowsPlace
+from bootstrap.stores.kind import NeedsProvider, StoreKind
+from bootstrap.stores.needs import Privileged
 from bootstrap.targets.base import Key
 from bootstrap.targets.metadata.target import Options as MetadataOptions
 from bootstrap.targets.metadata.target import open_target as open_metadata
@@ -144,10 +146,10 @@ def _needed(manifest: Manifest) -> set[str]:
         for package in packages_missing_for(manifest, spec)
     }
     for source in manifest.sources:
-        kind = manifest.stores[source.store].kind if source.store is not None else None
-        package = getattr(plugins.STORES.find(kind), "PROVIDER", None) if kind is not None else None
-        if package is not None and package not in providers().values():
-            missing.add(str(package))
+        if source.store is not None:
+            kind = plugins.STORES.get(manifest.stores[source.store].kind, StoreKind)
+            if isinstance(kind, NeedsProvider) and kind.PROVIDER not in providers().values():
+                missing.add(kind.PROVIDER)
     return missing
 
 
@@ -214,10 +216,10 @@ def _store(manifest: Manifest, secrets: SecretReader, name: str) -> Finding:
     subject = f"store {name}"
     if manifest.stores[name].kind == "embedded" and embedded.find_binary() is None:
         return Finding(subject, "there is no `bao` to run it", embedded.INSTALL_HINT, Exit.STORE)
-    store: Any = secrets.store(name)
+    store = secrets.store(name)
     try:
         place = store.ping()
-        if hasattr(store, "check_place"):
+        if isinstance(store, KnowsPlace):
             store.check_place()
         return Finding(subject, place)
     except StoreError as err:
@@ -226,8 +228,8 @@ def _store(manifest: Manifest, secrets: SecretReader, name: str) -> Finding:
 
 def _excess(manifest: Manifest, secrets: SecretReader, name: str) -> Iterator[Finding]:
     """A warning for each thing that the store's credential may do far beyond what this tool's commands need."""
-    store: Any = secrets.store(name)
-    if manifest.stores[name].kind == "embedded" or not hasattr(store, "excess"):  # its token is the tool's own
+    store = secrets.store(name)
+    if manifest.stores[name].kind == "embedded" or not isinstance(store, Privileged):  # its token is the tool's own
         return
     try:
         found = store.excess(most(manifest, secrets, name))

@@ -49,6 +49,12 @@ class ManifestError(BootstrapError):
     exit_code = Exit.USAGE
 
 
+class PluginError(BootstrapError):
+    """A store, target, issuer or check that another package adds can't be used."""
+
+    exit_code = Exit.USAGE
+
+
 class AirflowError(BootstrapError):
     """Airflow is missing, broken or not initialised."""
 

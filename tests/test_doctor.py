@@ -19,6 +19,7 @@ from bootstrap.smoke.run import Settings
 from bootstrap.stores.base import Context
 from bootstrap.stores.embedded import store as embedded
 from bootstrap.stores.embedded import store as openbao
+from bootstrap.stores.kind import NeedsProvider, ReadByAirflow, StoreKind
 from bootstrap.terminal.checklist import show, stage_row
 from bootstrap.terminal.console import Console
 from tests.project import Project
@@ -171,11 +172,11 @@ def test_what_a_hook_has_no_use_for_is_a_warning(tmp_path: Path) -> None:
 
 
 def test_every_kind_that_airflow_reads_names_its_provider() -> None:
-    modules = {name: plugins.STORES.find(name) for name in plugins.STORES.names()}
-    readable = {name for name, module in modules.items() if hasattr(module, "airflow_backend")}
+    kinds = {name: plugins.STORES.get(name, StoreKind) for name in plugins.STORES.names()}
+    readable = {name for name, kind in kinds.items() if isinstance(kind, ReadByAirflow)}
     assert {"vault", "embedded"} <= readable
     for name in readable:
-        assert str(getattr(modules[name], "PROVIDER", "")).startswith("apache-airflow-providers-"), name
+        assert plugins.STORES.get(name, NeedsProvider).PROVIDER.startswith("apache-airflow-providers-"), name
 
 
 # what a credential may do beyond its needs

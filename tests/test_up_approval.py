@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bootstrap import plugins
 from bootstrap.desired.resolve import SecretReader
 from bootstrap.manifest.loader import load
+from bootstrap.targets.kind import TargetKind
 from tests.project import Canary, Project, Result
 from tests.systems import openbao, require
 
@@ -179,6 +179,6 @@ def test_a_file_of_ones_own_is_not_shared_and_a_store_or_another_airflow_is(
     manifest = load(file)
     told = {}
     for spec in manifest.register:
-        module: Any = plugins.TARGETS.find(spec.name)
-        told[spec.name] = module.open_target(spec.options, manifest, SecretReader(manifest)).shared
+        kind = plugins.TARGETS.get(spec.name, TargetKind)
+        told[spec.name] = kind.open_target(spec.options, manifest, SecretReader(manifest)).shared
     assert told == {"env": False, "file": False, "kubernetes": False, "api": True, "backend": shared}

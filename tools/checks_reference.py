@@ -8,6 +8,7 @@ from typing import Any
 
 from bootstrap import plugins
 from bootstrap.checks.base import SWEEP_AFTER, CauseName, CheckParams
+from bootstrap.checks.kind import CheckKind, Cleans, Documented
 from bootstrap.smoke.diagnosis import HINTS
 
 _HEAD = """# Checks
@@ -47,10 +48,10 @@ def generated() -> str:
 
 
 def _section(name: str) -> str:
-    module: Any = plugins.CHECKS.find(name)
-    example = f"```yaml\nchecks: [{_example(name, module.Params)}]\n```\n\n"
-    facts = "".join(f"- **{title}**: {text}\n" for title, text in _facts(module) if text)
-    return f"## {name}\n\n{_paragraphs(module)}\n\n{example}{facts}{_parameters(module.Params)}"
+    kind = plugins.CHECKS.get(name, CheckKind)
+    example = f"```yaml\nchecks: [{_example(name, kind.Params)}]\n```\n\n"
+    facts = "".join(f"- **{title}**: {text}\n" for title, text in _facts(kind) if text)
+    return f"## {name}\n\n{_paragraphs(kind)}\n\n{example}{facts}{_parameters(kind.Params)}"
 
 
 def _example(name: str, params: type[CheckParams]) -> str:
@@ -59,15 +60,16 @@ def _example(name: str, params: type[CheckParams]) -> str:
     return f"{{{name}: {{{', '.join(f'{field}: …' for field in required)}}}}}" if required else name
 
 
-def _facts(module: Any) -> Iterator[tuple[str, str]]:
-    yield "default for", ", ".join(f"`{conn_type}`" for conn_type in module.CONN_TYPES)
-    yield (
-        "creates",
-        f"{module.CREATES}; removed afterwards" if module.CREATES and hasattr(module, "clean") else module.CREATES,
-    )
-    yield "compares", getattr(module, "COMPARES", "")
-    yield "needs", "; ".join(module.PERMISSIONS)
-    yield "packages", ", ".join(f"`{package}`" for package in module.PROVIDERS)
+def _facts(kind: CheckKind) -> Iterator[tuple[str, str]]:
+    yield "default for", ", ".join(f"`{conn_type}`" for conn_type in kind.CONN_TYPES)
+    if isinstance(kind, Documented):
+        yield (
+            "creates",
+            f"{kind.CREATES}; removed afterwards" if kind.CREATES and isinstance(kind, Cleans) else kind.CREATES,
+        )
+        yield "compares", kind.COMPARES
+    yield "needs", "; ".join(kind.PERMISSIONS)
+    yield "packages", ", ".join(f"`{package}`" for package in kind.PROVIDERS)
 
 
 def _parameters(params: type[CheckParams]) -> str:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from traceback import walk_tb
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from bootstrap.util.model import Model
+from bootstrap.manifest.kinds import CheckParams
 from bootstrap.util.urls import split
+
+__all__ = ["CheckParams"]  # declared where the manifest's loader sees it
 
 SWEEP_AFTER = timedelta(days=1)  # what is younger may belong to a run that goes on somewhere else
 PREFIX = "airflow-bootstrap-smoke"  # of the name of whatever a check creates
@@ -35,25 +37,7 @@ CauseName = Literal[
     "check_error",
 ]
 StepName = Literal["resolve", "reach", "authenticate", "access", "write", "clean"]
-
-
-class CheckParams(Model):
-    """What bootstrap.yaml may say of a check."""
-
-    @property
-    def writes(self) -> bool:
-        """Whether the check makes something, which is then removed; without, its step `write` is left out."""
-        return False
-
-    @property
-    def connections(self) -> tuple[str, ...]:
-        """The conn_ids that the check needs besides the one that it belongs to."""
-        return ()
-
-
-def own_steps(module: Any, params: CheckParams) -> tuple[StepName, ...]:
-    """What the operator of a check's module proves with these parameters, in order; its work counts as the last of them."""
-    return tuple(step for step in module.STEPS if step != "write" or params.writes)
+STEPS: tuple[StepName, ...] = get_args(StepName)  # in order
 
 
 @dataclass(frozen=True)

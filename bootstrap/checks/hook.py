@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from bootstrap import plugins
 from bootstrap.checks import _proof, _user_code
 from bootstrap.checks.base import CheckParams, Endpoint, Run, url_endpoint
 from bootstrap.domain.secret import foreign
+from bootstrap.manifest.kinds import FALLBACK, default_checks
 from bootstrap.util.urls import host_of
 
 
@@ -41,7 +41,7 @@ def task(conn_id: str, params: Params, run: Run) -> Any:  # noqa: ARG001
         if not hasattr(hook, "test_connection"):
             raise RuntimeError(f"{type(hook).__name__} has no test_connection: name another check for {conn_id}")
         message = _message(type(hook).__name__, hook.test_connection())
-        for name in set(plugins.default_checks(conn.conn_type)) - {plugins.FALLBACK}:
+        for name in set(default_checks(conn.conn_type)) - {FALLBACK}:
             run.tell(
                 warning=f"{type(hook).__name__}.test_connection may take any answer for a success: use the check `{name}`"
             )

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from bootstrap.checks import _proof, _sql
-from bootstrap.checks.base import Cause, CauseName, Endpoint, Run, endpoint_of_host
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, endpoint_of_host
 from bootstrap.domain.secret import foreign
 
 Params = _sql.SqlParams
@@ -30,7 +30,7 @@ def endpoint(conn: Any) -> Endpoint | None:
     return endpoint_of_host(conn, 3306)
 
 
-def authenticate(conn_id: str, params: Params, run: Run) -> str:  # noqa: ARG001
+def authenticate(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: ARG001
     """Log in and out again; the server says as whom."""
     from airflow.providers.mysql.hooks.mysql import MySqlHook
 

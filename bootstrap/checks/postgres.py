@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Any
 
 from bootstrap.checks import _proof, _sql
-from bootstrap.checks.base import Cause, CauseName, Endpoint, Run, endpoint_of_host
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, endpoint_of_host
 
 Params = _sql.SqlParams
 CONN_TYPES = ("postgres",)
@@ -24,7 +24,7 @@ def endpoint(conn: Any) -> Endpoint | None:
     return endpoint_of_host(conn, 5432)
 
 
-def authenticate(conn_id: str, params: Params, run: Run) -> str:  # noqa: ARG001
+def authenticate(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: ARG001
     """Log in and out again; libpq knows whether the server asked for the password."""
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 

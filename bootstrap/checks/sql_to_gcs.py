@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from bootstrap import plugins
-from bootstrap.checks import _google, _transfer, postgres
+from bootstrap.checks import _google, _transfer, mysql, postgres
 from bootstrap.checks.base import Cause, Endpoint, Run, endpoint_of_host
 
 _FILLER = 30  # times the 32 characters of an MD5
 _ROW = 32 * _FILLER + 8  # bytes, about
 _PORTS = {"postgres": 5432, "mysql": 3306}
+_LOGINS = {"postgres": postgres.authenticate, "mysql": mysql.authenticate}
 
 
 class Params(_transfer.TransferParams):
@@ -88,16 +88,14 @@ def cause(error: BaseException) -> Cause | None:
         return Cause("check_error", "", "put the check at a connection of type postgres or mysql")
     if isinstance(error, RuntimeError) and "`mysqlclient` package" in str(error):
         return Cause("provider_missing", "mysqlclient is not installed", "pip install mysqlclient")
-    mysql: Any = plugins.CHECKS.find("mysql")
-    return _transfer.cause(error, postgres.cause, *([mysql.cause] if hasattr(mysql, "cause") else []))
+    return _transfer.cause(error, postgres.cause, mysql.cause)
 
 
 def _log_in(conn_id: str, params: Params, run: Run) -> str:
     """As the check of the database does, and to others in and out again: that they can't be exported comes later."""
     conn_type = _type_of(conn_id)
-    if conn_type in _PORTS:
-        database: Any = plugins.CHECKS.find(conn_type)
-        return str(database.authenticate(conn_id, params, run))
+    if conn_type in _LOGINS:
+        return _LOGINS[conn_type](conn_id, params, run)
     from bootstrap.airflow.compat import BaseHook
 
     BaseHook.get_connection(conn_id).get_hook().get_conn().close()

@@ -16,7 +16,7 @@ def command(app: App) -> int:
     """Print the manifest's JSON Schema, so that editors complete and check bootstrap.yaml."""
     from bootstrap.util.templates import folder_of
 
-    if any(registry.extended for registry in (plugins.CHECKS, plugins.STORES, plugins.TARGETS)):
+    if any(registry.extended for registry in (plugins.CHECKS, plugins.STORES, plugins.TARGETS, plugins.ISSUERS)):
         from bootstrap.manifest.json_schema import generated
 
         app.console.data(generated())

@@ -20,6 +20,7 @@ from bootstrap.manifest.loader import ConnectionSpec, Manifest
 from bootstrap.manifest.models import find_references
 from bootstrap.stores.base import CONCURRENCY, Context, Store, Stored, pick_field
 from bootstrap.stores.bulk_read import PathAt, read_many
+from bootstrap.stores.kind import StoreKind
 
 
 class SecretReader:
@@ -35,11 +36,11 @@ class SecretReader:
         """The store of that name, opened."""
         if name not in self._stores:
             spec = self._manifest.stores[name]
-            module: Any = plugins.STORES.find(spec.kind)
+            kind = plugins.STORES.get(spec.kind, StoreKind)
             sources = (source for source in self._manifest.sources if source.store == name)
             kwargs = {key: value for source in sources for key, value in source.kwargs.items()}
             context = Context(name, self._manifest.folder, self.concurrency, kwargs)
-            self._stores[name] = module.open_store(spec.options, context)
+            self._stores[name] = kind.open_store(spec.options, context)
         return self._stores[name]
 
     def fresh(self) -> SecretReader:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from bootstrap import plugins
 from bootstrap.airflow.environment import Environment
 from bootstrap.manifest.loader import Manifest
+from bootstrap.targets.kind import OfAnotherAirflow, TargetKind
 
 
 def elsewhere(manifest: Manifest) -> str:
@@ -32,5 +31,5 @@ def may_have_rows(manifest: Manifest, environment: Environment) -> bool:
 
 def is_remote(name: str) -> bool:
     """True if the target of this name puts them where the Airflow on this machine can't look."""
-    module: Any = plugins.TARGETS.find(name)
-    return getattr(module, "ELSEWHERE", False)
+    kind = plugins.TARGETS.get(name, TargetKind)
+    return isinstance(kind, OfAnotherAirflow) and kind.ELSEWHERE

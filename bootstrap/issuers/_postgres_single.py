@@ -7,7 +7,6 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import IssuerDenied
@@ -25,8 +24,6 @@ class Single:
 
     A new password ends in the id of its key: the server can't tell one password from another.
     """
-
-    installs: ClassVar[bool] = True  # `install` must be called right before the connection is changed
 
     server: Server
     user: str

@@ -6,31 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from bootstrap.domain.secret import Secret
-from bootstrap.util.durations import Duration
-from bootstrap.util.model import Model
+from bootstrap.manifest.kinds import IssuerOptions
+from bootstrap.stores.base import Store
 
 if TYPE_CHECKING:
     from bootstrap.domain.connection import Connection
     from bootstrap.domain.reference import Reference
 
+__all__ = ["IssuerOptions"]  # declared where the manifest's loader sees it
+
 KeyFields: TypeAlias = Mapping[str, Secret]  # by the connection's field: "login", "password", "extra.keyfile_dict"
 WINDOW = 60.0  # seconds after `issue` began, in which it must have sent its request; a later key is not its own
 SKEW = 60.0  # seconds that our clock and an issuer's may differ
-
-
-class IssuerOptions(Model):
-    """What `rotate:` may say whatever the issuer.
-
-    `every`: how old a key may become; `grace`: how long the old key works beside the new one; `settle`: how long a new key
-    may be refused, since it isn't known everywhere yet.
-    """
-
-    every: Duration | None = None
-    grace: Duration = timedelta(0)
-    settle: Duration = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -132,7 +122,7 @@ class Surroundings(Protocol):
         """A whole connection that a secret holds: a URI, JSON or fields."""
         ...
 
-    def store(self, name: str) -> Any:
+    def store(self, name: str) -> Store:
         """A store of the manifest, opened. Raises ManifestError if there is none of this name."""
         ...
 

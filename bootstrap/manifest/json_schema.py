@@ -8,19 +8,30 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from bootstrap import plugins
+from bootstrap.manifest.kinds import Configurable, FillsFields, SuitsConnTypes
 from bootstrap.manifest.loader import ConnectionSpec, Top
 from bootstrap.manifest.models import Kept
+from bootstrap.stores.kind import StoreKind
+from bootstrap.util.model import Model
 
 _TEMPLATE = "#/$defs/{model}"
 
 
 def schema() -> dict[str, Any]:
     """JSON Schema, draft 2020-12."""
-    kinds = {kind: _module(plugins.STORES, kind).Options for kind in plugins.STORES.names()}
-    params = {name: _module(plugins.CHECKS, name).Params for name in plugins.CHECKS.names()}
-    options = {name: _module(plugins.TARGETS, name).Options for name in plugins.TARGETS.names()}
-    minted = {name: _module(plugins.ISSUERS, name).Options for name in plugins.ISSUERS.names()}
-    models = [Top, ConnectionSpec, Kept, *kinds.values(), *params.values(), *options.values(), *minted.values()]
+    kinds = {kind: plugins.STORES.get(kind, StoreKind).Options for kind in plugins.STORES.names()}
+    params = {name: plugins.CHECKS.get(name, SuitsConnTypes).Params for name in plugins.CHECKS.names()}
+    options = {name: plugins.TARGETS.get(name, Configurable).Options for name in plugins.TARGETS.names()}
+    minted = {name: plugins.ISSUERS.get(name, FillsFields).Options for name in plugins.ISSUERS.names()}
+    models: list[type[Model]] = [
+        Top,
+        ConnectionSpec,
+        Kept,
+        *kinds.values(),
+        *params.values(),
+        *options.values(),
+        *minted.values(),
+    ]
     refs, document = models_json_schema([(model, "validation") for model in models], ref_template=_TEMPLATE)
     names = {model: refs[model, "validation"] for model in models}
     result: dict[str, Any] = document["$defs"].pop(names[Top]["$ref"].rpartition("/")[2])
@@ -57,10 +68,6 @@ def _kept(rotations: list[dict[str, Any]], models: dict[str, Any]) -> dict[str, 
 def generated() -> str:
     """The schema as JSON text."""
     return json.dumps(schema(), indent=2) + "\n"
-
-
-def _module(registry: Any, name: str) -> Any:
-    return registry.find(name)
 
 
 def _mapping(values: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from bootstrap.domain.secret_matcher import Matcher
 from bootstrap.domain.sensitive import secret_texts
 from bootstrap.errors import ManifestError, UsageError
 from bootstrap.manifest import secret_variables
+from bootstrap.manifest.kinds import Configurable, FillsFields, SuitsConnTypes, default_checks
 from bootstrap.manifest.models import (
     INDEX,
     Backend,
@@ -33,6 +34,7 @@ from bootstrap.manifest.models import (
     find_references,
 )
 from bootstrap.manifest.problems import Problem, nearest, nuls, problems
+from bootstrap.stores.kind import ReadByAirflow, StoreKind
 from bootstrap.util import children, logins, special_files
 from bootstrap.util.files import expanded
 from bootstrap.util.input_text import BadInput, read
@@ -172,7 +174,7 @@ class _Builder:
     def _stores(self) -> Iterator[tuple[str, StoreSpec]]:
         for name, options in self._section("stores").items():
             kind = options.get("kind") if isinstance(options, dict) else None
-            module = plugins.STORES.find(kind) if isinstance(kind, str) else None
+            module = plugins.STORES.find(kind, StoreKind)
             if module is None:
                 where: Path_ = ("stores", name, "kind") if kind is not None else ("stores", name)
                 self._unknown(where, "kind of store", kind, plugins.STORES.names())
@@ -202,9 +204,9 @@ class _Builder:
                 continue
             from bootstrap.manifest.key_place import place_of
 
-            module: Any = plugins.ISSUERS.find(found.issuer)
+            fields = plugins.ISSUERS.get(found.issuer, FillsFields).fields(found.options)
             try:
-                where = place_of(conn_id, spec, module.fields(found.options)).where
+                where = place_of(conn_id, spec, fields).where
             except ManifestError as err:
                 self.problems.append(Problem(path, err.message, err.hint))
                 continue
@@ -232,7 +234,7 @@ class _Builder:
         if data is None:
             return None
         issuer = data.get("issuer") if isinstance(data, dict) else None
-        module = plugins.ISSUERS.find(issuer) if isinstance(issuer, str) else None
+        module = plugins.ISSUERS.find(issuer, FillsFields)
         if module is None:
             where: Path_ = (*path, "issuer") if issuer is not None else path
             self._unknown(where, "issuer", issuer, plugins.ISSUERS.names())
@@ -259,8 +261,9 @@ class _Builder:
             return
         if source.store not in self._section("stores"):
             self._unknown((*path, "store"), "store", source.store, self._section("stores"))
-        elif source.store in specs and not hasattr(plugins.STORES.find(specs[source.store].kind), "airflow_backend"):
-            kind = specs[source.store].kind
+            return
+        kind = specs[source.store].kind if source.store in specs else None
+        if kind is not None and not isinstance(plugins.STORES.get(kind, StoreKind), ReadByAirflow):
             message = f"Airflow has no secrets backend for a store of kind {kind!r}"
             self.problems.append(Problem((*path, "store"), message, "name a store of another kind"))
 
@@ -273,7 +276,7 @@ class _Builder:
         for index, item in enumerate(top.register_):
             path: Path_ = ("register", index)
             name, options = next(iter(item.items())) if isinstance(item, dict) and len(item) == 1 else (item, {})
-            module = plugins.TARGETS.find(name) if isinstance(name, str) else None
+            module = plugins.TARGETS.find(name, Configurable)
             if module is None:
                 self._unknown(path, "target", name, plugins.TARGETS.names())
                 continue
@@ -289,12 +292,12 @@ class _Builder:
                 yield TargetSpec(name, parsed)
 
     def _checks(self, conn_id: str, spec: ConnectionSpec) -> Iterator[CheckSpec]:
-        wanted = spec.checks if spec.checks is not None else list(plugins.default_checks(spec.conn_type))
+        wanted = spec.checks if spec.checks is not None else list(default_checks(spec.conn_type))
         seen: dict[str, int] = {}
         for index, item in enumerate(wanted):
             path: Path_ = ("connections", conn_id, "checks", index)
             name, params = next(iter(item.items())) if isinstance(item, dict) and len(item) == 1 else (item, {})
-            module = plugins.CHECKS.find(name) if isinstance(name, str) else None
+            module = plugins.CHECKS.find(name, SuitsConnTypes)
             if module is None:
                 self._unknown(path, "check", name, plugins.CHECKS.names())
                 continue

@@ -26,6 +26,7 @@ from bootstrap.manifest.field_types import (
     VariableName,
     VariableValue,
 )
+from bootstrap.manifest.kinds import CheckParams, IssuerOptions
 from bootstrap.stores.base import Paths
 from bootstrap.util.durations import Duration
 from bootstrap.util.model import Model
@@ -118,7 +119,7 @@ class CheckSpec:
     id: str
     connection: str
     name: str
-    params: Any
+    params: CheckParams
 
 
 class ConnectionSpec(Model):
@@ -183,7 +184,7 @@ class RotateSpec:
     """Who mints a key, and the options that its module understands; `keep` is where Airflow's own is kept."""
 
     issuer: str
-    options: Any
+    options: IssuerOptions
     keep: Reference | None = None
 
 

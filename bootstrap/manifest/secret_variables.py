@@ -14,6 +14,7 @@ from bootstrap.domain.reference import Reference
 from bootstrap.domain.secret import Secret
 from bootstrap.manifest.models import Manifest
 from bootstrap.stores.credential import Credential
+from bootstrap.stores.kind import ReadsVariables, StoreKind
 from bootstrap.util import children
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
@@ -55,6 +56,6 @@ def _inside(node: Any) -> Iterable[Any]:
 
 def _variable(reference: Reference, manifest: Manifest) -> Iterator[str]:
     spec = manifest.stores[reference.store]
-    module: Any = plugins.STORES.find(spec.kind)
-    if hasattr(module, "variable"):
-        yield module.variable(spec.options, reference.path)
+    kind = plugins.STORES.get(spec.kind, StoreKind)
+    if isinstance(kind, ReadsVariables):
+        yield kind.variable(spec.options, reference.path)

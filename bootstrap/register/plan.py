@@ -24,6 +24,7 @@ from bootstrap.errors import (
 from bootstrap.manifest.loader import Manifest, TargetSpec
 from bootstrap.manifest.models import INDEX, find_references
 from bootstrap.targets.base import Applied, Change, Content, Key, Registered, Target
+from bootstrap.targets.kind import GivesNotices, OfNoFolder, ShownInAirflow, TargetKind
 from bootstrap.util.files import cache_folder
 from bootstrap.util.git import Notice
 
@@ -72,7 +73,7 @@ class Plan:
     @property
     def notices(self) -> Sequence[Notice]:
         """What is to be told of files with secrets, once they are written."""
-        return getattr(self.target, "notices", ())
+        return self.target.notices if isinstance(self.target, GivesNotices) else ()
 
     @property
     def problems(self) -> tuple[StoreError, ...]:
@@ -125,11 +126,11 @@ def wanted(manifest: Manifest, names: Sequence[str]) -> tuple[TargetSpec, ...]:
 
 
 def _without_options(name: str) -> TargetSpec:
-    module: Any = plugins.TARGETS.find(name)
-    if module is None:
+    kind = plugins.TARGETS.find(name, TargetKind)
+    if kind is None:
         raise UsageError(f"there is no target {name!r}", f"there are: {', '.join(plugins.TARGETS.names())}")
     try:
-        return TargetSpec(name, module.Options())
+        return TargetSpec(name, kind.Options())
     except ValidationError as err:
         missing = ", ".join(str(item["loc"][0]) for item in err.errors(include_input=False))
         raise UsageError(
@@ -139,8 +140,8 @@ def _without_options(name: str) -> TargetSpec:
 
 def plan(manifest: Manifest, secrets: SecretReader, spec: TargetSpec, rules: Rules | None = None) -> Plan:
     """Compare. Reads the stores and the target, writes nothing. Raises StoreError if the target can't be read."""
-    module: Any = plugins.TARGETS.find(spec.name)
-    target: Target = module.open_target(spec.options, manifest, secrets)
+    kind = plugins.TARGETS.get(spec.name, TargetKind)
+    target = kind.open_target(spec.options, manifest, secrets)
     rules = rules or Rules()
     resolved = desired(manifest, secrets)
     resolved |= _sources_in_the_way(manifest, target, resolved)
@@ -153,7 +154,7 @@ def plan(manifest: Manifest, secrets: SecretReader, spec: TargetSpec, rules: Rul
     conflicts = (
         {} if rules.overwrite else _conflicts(changes, there, manifest.owner, target) | _undecryptable(changes, there)
     )
-    strict = rules.strict and getattr(module, "STRICT", False)
+    strict = rules.strict and isinstance(kind, ShownInAirflow) and kind.STRICT
     refused, warnings = _validated(manifest, secrets, changes, strict=strict)
     left_out = {*conflicts, *refused}
     return Plan(
@@ -168,7 +169,7 @@ def plan(manifest: Manifest, secrets: SecretReader, spec: TargetSpec, rules: Rul
         conflicts=conflicts,
         warnings=warnings,
         owned=owned,
-        options=_identity(manifest, spec, remote=getattr(module, "REMOTE", False)),
+        options=_identity(manifest, spec, remote=isinstance(kind, OfNoFolder) and kind.REMOTE),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from typing import Any
 
 from bootstrap import plugins
 from bootstrap.airflow.releases import Release
@@ -14,6 +13,7 @@ from bootstrap.manifest.field_types import Command
 from bootstrap.manifest.models import Manifest
 from bootstrap.providers.installed import sensitive_options
 from bootstrap.stores.base import BackendPaths, Context
+from bootstrap.stores.kind import StoreKind
 
 _MANAGED = ("secrets", "workers")
 
@@ -79,5 +79,5 @@ def _key(manifest: Manifest, reference: Reference, name: str) -> str:
 
 def _separator(manifest: Manifest, name: str) -> str:
     spec = manifest.stores[name]
-    module: Any = plugins.STORES.find(spec.kind)
-    return str(module.open_store(spec.options, Context(name, manifest.folder)).separator)
+    kind = plugins.STORES.get(spec.kind, StoreKind)
+    return kind.open_store(spec.options, Context(name, manifest.folder)).separator

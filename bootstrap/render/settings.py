@@ -14,11 +14,13 @@ from bootstrap.airflow import environment
 from bootstrap.airflow.releases import Release, release
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import AirflowError, Denied, ManifestError
+from bootstrap.manifest.kinds import Configurable, GivesVariables
 from bootstrap.manifest.models import Backend, Manifest, Source
 from bootstrap.render.backend_kwargs import cached_check
 from bootstrap.render.backend_kwargs.result import Problem
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
 from bootstrap.stores.credential import Credential, PlainCredential
+from bootstrap.stores.kind import ReadByAirflow
 from bootstrap.util import logins
 from bootstrap.util.files import cache_folder
 from bootstrap.util.yaml_document import Path_
@@ -118,9 +120,9 @@ def credentials(manifest: Manifest) -> dict[str, Secret]:
     """
     found: dict[str, Secret] = {}
     for target in manifest.register:
-        module: Any = plugins.TARGETS.find(target.name)
-        if hasattr(module, "variables"):
-            found |= module.variables(target.options, manifest)
+        kind = plugins.TARGETS.get(target.name, Configurable)
+        if isinstance(kind, GivesVariables):
+            found |= kind.variables(target.options, manifest)
     if manifest.backend is None:
         return found
     return {**found, **{name: read() for name, read in settings(manifest).variables.items()}}
@@ -184,12 +186,12 @@ def _backend(manifest: Manifest, source: Source) -> AirflowBackend:
     credentials = {name: value for name, value in source.kwargs.items() if _is_credential(value)}
     if source.store is None:
         return AirflowBackend(str(source.class_), more, credentials)
-    module: Any = plugins.STORES.find(manifest.stores[source.store].kind)
-    options = manifest.stores[source.store].options
+    spec = manifest.stores[source.store]
+    kind = plugins.STORES.get(spec.kind, ReadByAirflow)
     others = (other for other in manifest.sources if other is not source and other.store == source.store)
     elsewhere = tuple(path for other in others for path in BackendPaths(*other.paths).all)
     paths = BackendPaths(*source.paths, elsewhere)
-    found: AirflowBackend = module.airflow_backend(options, paths, _context(manifest, source))
+    found = kind.airflow_backend(spec.options, paths, _context(manifest, source))
     both = sorted(source.kwargs.keys() & {*found.kwargs, *found.secret_kwargs})
     if both:
         raise _refused(

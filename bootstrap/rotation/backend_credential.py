@@ -19,6 +19,7 @@ from bootstrap.domain.reference import Reference
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Conflict, ManifestError, UsageError
 from bootstrap.issuers.base import Issuer, KeyFields
+from bootstrap.issuers.kind import IssuerKind
 from bootstrap.manifest.key_place import KeyPlace
 from bootstrap.manifest.loader import Manifest
 from bootstrap.manifest.models import RotateSpec, StoreSpec
@@ -60,12 +61,11 @@ class BackendSubject:
     @cached_property
     def issuer(self) -> Issuer:
         """Who mints its keys. Raises StoreError, IssuerDenied, ManifestError."""
-        found: Issuer = self._module.open_issuer(self.spec.options, Asking(self.manifest, self.secrets.fresh(), None))
-        return found
+        return self._kind.open_issuer(self.spec.options, Asking(self.manifest, self.secrets.fresh(), None))
 
     @property
-    def _module(self) -> Any:
-        return plugins.ISSUERS.find(self.spec.issuer)
+    def _kind(self) -> IssuerKind:
+        return plugins.ISSUERS.get(self.spec.issuer, IssuerKind)
 
     @property
     def _keep(self) -> Reference:
@@ -77,7 +77,7 @@ class BackendSubject:
     @property
     def place(self) -> KeyPlace:
         """Where the credential is kept."""
-        return KeyPlace(self._keep, {self._module.fields(self.spec.options)[-1]: self._keep.field})
+        return KeyPlace(self._keep, {self._kind.fields(self.spec.options)[-1]: self._keep.field})
 
     @property
     def issuer_name(self) -> str:
@@ -102,14 +102,12 @@ class BackendSubject:
     @property
     def grace(self) -> timedelta:
         """How long both work."""
-        found: timedelta = self.spec.options.grace
-        return found
+        return self.spec.options.grace
 
     @property
     def settle(self) -> timedelta:
         """How long a new one may be refused."""
-        found: timedelta = self.spec.options.settle
-        return found
+        return self.spec.options.settle
 
     def fields_of(self, stored: Stored) -> KeyFields:
         """The credential. Raises StoreError."""

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Malformed, NotFound
 from bootstrap.manifest.key_place import candidate_path
-from bootstrap.stores.base import Fields, Store, Stored, Version, pick_field
+from bootstrap.stores.base import Deleting, Fields, Retiring, Store, Stored, Version, pick_field
 from bootstrap.stores.structured import as_fields
 
 Slot = Literal["old", "new"]
@@ -85,11 +85,10 @@ class Material:
 
     def forget(self, version: Version) -> None:
         """It is gone, for good where the store can. Raises StoreError."""
-        power: Any = self.store
-        if hasattr(power, "destroy"):
-            power.destroy(candidate_path(self.path), version)
-        else:
-            power.delete(candidate_path(self.path), expect=version)
+        if isinstance(self.store, Retiring):
+            self.store.destroy(candidate_path(self.path), version)
+        elif isinstance(self.store, Deleting):
+            self.store.delete(candidate_path(self.path), expect=version)
 
     def version(self) -> Version | None:
         """Of what is kept; None: nothing. Raises StoreError."""

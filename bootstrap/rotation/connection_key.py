@@ -14,7 +14,9 @@ from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain.connection import Connection
 from bootstrap.errors import Denied, StoreError, Unavailable, UsageError
 from bootstrap.issuers.base import Issuer, KeyFields
+from bootstrap.issuers.kind import IssuerKind
 from bootstrap.manifest.key_place import KeyPlace, place_of
+from bootstrap.manifest.kinds import GivesVariables
 from bootstrap.manifest.loader import Manifest
 from bootstrap.manifest.models import INDEX, RotateSpec, TargetSpec, find_references
 from bootstrap.register.plan import Plan, plan
@@ -27,6 +29,7 @@ from bootstrap.smoke.expected_key import expecting
 from bootstrap.smoke.run import Settings, select
 from bootstrap.stores.base import Store, Stored
 from bootstrap.targets.base import Key
+from bootstrap.targets.kind import TargetKind
 
 
 @dataclass
@@ -44,18 +47,17 @@ class ConnectionSubject:
     @cached_property
     def place(self) -> KeyPlace:
         """Where the key is kept."""
-        return place_of(self.name, self.manifest.connections[self.name], self._module.fields(self.spec.options))
+        return place_of(self.name, self.manifest.connections[self.name], self._kind.fields(self.spec.options))
 
     @cached_property
     def issuer(self) -> Issuer:
         """Who mints its keys. Raises StoreError, IssuerDenied, ManifestError."""
         asking = Asking(self.manifest, self.secrets.fresh(), self.name)
-        found: Issuer = self._module.open_issuer(self.spec.options, asking)
-        return found
+        return self._kind.open_issuer(self.spec.options, asking)
 
     @property
-    def _module(self) -> Any:
-        return plugins.ISSUERS.find(self.spec.issuer)
+    def _kind(self) -> IssuerKind:
+        return plugins.ISSUERS.get(self.spec.issuer, IssuerKind)
 
     @property
     def spec(self) -> RotateSpec:
@@ -85,14 +87,12 @@ class ConnectionSubject:
     @property
     def grace(self) -> timedelta:
         """How long both keys work."""
-        found: timedelta = self.spec.options.grace
-        return found
+        return self.spec.options.grace
 
     @property
     def settle(self) -> timedelta:
         """How long a new key may be refused."""
-        found: timedelta = self.spec.options.settle
-        return found
+        return self.spec.options.settle
 
     def fields_of(self, stored: Stored) -> KeyFields:
         """The key's fields in the secret. Raises StoreError."""
@@ -192,4 +192,4 @@ class ConnectionSubject:
 
 def _shows(target: TargetSpec) -> bool:
     """Whether Airflow's processes that checks run in find what is registered there."""
-    return target.name == "metadata" or hasattr(plugins.TARGETS.find(target.name), "variables")
+    return target.name == "metadata" or isinstance(plugins.TARGETS.get(target.name, TargetKind), GivesVariables)

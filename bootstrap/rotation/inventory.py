@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from bootstrap import plugins
 from bootstrap.domain.secret import safe_json
 from bootstrap.errors import BootstrapError
+from bootstrap.issuers.kind import IssuerKind, KnowsKeyless
 from bootstrap.rotation.fernet import rotatable
 from bootstrap.rotation.journal import Document, now
 from bootstrap.rotation.keyring import Keyring
@@ -24,13 +24,13 @@ def take(keyring: Keyring, name: str) -> Item:
     if name == rotatable.NAME:
         return keyring.fernet_key().item()
     subject = keyring.subject(name)
-    module: Any = plugins.ISSUERS.find(subject.issuer_name)
+    kind = plugins.ISSUERS.get(subject.issuer_name, IssuerKind)
     known = Item(
         name=subject.name,
         issuer=subject.issuer_name,
         place=f"{subject.store_name}:{subject.path}",
         state="unknown",
-        keyless=getattr(module, "KEYLESS", ""),
+        keyless=kind.KEYLESS if isinstance(kind, KnowsKeyless) else "",
     )
     try:
         known = Item(**{**vars(known), "account": subject.issuer.account})
@@ -46,7 +46,7 @@ def take(keyring: Keyring, name: str) -> Item:
         key, keys, known = None, (), Item(**{**vars(known), "error": err})
     info = next((each for each in keys if each.id == key), None)
     since = document.rotated or (info.created if info else None) or stored.created
-    every: timedelta | None = subject.spec.options.every
+    every = subject.spec.options.every
     upcoming = since + every if since is not None and every is not None else None
     return Item(
         **{

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bootstrap.errors import BootstrapError, Conflict, NotFound
+from bootstrap.issuers.kind import SaysIfItDisables
 from bootstrap.rotation.candidate import Content, Material
 from bootstrap.rotation.journal import Journal, Past, Rotation
 from bootstrap.rotation.rotatable import Subject, Voice
@@ -105,9 +106,5 @@ class Work:
     @property
     def can_disable(self) -> bool:
         """Whether the issuer can take a key back that it has disabled."""
-        return bool(getattr(self.subject.issuer, "can_disable", True))
-
-    @property
-    def installs(self) -> bool:
-        """Whether the system takes one key at a time, which `install` puts there."""
-        return bool(getattr(self.subject.issuer, "installs", False))
+        issuer = self.subject.issuer
+        return not isinstance(issuer, SaysIfItDisables) or issuer.can_disable

@@ -21,15 +21,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from bootstrap.errors import IssuerDenied, NotFound
 from bootstrap.issuers.base import Attempt, Key
+from bootstrap.issuers.kind import Installing
 from bootstrap.rotation.candidate import content
 from bootstrap.rotation.journal import Rotation, Side, StepName, now, over
 from bootstrap.rotation.propagation import settled
 from bootstrap.rotation.rotatable import Proof
 from bootstrap.rotation.step_context import InUse, Next, Refused, Work
+from bootstrap.stores.base import Retiring
 from bootstrap.util.durations import shown
 
 
@@ -108,7 +109,7 @@ def enable(work: Work, rotation: Rotation) -> Next:
 
 def verify(work: Work, rotation: Rotation) -> Next:
     """Prove the key before anybody uses it."""
-    if work.installs:
+    if isinstance(work.subject.issuer, Installing):
         work.say("this system takes one key at a time: the new one is proven once it is in use")
         return _to("promote", rotation)
     _, new = work.contents(rotation)
@@ -145,9 +146,8 @@ def promote(work: Work, rotation: Rotation) -> Next:
     version = stored.version
     fields = subject.fields_of(new.stored())
     work.journal.require_ours()  # before `stored` was read, nobody had turned back; and whoever does now writes it anew
-    if work.installs:
-        power: Any = subject.issuer
-        power.install(rotation.new.key, fields)
+    if isinstance(subject.issuer, Installing):
+        subject.issuer.install(rotation.new.key, fields)
     if not work.holds(stored, new):
         if not work.holds(stored, old):
             raise work.changed()
@@ -260,11 +260,11 @@ def destroy(work: Work, rotation: Rotation) -> Next:
 
 def forget(work: Work, rotation: Rotation) -> Next:
     """What was kept of the old key is gone, too."""
-    power: Any = work.subject.store
+    store = work.subject.store
     version = work.subject.store.read(work.subject.path).version
-    if rotation.old.version not in {None, version} and hasattr(power, "destroy"):
+    if rotation.old.version not in {None, version} and isinstance(store, Retiring):
         with contextlib.suppress(NotFound):
-            power.destroy(work.subject.path, rotation.old.version)
+            store.destroy(work.subject.path, rotation.old.version)
     work.forget()
     return Next(None, over(rotation, "rolled back" if rotation.back else "rotated"))
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap import plugins
+from bootstrap.checks.kind import CheckKind, TakesTemplates
 from bootstrap.manifest.loader import CheckSpec, load
 from bootstrap.smoke import CLEAN_VARIABLE, DAG_ID
 from bootstrap.smoke.receipt import Receipt
@@ -39,17 +40,17 @@ def build() -> Any:
 
 
 def _operator(conn_id: str, spec: CheckSpec, store_label: str) -> Any:
-    module: Any = plugins.CHECKS.find(spec.name)
-    steps = Steps(spec, module, Receipt.of_this_process(), store_label)
+    kind = plugins.CHECKS.get(spec.name, CheckKind)
+    steps = Steps(spec, kind, Receipt.of_this_process(), store_label)
     if os.environ.get(CLEAN_VARIABLE):
         task_id, succeeded = spec.id, steps.succeeded
         return replace(steps.run, arguments={"task_id": task_id, "on_success_callback": succeeded}).task(steps.clean)
     run = replace(steps.run, arguments=steps.arguments)
     try:
-        task = module.task(conn_id, spec.params, run)
+        task = kind.task(conn_id, spec.params, run)
     except Exception as err:  # of this check only; the others must still run
         return run.task(partial(_raise, err))
-    return task if getattr(module, "TEMPLATES", False) else _literal(task)
+    return task if isinstance(kind, TakesTemplates) and kind.TEMPLATES else _literal(task)
 
 
 def _literal(task: Any) -> Any:

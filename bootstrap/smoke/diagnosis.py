@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import Callable
-from typing import Any
 
 from bootstrap.checks._errors import Diagnosed, chain, summary
 from bootstrap.checks.base import Cause, CauseName, Place, StepName
+from bootstrap.checks.kind import CheckKind, KnowsCauses
 from bootstrap.errors import RESTORE_KEY
 from bootstrap.util.urls import BadUrl
 
@@ -43,13 +42,13 @@ HINTS: dict[CauseName, str] = {
 }
 
 
-def diagnose(error: BaseException, module: Any) -> Cause:
+def diagnose(error: BaseException, kind: CheckKind) -> Cause:
     """The cause of a failed step. The check's own knowledge goes first, then what is common to all systems."""
-    special: Callable[[BaseException], Cause | None] = getattr(module, "cause", lambda _: None)
     for link in chain(error):
         if isinstance(link, Diagnosed):
             return link.cause
-        if found := special(link) or _common(link):
+        own = kind.cause(link) if isinstance(kind, KnowsCauses) else None
+        if found := own or _common(link):
             return Cause(found.name, found.message or summary(link), found.hint)
     for link in chain(error):
         if name := _by_text(str(link)):
@@ -57,10 +56,10 @@ def diagnose(error: BaseException, module: Any) -> Cause:
     return Cause("check_error", summary(error))
 
 
-def usual_hint(check_id: str, module: Any, cause: CauseName) -> str:
+def usual_hint(check_id: str, kind: CheckKind, cause: CauseName) -> str:
     """The next step where nobody knows a better one."""
-    if cause == "permission" and module.PERMISSIONS:
-        return f"{HINTS[cause]}: {', '.join(module.PERMISSIONS)}"
+    if cause == "permission" and kind.PERMISSIONS:
+        return f"{HINTS[cause]}: {', '.join(kind.PERMISSIONS)}"
     return f"{HINTS[cause]} {check_id}" if cause == "check_error" else HINTS[cause]
 
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from bootstrap import plugins
 from bootstrap.airflow.environment import Environment, installed_version, require_airflow
+from bootstrap.checks.kind import CheckKind
 from bootstrap.errors import BootstrapError, UsageError
 from bootstrap.explain import registered
 from bootstrap.explain.visible import elsewhere, has_rows, may_have_rows
+from bootstrap.manifest.kinds import FALLBACK
 from bootstrap.manifest.loader import CheckSpec, Manifest
 from bootstrap.manifest.problems import nearest
 from bootstrap.providers.installed import package_for, providers
@@ -217,9 +218,8 @@ def _until(settings: Settings) -> float:
 def packages_missing_for(manifest: Manifest, spec: CheckSpec) -> list[str]:
     """The providers that a check needs and that aren't installed."""
     installed = set(providers().values())
-    module: Any = plugins.CHECKS.find(spec.name)
-    if spec.name != plugins.FALLBACK:
-        return [package for package in module.PROVIDERS if package not in installed]
+    if spec.name != FALLBACK:
+        return [it for it in plugins.CHECKS.get(spec.name, CheckKind).PROVIDERS if it not in installed]
     conn_type = manifest.connections[spec.connection].conn_type
     package = package_for(conn_type) if conn_type is not None else None
     return [package] if package is not None and package not in installed else []

@@ -5,11 +5,23 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from bootstrap.checks._errors import Diagnosed
 from bootstrap.checks._reach import reach
-from bootstrap.checks.base import Cause, CauseName, Endpoint, Run, StepName, own_steps
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, StepName
+from bootstrap.checks.kind import (
+    Authenticates,
+    CheckKind,
+    Cleans,
+    KnowsPlace,
+    Prepares,
+    ProvesLogin,
+    Sweeps,
+    Verifies,
+    own_steps,
+)
 from bootstrap.domain.connection import mask_login, mask_secrets
 from bootstrap.manifest.loader import CheckSpec
 from bootstrap.smoke import diagnosis, expected_key
@@ -30,13 +42,14 @@ class Steps:
     What the operator proves, and the order of its parts, is `proves`; its work counts as the last of them.
     """
 
-    def __init__(self, spec: CheckSpec, module: Any, receipt: Receipt, store_label: str) -> None:
+    def __init__(self, spec: CheckSpec, kind: CheckKind, receipt: Receipt, store_label: str) -> None:
         self.spec = spec
-        self.module = module
+        self.kind = kind
         self.receipt = receipt
         self.run = Run(id=receipt.run_id, tell=receipt.write)
         self.store_label = store_label
-        self.proves = own_steps(module, spec.params)
+        self._given: tuple[str, CheckParams, Run] = (spec.connection, spec.params, self.run)
+        self.proves = own_steps(kind, spec.params)
         self._current: StepName = "resolve"
         self._began = 0.0
         self._recorded = False
@@ -60,24 +73,28 @@ class Steps:
         the operator needs.
         """
         conn = self._do("resolve", self._resolve)
-        endpoint: Endpoint | None = self._try("reach", lambda: self.module.endpoint(conn))
+        endpoint: Endpoint | None = self._try("reach", lambda: self.kind.endpoint(conn))
         if endpoint is None:
             self._skip("reach", "no host to try")
         else:
             self._do("reach", lambda: reach(endpoint))
-        if hasattr(self.module, "authenticate"):
-            self._do("authenticate", lambda: self._call("authenticate"))
-        if self.spec.params.writes and hasattr(self.module, "clean"):
+        kind = self.kind
+        if isinstance(kind, Authenticates):
+            self._do("authenticate", lambda: kind.authenticate(*self._given))
+        if self.spec.params.writes and isinstance(kind, Cleans):
             self._made = True
             self.receipt.write(made=self.run.id, check_id=self.spec.id)
-        if hasattr(self.module, "prepare"):
-            self._do(self.proves[0], lambda: self._call("prepare"))
+        if isinstance(kind, Prepares):
+            self._do(self.proves[0], lambda: kind.prepare(*self._given))
         self._begin(self.proves[-1])
 
     def after(self, _context: Any, result: Any = None) -> None:
         """The operator is through: verify what it returned, and remove what it made."""
-        detail = self._try(self.proves[-1], lambda: self._call("verify", result))
-        self._passed_before(self.proves[-1], self._call("proof", result) or _TOGETHER)
+        kind = self.kind
+        verify = partial(kind.verify, *self._given, result) if isinstance(kind, Verifies) else lambda: None
+        detail = self._try(self.proves[-1], verify)
+        proof = kind.proof(*self._given, result) if isinstance(kind, ProvesLogin) else ""
+        self._passed_before(self.proves[-1], proof or _TOGETHER)
         self._end("passed", detail)
         if "access" not in self.proves:
             self._skip("access", f"{self.spec.name} proves a login only")
@@ -93,7 +110,7 @@ class Steps:
         if not self._recorded:
             given = context.get("exception")
             error = given if isinstance(given, BaseException) else RuntimeError(str(given))
-            found = diagnosis.diagnose(error, self.module)
+            found = diagnosis.diagnose(error, self.kind)
             self._record(found, diagnosis.step_of(found.name, self._current, self.proves))
         if self._made and self._current != "clean":
             with contextlib.suppress(StepFailed):
@@ -116,20 +133,16 @@ class Steps:
         return conn, source
 
     def _clean(self) -> str | None:
-        detail = self._call("clean")
-        swept = self._sweep() if hasattr(self.module, "sweep") else 0
+        detail = self.kind.clean(*self._given) if isinstance(self.kind, Cleans) else None
+        swept = self._sweep(self.kind) if isinstance(self.kind, Sweeps) else 0
         return f"and {swept} left by earlier runs" if swept else detail
 
-    def _sweep(self) -> int:
+    def _sweep(self, kind: Sweeps) -> int:
         """How many leftovers of earlier runs are gone now. Whoever may not list can't sweep, which is no failure."""
         try:
-            return int(self._call("sweep"))
+            return kind.sweep(*self._given)
         except Exception:
             return 0
-
-    def _call(self, name: str, *more: Any) -> Any:
-        function = getattr(self.module, name, None)
-        return function(self.spec.connection, self.spec.params, self.run, *more) if function else None
 
     def _do(self, step: StepName, work: Callable[[], Any]) -> Any:
         """Do it as a step of its own. `work` returns the step's detail, or a value and the detail."""
@@ -151,7 +164,7 @@ class Steps:
         except Diagnosed as err:
             self._record(err.cause, step)
         except Exception as err:
-            self._record(diagnosis.diagnose(err, self.module), step)
+            self._record(diagnosis.diagnose(err, self.kind), step)
         raise StepFailed(step) from None
 
     def _begin(self, step: StepName) -> None:
@@ -184,8 +197,9 @@ class Steps:
 
     def _placed(self, cause: Cause) -> Cause:
         with contextlib.suppress(Exception):  # the failure itself matters more than where it was
-            if place := self._call("place", cause):
-                usual = diagnosis.usual_hint(self.spec.id, self.module, cause.name)
+            place = self.kind.place(*self._given, cause) if isinstance(self.kind, KnowsPlace) else None
+            if place is not None:
+                usual = diagnosis.usual_hint(self.spec.id, self.kind, cause.name)
                 return diagnosis.placed(cause, place, usual)
         return cause
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from bootstrap import plugins
-from bootstrap.checks.base import CauseName, StepName, own_steps
+from bootstrap.checks.base import STEPS, CauseName, StepName
+from bootstrap.checks.kind import CheckKind, own_steps
 from bootstrap.domain.secret import foreign
 from bootstrap.manifest.loader import CheckSpec
 from bootstrap.smoke.diagnosis import usual_hint
@@ -17,7 +18,6 @@ _NO_BACKEND = "in initialize_secrets_backends"  # the function of Airflow's, in 
 _LONGER = "give the run a later --deadline, more --jobs, or fewer checks"
 Status = Literal["passed", "failed", "skipped"]  # of a step
 CheckStatus = Literal["passed", "failed", "unproven"]
-_ORDER: tuple[StepName, ...] = get_args(StepName)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def judge(spec: CheckSpec, outcome: Outcome, timeout: float) -> CheckResult:
 def _undone(spec: CheckSpec, steps: Sequence[Step]) -> list[StepName]:
     """What the task of this check does if it is left as we made it, and hasn't done; its last step passes with all before it."""
     passed = {step.name for step in steps if step.status == "passed"}
-    own = own_steps(plugins.CHECKS.find(spec.name), spec.params)
+    own = own_steps(plugins.CHECKS.get(spec.name, CheckKind), spec.params)
     return [step for step in ("resolve", *own[-1:]) if step not in passed]
 
 
@@ -139,7 +139,7 @@ def failed(
     **more: Any,
 ) -> CheckResult:
     """A failed check with the next step for its cause."""
-    hint = hint or usual_hint(spec.id, plugins.CHECKS.find(spec.name), cause)
+    hint = hint or usual_hint(spec.id, plugins.CHECKS.get(spec.name, CheckKind), cause)
     return _result(spec, "failed", steps, cause=cause, message=message, hint=hint, **more)
 
 
@@ -150,7 +150,7 @@ def unproven(spec: CheckSpec, reason: str) -> CheckResult:
 
 
 def _result(spec: CheckSpec, status: CheckStatus, steps: tuple[Step, ...], **more: Any) -> CheckResult:
-    ordered = tuple(sorted(steps, key=lambda step: _ORDER.index(step.name)))
+    ordered = tuple(sorted(steps, key=lambda step: STEPS.index(step.name)))
     return CheckResult(
         id=spec.id,
         connection=spec.connection,

@@ -9,14 +9,9 @@ from typing import Any, TypeAlias
 from bootstrap.desired import interpret
 from bootstrap.domain import connection
 from bootstrap.domain.secret import Secret, fingerprint
-from bootstrap.stores.base import Fields, Store, Stored, pick_field
+from bootstrap.stores.base import Fields, Store, Stored, keeps_fields, pick_field
 
 Payload: TypeAlias = Secret | Fields
-
-
-def keeps_fields(store: Store) -> bool:
-    """True if a secret of this store is fields, rather than a text that may be JSON."""
-    return bool(getattr(store, "keeps_fields", False))
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timezone
-from typing import Any
 
 from bootstrap.domain.secret import safe_json
-from bootstrap.stores.base import Entry, Store
+from bootstrap.stores.base import Entry, Listing, Store
 
 
 def entries(store: Store, prefix: str) -> list[Entry]:
     """All secrets below `prefix`; of a store that tells no more, their paths. Raises StoreError."""
-    listing: Any = store
-    if hasattr(store, "entries"):
-        return list(listing.entries(prefix))
+    if isinstance(store, Listing):
+        return list(store.entries(prefix))
     return [Entry(path) for path in store.names(prefix)]
 
 

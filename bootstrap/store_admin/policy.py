@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 from bootstrap import plugins
 from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.reference import Reference
 from bootstrap.errors import UsageError
 from bootstrap.manifest.key_place import candidate_path, journal_path, place_of
+from bootstrap.manifest.kinds import FillsFields
 from bootstrap.manifest.loader import Manifest
 from bootstrap.manifest.models import INDEX, RotateSpec, find_references
 from bootstrap.stores.base import BackendPaths, Context
+from bootstrap.stores.kind import StoreKind, WritesPolicy
 from bootstrap.stores.needs import Needs
 
 Purpose = Literal["read", "register", "prune", "rotate", "airflow"]
@@ -65,8 +67,8 @@ def _rotated(manifest: Manifest, name: str) -> Iterator[str]:
 
 
 def _place(manifest: Manifest, conn_id: str, spec: RotateSpec) -> Reference:
-    module: Any = plugins.ISSUERS.find(spec.issuer)
-    return place_of(conn_id, manifest.connections[conn_id], module.fields(spec.options)).reference
+    fields = plugins.ISSUERS.get(spec.issuer, FillsFields).fields(spec.options)
+    return place_of(conn_id, manifest.connections[conn_id], fields).reference
 
 
 def _unique(paths: Iterable[str]) -> tuple[str, ...]:
@@ -111,14 +113,13 @@ def _texts(manifest: Manifest, secrets: SecretReader, name: str, purpose: Purpos
     if name not in manifest.stores:
         raise UsageError(f"the manifest has no store {name!r}", f"there are: {', '.join(manifest.stores) or 'none'}")
     spec = manifest.stores[name]
-    module: Any = plugins.STORES.find(spec.kind)
-    if not hasattr(module, "policy"):
+    kind = plugins.STORES.get(spec.kind, StoreKind)
+    if not isinstance(kind, WritesPolicy):
         raise UsageError(f"store {name}: a store of kind {spec.kind} has no policies", "name another store")
     wanted = needs(manifest, secrets, name, purpose)
     if wanted == Needs():
         raise UsageError(f"store {name}: --for {purpose} needs nothing of it", "name another store, or another --for")
-    texts: Mapping[str, str] = module.policy(spec.options, wanted, Context(name, manifest.folder))
-    return texts
+    return kind.policy(spec.options, wanted, Context(name, manifest.folder))
 
 
 def _only_store(manifest: Manifest, secrets: SecretReader, purpose: Purpose) -> str:
@@ -126,7 +127,8 @@ def _only_store(manifest: Manifest, secrets: SecretReader, purpose: Purpose) -> 
     names = [
         name
         for name, spec in manifest.stores.items()
-        if hasattr(plugins.STORES.find(spec.kind), "policy") and needs(manifest, secrets, name, purpose) != Needs()
+        if isinstance(plugins.STORES.get(spec.kind, StoreKind), WritesPolicy)
+        and needs(manifest, secrets, name, purpose) != Needs()
     ]
     if not names:
         raise UsageError(f"{manifest.file}: no store needs a policy --for {purpose}", "name another --for")

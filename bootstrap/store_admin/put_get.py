@@ -10,7 +10,7 @@ from bootstrap.domain.reference import Reference, parse_reference
 from bootstrap.domain.secret import MASK, Secret
 from bootstrap.errors import Conflict, NotFound, UsageError
 from bootstrap.manifest.loader import Manifest
-from bootstrap.stores.base import Context, Store, Version, pick_field
+from bootstrap.stores.base import Context, Listing, Store, Version, pick_field
 from bootstrap.stores.embedded import Server
 from bootstrap.stores.embedded import store as embedded
 
@@ -78,7 +78,7 @@ def describe(secrets: SecretReader, manifest: Manifest, text: str) -> str:
     stored = secrets.stored(reference)
     pick_field(stored, str(reference), reference.field)
     written = f", written {stored.created:%Y-%m-%d %H:%M:%S} UTC" if stored.created else ""
-    has_versions = hasattr(secrets.store(reference.store), "entries")  # elsewhere it is a fingerprint
+    has_versions = isinstance(secrets.store(reference.store), Listing)  # elsewhere it is a fingerprint
     number = f", version {stored.version}" if has_versions else ""
     fields = f", fields: {', '.join(sorted(stored.fields))}" if stored.fields and reference.field is None else ""
     return f"{reference}: {MASK}{number}{written}{fields}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Empty, Malformed, ManifestError, NotFound
@@ -80,6 +80,7 @@ class Store(Protocol):
         ...
 
 
+@runtime_checkable
 class Listing(Protocol):
     """An optional power: what may be known of each secret without its value."""
 
@@ -88,6 +89,7 @@ class Listing(Protocol):
         ...
 
 
+@runtime_checkable
 class Retiring(Protocol):
     """An optional power: takes a version out of use, for a while or for good. Raises as `Store` does."""
 
@@ -104,6 +106,7 @@ class Retiring(Protocol):
         ...
 
 
+@runtime_checkable
 class Deleting(Protocol):
     """An optional power: takes a whole secret away, to be brought back where the store can. Raises as `Store` does."""
 
@@ -112,6 +115,29 @@ class Deleting(Protocol):
 
         Raises NotFound where there is nothing. `write(expect=None)` makes the secret again.
         """
+        ...
+
+
+@runtime_checkable
+class KeepsFields(Protocol):
+    """An optional power: a secret of this store is fields, rather than a text that may be JSON."""
+
+    keeps_fields: bool
+
+
+@runtime_checkable
+class LastingVersions(Protocol):
+    """An optional power: says whether a version means something in another process, too; where it isn't said, it does."""
+
+    lasting_versions: bool
+
+
+@runtime_checkable
+class KnowsPlace(Protocol):
+    """An optional power: the place that the manifest names in the store may be missing, and the credential still be good."""
+
+    def check_place(self) -> None:
+        """Raises Malformed or Unavailable where it isn't there, or isn't what the manifest says."""
         ...
 
 
@@ -169,6 +195,11 @@ class AirflowBackend:
     variables: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, Credential] = field(default_factory=dict)
     advice: tuple[str, ...] = ()
+
+
+def keeps_fields(store: Store) -> bool:
+    """True if a secret of this store is fields, rather than a text that may be JSON."""
+    return isinstance(store, KeepsFields) and store.keeps_fields
 
 
 def pick_field(stored: Stored, where: str, name: str | None) -> Secret:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Needs:
         return path.startswith(tuple(f"{prefix}{separator}" for prefix in self.prune))
 
 
+@runtime_checkable
 class Privileged(Protocol):
     """An optional power of a store: knows what its credential is allowed to do."""
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-_SUFFIX = ".dist-info"
+_SUFFIXES = (".dist-info", ".egg-info")
 
 
 def version(name: str, folders: Sequence[str | Path] | None = None) -> str | None:
@@ -35,10 +35,23 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", text)[:3]))
 
 
+def have_entry_points(group: str, folders: Sequence[str]) -> bool:
+    """Whether a distribution in these folders has entry points of this group."""
+    header = f"[{group}]".encode()
+    return any(header in _entry_points(Path(folder, entry)) for folder in folders for entry in metadata_folders(folder))
+
+
+def _entry_points(metadata: Path) -> bytes:
+    try:
+        return (metadata / "entry_points.txt").read_bytes()
+    except OSError:
+        return b""
+
+
 @lru_cache
 def metadata_folders(folder: str) -> tuple[str, ...]:
     """The names of the folders that say what is installed in `folder`, with their versions."""
     try:
-        return tuple(entry.name for entry in os.scandir(folder or os.curdir) if entry.name.endswith(_SUFFIX))
+        return tuple(entry.name for entry in os.scandir(folder or os.curdir) if entry.name.endswith(_SUFFIXES))
     except OSError:
         return ()

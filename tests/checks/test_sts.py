@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap import plugins
+from bootstrap.manifest.kinds import default_checks
 from tests.checks.aws import Aws, running, unreachable
 from tests.checks.bench import Bench, Cell, passed_steps
 
@@ -59,4 +59,4 @@ def test_sts(bench: Bench, aws: Aws, isolated: bool, tmp_path: Path) -> None:  #
 
 
 def test_it_is_the_default_of_aws() -> None:
-    assert list(plugins.default_checks("aws")) == ["sts"]
+    assert list(default_checks("aws")) == ["sts"]

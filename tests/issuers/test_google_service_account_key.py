@@ -23,6 +23,7 @@ from bootstrap.errors import IssuerDenied, IssuerUnavailable, Malformed, NotFoun
 from bootstrap.issuers import google_service_account_key as module
 from bootstrap.issuers._google_keys import resource_name
 from bootstrap.issuers.base import WINDOW, Attempt, Key
+from bootstrap.issuers.kind import IssuerKind
 from bootstrap.plugins import ISSUERS
 from bootstrap.util import http_client
 from tests.systems import faulty, gcs, google_front, require
@@ -191,7 +192,7 @@ def test_a_new_key_may_be_refused_for_a_while(bench: Bench) -> None:
 
 
 def test_an_issuer_is_found_by_its_name_and_opening_it_asks_for_nothing(bench: Bench) -> None:
-    assert ISSUERS.find("google_service_account_key") is module
+    assert ISSUERS.find("google_service_account_key", IssuerKind) is module
     before = len(bench.front.requests)
     bench.around.texts.clear()
     assert bench.open(endpoint="http://127.0.0.1:1").account == bench.account

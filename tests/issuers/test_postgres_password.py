@@ -19,6 +19,7 @@ from bootstrap.issuers._database import TooLate
 from bootstrap.issuers._postgres import Server
 from bootstrap.issuers._postgres_single import Single
 from bootstrap.issuers.base import Issuer, Key, KeyFields, KeyInfo
+from bootstrap.issuers.kind import Installing
 from bootstrap.issuers.postgres_password import Alternating, Options, fields, open_issuer
 from tests.rotation.databases import ADMIN, Manifest, attempt
 from tests.systems import faulty, postgres
@@ -348,7 +349,7 @@ def test_one_role_whose_password_is_replaced(server: postgres.Postgres, place: M
     assert fields(options) == ("password",)
     alone = open_issuer(options, place)
     assert isinstance(alone, Single)
-    assert alone.installs
+    assert isinstance(alone, Installing)
     assert alone.identify(old()) is None
 
     new = alone.issue(attempt(None))

@@ -154,7 +154,7 @@ def test_a_connection_has_the_checks_it_names_or_those_its_type_suggests(
 
 def test_a_check_has_its_parameters(tmp_path: Path) -> None:
     text = "version: 1\nconnections: {a: {conn_type: postgres, checks: [postgres, {postgres: {table: orders}}]}}"
-    assert [check.params.table for check in read(tmp_path, text).checks["a"]] == [None, "orders"]
+    assert [dict(check.params)["table"] for check in read(tmp_path, text).checks["a"]] == [None, "orders"]
 
 
 # The file itself

@@ -26,6 +26,7 @@ from bootstrap.domain.connection import Connection
 from bootstrap.domain.reference import Reference
 from bootstrap.domain.secret import Secret
 from bootstrap.issuers.base import Issuer, KeyFields
+from bootstrap.issuers.kind import IssuerKind
 from bootstrap.manifest.key_place import KeyPlace, candidate_path, journal_path
 from bootstrap.rotation import engine, key_fields
 from bootstrap.rotation.candidate import Content
@@ -188,9 +189,9 @@ class World:
 def opener(
     name: str, options: Mapping[str, Any], texts: Mapping[str, str], world: World, conn: Connection | None = None
 ) -> Callable[[Any], Issuer]:
-    module: Any = plugins.ISSUERS.find(name)
-    parsed = module.Options.model_validate({"issuer": name, "settle": "0s", **options})
-    return lambda store: module.open_issuer(parsed, Around(texts, store, conn, world.folder))
+    kind = plugins.ISSUERS.get(name, IssuerKind)
+    parsed = kind.Options.model_validate({"issuer": name, "settle": "0s", **options})
+    return lambda store: kind.open_issuer(parsed, Around(texts, store, conn, world.folder))
 
 
 def postgres_account(world: World) -> Account:

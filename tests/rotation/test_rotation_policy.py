@@ -135,7 +135,7 @@ class Subject(ConnectionSubject):
 
     @cached_property
     def issuer(self) -> Issuer:
-        self.secrets.fresh().value(self.spec.options.admin)
+        self.secrets.fresh().value(dict(self.spec.options)["admin"])
         return self.minted
 
     def require(self) -> None:

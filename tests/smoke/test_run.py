@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bootstrap import plugins
 from bootstrap.airflow import environment
 from bootstrap.airflow.environment import locate, require_airflow
+from bootstrap.checks.base import CheckParams
+from bootstrap.checks.kind import CheckKind
 from bootstrap.errors import AirflowError, BootstrapError
 from bootstrap.explain.visible import elsewhere
 from bootstrap.manifest.loader import CheckSpec, Manifest, load
@@ -29,8 +30,8 @@ connections:
 """
 
 
-def _module(name: str) -> Any:
-    return plugins.CHECKS.find(name)
+def _kind(name: str) -> CheckKind:
+    return plugins.CHECKS.get(name, CheckKind)
 
 
 @pytest.fixture
@@ -92,14 +93,14 @@ def test_a_missing_provider_is_known_before_the_run(manifest: Manifest) -> None:
     assert missing["odd.hook"] == []  # nobody knows its package; Airflow will say so
 
 
-@pytest.mark.parametrize("name", [name for name in plugins.CHECKS.names() if _module(name).PROVIDERS])
+@pytest.mark.parametrize("name", [name for name in plugins.CHECKS.names() if _kind(name).PROVIDERS])
 def test_each_check_names_the_packages_that_it_lacks(
     manifest: Manifest, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "providers", dict)  # nothing can be uninstalled from under other tests
-    spec = CheckSpec(f"warehouse.{name}", "warehouse", name, None)
+    spec = CheckSpec(f"warehouse.{name}", "warehouse", name, CheckParams())
     missing = packages_missing_for(manifest, spec)
-    assert missing == list(_module(name).PROVIDERS)
+    assert missing == list(_kind(name).PROVIDERS)
     result = missing_provider(spec, missing)
     assert (result.cause, result.hint) == ("provider_missing", f"pip install {' '.join(missing)}")
 

@@ -16,6 +16,7 @@ import yaml
 from bootstrap import plugins
 from bootstrap.stores.base import Context
 from bootstrap.stores.embedded import store
+from bootstrap.stores.kind import ReadByAirflow, StoreKind, WritesPolicy
 from bootstrap.stores.needs import Needs
 from tests.project import ROOT, Project
 from tests.systems import require
@@ -83,33 +84,33 @@ def _shape(text: str) -> list[str]:
 
 def test_every_kind_has_a_section_and_its_options_are_read() -> None:
     assert set(plugins.STORES.names()) == set(SECTIONS)
-    for kind, section in SECTIONS.items():
-        module: Any = plugins.STORES.find(kind)
+    for name, section in SECTIONS.items():
         [block] = blocks("yaml", section)
         [options] = yaml.safe_load(block).values()
-        assert module.Options.model_validate(options).kind == kind
+        kind = plugins.STORES.get(name, StoreKind)
+        assert kind.Options.model_validate(options).model_dump()["kind"] == name
 
 
 def test_the_tables_of_kinds_are_true() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (yes|no) \| `[^`]+` \| .* \| .* \| (yes|no) \|$", COMMANDS, re.MULTILINE)
     assert {kind for kind, _, _ in rows} == set(plugins.STORES.names())
-    for kind, _, backend in rows:
-        assert (backend == "yes") == hasattr(plugins.STORES.find(kind), "airflow_backend"), kind
+    for name, _, backend in rows:
+        assert (backend == "yes") == isinstance(plugins.STORES.get(name, StoreKind), ReadByAirflow), name
     formats = re.findall(r"^\| (`[\w`, ]+`) \| (`[a-z`, ]+`) \|$", COMMANDS, re.MULTILINE)
     told = {kind: texts for kinds, texts in formats for kind in re.findall(r"\w+", kinds)}
-    assert set(told) == {kind for kind in plugins.STORES.names() if hasattr(plugins.STORES.find(kind), "policy")}
-    for kind, texts in told.items():
-        module: Any = plugins.STORES.find(kind)
-        [block] = blocks("yaml", SECTIONS[kind])
+    kinds = {name: plugins.STORES.get(name, StoreKind) for name in plugins.STORES.names()}
+    assert set(told) == {name for name, kind in kinds.items() if isinstance(kind, WritesPolicy)}
+    for name, texts in told.items():
+        [block] = blocks("yaml", SECTIONS[name])
         [options] = yaml.safe_load(block).values()
-        found = module.policy(module.Options.model_validate(options), Needs(read=("a",)), Context("team", Path()))
-        assert list(found) == re.findall(r"\w+", texts), kind
+        given = kinds[name].Options.model_validate(options)
+        found = plugins.STORES.get(name, WritesPolicy).policy(given, Needs(read=("a",)), Context("team", Path()))
+        assert list(found) == re.findall(r"\w+", texts), name
 
 
 def test_every_auth_method_is_told() -> None:
     for kind in ("vault", "google_secret_manager", "aws_secrets_manager"):
-        module: Any = plugins.STORES.find(kind)
-        schema = module.Options.model_json_schema()
+        schema = plugins.STORES.get(kind, StoreKind).Options.model_json_schema()
         methods = {model["properties"]["method"]["const"] for model in schema["$defs"].values() if _has_method(model)}
         told = {
             name

@@ -25,6 +25,7 @@ from bootstrap.manifest.loader import load
 from bootstrap.plugins import TARGETS
 from bootstrap.targets import env
 from bootstrap.targets.base import Change, Content, Key, Target
+from bootstrap.targets.kind import TargetKind
 from tests.domain.test_connection import CONNECTIONS
 from tests.project import ROOT, Canary, Project, leaks, watched_processes, without_roots_rights
 from tests.targets.applying import changes, put, registered
@@ -37,13 +38,12 @@ SLOW = settings(
 )
 
 
-def target(folder: Path, kind: str, **options: Any) -> Target:
+def target(folder: Path, name: str, **options: Any) -> Target:
     manifest = folder / "bootstrap.yaml"
     manifest.write_text("version: 1\n")
-    module: Any = TARGETS.find(kind)
+    kind = TARGETS.get(name, TargetKind)
     loaded = load(manifest)
-    found: Target = module.open_target(module.Options(**options), loaded, SecretReader(loaded))
-    return found
+    return kind.open_target(kind.Options(**options), loaded, SecretReader(loaded))
 
 
 # What Airflow reads, in one child for all tests

@@ -12,7 +12,7 @@ from bootstrap.domain.connection import Connection
 from bootstrap.domain.secret import PublicText, Secret
 from bootstrap.domain.variable import Variable
 from bootstrap.errors import Denied, Malformed
-from bootstrap.stores.base import Fields, Store, Stored, Version
+from bootstrap.stores.base import Deleting, Fields, Store, Stored, Version
 from bootstrap.targets.base import Content, Key, Registered
 from bootstrap.targets.index import canonical, content_hash
 
@@ -35,10 +35,9 @@ def _has_large_number(node: Any) -> bool:
 
 def delete(store: Store, path: str, where: str, expect: Version) -> None:
     """Where a store can. Raises Denied where it can't, StoreError."""
-    power = getattr(store, "delete", None)
-    if power is None:
+    if not isinstance(store, Deleting):
         raise Denied(f"{where}: this kind of store can't delete", "delete it there yourself")
-    power(path, expect=expect)
+    store.delete(path, expect=expect)
 
 
 def compared(read: Content | Malformed, stored: Stored) -> Registered:

@@ -16,7 +16,7 @@ from bootstrap.domain.variable import Variable
 from bootstrap.errors import Conflict, Denied, IllegalName, Malformed, ManifestError, NotFound, StoreError, Unavailable
 from bootstrap.manifest.loader import Manifest
 from bootstrap.manifest.models import INDEX
-from bootstrap.stores.base import Store, Stored, Version, pick_field
+from bootstrap.stores.base import LastingVersions, Store, Stored, Version, keeps_fields, pick_field
 from bootstrap.stores.bulk_read import PathAt, read_many
 from bootstrap.targets.backend import secrets as backend_secrets
 from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
@@ -69,9 +69,7 @@ class BackendTarget:
 
     def _registered(self, key: Key, stored: Stored | StoreError) -> Registered | None:
         if isinstance(stored, Stored):
-            content = backend_secrets.read(
-                key, stored, self.where(key), keeps_fields=bool(getattr(self.store, "keeps_fields", False))
-            )
+            content = backend_secrets.read(key, stored, self.where(key), keeps_fields=keeps_fields(self.store))
             mark = self._mark(content, stored.version)
             return self._index.marked(key, backend_secrets.compared(content, stored), mark)
         if isinstance(stored, IllegalName) or not isinstance(stored, NotFound):
@@ -115,7 +113,8 @@ class BackendTarget:
         if version is None:
             return None
         digest = self._index.digest(content) if isinstance(content, Connection | Variable) else "malformed"
-        return f"{version}.{digest}" if getattr(self.store, "lasting_versions", True) else digest
+        lasting = not isinstance(self.store, LastingVersions) or self.store.lasting_versions
+        return f"{version}.{digest}" if lasting else digest
 
     def _path(self, key: Key) -> str:
         if key.kind not in self._prefixes:

@@ -15,6 +15,7 @@ import pytest
 from bootstrap.errors import Exit, Malformed, NotFound, StoreError
 from bootstrap.plugins import STORES
 from bootstrap.stores.base import Context
+from bootstrap.stores.kind import StoreKind
 from tests.stores.contract import CANARY
 from tests.systems import in_process, moto, require
 from tests.systems.in_process import Answer, Request
@@ -56,8 +57,8 @@ def opened(server: moto.Moto, key: tuple[str, str], region: str, tmp_path: Path)
         if "auth" not in given:
             own = key if policy is None else server.mint(f"user-{next(_NUMBERS)}", policy)
             given["auth"] = keys(tmp_path, *own)
-        module: Any = STORES.find(kind)
-        return module.open_store(module.Options.model_validate(given), Context("team", tmp_path))
+        found = STORES.get(kind, StoreKind)
+        return found.open_store(found.Options.model_validate(given), Context("team", tmp_path))
 
     return store
 

@@ -18,6 +18,7 @@ from bootstrap.domain.secret import Secret
 from bootstrap.errors import ManifestError
 from bootstrap.plugins import STORES
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
+from bootstrap.stores.kind import ReadByAirflow, StoreKind
 from tests.checks.bench import Bench, Cell, outcome
 from tests.stores.aws.bench import ACCOUNT, BOTH, Front, Opened, api, front, key, opened, refusal, region, server
 from tests.systems import faulty, moto
@@ -55,9 +56,8 @@ ROLE = {"method": "assume_role", "role_arn": f"arn:aws:iam::{ACCOUNT}:role/airfl
 
 
 def backend(kind: str, paths: BackendPaths = PATHS, **options: Any) -> AirflowBackend:
-    module: Any = STORES.find(kind)
-    given = module.Options.model_validate({"kind": kind, "region": "eu-west-1", **options})
-    found: AirflowBackend = module.airflow_backend(given, paths, Context("team", Path("/project")))
+    given = STORES.get(kind, StoreKind).Options.model_validate({"kind": kind, "region": "eu-west-1", **options})
+    found = STORES.get(kind, ReadByAirflow).airflow_backend(given, paths, Context("team", Path("/project")))
     assert found.backend_class == CLASSES[kind]
     return found
 

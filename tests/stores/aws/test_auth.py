@@ -15,7 +15,9 @@ from pydantic import ValidationError
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Denied
 from bootstrap.plugins import STORES
+from bootstrap.stores.base import Context
 from bootstrap.stores.bulk_read import read_many
+from bootstrap.stores.kind import StoreKind
 from tests.stores.aws.bench import ACCOUNT, BOTH, PATH, Front, Opened, failure, front, key, keys, opened, region, server
 from tests.stores.contract import CANARY, whole
 from tests.systems import moto
@@ -181,18 +183,18 @@ WRONG: Sequence[tuple[dict[str, Any], str]] = [
 @both
 @pytest.mark.parametrize(("options", "says"), WRONG, ids=[says for _, says in WRONG])
 def test_options_that_can_not_be(kind: str, options: dict[str, Any], says: str) -> None:
-    module: Any = STORES.find(kind)
+    found = STORES.get(kind, StoreKind)
     with pytest.raises(ValidationError, match=says) as caught:
-        module.Options.model_validate({"kind": kind, "region": "eu-west-1", **options})
+        found.Options.model_validate({"kind": kind, "region": "eu-west-1", **options})
     assert CANARY not in str(caught.value)
 
 
 @both
 def test_opening_a_store_imports_no_boto3_and_asks_nobody(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module: Any = STORES.find(kind)
+    found = STORES.get(kind, StoreKind)
     monkeypatch.setitem(__import__("sys").modules, "boto3", None)
-    options = module.Options.model_validate({"kind": kind, "region": "eu-west-1"})
-    assert module.open_store(options, module.Context("team", Path())).writable
+    options = found.Options.model_validate({"kind": kind, "region": "eu-west-1"})
+    assert found.open_store(options, Context("team", Path())).writable
 
 
 @both

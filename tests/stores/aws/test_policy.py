@@ -17,6 +17,7 @@ from bootstrap.domain.secret import Secret
 from bootstrap.errors import Conflict, Denied, NotFound, StoreError
 from bootstrap.plugins import STORES
 from bootstrap.stores.base import Context, Store
+from bootstrap.stores.kind import StoreKind, WritesPolicy
 from bootstrap.stores.needs import Needs
 from tests.stores.aws.bench import ACCOUNT, BOTH, Front, Opened, api, front, key, opened, region, server
 from tests.stores.contract import whole
@@ -35,9 +36,8 @@ both = pytest.mark.parametrize("kind", BOTH)
 
 
 def policy(kind: str, region: str, needs: Needs = NEEDS, **options: Any) -> dict[str, str]:
-    module: Any = STORES.find(kind)
-    given = module.Options.model_validate({"kind": kind, "region": region, **options})
-    return dict(module.policy(given, needs, Context("team", Path())))
+    given = STORES.get(kind, StoreKind).Options.model_validate({"kind": kind, "region": region, **options})
+    return dict(STORES.get(kind, WritesPolicy).policy(given, needs, Context("team", Path())))
 
 
 def statements(text: str) -> list[dict[str, Any]]:
