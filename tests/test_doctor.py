@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap import plugins, up
+from bootstrap import doctor, plugins, up
 from bootstrap.airflow import environment
 from bootstrap.airflow.environment import locate
 from bootstrap.desired.resolve import SecretReader
@@ -16,9 +16,9 @@ from bootstrap.errors import BootstrapError, Exit
 from bootstrap.manifest.loader import load
 from bootstrap.render.settings import settings
 from bootstrap.smoke.run import Settings
+from bootstrap.stores import embedded as openbao
 from bootstrap.stores.base import Context
 from bootstrap.stores.embedded import store as embedded
-from bootstrap.stores.embedded import store as openbao
 from bootstrap.stores.kind import NeedsProvider, ReadByAirflow, StoreKind
 from bootstrap.terminal.checklist import show, stage_row
 from bootstrap.terminal.console import Console
@@ -116,7 +116,7 @@ def test_the_worst_finding_gives_the_exit_code() -> None:
 def test_the_provider_of_the_backend_is_wanted(
     kind: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment, "providers", dict)  # all are installed here
+    monkeypatch.setattr(doctor, "providers", dict)  # all are installed here
     monkeypatch.setattr(openbao, "find_binary", lambda: None)  # so that none is started
     text = f"version: 1\nstores: {{team: {kind}}}\nbackend: {{store: team}}\n"
     assert findings(tmp_path, text)["providers"].fix == f"pip install {PINNED} {package}"

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from bootstrap import plugins
-from bootstrap.airflow import environment
 from bootstrap.airflow.environment import locate, require_airflow
 from bootstrap.checks.base import CheckParams
 from bootstrap.checks.kind import CheckKind
@@ -97,7 +96,7 @@ def test_a_missing_provider_is_known_before_the_run(manifest: Manifest) -> None:
 def test_each_check_names_the_packages_that_it_lacks(
     manifest: Manifest, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment, "providers", dict)  # nothing can be uninstalled from under other tests
+    monkeypatch.setattr(run, "providers", dict)  # nothing can be uninstalled from under other tests
     spec = CheckSpec(f"warehouse.{name}", "warehouse", name, CheckParams())
     missing = packages_missing_for(manifest, spec)
     assert missing == list(_kind(name).PROVIDERS)
