@@ -60,7 +60,10 @@ class _Changing:
         try:
             return self.client.ask(self.place, "get_secret", {"name": self.name})
         except NotFound as err:
-            raise conflict(self.place, "somebody else deleted it meanwhile") from err
+            raise self._deleted() from err
+
+    def _deleted(self) -> Conflict:
+        return conflict(self.place, "somebody else deleted it meanwhile")
 
     def _next(self, expect: Version | None) -> int:
         """The number of the version that we would write. Raises Conflict if the newest one is not what we expect."""
@@ -149,6 +152,8 @@ class Writing(_Changing):
             self.client.ask(self.place, "update_secret", request, let=(FailedPrecondition, Aborted))
         except (FailedPrecondition, Aborted):
             return False
+        except NotFound as err:
+            raise self._deleted() from err
         return True
 
     def _add(self, number: int, since: float) -> Version:
@@ -177,7 +182,8 @@ class Writing(_Changing):
             added = retried(attempt, after, give_up=left / 2)
         except Exception as err:
             if not self._arrived(number):
-                raise self.client.failure(self.place, err) from err
+                failure = self.client.failure(self.place, err)
+                raise (self._deleted() if isinstance(failure, NotFound) else failure) from err
             added = str(number)
         if added != str(number):
             raise Conflict(

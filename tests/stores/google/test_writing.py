@@ -132,6 +132,15 @@ def test_a_lost_answer_is_no_second_version(
     assert values(server) == ([b"old", b"new"] if expect else [b"new"])
 
 
+@pytest.mark.parametrize("method", ["GetSecret", "GetSecretVersion", "UpdateSecret", "AddSecretVersion"])
+def test_a_secret_that_is_deleted_meanwhile_is_a_conflict(method: str, opened: Opened, server: SecretManager) -> None:
+    server.put("proj", PATH, "one")
+    server.faults.append(lambda asked, _name: server.secrets.known.pop(NAME, None) if asked == method else None)
+    with pytest.raises(Conflict):
+        opened().write(PATH, Secret("mine"), expect="1")
+    assert NAME not in server.secrets.known
+
+
 def test_a_writer_that_knows_no_marks_is_told_of(opened: Opened, server: SecretManager) -> None:
     server.put("proj", PATH, "one")
     server.faults.append(lambda method, _name: server.put("proj", PATH, "gcloud") if method.startswith("Add") else None)
