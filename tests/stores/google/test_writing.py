@@ -135,7 +135,12 @@ def test_a_lost_answer_is_no_second_version(
 @pytest.mark.parametrize("method", ["GetSecret", "GetSecretVersion", "UpdateSecret", "AddSecretVersion"])
 def test_a_secret_that_is_deleted_meanwhile_is_a_conflict(method: str, opened: Opened, server: SecretManager) -> None:
     server.put("proj", PATH, "one")
-    server.faults.append(lambda asked, _name: server.secrets.known.pop(NAME, None) if asked == method else None)
+
+    def fault(asked: str, _name: str) -> None:
+        if asked == method:
+            server.secrets.known.pop(NAME, None)
+
+    server.faults.append(fault)
     with pytest.raises(Conflict):
         opened().write(PATH, Secret("mine"), expect="1")
     assert NAME not in server.secrets.known
