@@ -16,8 +16,11 @@ from pathlib import Path
 import pytest
 
 from bootstrap.checks.kind import CheckKind
+from bootstrap.errors import UsageError
 from bootstrap.issuers.kind import IssuerKind
+from bootstrap.rotation.candidate import require_place
 from bootstrap.stores.base import Deleting, LastingVersions, Store
+from bootstrap.stores.env import EnvStore
 from bootstrap.stores.kind import StoreKind
 from bootstrap.targets.kind import TargetKind
 from tests.plugins_example.acme_bootstrap import folder, gateway, json_variables, key_file
@@ -57,6 +60,20 @@ class TestFolderStore(DeletingContract):
     def test_its_powers_are_seen(self, store: Store) -> None:
         assert isinstance(store, Deleting)
         assert isinstance(store, LastingVersions)
+
+
+class KeepsAll(folder.FolderStore):
+    """A store of another kind, which has no power to delete."""
+
+    delete = None  # type: ignore[assignment]  # as if it were not there
+
+
+def test_a_key_is_not_rotated_in_a_store_that_could_not_forget_it(tmp_path: Path) -> None:
+    require_place("warehouse", folder.FolderStore("team", tmp_path), "team")
+    with pytest.raises(UsageError, match="warehouse: store team deletes nothing, so the old key would stay in it"):
+        require_place("warehouse", KeepsAll("team", tmp_path), "team")
+    with pytest.raises(UsageError, match="store ci is read-only"):
+        require_place("warehouse", EnvStore("ci", ""), "ci")
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from bootstrap.manifest.models import RotateSpec, StoreSpec
 from bootstrap.render import cfg_file, verify
 from bootstrap.render.settings import settings
 from bootstrap.rotation import key_fields
-from bootstrap.rotation.candidate import Content
+from bootstrap.rotation.candidate import Content, require_place
 from bootstrap.rotation.issuer_context import Asking
 from bootstrap.rotation.rotatable import Proof
 from bootstrap.rotation.verification import Prover
@@ -121,8 +121,7 @@ class BackendSubject:
         """Raises UsageError without a check to prove it by; Conflict if the file holds another one; StoreError, AirflowError."""
         if not select(self.manifest, []):
             raise UsageError(f"{self.name}: nothing would prove it: no connection has checks", "give one checks")
-        if not self.store.writable:
-            raise UsageError(f"{self.name}: store {self.store_name} is read-only", "keep it in another store")
+        require_place(self.name, self.store, self.store_name)
         require_airflow(self.environment)
         kept = self._value(self.store.read(self.path))
         if self._credential.read(str(self._backend_store), self.manifest.folder) != Secret(kept.unmasked().strip()):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bootstrap.domain.secret import Secret
-from bootstrap.errors import Malformed, NotFound
+from bootstrap.errors import Malformed, NotFound, UsageError
 from bootstrap.manifest.key_place import candidate_path
 from bootstrap.stores.base import Deleting, Fields, Retiring, Store, Stored, Version, pick_field
 from bootstrap.stores.structured import as_fields
@@ -41,6 +41,15 @@ class Content:
 def content(stored: Stored) -> Content:
     """What a store has given."""
     return Content(stored.value, stored.fields is not None)
+
+
+def require_place(name: str, store: Store, store_name: str) -> None:
+    """Raises UsageError for a store that can't take what a rotation keeps in it, or could never forget the old key."""
+    hint = "keep the key in another store"
+    if not store.writable:
+        raise UsageError(f"{name}: store {store_name} is read-only", hint)
+    if not isinstance(store, Retiring | Deleting):
+        raise UsageError(f"{name}: store {store_name} deletes nothing, so the old key would stay in it", hint)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from bootstrap.manifest.loader import Manifest
 from bootstrap.manifest.models import INDEX, RotateSpec, TargetSpec, find_references
 from bootstrap.register.plan import Plan, plan
 from bootstrap.rotation import key_fields
-from bootstrap.rotation.candidate import Content
+from bootstrap.rotation.candidate import Content, require_place
 from bootstrap.rotation.issuer_context import Asking
 from bootstrap.rotation.rotatable import Proof, State
 from bootstrap.rotation.verification import Prover
@@ -107,11 +107,7 @@ class ConnectionSubject:
         if not self.manifest.checks[self.name]:
             hint = "give it checks: airflow-bootstrap rotates only what it can prove"
             raise UsageError(f"{self.name}: nothing would prove a new key: the connection has no checks", hint)
-        if not self.store.writable:
-            kind = self.manifest.stores[self.store_name].kind
-            raise UsageError(
-                f"{self.name}: store {self.store_name} is read-only ({kind})", "keep the key in another store"
-            )
+        require_place(self.name, self.store, self.store_name)
         if self.manifest.backend is None and not any(map(_shows, self.manifest.register)):
             raise UsageError(
                 f"{self.name}: nothing would prove a new key in use: the Airflow on this machine doesn't find the connection",
