@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from bootstrap import plugins
 from bootstrap.domain.plaintext import parts, plain_secrets
@@ -18,22 +15,21 @@ from bootstrap.domain.secret_matcher import Matcher
 from bootstrap.domain.sensitive import secret_texts
 from bootstrap.errors import ManifestError, UsageError
 from bootstrap.manifest import secret_variables
-from bootstrap.manifest.kinds import Configurable, FillsFields, SuitsConnTypes, default_checks
+from bootstrap.manifest.kinds import Configurable, SuitsConnTypes, default_checks
 from bootstrap.manifest.models import (
     INDEX,
     Backend,
     CheckSpec,
     ConnectionSpec,
-    Kept,
     Manifest,
-    RotateSpec,
     Source,
     StoreSpec,
     TargetSpec,
     Top,
-    find_references,
 )
-from bootstrap.manifest.problems import Problem, nearest, nuls, problems
+from bootstrap.manifest.problems import Problem, nearest, nuls
+from bootstrap.manifest.reader import LONGEST, Reader, mistake
+from bootstrap.manifest.rotations import backend_rotation, rotations
 from bootstrap.stores.kind import ReadByAirflow, StoreKind
 from bootstrap.util import children, logins, special_files
 from bootstrap.util.files import expanded
@@ -41,9 +37,6 @@ from bootstrap.util.input_text import BadInput, read
 from bootstrap.util.yaml_document import Document, Path_, overlay, parse
 
 __all__ = ["CheckSpec", "ConnectionSpec", "Manifest", "StoreSpec", "TargetSpec", "Top", "load"]
-
-
-_LONGEST = 250  # characters of a conn_id, and of a task_id: Airflow's columns
 
 
 def load(file: Path, *, profile: str | None = None, allow_plaintext: bool = False) -> Manifest:
@@ -60,7 +53,7 @@ def load(file: Path, *, profile: str | None = None, allow_plaintext: bool = Fals
     except OSError as err:
         raise ManifestError(f"can't read {file}: {err.strerror}", "check its permissions") from err
     except BadInput as err:
-        raise _mistake(err.at(file), err.hint, err.line) from err
+        raise mistake(err.at(file), err.hint, err.line) from err
     document = _with_profile(parse(text, file), profile)
     trust(str(file.absolute()))
     trust(_without_secrets(text, document.data) if allow_plaintext else text)
@@ -102,38 +95,32 @@ def _written_by(name: str, options: Any, folder: Path) -> list[str]:
     return [os.path.realpath(file) for file in files if not special_files.is_special(file)]
 
 
-class _Builder:
+class _Builder(Reader):
     """Checks a document part by part, so that one run shows every mistake."""
-
-    def __init__(self, document: Document, profile: str | None, *, allow_plaintext: bool) -> None:
-        self.document = document
-        self.profile = profile
-        self.context = {"allow_plaintext": allow_plaintext}
-        self.problems: list[Problem] = []
 
     def build(self) -> Manifest:
         self.problems += nuls(self.document)
         if self.problems:  # the models would stumble over it
-            raise self._error()
+            raise self.error()
         top = self._top()
         store_specs = dict(self._stores())
         specs = dict(self._connections())
         all_checks = {conn_id: tuple(self._checks(conn_id, spec)) for conn_id, spec in specs.items()}
         for conn_id, spec in specs.items():
-            self._references(("connections", conn_id), spec)
-        rotations = dict(self._rotations(specs))
+            self.references(("connections", conn_id), spec)
+        rotated = dict(rotations(self, specs))
         self._backend(top.backend, store_specs)
-        backend_rotation = self._backend_rotation(top.backend)
+        backend_rotated = backend_rotation(self, top.backend)
         register = tuple(self._targets(top))
-        self._references(("config",), top.config)
-        self._references(("variables",), top.variables)
+        self.references(("config",), top.config)
+        self.references(("variables",), top.variables)
         self._names_of_ours(("connections", "variables"))
         for path, node, conn_type in parts(self.document.data, self.profile):
             own = "it into your own environment" if "airflow" in path else f'{{secret: "{SHAPE_HELP}"}}'
             self._plain_secrets(path, node, own, conn_type)
         self._plain_logins()
         if self.problems:
-            raise self._error()
+            raise self.error()
         return Manifest(
             file=self.document.file,
             profile=self.profile,
@@ -146,107 +133,37 @@ class _Builder:
             connections=specs,
             variables=top.variables,
             checks=all_checks,
-            rotations=rotations,
-            backend_rotation=backend_rotation,
+            rotations=rotated,
+            backend_rotation=backend_rotated,
         )
 
     def _top(self) -> Top:
         """The first look. What is wrong is left out of it, so that the looks that follow find the other mistakes."""
-        top: Top | None = self._model(Top, self.document.data, ())
+        top: Top | None = self.model(Top, self.document.data, ())
         if top is not None:
             return top
         wrong = {problem.path[0] for problem in self.problems if problem.path}
         sound = {key: value for key, value in self.document.data.items() if key not in wrong}
         return Top.model_validate(sound | {"version": 1})
 
-    def _section(self, name: str) -> dict[str, Any]:
-        """A mapping of the file as it was written; empty where it is something else, which `Top` complains about."""
-        found = self.document.data.get(name)
-        return found if isinstance(found, dict) else {}
-
-    def _model(self, model: type[Any], data: Any, path: Path_) -> Any:
-        try:
-            return model.model_validate(data, context=self.context)
-        except ValidationError as err:
-            self.problems += problems(err, model, path)
-            return None
-
     def _stores(self) -> Iterator[tuple[str, StoreSpec]]:
-        for name, options in self._section("stores").items():
+        for name, options in self.section("stores").items():
             kind = options.get("kind") if isinstance(options, dict) else None
             module = plugins.STORES.find(kind, StoreKind)
             if module is None:
                 where: Path_ = ("stores", name, "kind") if kind is not None else ("stores", name)
-                self._unknown(where, "kind of store", kind, plugins.STORES.names())
+                self.unknown(where, "kind of store", kind, plugins.STORES.names())
                 continue
-            parsed = self._model(module.Options, options, ("stores", name))
+            parsed = self.model(module.Options, options, ("stores", name))
             if parsed is not None:
                 yield name, StoreSpec(str(kind), parsed)
 
     def _connections(self) -> Iterator[tuple[str, ConnectionSpec]]:
-        for conn_id, fields in self._section("connections").items():
-            parsed = self._model(ConnectionSpec, fields, ("connections", conn_id))
+        for conn_id, fields in self.section("connections").items():
+            parsed = self.model(ConnectionSpec, fields, ("connections", conn_id))
             if parsed is not None:
-                self._length(("connections", conn_id), "conn_id", conn_id)
+                self.length(("connections", conn_id), "conn_id", conn_id)
                 yield conn_id, parsed
-
-    def _length(self, path: Path_, what: str, name: str) -> None:
-        if len(name) > _LONGEST:
-            message = f"a {what} has at most {_LONGEST} characters in Airflow, and this one has {len(name)}"
-            self.problems.append(Problem(path, message, "rename it"))
-
-    def _rotations(self, specs: Mapping[str, ConnectionSpec]) -> Iterator[tuple[str, RotateSpec]]:
-        taken: dict[str, str] = {}
-        for conn_id, spec in specs.items():
-            path: Path_ = ("connections", conn_id, "rotate")
-            found = self._rotation(path, spec.rotate)
-            if found is None:
-                continue
-            from bootstrap.manifest.key_place import place_of
-
-            fields = plugins.ISSUERS.get(found.issuer, FillsFields).fields(found.options)
-            try:
-                where = place_of(conn_id, spec, fields).where
-            except ManifestError as err:
-                self.problems.append(Problem(path, err.message, err.hint))
-                continue
-            if where in taken:
-                message = f"connections.{conn_id}: its key is {where}, which {taken[where]} rotates already"
-                self.problems.append(Problem(path, message, "leave one of them out: checks of both prove the key"))
-            taken[where] = conn_id
-            yield conn_id, found
-
-    def _backend_rotation(self, backend: Backend | None) -> RotateSpec | None:
-        path: Path_ = ("backend", "rotate")
-        if backend is None or backend.rotate is None or not isinstance(backend.rotate, dict):
-            return self._rotation(path, backend.rotate if backend is not None else None)
-        found = self._rotation(path, {key: value for key, value in backend.rotate.items() if key != "keep"})
-        kept = self._model(Kept, {key: value for key, value in backend.rotate.items() if key == "keep"}, path)
-        if found is None or kept is None:
-            return None
-        self._references(path, kept)
-        if kept.keep.version is not None:
-            message = f"{kept.keep} names a version, which a new key would not change"
-            self.problems.append(Problem((*path, "keep"), message, "leave out the @VERSION"))
-        return replace(found, keep=kept.keep)
-
-    def _rotation(self, path: Path_, data: Any) -> RotateSpec | None:
-        if data is None:
-            return None
-        issuer = data.get("issuer") if isinstance(data, dict) else None
-        module = plugins.ISSUERS.find(issuer, FillsFields)
-        if module is None:
-            where: Path_ = (*path, "issuer") if issuer is not None else path
-            self._unknown(where, "issuer", issuer, plugins.ISSUERS.names())
-            return None
-        parsed = self._model(module.Options, data, path)
-        if parsed is None:
-            return None
-        self._references(path, parsed)
-        store = getattr(parsed, "store", None)  # whose log-in makes the keys
-        if store is not None and store not in self._section("stores"):
-            self._unknown((*path, "store"), "store", store, self._section("stores"))
-        return RotateSpec(str(issuer), parsed)
 
     def _backend(self, backend: Backend | None, specs: Mapping[str, StoreSpec]) -> None:
         if backend is None:
@@ -259,8 +176,8 @@ class _Builder:
         self._plain_secrets((*path, "kwargs"), source.kwargs, "{env: NAME} or {file: PATH}")
         if source.store is None:
             return
-        if source.store not in self._section("stores"):
-            self._unknown((*path, "store"), "store", source.store, self._section("stores"))
+        if source.store not in self.section("stores"):
+            self.unknown((*path, "store"), "store", source.store, self.section("stores"))
             return
         kind = specs[source.store].kind if source.store in specs else None
         if kind is not None and not isinstance(plugins.STORES.get(kind, StoreKind), ReadByAirflow):
@@ -278,12 +195,12 @@ class _Builder:
             name, options = next(iter(item.items())) if isinstance(item, dict) and len(item) == 1 else (item, {})
             module = plugins.TARGETS.find(name, Configurable)
             if module is None:
-                self._unknown(path, "target", name, plugins.TARGETS.names())
+                self.unknown(path, "target", name, plugins.TARGETS.names())
                 continue
             if name == "backend" and (top.backend is None or top.backend.store is None):
                 message = "`backend` is a target, and the manifest has no `backend:` with a store"
                 self.problems.append(Problem(("register",), message))
-            parsed = self._model(module.Options, {} if options is None else options, (*path, name))
+            parsed = self.model(module.Options, {} if options is None else options, (*path, name))
             if parsed is not None:
                 for place in _written_by(name, parsed, self.document.file.parent):
                     if (other := taken.setdefault(place, index)) != index:
@@ -299,34 +216,28 @@ class _Builder:
             name, params = next(iter(item.items())) if isinstance(item, dict) and len(item) == 1 else (item, {})
             module = plugins.CHECKS.find(name, SuitsConnTypes)
             if module is None:
-                self._unknown(path, "check", name, plugins.CHECKS.names())
+                self.unknown(path, "check", name, plugins.CHECKS.names())
                 continue
-            parsed = self._model(module.Params, {} if params is None else params, (*path, name))
+            parsed = self.model(module.Params, {} if params is None else params, (*path, name))
             if parsed is None:
                 continue
             self._other_connections((*path, name), parsed.connections)
             seen[name] = seen.get(name, 0) + 1
             suffix = f"-{seen[name]}" if seen[name] > 1 else ""
             check_id = f"{conn_id}.{name}{suffix}"
-            if len(conn_id) <= _LONGEST:
-                self._length(("connections", conn_id), f"task's name ({name} for a conn_id)", check_id)
+            if len(conn_id) <= LONGEST:
+                self.length(("connections", conn_id), f"task's name ({name} for a conn_id)", check_id)
             yield CheckSpec(id=check_id, connection=conn_id, name=name, params=parsed)
 
     def _other_connections(self, path: Path_, conn_ids: Sequence[str]) -> None:
-        known = self._section("connections")
+        known = self.section("connections")
         for conn_id in conn_ids:
             if conn_id not in known:
-                self._unknown(path, "connection", conn_id, known)
-
-    def _references(self, path: Path_, node: Any) -> None:
-        known = self._section("stores")
-        for where, reference in find_references(node, path):
-            if reference.store not in known:
-                self._unknown(where, "store", reference.store, known)
+                self.unknown(path, "connection", conn_id, known)
 
     def _names_of_ours(self, sections: Sequence[str]) -> None:
         for section in sections:
-            if INDEX in self._section(section):
+            if INDEX in self.section(section):
                 message = "this is the name of the list that `register` keeps beside what it registers"
                 self.problems.append(Problem((section, INDEX), message, "rename it"))
 
@@ -351,28 +262,3 @@ class _Builder:
         for path in logins.places(data):
             if path not in told:
                 self.problems.append(Problem(path, "an address with a password in plain text", hint))
-
-    def _unknown(self, path: Path_, what: str, name: object, known: Any) -> None:
-        if isinstance(name, str):
-            self.problems.append(Problem(path, f"unknown {what} {name!r}", nearest(name, known)))
-        else:
-            self.problems.append(
-                Problem(path, f"expected {'an' if what[0] in 'aeiou' else 'a'} {what}", nearest("", known))
-            )
-
-    def _error(self) -> ManifestError:
-        placed = sorted(
-            {(self.document.place(item.path), item.message, item.hint) for item in self.problems},
-            key=lambda row: (row[0].line, row[0].column, row[1]),
-        )
-        lines = [f"{place}: {message}" + (f" ({hint})" if hint else "") for place, message, hint in placed]
-        count = f"{len(lines)} mistakes in the manifest" if len(lines) > 1 else "a mistake in the manifest"
-        err = ManifestError("\n".join([f"{count}:", *lines]), "airflow-bootstrap schema prints what is allowed")
-        err.parts = [_mistake(f"{place}: {message}", hint or err.hint, place.line) for place, message, hint in placed]
-        return err
-
-
-def _mistake(message: str, hint: str, line: int) -> ManifestError:
-    err = ManifestError(message, hint)
-    err.line = line
-    return err
