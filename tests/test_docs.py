@@ -51,6 +51,13 @@ def test_pre_commit_runs_what_make_check_runs() -> None:
     assert commands == entries
 
 
+@pytest.mark.parametrize("name", ["pyproject.toml", "acme_bootstrap/gateway.py"])
+def test_the_plugin_that_is_shown_is_the_one_that_a_test_installs(name: str) -> None:
+    text = (ROOT / "tests" / "plugins_example" / name).read_text()
+    shown = re.findall(r"```(?:toml|python)\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    assert any(text.endswith(block) for block in shown)
+
+
 def _anchors(page: Path) -> set[str]:
     """As GitHub makes them: small letters and digits, and a hyphen for each space."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
