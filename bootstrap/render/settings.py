@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bootstrap import plugins
 from bootstrap.airflow import environment
 from bootstrap.airflow.releases import Release, release
 from bootstrap.domain.secret import Secret
-from bootstrap.errors import AirflowError, Denied, ManifestError
+from bootstrap.errors import AirflowError, ManifestError
 from bootstrap.manifest.kinds import Configurable, GivesVariables
-from bootstrap.manifest.models import Backend, Manifest, Source
-from bootstrap.render.backend_kwargs import cached_check
-from bootstrap.render.backend_kwargs.result import Problem
-from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
-from bootstrap.stores.credential import Credential, PlainCredential
-from bootstrap.stores.kind import ReadByAirflow
-from bootstrap.util import logins
+from bootstrap.manifest.models import Backend, Manifest
+from bootstrap.render.backend_options import SECRETS, WORKERS, Serving, joined, refused, served
 from bootstrap.util.files import cache_folder
-from bootstrap.util.yaml_document import Path_
-
-_NOT_IN_THE_FILE = "it is not written to airflow.cfg"
-
-
-@dataclass(frozen=True)
-class Serving:
-    """A secrets backend as airflow.cfg names it: its class, and keyword arguments as plain JSON data."""
-
-    backend_class: str
-    kwargs: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -59,23 +40,6 @@ class Settings:
     cache: Path | None = None
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where airflow.cfg names a backend."""
-
-    section: str
-    option: str
-
-    def variable(self, kwarg: str | None = None) -> str:
-        """The variable that Airflow takes one keyword argument from, or all of them."""
-        name = f"AIRFLOW__{self.section}__{self.option}".upper()
-        return f"{name}S" if kwarg is None else f"{name}__{kwarg.upper()}"
-
-
-_SECRETS = _Place("secrets", "backend_kwarg")
-_WORKERS = _Place("workers", "secrets_backend_kwarg")
-
-
 def settings(manifest: Manifest, *, elsewhere: bool = False) -> Settings:
     """Raises ManifestError for what Airflow would not understand or could not do; StoreError.
 
@@ -93,8 +57,8 @@ def settings(manifest: Manifest, *, elsewhere: bool = False) -> Settings:
         cache = cache_folder(manifest.folder)
         return Settings(None, None, None, None, config, absent, {}, known, inline=False, advice=(), cache=cache)
     _possible(manifest, backend, known)
-    server = _served(manifest, backend, _SECRETS, known, elsewhere=elsewhere)
-    workers = _served(manifest, backend.workers, _WORKERS, known, elsewhere=elsewhere) if backend.workers else None
+    server = served(manifest, backend, SECRETS, known, elsewhere=elsewhere)
+    workers = served(manifest, backend.workers, WORKERS, known, elsewhere=elsewhere) if backend.workers else None
     every = [part for part in (server, workers) if part is not None]
     if backend.multi_team is not None:
         config = {**config, "core": {"multi_team": str(backend.multi_team), **config.get("core", {})}}
@@ -105,7 +69,7 @@ def settings(manifest: Manifest, *, elsewhere: bool = False) -> Settings:
         cache_ttl_seconds=backend.cache_ttl_seconds,
         config=config,
         absent=absent,
-        variables=_joined(manifest, every, elsewhere=elsewhere),
+        variables=joined(manifest, every, elsewhere=elsewhere),
         release=known,
         inline=any(part.inline for part in every),
         cache=cache_folder(manifest.folder),
@@ -128,17 +92,6 @@ def credentials(manifest: Manifest) -> dict[str, Secret]:
     return {**found, **{name: read() for name, read in settings(manifest).variables.items()}}
 
 
-# The backends
-
-
-@dataclass(frozen=True)
-class _Served:
-    serving: Serving
-    variables: Mapping[str, Callable[[], Secret]]
-    inline: bool
-    advice: tuple[str, ...]
-
-
 def _release(manifest: Manifest) -> Release:
     wanted = manifest.airflow.version
     try:
@@ -146,7 +99,7 @@ def _release(manifest: Manifest) -> Release:
     except AirflowError as err:
         if wanted is None:
             raise
-        raise _refused(
+        raise refused(
             manifest, ("airflow", "version"), f"airflow.version: {err.message}", "2.11 is the oldest"
         ) from err
 
@@ -154,7 +107,7 @@ def _release(manifest: Manifest) -> Release:
 def _possible(manifest: Manifest, backend: Backend, known: Release) -> None:
     version = manifest.airflow.version or environment.installed_version()
     if backend.workers is not None and not known.workers:
-        raise _refused(
+        raise refused(
             manifest,
             ("backend", "workers"),
             f"Airflow {version} has no secrets backend for its workers alone",
@@ -162,171 +115,7 @@ def _possible(manifest: Manifest, backend: Backend, known: Release) -> None:
         )
     if backend.multi_team is not None and not known.teams:
         where = ("backend", "multi_team")
-        raise _refused(manifest, where, f"Airflow {version} knows no teams", "leave out backend.multi_team")
-
-
-def _served(manifest: Manifest, source: Source, place: _Place, known: Release, *, elsewhere: bool) -> _Served:
-    found = _backend(manifest, source)
-    advice = (*found.advice, *_checked(manifest, found, place, known if elsewhere else None))
-    credentials = found.secret_kwargs
-    has_login = any(True for _ in logins.places(found.kwargs))
-    context = _context(manifest, source)
-    own = {name: _reader(source, context) for name, source in found.environment.items()}
-    if manifest.backend is not None and manifest.backend.credential == "inline":
-        inline = {name: _reader(credential, context)().reveal() for name, credential in credentials.items()}
-        serving = Serving(found.backend_class, {**found.kwargs, **inline})
-        return _Served(serving, own, bool(inline) or has_login, (*_needs(own), *advice))
-    variables = {**own, **_variables(found, place, known, context)}
-    return _Served(Serving(found.backend_class, found.kwargs), variables, has_login, (*_needs(variables), *advice))
-
-
-def _backend(manifest: Manifest, source: Source) -> AirflowBackend:
-    """The class and its arguments, as the store or the manifest has them."""
-    more = {name: value for name, value in source.kwargs.items() if not _is_credential(value)}
-    credentials = {name: value for name, value in source.kwargs.items() if _is_credential(value)}
-    if source.store is None:
-        return AirflowBackend(str(source.class_), more, credentials)
-    spec = manifest.stores[source.store]
-    kind = plugins.STORES.get(spec.kind, ReadByAirflow)
-    others = (other for other in manifest.sources if other is not source and other.store == source.store)
-    elsewhere = tuple(path for other in others for path in BackendPaths(*other.paths).all)
-    paths = BackendPaths(*source.paths, elsewhere)
-    found = kind.airflow_backend(spec.options, paths, _context(manifest, source))
-    both = sorted(source.kwargs.keys() & {*found.kwargs, *found.secret_kwargs})
-    if both:
-        raise _refused(
-            manifest,
-            (*_path_of(manifest, source), "kwargs", both[0]),
-            f"backend.kwargs has {', '.join(both)}, which the store {source.store} brings itself",
-            "say it there, or leave it out",
-        )
-    return AirflowBackend(
-        found.backend_class,
-        {**found.kwargs, **more},
-        {**found.secret_kwargs, **credentials},
-        found.variables,
-        found.environment,
-        found.advice,
-    )
-
-
-def _is_credential(value: Any) -> bool:
-    return isinstance(value, Credential | PlainCredential)
-
-
-def _context(manifest: Manifest, source: Source) -> Context:
-    return Context(source.store or str(source.class_).rpartition(".")[2], manifest.folder)
-
-
-def _reader(credential: Any, context: Context) -> Callable[[], Secret]:
-    def read() -> Secret:
-        found: Secret = credential.read(context.name, context.folder)
-        return found
-
-    return read
-
-
-def _checked(manifest: Manifest, found: AirflowBackend, place: _Place, elsewhere: Release | None) -> Iterator[str]:
-    """What to be told of the class and its arguments. Raises ManifestError for what it would not understand.
-
-    `elsewhere`: the release of the Airflow that runs on another machine.
-    """
-    given = {*found.secret_kwargs, *(["token"] if "VAULT_TOKEN" in os.environ else [])}
-    checked = cached_check.check(found.backend_class, found.kwargs, given, cache_folder(manifest.folder))
-    name = found.backend_class.rpartition(".")[2]
-    if problems := [problem for problem in checked.problems if elsewhere is None or not problem.local]:
-        raise _would_not_work(manifest, place, name, problems, checked.source)
-    if elsewhere is not None:
-        yield from (_at_run_time(name, problem, place, elsewhere, found.kwargs) for problem in checked.problems)
-    if checked.source and not checked.source.endswith("(installed)"):
-        yield f"{name} was checked against {checked.source}"
-    yield from (_about(name, warning) for warning in checked.warnings)
-
-
-def _would_not_work(
-    manifest: Manifest, place: _Place, name: str, problems: list[Problem], source: str
-) -> ManifestError:
-    against = f", as {source} has it" if source else ""
-    path: Path_ = ("backend",) if place is _SECRETS else ("backend", "workers")
-    wrong = [(manifest.place(_path(path, problem.kwarg)), problem) for problem in problems]
-    lines = [f"{at}: {_about(name, it)}" + (f" ({it.hint})" if it.hint else "") for at, it in wrong]
-    err = ManifestError(
-        "\n".join([f"[{place.section}] would not work{against}:", *lines]), "correct `backend:`; nothing was written"
-    )
-    err.line = wrong[0][0].line
-    return err
-
-
-def _path_of(manifest: Manifest, source: Source) -> Path_:
-    return ("backend",) if source is manifest.backend else ("backend", "workers")
-
-
-def _refused(manifest: Manifest, path: Path_, message: str, hint: str) -> ManifestError:
-    place = manifest.place(path)
-    err = ManifestError(f"{place}: {message}", hint)
-    err.line = place.line
-    return err
-
-
-def _path(source: Path_, kwarg: str) -> Path_:
-    return (*source, "kwargs", kwarg) if kwarg else (*source, "class")
-
-
-def _at_run_time(name: str, problem: Problem, place: _Place, known: Release, kwargs: Mapping[str, Any]) -> str:
-    """What may be there, or may be otherwise, where Airflow runs: nobody here can know."""
-    if kwargs.get(problem.kwarg):
-        return f"{_about(name, problem)} ({problem.hint})"
-    own = ("VAULT_TOKEN",) if problem.kwarg == "token" else ()
-    names = (*own, place.variable(problem.kwarg if known.kwarg_variables else None))
-    return f"{_about(name, problem)}; Airflow's processes need it: {' or '.join(names)} in their environment"
-
-
-def _about(name: str, problem: Problem) -> str:
-    return problem.message if name in problem.message else f"{name}: {problem.message}"
-
-
-def _needs(variables: Mapping[str, Any]) -> Iterator[str]:
-    return (f"Airflow's processes need {name} in their environment; {_NOT_IN_THE_FILE}" for name in variables)
-
-
-def _variables(
-    found: AirflowBackend, place: _Place, known: Release, context: Context
-) -> dict[str, Callable[[], Secret]]:
-    """A variable for each credential; where Airflow knows no such variables, one for all of the arguments."""
-    readers = {name: _reader(credential, context) for name, credential in found.secret_kwargs.items()}
-    own = {found.variables[name]: read for name, read in readers.items() if name in found.variables}
-    rest = {name: read for name, read in readers.items() if name not in found.variables}
-    if known.kwarg_variables:
-        return own | {place.variable(name): read for name, read in rest.items()}
-
-    def together() -> Secret:
-        return Secret(json.dumps({**found.kwargs, **{name: read().unmasked() for name, read in rest.items()}}))
-
-    return own | ({place.variable(): together} if rest else {})
-
-
-def _differ(one: Callable[[], Secret], other: Callable[[], Secret], *, elsewhere: bool) -> bool:
-    try:
-        return one() != other()
-    except Denied:
-        if not elsewhere:
-            raise
-        return False  # neither needs to be here: nobody can tell
-
-
-def _joined(manifest: Manifest, parts: list[_Served], *, elsewhere: bool) -> dict[str, Callable[[], Secret]]:
-    joined: dict[str, Callable[[], Secret]] = {}
-    for part in parts:
-        for name, read in part.variables.items():
-            if name in joined and _differ(joined[name], read, elsewhere=elsewhere):
-                raise _refused(
-                    manifest,
-                    ("backend", "workers"),
-                    f"the server and the workers would need two values of {name}",
-                    "give one of them another auth method",
-                )
-            joined[name] = read
-    return joined
+        raise refused(manifest, where, f"Airflow {version} knows no teams", "leave out backend.multi_team")
 
 
 # Options that Airflow reads from the backend, or from a command

@@ -24,7 +24,8 @@ from bootstrap.airflow.releases import release
 from bootstrap.errors import AirflowError, Busy, Exit, ManifestError
 from bootstrap.manifest.loader import load
 from bootstrap.render import cfg_file
-from bootstrap.render.settings import Serving, Settings, settings
+from bootstrap.render.backend_options import Serving
+from bootstrap.render.settings import Settings, settings
 from bootstrap.util.files import folder_locked
 from tests.project import without_roots_rights
 
