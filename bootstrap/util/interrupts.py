@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from types import FrameType
 
@@ -23,6 +24,7 @@ class Interrupts:
         self._put_off = 0
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else whoever started us has it ignored
             signal.signal(signal.SIGINT, self._interrupt)
+            sys.unraisablehook = _without_interrupts
 
     def end(self) -> None:
         """From now on, ^C ends the process by itself: nothing is left to be told."""
@@ -39,6 +41,12 @@ class Interrupts:
             return
         self._put_off = 0
         raise KeyboardInterrupt
+
+
+def _without_interrupts(unraisable: sys.UnraisableHookArgs) -> None:
+    """A finalizer or compiled code (pydantic's) may swallow ^C, and Python would print a traceback of it: `came` remembers."""
+    if unraisable.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(unraisable)
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -238,6 +238,26 @@ except KeyboardInterrupt:
     assert done.stdout == "interrupted True\n"
 
 
+def test_an_interrupt_that_compiled_code_swallows_leaves_no_traceback() -> None:
+    code = """
+import os, signal
+from bootstrap.util.interrupts import Interrupts
+interrupts = Interrupts()
+class Swallower:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000): pass
+class Wrong:
+    def __del__(self):
+        raise ValueError("told of")
+Swallower()
+Wrong()
+print(interrupts.came)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (done.stdout, "KeyboardInterrupt" in done.stderr, "told of" in done.stderr) == ("True\n", False, True)
+
+
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077, 0o777])
 def test_whatever_the_umask_is_what_holds_secrets_is_its_owners_alone(project: Project, mask: int) -> None:
     project.write(MANIFEST.replace("register: [file]", "register: [{file: {path: new/deep/connections.json}}]"))
