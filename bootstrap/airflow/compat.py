@@ -5,6 +5,7 @@ Imported only inside Airflow's own processes.
 
 from __future__ import annotations
 
+import inspect
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +14,14 @@ from typing import Any
 from urllib.parse import quote
 
 try:
-    from airflow.sdk import DAG, BaseHook, BaseOperator  # 3.0 and later
+    from airflow.sdk import DAG, BaseOperator  # 3.0 and later
 except ImportError:
-    from airflow.hooks.base import BaseHook  # 2.11
-    from airflow.models.baseoperator import BaseOperator
+    from airflow.models.baseoperator import BaseOperator  # 2.11
     from airflow.models.dag import DAG
+try:
+    from airflow.sdk import BaseHook  # 3.1 and later
+except ImportError:
+    from airflow.hooks.base import BaseHook
 
 __all__ = [
     "DAG",
@@ -28,6 +32,7 @@ __all__ = [
     "cache_seconds",
     "call_backend",
     "has_variable_row",
+    "in_process_api_server",
     "is_final",
     "missing_database",
     "multi_team",
@@ -36,6 +41,7 @@ __all__ = [
     "read_only",
     "secrets_backends",
     "server_backends",
+    "unreported_error",
     "worker_backends",
     "workers_option",
 ]
@@ -103,6 +109,27 @@ def worker_backends() -> list[Any] | None:
         del task_runner.SUPERVISOR_COMMS
 
 
+def unreported_error() -> BaseException | None:
+    """Why the task failed whose failure callback asks: under `tasks test`, 3.0 to 3.2 keep it out of the context.
+
+    It is what the supervisor gives to `finalize` (airflow.sdk.execution_time.task_runner), which calls the callback.
+    """
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_name != "finalize":
+        frame = frame.f_back
+    error = frame.f_locals.get("error") if frame else None
+    return error if isinstance(error, BaseException) else None
+
+
+def in_process_api_server() -> Any | None:
+    """What gives `tasks test` an API server in its own process, and keeps it; None in 2.11, whose tasks ask no server."""
+    try:
+        from airflow.sdk.execution_time import supervisor
+    except ImportError:
+        return None
+    return supervisor.in_process_api_server
+
+
 def call_backend(method: Callable[..., Any], team: str | None, **arguments: Any) -> Any:
     """Ask a backend as Airflow does: with the team, where there are teams."""
     try:
@@ -115,7 +142,7 @@ def call_backend(method: Callable[..., Any], team: str | None, **arguments: Any)
 
 
 def is_final(error: BaseException) -> bool:
-    """Whether Airflow asks no further source after this error (3.3 and later)."""
+    """Whether Airflow asks no further source after this error (3.2.2 and later)."""
     return any(kind.__name__ == "AirflowSecretsBackendAccessDenied" for kind in type(error).__mro__)
 
 

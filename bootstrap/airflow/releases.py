@@ -1,11 +1,11 @@
-"""What the releases of Airflow know of secrets backends, in one table.
+"""What the releases of Airflow can do, in one table.
 
 Read in their sources: airflow/config_templates/config.yml (the options) and airflow/configuration.py (how they are used).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from bootstrap.errors import AirflowError
@@ -27,7 +27,8 @@ _IN_3 = _ALWAYS_SENSITIVE | {"api.secret_key", "api_auth.jwt_secret", "core.asse
 @dataclass(frozen=True)
 class Release:
     """`workers`: [workers] has a secrets backend of its own. `kwarg_variables`: each keyword argument of a backend may come
-    from a variable, AIRFLOW__SECRETS__BACKEND_KWARG__NAME. `teams`: [core] multi_team.
+    from a variable, AIRFLOW__SECRETS__BACKEND_KWARG__NAME. `teams`: [core] multi_team. `execution_api`: a task asks the API server
+    for what its own sources don't have. `any_executor_on_sqlite`: else SequentialExecutor alone runs on SQLite.
 
     `sensitive`: the options, besides the backends' own, that Airflow looks up as OPTION_cmd and OPTION_secret, too.
     """
@@ -35,35 +36,31 @@ class Release:
     workers: bool
     kwarg_variables: bool
     teams: bool
+    execution_api: bool
+    any_executor_on_sqlite: bool
     sensitive: frozenset[str]
 
 
-RELEASES: dict[Version, Release] = {
-    (2, 11): Release(
-        workers=False,
-        kwarg_variables=False,
-        teams=False,
-        sensitive=_ALWAYS_SENSITIVE
-        | {
-            "core.dataset_manager_kwargs",
-            "core.internal_api_secret_key",
-            "smtp.smtp_password",
-            "webserver.secret_key",
-        },
-    ),
-    (3, 0): Release(
-        workers=True, kwarg_variables=False, teams=False, sensitive=_IN_3 | {"core.internal_api_secret_key"}
-    ),
-    (3, 1): Release(
-        workers=True, kwarg_variables=False, teams=False, sensitive=_IN_3 | {"database.sql_alchemy_conn_async"}
-    ),
-    (3, 2): Release(
-        workers=True, kwarg_variables=True, teams=True, sensitive=_IN_3 | {"database.sql_alchemy_conn_async"}
-    ),
-    (3, 3): Release(
-        workers=True, kwarg_variables=True, teams=True, sensitive=_IN_3 | {"database.sql_alchemy_conn_async"}
-    ),
-}
+_V2_11 = Release(
+    workers=False,
+    kwarg_variables=False,
+    teams=False,
+    execution_api=False,
+    any_executor_on_sqlite=False,
+    sensitive=_ALWAYS_SENSITIVE
+    | {"core.dataset_manager_kwargs", "core.internal_api_secret_key", "smtp.smtp_password", "webserver.secret_key"},
+)
+_V3_0 = Release(
+    workers=True,
+    kwarg_variables=False,
+    teams=False,
+    execution_api=True,
+    any_executor_on_sqlite=True,
+    sensitive=_IN_3 | {"core.internal_api_secret_key"},
+)
+_V3_1 = replace(_V3_0, sensitive=_IN_3 | {"database.sql_alchemy_conn_async"})
+_V3_2 = replace(_V3_1, kwarg_variables=True, teams=True)
+RELEASES: dict[Version, Release] = {(2, 11): _V2_11, (3, 0): _V3_0, (3, 1): _V3_1, (3, 2): _V3_2, (3, 3): _V3_2}
 OLDEST, NEWEST = min(RELEASES), max(RELEASES)
 
 

@@ -10,6 +10,8 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+from bootstrap.airflow import compat
+
 
 def warm_up() -> None:
     """Do once, before forking, what each `airflow tasks test` would do again: imports, and in 3.x its execution API.
@@ -19,9 +21,8 @@ def warm_up() -> None:
     import airflow.__main__
     import airflow.cli.commands.task_command  # noqa: F401  what `tasks test` imports first
 
-    try:
-        from airflow.sdk.execution_time.supervisor import in_process_api_server
-    except ImportError:  # 2.11
+    in_process_api_server = compat.in_process_api_server()
+    if in_process_api_server is None:
         return
     try:
         with _newest_api_version_only():

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bootstrap.airflow.releases import release
 from bootstrap.errors import RESTORE_KEY, Exit
 
 Row = Mapping[str, Any]
@@ -92,7 +93,7 @@ def says(lookup: Row, side: str, airflow: str) -> str:
     key = lookup["id"]
     if lookup["kind"] == "connection":
         return f"The conn_id `{key}` isn't defined"
-    in_task = side == "worker" and not airflow.startswith("2.")
+    in_task = side == "worker" and release(airflow or None).execution_api
     return f"Variable {key} not found" if in_task else f"Variable {key} does not exist"
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from bootstrap.airflow.environment import Environment, installed_version
 from bootstrap.airflow.home import database_template
+from bootstrap.airflow.releases import release
 from bootstrap.checks.base import new_run_id
 from bootstrap.manifest.loader import Manifest
 from bootstrap.smoke import CLEAN_VARIABLE
@@ -180,6 +181,6 @@ def for_dag(manifest: Manifest) -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(_BUNDLES),
     }
-    if (installed_version() or "").startswith("2."):
-        variables["AIRFLOW__CORE__EXECUTOR"] = "SequentialExecutor"  # 2.x refuses any other on SQLite
+    if not release(installed_version()).any_executor_on_sqlite:
+        variables["AIRFLOW__CORE__EXECUTOR"] = "SequentialExecutor"
     return variables

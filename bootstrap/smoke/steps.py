@@ -108,7 +108,7 @@ class Steps:
     def failed(self, context: Any) -> None:
         """Airflow says that the task failed: find out at which step, and why; then remove what it made."""
         if not self._recorded:
-            given = context.get("exception")
+            given = context.get("exception") or _unreported_error()
             error = given if isinstance(given, BaseException) else RuntimeError(str(given))
             found = diagnosis.diagnose(error, self.kind)
             self._record(found, diagnosis.step_of(found.name, self._current, self.proves))
@@ -202,6 +202,12 @@ class Steps:
                 usual = diagnosis.usual_hint(self.spec.id, self.kind, cause.name)
                 return diagnosis.placed(cause, place, usual)
         return cause
+
+
+def _unreported_error() -> BaseException | None:
+    from bootstrap.airflow.compat import unreported_error
+
+    return unreported_error()
 
 
 def _mask(conn: Any) -> None:

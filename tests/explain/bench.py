@@ -18,6 +18,8 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from bootstrap.airflow.environment import installed_version
+from bootstrap.airflow.releases import release
 from tests.project import ROOT, Canary, Project, Result
 
 Connection: TypeAlias = Mapping[str, Any]
@@ -129,7 +131,7 @@ class Site:
         (self.home / "dags" / "probe.py").write_text(DAG)
         core = {"dags_folder": str(self.home / "dags"), "load_examples": "False", **config.get("core", {})}
         database = {"sql_alchemy_conn": f"sqlite:///{self.database}"}
-        if _is_airflow_2():
+        if not release(installed_version()).any_executor_on_sqlite:
             core["executor"] = "SequentialExecutor"
         whole = {**config, "core": core, "database": {**database, **config.get("database", {})}}
         lines = [f"[{section}]\n" + "".join(_line(*item) for item in keys.items()) for section, keys in whole.items()]
@@ -242,9 +244,3 @@ def agree(site: Site, hosts: Mapping[str, str], connections: Sequence[str], vari
 
 def _line(key: str, value: Any) -> str:
     return f"{key} = {value if isinstance(value, str) else json.dumps(value)}\n"
-
-
-def _is_airflow_2() -> bool:
-    from bootstrap.airflow.environment import installed_version
-
-    return (installed_version() or "").startswith("2.")

@@ -378,29 +378,6 @@ def test_a_release_that_is_too_old() -> None:
         releases.release("2.10.4")
 
 
-def test_the_table_is_what_airflow_says() -> None:
-    from importlib.metadata import distribution
-
-    import yaml
-
-    described: Any = yaml.load(
-        Path(str(distribution("apache-airflow-core").locate_file("airflow/config_templates/config.yml"))).read_text(),
-        yaml.CSafeLoader,
-    )
-    sensitive = {
-        f"{section}.{name}"
-        for section, options in described.items()
-        for name, option in options["options"].items()
-        if option.get("sensitive")
-    }
-    found = releases.release(distribution("apache-airflow-core").version)
-    assert found.sensitive == sensitive - {"secrets.backend_kwargs", "workers.secrets_backend_kwargs"}
-    assert found.workers == ("secrets_backend" in described["workers"]["options"])
-    assert found.teams == ("multi_team" in described["core"]["options"])
-    source = Path(str(distribution("apache-airflow-core").locate_file("airflow/_shared/configuration/parser.py")))
-    assert found.kwarg_variables == ("BACKEND_KWARG__" in source.read_text())
-
-
 # Options from the store
 
 
