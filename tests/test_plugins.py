@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import hvac
 import pytest
+from botocore.exceptions import ProfileNotFound
+from google.api_core.exceptions import Unauthenticated
 from typing_extensions import get_protocol_members
 
 from bootstrap import plugins
 from bootstrap.checks import kind as check_kind
+from bootstrap.checks._errors import store_cause
 from bootstrap.errors import PluginError
+from bootstrap.explain.registered import VARIABLE, expecting, place
 from bootstrap.issuers import (
     aws_access_key,
     command,
@@ -27,6 +34,7 @@ from bootstrap.issuers import kind as issuer_kind
 from bootstrap.issuers import random as random_secret
 from bootstrap.manifest import kinds
 from bootstrap.manifest.kinds import CheckParams, SuitsConnTypes, default_checks
+from bootstrap.manifest.loader import load
 from bootstrap.plugins import Registry
 from bootstrap.stores import env as env_store
 from bootstrap.stores import file as file_store
@@ -248,6 +256,40 @@ def test_each_of_ours_fits_its_protocol_and_those_of_its_powers(registry: Regist
             asked, given = getattr(power, part, None), getattr(kind, part)
             if inspect.isfunction(asked):
                 inspect.signature(given).bind(*list(inspect.signature(asked).parameters)[1:])  # without self
+
+
+def test_every_store_that_airflow_reads_is_known_in_its_process() -> None:
+    """Its refusals are told from an outage, and its place from another one's."""
+    for name, kind in STORES.items():
+        assert isinstance(kind, store_kind.ReadByAirflow) == isinstance(kind, store_kind.KnownInAirflow), name
+    refused = Unauthenticated("no")  # type: ignore[no-untyped-call]  # of a library without types
+    for error in (hvac.exceptions.Forbidden(), refused, ProfileNotFound(profile="x")):
+        assert store_cause(error, "team").name == "store_denied"
+    assert place({"url": "u", "project_id": "p", "region_name": "r", "connections_path": "c"}) == {
+        **dict.fromkeys(("mount_point", "namespace", "endpoint_url")),
+        "url": "u",
+        "project_id": "p",
+        "region_name": "r",
+    }
+
+
+@pytest.mark.parametrize(
+    ("register", "sources"),
+    [
+        ("[env]", ["environment"]),
+        ("[file, metadata]", ["backend", "database"]),
+        ("[kubernetes, env]", ["environment"]),
+        ("[acme]", ["environment"]),
+    ],
+)
+def test_where_airflow_finds_what_a_target_has_is_told_by_its_power(
+    register: str, sources: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = {**plugins.TARGETS.builtin, "acme": "tests.plugins_example.acme_bootstrap.json_variables"}
+    monkeypatch.setattr(plugins, "TARGETS", replace(plugins.TARGETS, builtin=ours))
+    file = tmp_path / "bootstrap.yaml"
+    file.write_text(f"version: 1\nregister: {register}\n")
+    assert json.loads(expecting(load(file), {})[VARIABLE].unmasked())["sources"] == sources
 
 
 def test_those_that_mypy_has_compared_are_all() -> None:

@@ -9,6 +9,7 @@ from bootstrap.checks import _aws
 from bootstrap.checks.base import Cause
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import Unavailable
+from bootstrap.stores.kind import known_in_airflow
 
 _TOKEN = re.compile(r"(\b(?:access_token|id_token|sig|X-Amz-Signature)=|\bBearer )[^&\s\"')]+", re.IGNORECASE)
 
@@ -37,29 +38,15 @@ def summary(error: BaseException) -> str:
     return lines[0].strip() if lines else type(error).__name__
 
 
-_DENIED = {
-    "Forbidden",
-    "Unauthorized",
-    "InvalidRequest",
-    "PermissionDenied",
-    "Unauthenticated",
-    "DefaultCredentialsError",
-    "ProfileNotFound",
-    "CredentialRetrievalError",
-    "TokenRetrievalError",
-    "SSOTokenLoadError",
-    "UnauthorizedSSOTokenError",
-}
-
-
 def store_cause(error: BaseException, label: str) -> Cause:
-    """Why Airflow's secrets backend failed: the store refused, or could not be asked. Names are hvac's, google's, botocore's."""
+    """Why Airflow's secrets backend failed: the store refused, or could not be asked."""
+    refusals = {name for kind in known_in_airflow() for name in kind.REFUSALS}
     for link in chain(error):
         aws = _aws.cause(link)
         if aws is not None and aws.name in ("auth", "permission"):
             said = aws.message or summary(link)
             return Cause("store_denied", f"{label}: the store refused Airflow's credential: {said}")
-        if type(link).__name__ in _DENIED or "Vault Authentication Error" in str(link):
+        if type(link).__name__ in refusals or "Vault Authentication Error" in str(link):
             return Cause("store_denied", f"{label}: the store refused Airflow's credential: {summary(link)}")
         if isinstance(link, FileNotFoundError | PermissionError):
             return Cause("store_denied", f"{label}: can't read Airflow's credential: {summary(link)}")

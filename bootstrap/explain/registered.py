@@ -13,18 +13,21 @@ import secrets
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from bootstrap import plugins
 from bootstrap.checks._errors import Diagnosed
 from bootstrap.checks.base import Cause
 from bootstrap.domain.connection import Connection, normalize
 from bootstrap.domain.secret import Secret
 from bootstrap.explain.visible import is_remote
+from bootstrap.manifest.kinds import GivesVariables
 from bootstrap.manifest.loader import Manifest
 from bootstrap.render.settings import settings
+from bootstrap.stores.kind import known_in_airflow
+from bootstrap.targets.kind import TargetKind
 from bootstrap.util.canonical_json import canonical
 
 VARIABLE = "AIRFLOW_BOOTSTRAP_REGISTERED"
-IDENTITY = ("url", "mount_point", "namespace", "project_id", "region_name", "endpoint_url")  # of a store
-_SOURCES = {"backend": "backend", "file": "backend", "env": "environment", "metadata": "database"}
+_SOURCES = {"backend": "backend", "file": "backend", "metadata": "database"}
 _TEXTS = ("host", "login", "password", "schema")
 
 
@@ -50,10 +53,21 @@ def expecting(
 def _sources(manifest: Manifest) -> list[str] | None:
     """Those of Airflow's sources that may have them; None: the manifest doesn't say."""
     names = [target.name for target in manifest.register]
-    here = [_SOURCES.get(name) for name in names if not is_remote(name)]
+    here = [_source(name) for name in names if not is_remote(name)]
     if not names or None in here:
         return None
     return sorted({*filter(None, here), *(["backend"] if manifest.backend is not None else [])})
+
+
+def _source(name: str) -> str | None:
+    """Where Airflow finds what is registered in the target of this name."""
+    gives_variables = isinstance(plugins.TARGETS.get(name, TargetKind), GivesVariables)
+    return "environment" if gives_variables else _SOURCES.get(name)
+
+
+def place(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a backend's keyword arguments that say where its store is."""
+    return {name: kwargs.get(name) for kind in known_in_airflow() for name in kind.PLACE}
 
 
 def _backends(manifest: Manifest) -> list[dict[str, Any]]:
@@ -61,7 +75,7 @@ def _backends(manifest: Manifest) -> list[dict[str, Any]]:
         return []
     found = settings(manifest)
     return [
-        {"class": serving.backend_class, "kwargs": {name: serving.kwargs.get(name) for name in IDENTITY}}
+        {"class": serving.backend_class, "kwargs": place(serving.kwargs)}
         for serving in (found.secrets, found.workers)
         if serving is not None
     ]

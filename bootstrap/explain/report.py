@@ -18,7 +18,7 @@ from bootstrap.domain.secret import safe_json
 from bootstrap.errors import AirflowError, Exit, UsageError
 from bootstrap.explain import findings
 from bootstrap.explain.findings import Warned
-from bootstrap.explain.registered import IDENTITY
+from bootstrap.explain.registered import place
 from bootstrap.manifest.loader import Manifest
 from bootstrap.render import settings as airflow_settings
 
@@ -137,7 +137,7 @@ def _stores(manifest: Manifest) -> dict[str, Any]:
         section: {
             "name": source.store,
             "class": serving.backend_class,
-            "kwargs": {key: serving.kwargs.get(key) for key in IDENTITY},
+            "kwargs": place(serving.kwargs),
         }
         for section, (source, serving) in parts.items()
         if source is not None and serving is not None and source.store is not None

@@ -6,8 +6,10 @@ Another package adds one by an entry point in the group `airflow_bootstrap.store
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from bootstrap.plugins import STORES
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Store
 from bootstrap.stores.needs import Needs
 from bootstrap.util.model import Model
@@ -49,6 +51,21 @@ class NeedsProvider(Protocol):
 
 
 @runtime_checkable
+class KnownInAirflow(Protocol):
+    """An optional power: knows the class of `airflow_backend` in Airflow's own process, for explain and for causes."""
+
+    @property
+    def PLACE(self) -> tuple[str, ...]:  # noqa: N802  a constant of the module
+        """Which of its keyword arguments say where the store is."""
+        ...
+
+    @property
+    def REFUSALS(self) -> tuple[str, ...]:  # noqa: N802  a constant of the module
+        """The names of the exceptions that say that the credential is refused, or that there is none."""
+        ...
+
+
+@runtime_checkable
 class WritesPolicy(Protocol):
     """An optional power: knows how the server is told what a credential may do."""
 
@@ -64,3 +81,10 @@ class ReadsVariables(Protocol):
     def variable(self, options: OwnOptions, path: str, /) -> str:
         """The variable that holds the secret at `path`."""
         ...
+
+
+@cache
+def known_in_airflow() -> tuple[KnownInAirflow, ...]:
+    """Every kind of store with that power. Raises PluginError."""
+    kinds = (STORES.get(name, StoreKind) for name in STORES.names())
+    return tuple(kind for kind in kinds if isinstance(kind, KnownInAirflow))

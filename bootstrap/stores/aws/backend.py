@@ -15,6 +15,15 @@ from bootstrap.stores.credential import PlainCredential
 _MODULE = "airflow.providers.amazon.aws.secrets"
 SECRETS_MANAGER = f"{_MODULE}.secrets_manager.SecretsManagerBackend"
 PARAMETER_STORE = f"{_MODULE}.systems_manager.SystemsManagerParameterStoreBackend"
+PROVIDER = "apache-airflow-providers-amazon"
+PLACE = ("region_name", "endpoint_url")
+REFUSALS = (  # botocore's
+    "ProfileNotFound",
+    "CredentialRetrievalError",
+    "TokenRetrievalError",
+    "SSOTokenLoadError",
+    "UnauthorizedSSOTokenError",
+)
 _NO_DESCRIPTION = "Airflow's SecretsManagerBackend leaves out the description of a connection"
 
 

@@ -31,7 +31,7 @@ _TIERS: dict[Tier, str] = {
     "advanced": "Advanced",
     "intelligent-tiering": "Intelligent-Tiering",
 }
-PROVIDER = "apache-airflow-providers-amazon"
+PROVIDER, PLACE, REFUSALS = backend.PROVIDER, backend.PLACE, backend.REFUSALS
 NAME = re.compile(r"(?!aws|ssm)[A-Z0-9_.-]+(/[A-Z0-9_.-]+){0,14}", re.IGNORECASE | re.ASCII)
 _SELECTOR = re.compile(r"[1-9][0-9]{0,17}|(?!aws|ssm)[A-Za-z_.-][A-Za-z0-9_.-]{0,99}")  # a version's number, or a label
 _LONGEST = 1011  # characters of a parameter's ARN

@@ -25,7 +25,7 @@ from bootstrap.stores.place import Place
 from bootstrap.stores.structured import as_stored
 from bootstrap.stores.wording import secrets_manager
 
-PROVIDER = "apache-airflow-providers-amazon"
+PROVIDER, PLACE, REFUSALS = backend.PROVIDER, backend.PLACE, backend.REFUSALS
 LARGEST = 65536  # bytes of a value
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}")
 _VERSION_ID = re.compile(r"[A-Za-z0-9_-]{32,64}")  # a UUID, as a rule; Terraform makes others

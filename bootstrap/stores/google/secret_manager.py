@@ -21,9 +21,11 @@ from bootstrap.stores.google.writing import LEASE, Deleting, Writing, conflict, 
 from bootstrap.stores.needs import Needs
 from bootstrap.stores.structured import as_stored
 
-__all__ = ["PROVIDER", "GoogleStore", "Options", "airflow_backend", "open_store", "policy"]
+__all__ = ["PLACE", "PROVIDER", "REFUSALS", "GoogleStore", "Options", "airflow_backend", "open_store", "policy"]
 
 PROVIDER = "apache-airflow-providers-google"
+PLACE = ("project_id",)
+REFUSALS = ("Forbidden", "Unauthorized", "PermissionDenied", "Unauthenticated", "DefaultCredentialsError")
 LARGEST = 65536  # bytes of a payload
 _SECRET_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}|[A-Za-z][A-Za-z0-9_-]{0,62}")  # a number, `latest` or an alias

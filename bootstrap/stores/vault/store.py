@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from bootstrap.stores.vault.kv1 import Kv1
     from bootstrap.stores.vault.kv2 import Kv2
 
-__all__ = ["PROVIDER", "Options", "airflow_backend", "open_store", "policy"]
+__all__ = ["PLACE", "PROVIDER", "REFUSALS", "Options", "airflow_backend", "open_store", "policy"]
 
 PROVIDER = "apache-airflow-providers-hashicorp"
+PLACE = ("url", "mount_point", "namespace")
+REFUSALS = ("Forbidden", "Unauthorized", "InvalidRequest")  # hvac's
 
 
 def open_store(options: Options, context: Context) -> Kv1 | Kv2:
