@@ -410,7 +410,7 @@ def test_without_a_backend_a_command_does(tmp_path: Path) -> None:
     ("option", "said"),
     [
         ('core: {fernet_kay: {secret: "team:config/x"}}', "did you mean core.fernet_key?"),
-        ("core: {parallelism: {cmd: x}}", "no sensitive option"),
+        ("core: {parallelism: {cmd: x}}", "is not a sensitive option"),
         ("secrets: {backend_kwargs: {cmd: x}}", "rendered from `backend:`"),
         ('core: {fernet_key: {secret: "other:config/x"}}', "name the store of `backend:`"),
         ('core: {fernet_key: {secret: "team:elsewhere/x"}}', "write team:config/NAME"),
