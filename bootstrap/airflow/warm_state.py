@@ -1,0 +1,226 @@
+"""What a warm Airflow has taken from its options and its environment, and how a fork of it gets its own.
+
+Airflow reads options and variables in two ways. What its functions of set-up read (`_SETUP`) a fork reads again, by the same
+functions: configuration, secrets backends, settings, logging, the database's engine, `airflow_local_settings`. What other
+modules read while they are imported stays in them, so it is written down: a fork for which one of these would be another is
+refused, see `WarmState.renew`, and its work is done in an Airflow that has been started for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from configparser import ConfigParser
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any
+
+_SETUP = {
+    "airflow.configuration": {"initialize_config", "initialize_secrets_backends", "validate"},
+    "airflow.sdk.configuration": {"initialize_config"},
+    "airflow.settings": {"initialize"},
+}
+_LOGGING = (
+    "airflow.config_templates.airflow_local_settings"  # copies options into a dictionary; a fork imports it again
+)
+_PLACES = ("AIRFLOW_HOME", "AIRFLOW_CONFIG")
+_DATABASE = ("database", "sql_alchemy_conn")  # models ask whether it is MySQL, whose columns they make others
+_MADE_ANEW = {_DATABASE, ("core", "dags_folder")}  # constants of airflow.settings, also where a module has copied them
+OWN = {  # variables with which Airflow starts without a user's store, database and log folder, and runs no command for options
+    "AIRFLOW__SECRETS__BACKEND": "",
+    "AIRFLOW__SECRETS__BACKEND_KWARGS": "",
+    "AIRFLOW__WORKERS__SECRETS_BACKEND": "",
+    "AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS": "",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{os.devnull}/none",
+    "AIRFLOW__LOGGING__BASE_LOG_FOLDER": tempfile.gettempdir(),
+    "AIRFLOW__LOGGING__REMOTE_LOGGING": "False",
+    "AIRFLOW__METRICS__OTEL_ON": "False",
+    "AIRFLOW__METRICS__STATSD_ON": "False",
+    "AIRFLOW__TRACES__OTEL_ON": "False",
+    "_AIRFLOW__REEXECUTED_PROCESS": "1",
+}
+_OF_THE_PROCESS = (  # what begins so is read where nobody sees it: by Python, in libraries written in C, all at once
+    *("PYTHON", "LD_", "LC_", "LANG", "TZ", "MALLOC_", "OPENSSL_", "SSL", "GRPC_", "FSSPEC_", "OTEL_", "_AIRFLOW"),
+)
+_USERS = "airflow_local_settings"
+_LISTING = ("_collections_abc", "fsspec.config")  # they go through all variables, for some in _OF_THE_PROCESS
+_TEMPORARY = {"TMPDIR", "TEMP", "TMP"}  # `tempfile` is told to look again
+_WHOLE = ("as_dict", "getsection")
+
+
+class Refused(Exception):  # noqa: N818  it tells what differs, and nothing has gone wrong
+    """Airflow would have been another if it had been started for this."""
+
+
+@dataclass
+class WarmState:
+    """What is known of an Airflow that is about to be imported, with `OWN` in its environment."""
+
+    path: list[str] = field(default_factory=lambda: list(sys.path))
+    environment: dict[str, str] = field(default_factory=dict)
+    options: set[tuple[str, str]] = field(default_factory=set)
+    variables: set[str] = field(default_factory=set)
+    values: dict[tuple[str, str], Any] = field(default_factory=dict)
+    users_settings: object = None
+    watched: bool = False  # whether Airflow reads its options in a way that we see
+    whole: bool = False  # whether somebody took all options at once
+
+    @contextlib.contextmanager
+    def recording(self) -> Iterator[None]:
+        """Around all imports of Airflow's."""
+        environ: Any = type(os.environ)
+        read = environ.__getitem__
+
+        def recorded(mapping: Any, name: str) -> str:
+            self._variable(name, sys._getframe(1))  # noqa: SLF001  it depends on who asks
+            return str(read(mapping, name))
+
+        self.environment = dict(os.environ)
+        environ.__getitem__ = recorded
+        parser: Any = ConfigParser
+        parser.__init_subclass__ = classmethod(self._watch)
+        try:
+            yield
+        finally:
+            environ.__getitem__ = read
+            del parser.__init_subclass__
+        self.values = self._values()
+        self.users_settings = _file_of(_USERS)
+
+    def _watch(self, parser: Any) -> None:
+        """A class that Airflow reads its options by."""
+        if not parser.__module__.startswith("airflow.") or "get" not in vars(parser):
+            return
+        self.watched = True
+        get = parser.get
+
+        def recorded(conf: Any, section: str, key: str, *more: Any, **how: Any) -> Any:
+            if not _in_setup(sys._getframe(1)):  # noqa: SLF001  it depends on who asks
+                self.options.add((section.lower(), key.lower()))
+            return get(conf, section, key, *more, **how)
+
+        parser.get = recorded
+        for name in _WHOLE:
+            if name in vars(parser):
+                setattr(parser, name, self._taking_all(vars(parser)[name]))
+
+    def _taking_all(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def recorded(*given: Any, **how: Any) -> Any:
+            self.whole = self.whole or not _in_setup(sys._getframe(1))  # noqa: SLF001  it depends on who asks
+            return method(*given, **how)
+
+        return recorded
+
+    def _variable(self, name: str, frame: FrameType) -> None:
+        if (
+            name.startswith("AIRFLOW__")
+            or name in {*_PLACES, *_TEMPORARY}
+            or frame.f_globals.get("__name__") in _LISTING
+        ):
+            return
+        if not _in_setup(frame):
+            self.variables.add(name)
+
+    @property
+    def usable(self) -> bool:
+        """Whether forks can be told from each other."""
+        return self.watched and not self.whole
+
+    def renew(self) -> None:
+        """In a fork whose `os.environ` is its own: Airflow becomes what it would be if it had been started now.
+
+        Raises Refused, or what Airflow raises when it can't start like this.
+        """
+        self._require_same_variables()
+        sys.path[:] = self.path
+        tempfile.tempdir = None
+        time.tzset()
+        _renew_configuration()
+        if different := [place for place, value in self._values().items() if value != self.values[place]]:
+            raise Refused(", ".join(f"[{section}] {option}" for section, option in different))
+        _renew_settings()
+        if _file_of(_USERS) != self.users_settings:
+            raise Refused(_USERS)
+
+    def _require_same_variables(self) -> None:
+        names = {name for name in (*self.environment, *os.environ) if name.startswith(_OF_THE_PROCESS)}
+        then = {name: value for name, value in self.environment.items() if name not in OWN}
+        different = sorted(name for name in names | self.variables if then.get(name) != os.environ.get(name))
+        if different:
+            raise Refused(", ".join(different))
+
+    def _values(self) -> dict[tuple[str, str], Any]:
+        found = {}
+        for section, option in self.options - _MADE_ANEW:
+            found[section, option] = [conf.get(section, option, fallback=None) for conf in _confs()]
+        return found
+
+
+def _in_setup(frame: FrameType | None) -> bool:
+    """Whether a function of Airflow's set-up asks, and not a module that it imports."""
+    while frame is not None:
+        module, function = frame.f_globals.get("__name__", ""), frame.f_code.co_name
+        if function in _SETUP.get(module, ()) or (function == "<module>" and module == _LOGGING):
+            return True
+        if function == "<module>":
+            return False
+        frame = frame.f_back
+    return False
+
+
+def _airflow_modules() -> list[ModuleType]:
+    return [module for name, module in list(sys.modules.items()) if name.startswith("airflow.") and module is not None]
+
+
+def _confs() -> list[Any]:
+    """The objects that have the options: Airflow's, and from 3.2 on the Task SDK's."""
+    modules = [sys.modules.get(name) for name in ("airflow.configuration", "airflow.sdk.configuration")]
+    return [vars(module)["conf"] for module in modules if module is not None and "conf" in vars(module)]
+
+
+def _renew_configuration() -> None:
+    """Whoever has imported `conf` has the object, so that it stays, with another content."""
+    from airflow import configuration
+
+    home = configuration.get_airflow_home()
+    for name, value in zip(_PLACES, (home, configuration.get_airflow_config(home)), strict=True):
+        _assign(name, value)
+    for conf in _confs():
+        module: Any = sys.modules[type(conf).__module__]
+        fresh = module.initialize_config()
+        vars(conf).clear()
+        vars(conf).update(vars(fresh))
+    configuration.secrets_backend_list = configuration.initialize_secrets_backends()
+    configuration.conf.validate()
+
+
+def _renew_settings() -> None:
+    from airflow import settings
+
+    sys.modules.pop(_LOGGING, None)
+    settings.initialize()
+    if (settings.SQL_ALCHEMY_CONN or "").startswith(("mysql", "mariadb")):
+        raise Refused(".".join(_DATABASE))
+    _assign("DAGS_FOLDER", settings.DAGS_FOLDER)
+
+
+def _assign(name: str, value: Any) -> None:
+    """To the constant, and to its copies."""
+    for module in _airflow_modules():
+        if name in vars(module):
+            setattr(module, name, value)
+
+
+def _file_of(module: str) -> object:
+    """Which file it would be imported from, and whether that is still the same."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return None
+    found = Path(spec.origin).stat()
+    return spec.origin, found.st_mtime_ns, found.st_size
