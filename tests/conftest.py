@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from bootstrap.airflow.environment import locate
 from bootstrap.airflow.home import database_template
+from bootstrap.airflow.session import AirflowSession
 from bootstrap.domain import secret
 from bootstrap.manifest.loader import load
 from bootstrap.util import children
@@ -47,3 +48,18 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with FileLock(folder / "lock"):
         manifest.write_text("version: 1\nairflow: {home: airflow}\n")
         return database_template(locate(load(manifest)))
+
+
+@pytest.fixture(scope="session")
+def _worker_airflow() -> Iterator[AirflowSession]:
+    """Started when it is first needed; `restarts`, as tests differ in more than runs of one command do."""
+    session = AirflowSession(restarts=1000)
+    yield session
+    session.close()
+
+
+@pytest.fixture(scope="module")
+def airflow_session(_worker_airflow: AirflowSession) -> Iterator[AirflowSession]:
+    """One Airflow for all that this test process runs in itself, as `smoke`, `explain` or `prepare_home`: not for commands that it starts."""
+    yield _worker_airflow.__enter__()
+    _worker_airflow.leave()

@@ -135,7 +135,7 @@ def _become(own: socket.socket, streams: list[int], state: WarmState, *, tied: b
         for number, descriptor in enumerate(streams):
             os.dup2(descriptor, number)
             os.close(descriptor)
-        sys.stdin = open(0, closefd=False)  # noqa: PTH123, SIM115  a descriptor, for as long as the process is there
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115  a descriptor, for as long as the process is there
         if request := _accepted(own, state):
             code = _run(request.command)
     except BaseException:
@@ -188,7 +188,7 @@ def _run(command: list[str]) -> int:
         runpy.run_module(command[0], run_name="__main__", alter_sys=True)
     except SystemExit as err:
         if isinstance(err.code, str):
-            print(err.code, file=sys.stderr)
+            sys.stderr.write(f"{err.code}\n")
         return err.code if isinstance(err.code, int) else int(err.code is not None)
     return 0
 

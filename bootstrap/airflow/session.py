@@ -16,24 +16,22 @@ is gone, however that ended.
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 import os
-import signal
 import socket
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from typing_extensions import Self
 
+from bootstrap.airflow.fork import GONE, Fork, Process, Start
 from bootstrap.airflow.fork_server import OUTLIVES, TIED, Request
 from bootstrap.airflow.warm_state import OWN
+from bootstrap.errors import AirflowError
 from bootstrap.util import children
 
 if TYPE_CHECKING:
@@ -41,54 +39,12 @@ if TYPE_CHECKING:
 
 START_TIMEOUT = 120.0  # seconds for Airflow to import everything
 _NOT_OF_THE_SERVER = ("AIRFLOW_CONN_", "AIRFLOW_VAR_", children.INTERNAL)  # nothing that is imported needs them
-_REFUSED, _GONE = "refused", "gone"
-
-
-class Process(Protocol):
-    """What `start` gives: a fork, or a process as `subprocess` has it. Its streams are text."""
-
-    pid: int
-    stdin: IO[str] | None
-    stdout: IO[str] | None
-    stderr: IO[str] | None
-
-    @property
-    def returncode(self) -> int | None:
-        """As `subprocess` has it: negative for a signal; None while it runs."""
-
-    def poll(self) -> int | None:
-        """Its exit code, or None."""
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Its exit code. Raises subprocess.TimeoutExpired."""
-
-    def send_signal(self, sig: int) -> None:
-        """Nothing, once it has ended."""
-
-    def kill(self) -> None:
-        """SIGKILL."""
-
-
-@dataclass(frozen=True)
-class Start:
-    """How to start: a module and its arguments; `variables` for it alone; `stderr`, a descriptor, or None for a pipe.
-
-    `cwd`: its folder; else this process's. `group`: in a session and a process group of its own. `outlives`: it finishes what it does when
-    we are gone. No fork is waited for after `until` (monotonic seconds).
-    """
-
-    command: Sequence[str]
-    variables: Mapping[str, str] = field(default_factory=dict)
-    stderr: int | None = None
-    cwd: str | None = None
-    group: bool = False
-    outlives: bool = True
-    until: float = math.inf
+_entered: list[AirflowSession] = []
 
 
 def start(environment: Environment, how: Start) -> Process:
-    """A module in an Airflow process, of the environment's session where it has one."""
-    if environment.session is not None and (fork := environment.session.fork(environment, how)) is not None:
+    """A module in an Airflow process: a fork of the session that has been entered last, where it can be one."""
+    if _entered and (fork := _entered[-1].fork(environment, how)) is not None:
         return fork
     process = subprocess.Popen(
         children.command(*how.command),
@@ -98,7 +54,7 @@ def start(environment: Environment, how: Start) -> Process:
         stderr=subprocess.PIPE if how.stderr is None else how.stderr,
         encoding="utf-8",
         errors="replace",
-        start_new_session=how.group,
+        start_new_session=how.tied,
         cwd=how.cwd,
     )
     if process.stdin is not None:
@@ -122,14 +78,28 @@ class AirflowSession:
         self._servers: list[_Server] = []  # the last one forks; those before it have forks that still run
 
     def __enter__(self) -> Self:
+        _entered.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.leave()
         self.close()
 
+    def leave(self) -> None:
+        """What is started from now on is no fork; the session can be entered again."""
+        _entered.remove(self)
+
     def begin(self, environment: Environment) -> None:
-        """Start an Airflow for this environment, and for all that differ from it in what a fork makes anew."""
-        self._server(_basis(environment, {}))
+        """Start an Airflow for this environment, and for all that differ from it in what a fork makes anew.
+
+        Nothing where there can be none: whoever needs it will tell why.
+        """
+        from bootstrap.airflow.environment import installed_version, require_usable_paths
+
+        with contextlib.suppress(AirflowError):
+            require_usable_paths(environment)
+            if installed_version() is not None:
+                self._server(_basis(environment, {}))
 
     def fork(self, environment: Environment, how: Start) -> Process | None:
         """The process, where Airflow is ready to run the module; None: it must be started by itself."""
@@ -137,7 +107,7 @@ class AirflowSession:
         basis = _basis(environment, how.variables)
         server = self._server(basis)
         answer = server.fork(request, how)
-        if answer == _REFUSED and server.basis != basis and self._restarts > 0:
+        if not isinstance(answer, Fork) and server.basis != basis and self._restarts > 0:
             answer = self._again(server, basis).fork(request, how)
         return answer if isinstance(answer, Fork) else None
 
@@ -147,10 +117,10 @@ class AirflowSession:
                 self._servers.append(_Server(basis, self._modules))
             return self._servers[-1]
 
-    def _again(self, refusing: _Server, basis: Mapping[str, str]) -> _Server:
+    def _again(self, before: _Server, basis: Mapping[str, str]) -> _Server:
         """Another Airflow, unless another thread has been here meanwhile."""
         with self._lock:
-            if self._servers[-1] is refusing:
+            if self._servers[-1] is before:
                 self._restarts -= 1
                 for server in [server for server in self._servers if server.idle]:
                     self._servers.remove(server)
@@ -179,7 +149,7 @@ def _request(environment: Environment, how: Start) -> Request:
 class _Server:
     """A process of `fork_server`."""
 
-    def __init__(self, basis: dict[str, str], modules: Sequence[str]) -> None:
+    def __init__(self, basis: Mapping[str, str], modules: Sequence[str]) -> None:
         self.basis = basis
         self._forks: list[Fork] = []
         self._control, theirs = socket.socketpair()
@@ -205,16 +175,17 @@ class _Server:
         return not self._forks
 
     def fork(self, request: Request, how: Start) -> Fork | str:
-        """A fork that is ready, _REFUSED, or _GONE where none can come."""
+        """A fork that is ready; else REFUSED, or GONE where none can come."""
         fork, handed = Fork.waiting(how.stderr)
         try:
-            socket.send_fds(self._control, [OUTLIVES if how.outlives else TIED], handed)
-            answer = fork.ask(request, min(START_TIMEOUT, how.until - time.monotonic()))
-        except OSError:  # it has ended, or takes too long: no fork is waited for any more
-            answer = _GONE
+            socket.send_fds(self._control, [TIED if how.tied else OUTLIVES], handed)
+        except OSError:  # it has ended
+            fork.close()
+            return GONE
         finally:
             for descriptor in handed:
                 os.close(descriptor)
+        answer = fork.ask(request, min(START_TIMEOUT, how.until - time.monotonic()))
         if answer is not None:
             fork.close()
             return answer
@@ -228,85 +199,3 @@ class _Server:
             self._process.kill()
         self._process.wait()
         self._log.close()
-
-
-class Fork:
-    """A process, as `Process` says, whose parent is the one that forks: that tells of its end."""
-
-    def __init__(self, own: socket.socket, stdin: int, stdout: int, stderr: int | None) -> None:
-        self.pid = 0
-        self.returncode: int | None = None
-        self.stdin: IO[str] | None = _text(stdin, "w")
-        self.stdout: IO[str] | None = _text(stdout, "r")
-        self.stderr: IO[str] | None = None if stderr is None else _text(stderr, "r")
-        self._own = own
-        self._told = b""
-
-    @classmethod
-    def waiting(cls, stderr: int | None) -> tuple[Fork, list[int]]:
-        """One without a process, and the descriptors to hand to it."""
-        own, theirs = socket.socketpair()
-        reading, stdin = os.pipe()
-        stdout, writing = os.pipe()
-        ours, complaining = os.pipe() if stderr is None else (None, os.dup(stderr))
-        return cls(own, stdin, stdout, ours), [theirs.detach(), reading, writing, complaining]
-
-    def ask(self, request: Request, seconds: float) -> str | None:
-        """None: it is ready, else _REFUSED or _GONE. Raises OSError, which a time-out is."""
-        self._own.settimeout(max(seconds, 0.0))
-        self._own.sendall(json.dumps(asdict(request)).encode() + b"\n")
-        answer = self._message()
-        self.pid = answer.get("ready", 0)
-        return None if self.pid else _REFUSED if "refused" in answer else _GONE
-
-    def poll(self) -> int | None:
-        """Its exit code, or None."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self.wait(0)
-        return None
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Its exit code. Raises subprocess.TimeoutExpired."""
-        if self.returncode is None:
-            self._own.settimeout(timeout)
-            try:
-                self.returncode = self._message().get("ended", -signal.SIGKILL)
-            except (TimeoutError, BlockingIOError):
-                raise subprocess.TimeoutExpired(["a fork of Airflow"], timeout or 0.0) from None
-            except OSError:
-                self.returncode = -signal.SIGKILL  # with the process that forks
-            self._own.close()
-        return int(self.returncode)
-
-    def send_signal(self, sig: int) -> None:
-        """Nothing, once it has ended."""
-        if self.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, sig)
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        self.send_signal(signal.SIGKILL)
-
-    def close(self) -> None:
-        """What it would have had."""
-        self._own.close()
-        for stream in (self.stdin, self.stdout, self.stderr):
-            if stream is not None:
-                stream.close()
-
-    def _message(self) -> dict[str, Any]:
-        """The next, {} where none can come. Raises OSError, which a time-out is."""
-        while b"\n" not in self._told:
-            data = self._own.recv(4096)
-            if not data:
-                return {}
-            self._told += data
-        line, _, self._told = self._told.partition(b"\n")
-        message: dict[str, Any] = json.loads(line)
-        return message
-
-
-def _text(descriptor: int, mode: str) -> IO[str]:
-    """As `subprocess` opens it."""
-    return open(descriptor, mode, encoding="utf-8", errors="replace")  # noqa: PTH123, SIM115  whoever has the process closes it

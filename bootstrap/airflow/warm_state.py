@@ -9,7 +9,9 @@ refused, see `WarmState.renew`, and its work is done in an Airflow that has been
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
+import logging
 import os
 import sys
 import tempfile
@@ -54,7 +56,7 @@ _TEMPORARY = {"TMPDIR", "TEMP", "TMP"}  # `tempfile` is told to look again
 _WHOLE = ("as_dict", "getsection")
 
 
-class Refused(Exception):  # noqa: N818  it tells what differs, and nothing has gone wrong
+class Refused(Exception):
     """Airflow would have been another if it had been started for this."""
 
 
@@ -139,6 +141,7 @@ class WarmState:
         """
         self._require_same_variables()
         sys.path[:] = self.path
+        importlib.invalidate_caches()  # of folders that were not there yet
         tempfile.tempdir = None
         time.tzset()
         _renew_configuration()
@@ -191,11 +194,13 @@ def _renew_configuration() -> None:
     home = configuration.get_airflow_home()
     for name, value in zip(_PLACES, (home, configuration.get_airflow_config(home)), strict=True):
         _assign(name, value)
+    logging.disable(logging.INFO)  # Airflow's logging is set up already, and it tells what it reads
     for conf in _confs():
         module: Any = sys.modules[type(conf).__module__]
         fresh = module.initialize_config()
         vars(conf).clear()
         vars(conf).update(vars(fresh))
+    logging.disable(logging.NOTSET)
     configuration.secrets_backend_list = configuration.initialize_secrets_backends()
     configuration.conf.validate()
 

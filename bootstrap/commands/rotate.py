@@ -53,7 +53,9 @@ def command(
     names = keyring.chosen(conn_ids)
     if mode == "status":
         return _status(app, keyring, names, json_file)
-    with app.alone():
+    from bootstrap.airflow.session import AirflowSession
+
+    with app.alone(), AirflowSession():
         return max(_one(app, keyring, name, mode, despite_use=despite_use) for name in names)
 
 

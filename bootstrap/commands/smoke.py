@@ -38,13 +38,18 @@ def command(app: App, *, selectors: tuple[str, ...], options: RunOptions, show_c
 
 
 def _run(app: App, selectors: tuple[str, ...], options: RunOptions, progress: Progress) -> None:
+    from bootstrap.airflow.session import AirflowSession
     from bootstrap.register import drift
     from bootstrap.smoke import run
     from bootstrap.terminal.live_table import watching
 
     run.require_known(app.manifest, selectors)
     chosen = run.select(app.manifest, selectors)
-    found = drift.find(app.manifest, app.environment, app.secrets)
-    with watching(app.console, [spec.id for spec in chosen], options.settings.jobs) as on_result:
-        report = run.smoke(app.manifest, app.environment, chosen, options.settings, drift=found, on_result=on_result)
+    settings, ids = options.settings, [spec.id for spec in chosen]
+    with AirflowSession() as airflow:
+        if not settings.isolated:
+            airflow.begin(app.environment)
+        found = drift.find(app.manifest, app.environment, app.secrets)
+        with watching(app.console, ids, settings.jobs) as on_result:
+            report = run.smoke(app.manifest, app.environment, chosen, settings, drift=found, on_result=on_result)
     progress.smoke = replace(report, unchecked=run.unchecked(app.manifest, selectors))

@@ -31,6 +31,7 @@ def command(app: App, *, options: RunOptions, yes: bool, no_register: bool) -> i
     Before it changes a place that others use too (Vault, Secret Manager, AWS, a running Airflow, a database), it shows
     the changes and asks. Without a terminal it needs --yes.
     """
+    from bootstrap.airflow.session import AirflowSession
     from bootstrap.terminal.live_table import watching
     from bootstrap.up import Job, up
 
@@ -40,7 +41,8 @@ def command(app: App, *, options: RunOptions, yes: bool, no_register: bool) -> i
         job = Job(
             app.manifest, app.environment, app.secrets, options.settings, watch, approve, not no_register, replace
         )
-        with app.alone():
+        with app.alone(), AirflowSession() as airflow:
+            airflow.begin(app.environment)
             up(job, progress)
 
     return reported(app, options.files(app.file), "up", run)

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from bootstrap.airflow.answer import answer_in
 from bootstrap.airflow.environment import Environment
+from bootstrap.airflow.fork import Process, Start
+from bootstrap.airflow.session import start
 from bootstrap.smoke import runner
 from bootstrap.smoke.runner import Limits, Outcome, command, tail
 from bootstrap.smoke.scratch import Job
-from bootstrap.util import children
 from bootstrap.util.files import write_atomic
 
 GRACE = 5.0  # seconds for the process to end by itself
@@ -42,7 +43,7 @@ class ForkingRunner:
         waiting = {job.check_id: job for job in jobs}
         with self._zygote(jobs) as process:
             for line in process.stdout or ():
-                event = answer_in(line.decode(errors="replace"))
+                event = answer_in(line)
                 if event is None:  # what Python itself ran before the zygote has printed
                     continue
                 job = waiting.pop(event["check_id"])
@@ -56,7 +57,7 @@ class ForkingRunner:
         return self.folder / "zygote.log"
 
     @contextlib.contextmanager
-    def _zygote(self, jobs: Sequence[Job]) -> Iterator[subprocess.Popen[bytes]]:
+    def _zygote(self, jobs: Sequence[Job]) -> Iterator[Process]:
         """The process that forks; it and its children are gone when this ends, and when they hang."""
         process = self._start(jobs)
         rounds = math.ceil(len(jobs) / self.limits.parallel)
@@ -73,20 +74,21 @@ class ForkingRunner:
             if process.stdout is not None:
                 process.stdout.close()
 
-    def _start(self, jobs: Sequence[Job]) -> subprocess.Popen[bytes]:
+    def _start(self, jobs: Sequence[Job]) -> Process:
+        command = ["bootstrap.smoke.zygote", str(self._plan(jobs))]
         with self._log.open("wb") as log:
-            process = subprocess.Popen(
-                children.command("bootstrap.smoke.zygote", str(self._plan(jobs))),
-                env=self.environment.child(**self.variables),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-                cwd=self.folder,
+            how = Start(
+                command,
+                self.variables,
+                stderr=log.fileno(),
+                cwd=str(self.folder),
+                tied=True,
+                until=self.limits.until,
             )
+            process = start(self.environment, how)
         if process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError), process.stdin as stream:
-                stream.write(self.environment.pipe().encode())
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
         return process
 
     def _plan(self, jobs: Sequence[Job]) -> Path:
@@ -111,7 +113,7 @@ class ForkingRunner:
         return file
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: Process) -> None:
     """SIGTERM lets it kill its children, which are in sessions of their own; then SIGKILL."""
     if process.poll() is not None:
         return

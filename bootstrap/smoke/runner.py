@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bootstrap.airflow import session
 from bootstrap.airflow.environment import Environment
 from bootstrap.smoke import DAG_ID
 from bootstrap.smoke.process_tree import end
 from bootstrap.smoke.scratch import Job
 from bootstrap.util import children
 
-START_TIMEOUT = 120.0  # seconds for Airflow to import everything
+START_TIMEOUT = session.START_TIMEOUT
 POLL = 0.02  # seconds between looks at a process
 OUTPUT_KEPT = 20_000  # bytes of a process's output that are kept to tell of its end
 

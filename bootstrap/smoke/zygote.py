@@ -9,7 +9,6 @@ to files: `output` in each job's folder, and the plan's own log.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import json
 import os
@@ -22,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bootstrap.airflow.fork_server import die_with_parent
 from bootstrap.smoke.process_tree import end
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 POLL = 0.02  # seconds between looks at the children
 
 
@@ -108,7 +107,7 @@ def _child(job: dict[str, Any]) -> None:
     code = 1
     try:
         os.setsid()
-        _die_with_parent()
+        die_with_parent()
         tempfile.tempdir = None  # the parent's; ours is in the variables
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         folder = Path(job["folder"])
@@ -139,12 +138,6 @@ def _airflow(arguments: list[str]) -> int:
         traceback.print_exc()
         return 1
     return 0
-
-
-def _die_with_parent() -> None:
-    """Where Linux can: also when the parent is killed in a way that it can't clean up after."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _print_to(file: Path) -> None:

@@ -23,7 +23,7 @@ from bootstrap.smoke.run import Settings, select, smoke
 from bootstrap.smoke.verdict import CheckResult
 from tests.systems.process import free_port
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("airflow_session")]
 
 MANIFEST = """
 version: 1
