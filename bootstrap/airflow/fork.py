@@ -9,7 +9,9 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import IO, Any, Protocol
 
@@ -35,6 +37,9 @@ class Process(Protocol):
 
     def wait(self, timeout: float | None = None) -> int:
         """Its exit code. Raises subprocess.TimeoutExpired."""
+
+    def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[str, str]:  # noqa: A002  its name in `subprocess`
+        """Write, and read to the end: stdout, stderr. Raises subprocess.TimeoutExpired."""
 
     def send_signal(self, sig: int) -> None:
         """Nothing, once it has ended."""
@@ -120,6 +125,28 @@ class Fork:
         """SIGKILL."""
         self.send_signal(signal.SIGKILL)
 
+    def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[str, str]:  # noqa: A002  its name in `subprocess`
+        """Write, and read to the end: stdout, stderr. Raises subprocess.TimeoutExpired; then, as after ^C, it has been killed."""
+        watchdog = threading.Timer(threading.TIMEOUT_MAX if timeout is None else timeout, self.kill)
+        watchdog.daemon = True
+        watchdog.start()
+        with ThreadPoolExecutor(3) as pool:
+            try:
+                writing = pool.submit(_write, self.stdin, input or "")
+                reading = [pool.submit(_read, stream) for stream in (self.stdout, self.stderr)]
+                writing.result()
+                out, err = (future.result() for future in reading)
+                late = not watchdog.is_alive()
+            except BaseException:
+                self.kill()
+                raise
+            finally:
+                watchdog.cancel()
+        self.wait()
+        if late:
+            raise subprocess.TimeoutExpired(["a fork of Airflow"], timeout or 0.0)
+        return out, err
+
     def close(self) -> None:
         """What it would have had."""
         self._own.close()
@@ -137,6 +164,19 @@ class Fork:
         line, _, self._told = self._told.partition(b"\n")
         message: dict[str, Any] = json.loads(line)
         return message
+
+
+def _write(stream: IO[str] | None, text: str) -> None:
+    if stream is not None:
+        with contextlib.suppress(BrokenPipeError), stream:
+            stream.write(text)
+
+
+def _read(stream: IO[str] | None) -> str:
+    if stream is None:
+        return ""
+    with stream:
+        return stream.read()
 
 
 def _text(descriptor: int, mode: str) -> IO[str]:

@@ -10,6 +10,7 @@ The server itself reads no request: variables and secrets of one fork never come
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import gc
@@ -141,6 +142,7 @@ def _become(own: socket.socket, streams: list[int], state: WarmState, *, tied: b
     except BaseException:
         traceback.print_exc()
     finally:
+        atexit._run_exitfuncs()  # noqa: SLF001  as at a program's end: Airflow closes its database in one
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()
@@ -209,7 +211,7 @@ def main() -> None:
     gc.disable()
     state = WarmState()
     with state.recording():
-        from bootstrap.airflow.compat import warm_up
+        from bootstrap.airflow.warm_up import warm_up
 
         warm_up()
         for module in sys.argv[2:]:

@@ -105,7 +105,7 @@ def _migrate(environment: Environment, config: Path, database: Path) -> None:
         AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=connection,
         AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS="False",
     )
-    if not database.exists() or not config.exists():
+    if not _is_migrated(database) or not config.exists():
         raise AirflowError(
             f"`airflow db migrate` made no database; it printed: {last_line(printed)}",
             f"see why: AIRFLOW_HOME={environment.home} airflow version",

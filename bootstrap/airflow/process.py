@@ -9,7 +9,6 @@ from bootstrap.airflow.answer import answer_in
 from bootstrap.airflow.environment import Environment, require_usable_paths
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import AirflowError
-from bootstrap.util import children
 
 if TYPE_CHECKING:
     import subprocess
@@ -54,19 +53,18 @@ def _done(
 ) -> subprocess.CompletedProcess[str]:
     import subprocess  # not at the top: most commands start no process
 
+    from bootstrap.airflow.fork import Start
+    from bootstrap.airflow.session import start
+
     require_usable_paths(environment)
+    process = start(environment, Start(arguments, more))
     try:
-        return subprocess.run(
-            children.command(*arguments),
-            env=environment.child(**more),
-            input=f"{environment.pipe()}\n{request}",
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=COMMAND_TIMEOUT,
-            check=False,
-        )
+        stdout, stderr = process.communicate(request, COMMAND_TIMEOUT)
     except subprocess.TimeoutExpired as err:
         raise AirflowError(
             f"`{' '.join(arguments)}` took longer than {COMMAND_TIMEOUT:.0f} s", "try it by hand"
         ) from err
+    finally:
+        process.kill()  # nothing, if it has ended
+        code = process.wait()
+    return subprocess.CompletedProcess(arguments, code, stdout, stderr)

@@ -23,6 +23,8 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
+from bootstrap.airflow import complaints
+
 _SETUP = {
     "airflow.configuration": {"initialize_config", "initialize_secrets_backends", "validate"},
     "airflow.sdk.configuration": {"initialize_config"},
@@ -144,7 +146,8 @@ class WarmState:
         importlib.invalidate_caches()  # of folders that were not there yet
         tempfile.tempdir = None
         time.tzset()
-        _renew_configuration()
+        with complaints.kept():
+            _renew_configuration()
         if different := [place for place, value in self._values().items() if value != self.values[place]]:
             raise Refused(", ".join(f"[{section}] {option}" for section, option in different))
         _renew_settings()

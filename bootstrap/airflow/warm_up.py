@@ -8,18 +8,20 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from bootstrap.airflow import compat
 
 
+@cache
 def warm_up() -> None:
     """Do once, before forking, what each `airflow tasks test` would do again: imports, and in 3.x its execution API.
 
     Starts no thread and opens no database. Where a version has none of it, there is nothing to do.
     """
     import airflow.__main__
-    import airflow.cli.commands.task_command  # noqa: F401  what `tasks test` imports first
+    import airflow.cli.commands.task_command
 
     in_process_api_server = compat.in_process_api_server()
     if in_process_api_server is None:

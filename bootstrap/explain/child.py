@@ -6,14 +6,13 @@ stdout. Nothing that it prints holds a value, but those of options that are no s
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from bootstrap.airflow import complaints
 from bootstrap.airflow.answer import answering
 
 _SETUP = "initialize_secrets_backends"  # the function of Airflow's that makes the configured backend
@@ -27,7 +26,7 @@ def main() -> None:
 
 
 def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
-    with _complaints() as complaints:
+    with complaints.kept() as told:
         try:
             import airflow
         except Exception as err:
@@ -40,9 +39,7 @@ def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
             return {"no_teams": True}
         compat.read_only()
         found = _lookups(request)
-    ignored = [
-        section for section in ("secrets", "workers") if any(f"parse [{section}]" in text for text in complaints)
-    ]
+    ignored = [section for section in ("secrets", "workers") if any(f"parse [{section}]" in text for text in told)]
     return {
         "airflow": airflow.__version__,
         "lookups": found,
@@ -123,26 +120,6 @@ def _version() -> str:
     from bootstrap.airflow.environment import installed_version
 
     return installed_version() or ""
-
-
-@contextlib.contextmanager
-def _complaints() -> Iterator[list[str]]:
-    """What Airflow logs of keyword arguments that it can't read: it says so nowhere else."""
-    told: list[str] = []
-
-    class Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            told.append(record.getMessage())
-
-    handler = Keep(logging.WARNING)
-    names = ("", "airflow", "airflow._shared.configuration.parser", "airflow.sdk._shared.configuration.parser")
-    for name in names:
-        logging.getLogger(name).addHandler(handler)
-    try:
-        yield told
-    finally:
-        for name in names:
-            logging.getLogger(name).removeHandler(handler)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from bootstrap.airflow.environment import Environment, database_template, locate
+from bootstrap.airflow.environment import Environment, locate
 from bootstrap.airflow.fork import Fork, Process, Start
+from bootstrap.airflow.home import database_template, prepare_home
 from bootstrap.airflow.session import AirflowSession, start
 from bootstrap.domain.secret import Secret
 from bootstrap.manifest.loader import load
@@ -35,6 +37,7 @@ STARTER = f"""
 import sys
 from bootstrap.airflow.environment import locate
 from bootstrap.airflow.fork import Start
+from bootstrap.airflow.home import database_template, prepare_home
 from bootstrap.airflow.session import AirflowSession, start
 from bootstrap.manifest.loader import load
 from pathlib import Path
@@ -91,15 +94,22 @@ def forked(environment: Environment, **variables: str) -> dict[str, Any]:
     return told(process)
 
 
-def cold(session: AirflowSession, environment: Environment, **variables: str) -> dict[str, Any]:
-    """The judge: an Airflow started for this alone."""
+@contextmanager
+def apart(session: AirflowSession) -> Iterator[None]:
+    """Meanwhile, each Airflow is started for itself."""
     session.leave()
     try:
+        yield
+    finally:
+        session.__enter__()
+
+
+def cold(session: AirflowSession, environment: Environment, **variables: str) -> dict[str, Any]:
+    """The judge: an Airflow started for this alone."""
+    with apart(session):
         process = start(environment, Start([PROBE, "a", "b"], variables))
         assert isinstance(process, subprocess.Popen)
         return told(process)
-    finally:
-        session.__enter__()
 
 
 def with_backend(environment: Environment, host: str) -> Environment:
@@ -180,7 +190,8 @@ def test_one_fork_has_nothing_of_another_ones_secrets(
     finally:
         for process in (holding, other):
             process.kill()
-            assert process.wait(10) == -signal.SIGKILL
+            process.communicate(timeout=10)
+            assert process.wait() == -signal.SIGKILL
 
 
 def memory(pid: int) -> bytes:
@@ -229,3 +240,29 @@ def alive(pid: int) -> bool:
         os.kill(pid, 0)
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     return False
+
+
+def test_the_home_that_a_fork_makes_is_the_one_that_airflow_makes(
+    tmp_path: Path, airflow_session: AirflowSession
+) -> None:
+    places = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "bootstrap.yaml").write_text("version: 1\nairflow: {home: airflow}\n")
+        places.append(locate(load(tmp_path / name / "bootstrap.yaml")))
+    assert prepare_home(places[0])
+    assert airflow_session._servers[-1]._forks  # it was one
+    with apart(airflow_session):
+        assert prepare_home(places[1])
+    assert (text(places[0]), schema(places[0])) == (text(places[1]), schema(places[1]))
+
+
+def text(environment: Environment) -> str:
+    """airflow.cfg, without its place and its new keys."""
+    found = environment.config.read_text().replace(str(environment.home), "")
+    return re.sub(r"(?m)^((fernet_key|jwt_secret) =) .+", r"\1", found)
+
+
+def schema(environment: Environment) -> list[Any]:
+    with closing(sqlite3.connect(environment.home / "airflow.db")) as connection:
+        return connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()

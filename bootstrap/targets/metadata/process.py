@@ -13,10 +13,11 @@ from typing import IO, Any
 
 from bootstrap import errors
 from bootstrap.airflow.environment import Environment
+from bootstrap.airflow.fork import Process, Start
 from bootstrap.airflow.process import COMMAND_TIMEOUT
+from bootstrap.airflow.session import start
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import AirflowError, BootstrapError
-from bootstrap.util import children
 
 GRACE = 5.0  # seconds for the process to end by itself
 _MODULE = "bootstrap.targets.metadata.child"
@@ -27,25 +28,17 @@ class MetadataProcess:
 
     def __init__(self, environment: Environment, *, read_only: bool = False) -> None:
         """`read_only`: the database itself refuses this process's writes. Raises AirflowError if Airflow does not start."""
-        process = subprocess.Popen(
-            children.command(_MODULE, *(["read-only"] if read_only else [])),
-            env=environment.child(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-        )
+        process = start(environment, Start([_MODULE, *(["read-only"] if read_only else [])]))
         said: deque[str] = deque(maxlen=20)
         listener = threading.Thread(target=_listen, args=(process.stderr, said), daemon=True)
         listener.start()
         self._process, self._said, self._listener = process, said, listener
         self.close = weakref.finalize(self, _end, process, listener)
-        self._exchange(environment.pipe())
+        self._exchange("")  # it tells that it is ready
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Raises the errors that the child tells of, and AirflowError if it ends or takes too long."""
-        return self._exchange(json.dumps(request))
+        return self._exchange(f"{json.dumps(request)}\n")
 
     def _exchange(self, line: str) -> dict[str, Any]:
         watchdog = threading.Timer(COMMAND_TIMEOUT, self._process.kill)
@@ -68,7 +61,7 @@ class MetadataProcess:
         if self._process.stdin is None or self._process.stdout is None:
             return ""
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(f"{line}\n")
+            self._process.stdin.write(line)
             self._process.stdin.flush()
             return self._process.stdout.readline()
         return ""
@@ -88,7 +81,7 @@ def _listen(stream: IO[str], said: deque[str]) -> None:
     said.extend(line for line in stream if line.strip())
 
 
-def _end(process: subprocess.Popen[str], listener: threading.Thread) -> None:
+def _end(process: Process, listener: threading.Thread) -> None:
     """The end of its stdin tells it; what it has begun it finishes."""
     with contextlib.suppress(BrokenPipeError):
         if process.stdin is not None:
