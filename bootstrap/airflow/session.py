@@ -3,14 +3,15 @@
 `AirflowSession` is begun by a command that will need Airflow several times, or late: while it still reads stores, Airflow is
 being imported. `start` gives a process, whether there is a session or not; who uses it can't tell them apart.
 
-What forks share, and can't change: imported modules, the API server's application in memory, the class of each option and
-variable that modules read while they were imported (see `warm_state`). Made anew in each fork: its environment, its secrets, the
-configuration, the list of secrets backends, the secrets masker, logging, `airflow_local_settings`, the database's engine, the current folder, and stdin, stdout
-and stderr. What differs otherwise can't be a fork: the session starts Airflow again for it, and where that is no
-help, it is started by itself.
+Forks share what can't differ between them: imported modules, the API server's application in memory, and what modules took
+from options and variables while they were imported, which is written down (see `warm_state`). Made anew in each fork are its
+environment, its secrets, the configuration, the list of secrets backends, the secrets masker, logging, `airflow_local_settings`,
+the database's engine, the current folder, and stdin, stdout and stderr. For what differs otherwise the session starts Airflow
+again, or, where that is no help either, what was asked for is started by itself, as without a session.
 
-The process that forks has neither secrets nor connections, opens no database, asks no store and has no thread. It ends when the session is left, and when the process that began it
-is gone, however that ended.
+The process that forks has no secrets and no connections, opens no database, asks no store and has no thread. It ends when the
+session is left, and when the process that began it is gone, however that ended; so do forks that are `tied`, as checks are.
+Others, as one that writes to the metadata database, finish what they do.
 """
 
 from __future__ import annotations
@@ -24,18 +25,15 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from typing_extensions import Self
 
+from bootstrap.airflow.environment import Environment, installed_version, require_usable_paths
 from bootstrap.airflow.fork import GONE, Fork, Process, Start
 from bootstrap.airflow.fork_server import OUTLIVES, TIED, Request
 from bootstrap.airflow.warm_state import OWN
 from bootstrap.errors import AirflowError
 from bootstrap.util import children
-
-if TYPE_CHECKING:
-    from bootstrap.airflow.environment import Environment
 
 START_TIMEOUT = 120.0  # seconds for Airflow to import everything
 _NOT_OF_THE_SERVER = ("AIRFLOW_CONN_", "AIRFLOW_VAR_", children.INTERNAL)  # nothing that is imported needs them
@@ -94,15 +92,15 @@ class AirflowSession:
 
         Nothing where there can be none: whoever needs it will tell why.
         """
-        from bootstrap.airflow.environment import installed_version, require_usable_paths
-
         with contextlib.suppress(AirflowError):
             require_usable_paths(environment)
-            if installed_version() is not None:
+            if _can_fork():
                 self._server(_basis(environment, {}))
 
     def fork(self, environment: Environment, how: Start) -> Process | None:
         """The process, where Airflow is ready to run the module; None: it must be started by itself."""
+        if not _can_fork():
+            return None
         request = _request(environment, how)
         basis = _basis(environment, how.variables)
         server = self._server(basis)
@@ -133,6 +131,11 @@ class AirflowSession:
         with self._lock:
             while self._servers:
                 self._servers.pop().close()
+
+
+def _can_fork() -> bool:
+    """From Airflow 3 on; 2.x starts in two seconds, and is made anew in another way."""
+    return not (installed_version() or "2.").startswith("2.")
 
 
 def _basis(environment: Environment, variables: Mapping[str, str]) -> dict[str, str]:
