@@ -25,6 +25,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,14 +174,25 @@ def _renew(request: Request, state: WarmState) -> None:
     os.environ.clear()
     os.environ.update({**request.environment, **request.secrets})
     children.hide(request.secrets)
-    stdout = os.dup(1)
-    os.dup2(2, 1)  # what Airflow logs meanwhile: its logging is set up already
-    try:
+    with _without_streams():
         state.renew()
         sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _without_streams() -> Iterator[None]:
+    """Meanwhile, a command that Airflow runs for an option reads nothing of stdin, and nothing is printed to stdout."""
+    kept = [os.dup(number) for number in (0, 1)]
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for descriptor, number in ((nothing, 0), (2, 1)):
+        os.dup2(descriptor, number)
+    os.close(nothing)
+    try:
+        yield
     finally:
-        os.dup2(stdout, 1)
-        os.close(stdout)
+        for number, descriptor in enumerate(kept):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
 
 
 def _run(command: list[str]) -> int:

@@ -145,7 +145,7 @@ def _basis(environment: Environment, variables: Mapping[str, str]) -> dict[str, 
 
 
 def _request(environment: Environment, how: Start) -> Request:
-    secrets = {name: value.as_public() for name, value in environment.secrets.items()}
+    secrets = {name: value.unmasked() for name, value in environment.secrets.items()}
     return Request(list(how.command), environment.child(**how.variables), secrets, how.cwd or str(Path.cwd()))
 
 
