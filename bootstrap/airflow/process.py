@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.airflow.answer import answer_in
+from bootstrap.airflow.child_protocol import answer_in
 from bootstrap.airflow.environment import Environment, require_usable_paths
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import AirflowError
@@ -31,7 +31,7 @@ def run_airflow(environment: Environment, *arguments: str, request: str = "", **
 
 
 def ask_airflow(environment: Environment, module: str, *arguments: str, request: str = "") -> dict[str, Any]:
-    """What a module that answers (see `airflow_answer`) says. Raises AirflowError, with what Airflow printed, if it doesn't."""
+    """What a module that answers (see `child_protocol`) says. Raises AirflowError, with what Airflow printed, if it doesn't."""
     done = _done(environment, (module, *arguments), request, {})
     answer = answer_in(done.stdout)
     if answer is None:

@@ -6,13 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bootstrap import errors
+from bootstrap.airflow.child_protocol import require
 from bootstrap.airflow.environment import Environment, require_airflow
 from bootstrap.airflow.process import ask_airflow
 from bootstrap.convert.found import Found
 from bootstrap.domain import connection
 from bootstrap.domain.connection import Connection
-from bootstrap.errors import OLD_KEY, UNDECRYPTABLE, BootstrapError, Malformed
+from bootstrap.errors import OLD_KEY, UNDECRYPTABLE, Malformed
 from bootstrap.util.files import expanded
 
 PREFIX = "metadata:"
@@ -25,10 +25,7 @@ def read(home: str, folder: Path) -> Found:
     place = expanded(home).absolute()
     environment = Environment(place, place / "airflow.cfg", {}, folder / ".bootstrap")
     require_airflow(environment)
-    told: dict[str, Any] = ask_airflow(environment, _MODULE)
-    if "error" in told:
-        kind: type[BootstrapError] = getattr(errors, told["error"])
-        raise kind(told["message"], told["hint"])
+    told = require(ask_airflow(environment, _MODULE))
     found = Found()
     for row in told["connections"]:
         where = f"{_PLACE}: connection {row['name']}"

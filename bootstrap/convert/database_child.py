@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bootstrap.airflow.answer import answering
+from bootstrap.airflow.child_protocol import answering, starting, told
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import OLD_KEY, UNDECRYPTABLE, AirflowError, BootstrapError, Unavailable
 
@@ -21,17 +21,7 @@ _FIELDS = ("conn_type", "description", "host", "login", "schema", "port")
 def main() -> None:
     """Airflow prints to stdout, so the answer has a descriptor of its own."""
     with answering() as tell:
-        tell(_told())
-
-
-def _told() -> dict[str, Any]:
-    try:
-        return _read()
-    except BootstrapError as err:
-        error = err
-    except Exception as err:
-        error = _translated(err)
-    return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+        tell(told(_read, _translated))
 
 
 def _translated(err: Exception) -> BootstrapError:
@@ -42,13 +32,10 @@ def _translated(err: Exception) -> BootstrapError:
 
 
 def _read() -> dict[str, Any]:
-    try:
+    with starting():
         from airflow.models.connection import Connection
         from airflow.models.crypto import get_fernet
         from airflow.models.variable import Variable
-    except Exception as err:
-        hint = f"see why: AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow version"
-        raise AirflowError(f"Airflow does not start ({type(err).__name__})", hint) from err
     from bootstrap.airflow import compat
 
     if missing := compat.missing_database():

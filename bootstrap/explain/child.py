@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bootstrap.airflow import complaints
-from bootstrap.airflow.answer import answering
+from bootstrap.airflow.child_protocol import answering
 
 _SETUP = "initialize_secrets_backends"  # the function of Airflow's that makes the configured backend
 

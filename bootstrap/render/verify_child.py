@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from bootstrap.airflow.answer import answering
+from bootstrap.airflow.child_protocol import answering
 from bootstrap.render.verify import fingerprint
 
 

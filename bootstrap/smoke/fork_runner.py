@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bootstrap.airflow.answer import answer_in
+from bootstrap.airflow.child_protocol import answer_in
 from bootstrap.airflow.environment import Environment
 from bootstrap.airflow.fork import Process, Start
 from bootstrap.airflow.session import start

@@ -74,7 +74,7 @@ def airflow_here(environment: Any, _module: str, what: str, lock: str) -> Any:
             conf.read(environment.config)
             get_fernet.cache_clear()
             os.dup2(2, 1)
-            os.write(writer, json.dumps(fernet_child.told(what, Path(lock), retired)).encode())
+            os.write(writer, json.dumps(fernet_child.answer(what, Path(lock), retired)).encode())
         finally:
             os._exit(0)
     os.close(writer)

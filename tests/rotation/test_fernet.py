@@ -244,7 +244,7 @@ class New(Base):
     id = Column(Integer, primary_key=True)
     rotate_fernet_key = None
 
-print("\\n" + json.dumps(fernet_child.told("look", Path(sys.argv[1]), [])))
+print("\\n" + json.dumps(fernet_child.answer("look", Path(sys.argv[1]), [])))
 """
 
 
@@ -259,7 +259,7 @@ def test_one_run_at_a_time(template: Path, tmp_path: Path, monkeypatch: pytest.M
     lock = key_file.lock_of(home.environment)
     monkeypatch.setattr(child, "LOCK_TIMEOUT", 0.1)
     with locked(lock, timeout=1, busy=""):
-        assert child.told("reencrypt", lock, [])["error"] == "Busy"
+        assert child.answer("reencrypt", lock, [])["error"] == "Busy"
     with folder_locked(home.config.parent, busy=""), pytest.raises(Busy, match=r"another run writes .*airflow\.cfg"):
         fernet.begin(home.environment)
 

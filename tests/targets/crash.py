@@ -19,6 +19,7 @@ from statistics import median
 from typing import Any
 from unittest import mock
 
+from bootstrap.airflow.child_protocol import told
 from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.variable import Variable
@@ -48,7 +49,7 @@ class Here:
         """As MetadataProcess does, through JSON."""
         from bootstrap.targets.metadata import child as metadata_child
 
-        answer = metadata_child._told(lambda: metadata_child._asked(json.loads(json.dumps(request))))
+        answer = told(lambda: metadata_child._asked(json.loads(json.dumps(request))), metadata_child._translated)
         if "error" in answer:
             raise RuntimeError(answer["message"])
         found: dict[str, Any] = json.loads(json.dumps(answer))

@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bootstrap.airflow.answer import answering
-from bootstrap.errors import AirflowError, BootstrapError
+from bootstrap.airflow.child_protocol import answering, starting, told
+from bootstrap.errors import BootstrapError
 from bootstrap.util.files import locked
 
 RETIRED = "AIRFLOW_BOOTSTRAP_RETIRED_KEYS"
@@ -25,31 +25,30 @@ def main() -> None:
     """Airflow prints to stdout, so the answer has a descriptor of its own."""
     what, lock = sys.argv[1:]
     with answering() as tell:
-        tell(told(what, Path(lock), json.loads(os.environ.pop(RETIRED, "[]"))))
+        tell(answer(what, Path(lock), json.loads(os.environ.pop(RETIRED, "[]"))))
 
 
-def told(what: str, lock: Path, retired: list[str]) -> dict[str, Any]:
-    """The answer."""
-    try:
+def answer(what: str, lock: Path, retired: list[str]) -> dict[str, Any]:
+    """What `main` tells."""
+
+    def work() -> dict[str, Any]:
         with locked(lock, timeout=LOCK_TIMEOUT, busy="another run works on the rows that Airflow encrypts"):
             return _done(what, retired)
-    except BootstrapError as err:
-        error = err
-    except Exception as err:
-        from bootstrap.targets.metadata.rows import translated
 
-        error = translated(err)
-    return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+    return told(work, _translated)
+
+
+def _translated(err: Exception) -> BootstrapError:
+    from bootstrap.targets.metadata.rows import translated  # which imports Airflow
+
+    return translated(err)
 
 
 def _done(what: str, retired: list[str]) -> dict[str, Any]:
-    try:
+    with starting():
         from bootstrap.airflow import compat
         from bootstrap.rotation.fernet import rows
         from bootstrap.targets.metadata.rows import require_database
-    except Exception as err:
-        hint = f"see why: AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow version"
-        raise AirflowError(f"Airflow does not start ({type(err).__name__})", hint) from err
     if what != "reencrypt":
         compat.read_only()
     require_database()

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bootstrap import errors
+from bootstrap.airflow.child_protocol import require
 from bootstrap.airflow.environment import Environment
 from bootstrap.airflow.process import ask_airflow
 from bootstrap.domain.secret import Secret
-from bootstrap.errors import AirflowError, BootstrapError
+from bootstrap.errors import AirflowError
 from bootstrap.rotation.fernet import key_file
 from bootstrap.rotation.fernet.child import RETIRED
 from bootstrap.rotation.fernet.key_file import KeyFile
@@ -37,10 +37,7 @@ class Look:
 def ask(environment: Environment, file: KeyFile, what: str, retired: Sequence[Secret] = ()) -> Look:
     """A process with Airflow. Raises AirflowError, also where its keys are not those of airflow.cfg."""
     with_retired = environment.with_secrets({RETIRED: Secret(json.dumps([key.reveal() for key in retired]))})
-    told = ask_airflow(with_retired, _CHILD, what, str(key_file.lock_of(environment)))
-    if "error" in told:
-        kind: type[BootstrapError] = getattr(errors, told["error"])
-        raise kind(told["message"], told["hint"])
+    told = require(ask_airflow(with_retired, _CHILD, what, str(key_file.lock_of(environment))))
     if file.keys and tuple(told["ids"]) != file.ids:
         raise AirflowError(
             f"Airflow's Fernet keys ({', '.join(told['ids']) or 'none'}) are not those of {file.path} ({', '.join(file.ids)})",

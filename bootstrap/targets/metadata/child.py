@@ -16,58 +16,33 @@ stdout, all JSON, until stdin ends; a KIND is "connection" or "variable":
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import IO, Any
+from typing import Any
 
-from bootstrap.errors import AirflowError, BootstrapError
+from bootstrap.airflow.child_protocol import conversing, starting, told
+from bootstrap.errors import BootstrapError
 
 
 def main() -> None:
     """Until stdin ends."""
-    requests, answers = _own_streams()
-    for answer in _answers(requests):
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+    with conversing() as (questions, tell):
+        tell(told(_start, _translated))
+        for line in questions:
+            tell(told(partial(_asked, json.loads(line)), _translated))
 
 
-def _own_streams() -> tuple[IO[str], IO[str]]:
-    """Ours alone: Airflow prints to stdout, and commands that it runs for options could read stdin."""
-    requests = os.fdopen(os.dup(0), encoding="utf-8")
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    with open(os.devnull) as nothing:  # noqa: PTH123  a descriptor is wanted
-        os.dup2(nothing.fileno(), 0)
-    os.dup2(2, 1)
-    return requests, answers
+def _translated(err: Exception) -> BootstrapError:
+    from bootstrap.targets.metadata.rows import translated  # which imports Airflow
 
-
-def _answers(requests: Iterable[str]) -> Iterator[dict[str, Any]]:
-    yield _told(_start)
-    for line in requests:
-        yield _told(partial(_asked, json.loads(line)))
-
-
-def _told(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    try:
-        return work()
-    except BootstrapError as err:
-        error = err
-    except Exception as err:
-        from bootstrap.targets.metadata.rows import translated
-
-        error = translated(err)
-    return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+    return translated(err)
 
 
 def _start() -> dict[str, Any]:
-    try:
+    with starting():
         import airflow
         from airflow.models.connection import Connection  # noqa: F401  as long as nobody waits for a lock
-    except Exception as err:
-        hint = f"see why: AIRFLOW_HOME={os.environ.get('AIRFLOW_HOME', '')} airflow version"
-        raise AirflowError(f"Airflow does not start ({type(err).__name__})", hint) from err
     from bootstrap.airflow import compat
     from bootstrap.targets.metadata.rows import require_database
 

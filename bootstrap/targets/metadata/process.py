@@ -11,13 +11,13 @@ from collections import deque
 from collections.abc import Mapping
 from typing import IO, Any
 
-from bootstrap import errors
+from bootstrap.airflow.child_protocol import require
 from bootstrap.airflow.environment import Environment
 from bootstrap.airflow.fork import Process, Start
 from bootstrap.airflow.process import COMMAND_TIMEOUT
 from bootstrap.airflow.session import start
 from bootstrap.domain.secret import foreign
-from bootstrap.errors import AirflowError, BootstrapError
+from bootstrap.errors import AirflowError
 
 GRACE = 5.0  # seconds for the process to end by itself
 _MODULE = "bootstrap.targets.metadata.child"
@@ -50,11 +50,7 @@ class MetadataProcess:
             watchdog.cancel()
         if not answer.endswith("\n"):
             raise self._ended()
-        told: dict[str, Any] = json.loads(answer)
-        if "error" in told:
-            kind: type[BootstrapError] = getattr(errors, told["error"])
-            raise kind(told["message"], told["hint"])
-        return told
+        return require(json.loads(answer))
 
     def _answer(self, line: str) -> str:
         """What comes back; without a line's end if the process is gone."""
