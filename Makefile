@@ -22,7 +22,7 @@ INSTALLED_OLD := .venv-2.11/.installed
 INSTALLED_BIGQUERY := .venv-bigquery/.installed
 PACKAGES := busybox-static docker-compose docker.io iptables mariadb-server openjdk-17-jre-headless openssh-server redis-server runc
 
-.PHONY: help up down test test-all test-slow compat lint types format check house schema bench bench-render bench-smoke bench-stores bench-register bench-masking bench-slope lock system-deps systems clean
+.PHONY: help up down test test-all test-slow compat lint types format check house schema bench bench-render bench-up bench-smoke bench-stores bench-register bench-masking bench-slope lock system-deps systems clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -81,6 +81,9 @@ schema: $(INSTALLED_DEV)  ## generate the JSON Schemas, docs/checks.md, the room
 
 bench-render: $(INSTALLED_DEV)  ## measure `render` against `airflow config get-value` (two minutes)
 	@$(BIN)/python -m benchmarks.render
+
+bench-up: $(INSTALLED_DEV)  ## measure `up` of the quickstart against a plain `airflow tasks test` (three minutes)
+	@$(BIN)/python -m benchmarks.up
 
 bench-smoke: $(INSTALLED_DEV)  ## measure smoke checks against `airflow tasks test` (ten minutes)
 	@$(BIN)/python -m benchmarks.smoke

@@ -22,7 +22,7 @@ from cryptography.fernet import Fernet
 
 from bootstrap.airflow.environment import Environment, locate
 from bootstrap.airflow.fork import Fork, Process, Start
-from bootstrap.airflow.home import database_template, prepare_home
+from bootstrap.airflow.home import prepare_home
 from bootstrap.airflow.session import AirflowSession, start
 from bootstrap.domain.secret import Secret
 from bootstrap.manifest.loader import load
@@ -37,7 +37,7 @@ STARTER = f"""
 import sys
 from bootstrap.airflow.environment import locate
 from bootstrap.airflow.fork import Start
-from bootstrap.airflow.home import database_template, prepare_home
+from bootstrap.airflow.home import prepare_home
 from bootstrap.airflow.session import AirflowSession, start
 from bootstrap.manifest.loader import load
 from pathlib import Path
@@ -50,13 +50,13 @@ with AirflowSession() as session:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+def environment(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Environment:
     """A home with a database that has one connection."""
     folder = tmp_path_factory.mktemp("session")
     (folder / "bootstrap.yaml").write_text("version: 1\nairflow: {home: airflow}\n")
     environment = locate(load(folder / "bootstrap.yaml"))
     environment.home.mkdir()
-    shutil.copy(database_template(environment), environment.home / "airflow.db")
+    shutil.copy(template, environment.home / "airflow.db")
     execute(
         environment,
         ROW,
