@@ -8,6 +8,7 @@ refused, see `WarmState.renew`, and its work is done in an Airflow that has been
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import importlib
 import importlib.util
@@ -197,6 +198,8 @@ def _renew_configuration() -> None:
     home = configuration.get_airflow_home()
     for name, value in zip(_PLACES, (home, configuration.get_airflow_config(home)), strict=True):
         _assign(name, value)
+    fresh_key = base64.b64encode(os.urandom(16)).decode()  # each process of Airflow's makes one, for a new airflow.cfg
+    _assign("SECRET_KEY", fresh_key)
     logging.disable(logging.INFO)  # Airflow's logging is set up already, and it tells what it reads
     for conf in _confs():
         module: Any = sys.modules[type(conf).__module__]

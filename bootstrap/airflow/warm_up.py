@@ -21,11 +21,13 @@ def warm_up() -> None:
     Starts no thread and opens no database. Where a version has none of it, there is nothing to do.
     """
     import airflow.__main__
-    import airflow.cli.commands.task_command
+    import airflow.cli.commands.task_command  # noqa: F401  what `tasks test` imports first
 
     in_process_api_server = compat.in_process_api_server()
     if in_process_api_server is None:
         return
+    import airflow.sdk.execution_time.task_runner  # noqa: F401  which Airflow's masker imports
+
     try:
         with _newest_api_version_only():
             app = in_process_api_server().app

@@ -31,6 +31,7 @@ from tests.project import ROOT, Canary
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("airflow_session")]
 
 ROW = "INSERT INTO connection (conn_id, conn_type, host, is_encrypted, is_extra_encrypted) VALUES ('probe', 'http', 'row', 0, 0)"
+KEYS = r"(?m)^((?:fernet_key|jwt_secret|secret_key) = .+)"
 PROBE = "tests.airflow.session_probe"
 FILES = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
 STARTER = f"""
@@ -246,21 +247,24 @@ def test_the_home_that_a_fork_makes_is_the_one_that_airflow_makes(
     tmp_path: Path, airflow_session: AirflowSession
 ) -> None:
     places = []
-    for name in ("a", "b"):
+    for name in ("a", "b", "c"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "bootstrap.yaml").write_text("version: 1\nairflow: {home: airflow}\n")
         places.append(locate(load(tmp_path / name / "bootstrap.yaml")))
-    assert prepare_home(places[0])
+    assert all(map(prepare_home, places[:2]))
     assert airflow_session._servers[-1]._forks  # it was one
     with apart(airflow_session):
-        assert prepare_home(places[1])
-    assert (text(places[0]), schema(places[0])) == (text(places[1]), schema(places[1]))
+        assert prepare_home(places[2])
+    assert text(places[1]) == text(places[2])
+    assert schema(places[1]) == schema(places[2])
+    found = [re.findall(KEYS, place.config.read_text()) for place in places]
+    assert [len(keys) for keys in found] == [3, 3, 3]
+    assert not set(found[0]) & set(found[1])
 
 
 def text(environment: Environment) -> str:
     """airflow.cfg, without its place and its new keys."""
-    found = environment.config.read_text().replace(str(environment.home), "")
-    return re.sub(r"(?m)^((fernet_key|jwt_secret) =) .+", r"\1", found)
+    return re.sub(KEYS, "", environment.config.read_text().replace(str(environment.home), ""))
 
 
 def schema(environment: Environment) -> list[Any]:
