@@ -21,7 +21,7 @@ def warm_up() -> None:
     Starts no thread and opens no database. Where a version has none of it, there is nothing to do.
     """
     import airflow.__main__
-    import airflow.cli.commands.task_command  # noqa: F401  what `tasks test` imports first
+    import airflow.cli.commands.task_command
 
     in_process_api_server = compat.in_process_api_server()
     if in_process_api_server is None:
