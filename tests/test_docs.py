@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bootstrap.manifest.loader import load
 from tests.project import ROOT
 from tools import architecture, house
 
@@ -56,6 +57,22 @@ def test_the_plugin_that_is_shown_is_the_one_that_a_test_installs(name: str) -> 
     text = (ROOT / "tests" / "plugins_example" / name).read_text()
     shown = re.findall(r"```(?:toml|python)\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
     assert any(text.endswith(block) for block in shown)
+
+
+def test_the_plugins_manifest_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    entries = re.findall(r'^\[project.entry-points."(\S+)"\]\n(\w+) = "(\S+)"', text, re.MULTILINE)
+    installed = tmp_path / "acme_bootstrap-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-bootstrap\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("".join(f"[{group}]\n{name} = {at}\n" for group, name, at in entries))
+    for folder in (ROOT / "tests" / "plugins_example", tmp_path):
+        monkeypatch.syspath_prepend(str(folder))
+    [manifest] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "bootstrap.yaml").write_text(manifest)
+    found = load(tmp_path / "bootstrap.yaml")
+    assert [spec.name for spec in found.checks["gateway"]] == ["acme_gateway"]
+    assert [target.name for target in found.register] == ["acme_json"]
 
 
 def _anchors(page: Path) -> set[str]:
