@@ -32,7 +32,7 @@ from bootstrap.issuers import (
 )
 from bootstrap.issuers import kind as issuer_kind
 from bootstrap.issuers import random as random_secret
-from bootstrap.manifest import kinds
+from bootstrap.manifest import kinds, target_variables
 from bootstrap.manifest.kinds import CheckParams, SuitsConnTypes, default_checks
 from bootstrap.manifest.loader import load
 from bootstrap.plugins import Registry
@@ -92,7 +92,7 @@ OURS: list[tuple[Registry, type]] = [
 ]
 POWERS = [
     shape
-    for module in (kinds, store_kind, target_kind, issuer_kind, check_kind)
+    for module in (kinds, target_variables, store_kind, target_kind, issuer_kind, check_kind)
     for shape in vars(module).values()
     if inspect.isclass(shape) and getattr(shape, "_is_runtime_protocol", False)
 ]

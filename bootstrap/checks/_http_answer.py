@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
+from bootstrap.checks._http_params import Params
 from bootstrap.checks._http_session import same_origin
 from bootstrap.checks.base import Cause
 from bootstrap.util.urls import BadUrl, join, split
-
-if TYPE_CHECKING:
-    from bootstrap.checks.http import Params
 
 _LIMIT = 16 * 2**20  # bytes that `expect_text` and `expect_json` look at
 _PAGE = 2**17  # bytes of a page that are enough to see what it asks for

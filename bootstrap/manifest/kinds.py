@@ -7,15 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from bootstrap.domain.secret import Secret
 from bootstrap.plugins import CHECKS
 from bootstrap.util.durations import Duration
 from bootstrap.util.model import Model
-
-if TYPE_CHECKING:
-    from bootstrap.manifest.models import Manifest
 
 FALLBACK = "hook"  # the check of a conn_type that has none of its own
 
@@ -53,15 +49,6 @@ class Configurable(Protocol):
     @property
     def Options(self) -> type[Model]:  # noqa: N802  a class
         """What bootstrap.yaml may say of it."""
-        ...
-
-
-@runtime_checkable
-class GivesVariables(Protocol):
-    """An optional power of a target: Airflow finds in its environment what is registered there."""
-
-    def variables(self, options: Any, manifest: Manifest, /) -> dict[str, Secret]:
-        """AIRFLOW_CONN_… and AIRFLOW_VAR_…, for the processes of Airflow that we start. `options` is one of its Options."""
         ...
 
 

@@ -11,8 +11,9 @@ from bootstrap.airflow import environment
 from bootstrap.airflow.releases import Release, release
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import AirflowError, ManifestError
-from bootstrap.manifest.kinds import Configurable, GivesVariables
+from bootstrap.manifest.kinds import Configurable
 from bootstrap.manifest.models import Backend, Manifest
+from bootstrap.manifest.target_variables import GivesVariables
 from bootstrap.render.backend_options import SECRETS, WORKERS, Serving, joined, refused, served
 from bootstrap.util.files import cache_folder
 

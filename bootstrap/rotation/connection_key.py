@@ -16,9 +16,9 @@ from bootstrap.errors import Denied, StoreError, Unavailable, UsageError
 from bootstrap.issuers.base import Issuer, KeyFields
 from bootstrap.issuers.kind import IssuerKind
 from bootstrap.manifest.key_place import KeyPlace, place_of
-from bootstrap.manifest.kinds import GivesVariables
 from bootstrap.manifest.loader import Manifest
 from bootstrap.manifest.models import INDEX, RotateSpec, TargetSpec, find_references
+from bootstrap.manifest.target_variables import GivesVariables
 from bootstrap.register.plan import Plan, plan
 from bootstrap.rotation import key_fields
 from bootstrap.rotation.candidate import Content, require_place
