@@ -19,8 +19,8 @@ from bootstrap.checks.base import Cause
 from bootstrap.domain.connection import Connection, normalize
 from bootstrap.domain.secret import Secret
 from bootstrap.explain.visible import is_remote
-from bootstrap.manifest.kinds import GivesVariables
 from bootstrap.manifest.loader import Manifest
+from bootstrap.manifest.target_variables import GivesVariables
 from bootstrap.render.settings import settings
 from bootstrap.stores.kind import known_in_airflow
 from bootstrap.targets.kind import TargetKind
