@@ -104,7 +104,7 @@ def _default(field: Mapping[str, Any]) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
-def _paragraphs(module: Any) -> str:
+def _paragraphs(module: object) -> str:
     return " ".join((inspect.getdoc(module) or "").split())
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from bootstrap.checks import _aws
 from bootstrap.checks.base import Cause
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import Unavailable
 from bootstrap.stores.kind import known_in_airflow
+from bootstrap.util.causes import chain
 
 _TOKEN = re.compile(r"(\b(?:access_token|id_token|sig|X-Amz-Signature)=|\bBearer )[^&\s\"')]+", re.IGNORECASE)
 
@@ -20,16 +20,6 @@ class Diagnosed(Exception):
     def __init__(self, cause: Cause) -> None:
         super().__init__(cause.message)
         self.cause = cause
-
-
-def chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it came from, outermost first."""
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        yield link
-        link = link.__cause__ or link.__context__
 
 
 def summary(error: BaseException) -> str:

@@ -21,9 +21,10 @@ from typing import Any
 from pydantic import Field
 
 from bootstrap.checks import _proof
-from bootstrap.checks._errors import chain, store_cause
+from bootstrap.checks._errors import store_cause
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run
 from bootstrap.domain.secret import foreign
+from bootstrap.util.causes import chain
 
 _CONN_TYPE = "vault"
 

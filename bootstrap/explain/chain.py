@@ -16,9 +16,9 @@ from bootstrap.airflow import compat
 from bootstrap.domain import connection
 from bootstrap.domain.secret import fingerprint
 from bootstrap.explain import backends
-from bootstrap.explain.backends import Query
 from bootstrap.explain.sources import ENVIRONMENT, Answer, ask, is_store_wide, source_name
 from bootstrap.providers.installed import package_for
+from bootstrap.stores.airflow_look import Query
 from bootstrap.util.json_text import loads
 
 _BLANK = ("", None)

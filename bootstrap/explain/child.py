@@ -68,8 +68,8 @@ def _lookup(
     wanted: Mapping[str, str], team: str | None, server: list[Any], worker: list[Any] | None, unusable: dict[str, Any]
 ) -> dict[str, Any]:
     from bootstrap.explain import config
-    from bootstrap.explain.backends import Query
     from bootstrap.explain.chain import differing, types, walk, walk_worker
+    from bootstrap.stores.airflow_look import Query
 
     if wanted["kind"] == "config":
         return config.explain(wanted["id"], server, worker, unusable)

@@ -15,8 +15,8 @@ from typing import Any
 
 from bootstrap.domain.secret import fingerprint, is_sensitive
 from bootstrap.explain import backends
-from bootstrap.explain.backends import Query
 from bootstrap.explain.sources import ask, source_name
+from bootstrap.stores.airflow_look import Query
 
 _HOW = {"": "value", "_cmd": "command", "_secret": "secret"}
 

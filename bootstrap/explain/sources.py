@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bootstrap.airflow import compat
-from bootstrap.checks._errors import chain, store_cause
+from bootstrap.checks._errors import store_cause
 from bootstrap.domain.connection import FIELDS
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import UNDECRYPTABLE, Unavailable
 from bootstrap.explain import backends
-from bootstrap.explain.backends import Look, Query
-from bootstrap.explain.vault_reason import Told, is_refused
+from bootstrap.stores.airflow_look import Look, Query, Told
+from bootstrap.stores.vault.airflow_look import is_refused
+from bootstrap.util.causes import chain
 from bootstrap.util.input_text import BadInput
 from bootstrap.util.json_text import loads
 

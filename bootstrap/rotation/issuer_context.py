@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bootstrap.desired import interpret
 from bootstrap.desired.resolve import SecretReader, resolve
@@ -13,6 +12,7 @@ from bootstrap.domain.reference import Reference
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import ManifestError
 from bootstrap.manifest.loader import Manifest
+from bootstrap.stores.base import Store
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Asking:
         found.mask()
         return found
 
-    def store(self, name: str) -> Any:
+    def store(self, name: str) -> Store:
         """A store of the manifest, opened. Raises ManifestError."""
         if name not in self.manifest.stores:
             raise ManifestError(f"{self.manifest.file}: there is no store {name!r}", "name one of `stores:`")

@@ -8,9 +8,9 @@ from bootstrap.airflow.compat import secrets_backends
 from bootstrap.checks._errors import Diagnosed, store_cause, summary
 from bootstrap.checks.base import Cause
 from bootstrap.explain import registered
-from bootstrap.explain.backends import Query
 from bootstrap.explain.sources import Answer, ask, source_name
 from bootstrap.smoke import rows
+from bootstrap.stores.airflow_look import Query
 
 _NAMES = {"environment": "environment", "database": rows.PLACE, "execution_api": "execution API"}
 

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from bootstrap.plugins import STORES
+from bootstrap.stores.airflow_look import BackendLook
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Store
 from bootstrap.stores.needs import Needs
 from bootstrap.util.model import Model
@@ -62,6 +63,11 @@ class KnownInAirflow(Protocol):
     @property
     def REFUSALS(self) -> tuple[str, ...]:  # noqa: N802  a constant of the module
         """The names of the exceptions that say that the credential is refused, or that there is none."""
+        ...
+
+    @property
+    def LOOKS(self) -> Mapping[str, BackendLook]:  # noqa: N802  a constant of the module
+        """By the name of the backend's class: how to see what it asks for, and what is there."""
         ...
 
 

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.airflow
 ASKS = """
 import contextlib, importlib, json, os, sys
 from bootstrap.explain import backends, sources
-from bootstrap.explain.backends import Query
+from bootstrap.stores.airflow_look import Query
 
 def plain(look):
     return None if look is None else [look.name, look.version, look.created and look.created.isoformat(), look.problem]

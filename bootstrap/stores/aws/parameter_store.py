@@ -15,6 +15,7 @@ from bootstrap.domain.secret import Secret
 from bootstrap.errors import Conflict, IllegalName, Malformed, NotFound, StoreError, Unavailable
 from bootstrap.stores.aws import backend
 from bootstrap.stores.aws import policy as aws_policy
+from bootstrap.stores.aws.airflow_look import ParameterStoreLook
 from bootstrap.stores.aws.client import Client, needed
 from bootstrap.stores.aws.errors import MISSING, Told
 from bootstrap.stores.aws.options import AwsOptions
@@ -32,6 +33,7 @@ _TIERS: dict[Tier, str] = {
     "intelligent-tiering": "Intelligent-Tiering",
 }
 PROVIDER, PLACE, REFUSALS = backend.PROVIDER, backend.PLACE, backend.REFUSALS
+LOOKS = {"SystemsManagerParameterStoreBackend": ParameterStoreLook()}
 NAME = re.compile(r"(?!aws|ssm)[A-Z0-9_.-]+(/[A-Z0-9_.-]+){0,14}", re.IGNORECASE | re.ASCII)
 _SELECTOR = re.compile(r"[1-9][0-9]{0,17}|(?!aws|ssm)[A-Za-z_.-][A-Za-z0-9_.-]{0,99}")  # a version's number, or a label
 _LONGEST = 1011  # characters of a parameter's ARN

@@ -14,6 +14,7 @@ from bootstrap.domain.secret import Secret
 from bootstrap.errors import IllegalName, Malformed, NotFound
 from bootstrap.stores.aws import backend
 from bootstrap.stores.aws import policy as aws_policy
+from bootstrap.stores.aws.airflow_look import SecretsManagerLook
 from bootstrap.stores.aws.client import Client, needed
 from bootstrap.stores.aws.options import AwsOptions
 from bootstrap.stores.aws.secret_deleting import delete
@@ -26,6 +27,7 @@ from bootstrap.stores.structured import as_stored
 from bootstrap.stores.wording import secrets_manager
 
 PROVIDER, PLACE, REFUSALS = backend.PROVIDER, backend.PLACE, backend.REFUSALS
+LOOKS = {"SecretsManagerBackend": SecretsManagerLook()}
 LARGEST = 65536  # bytes of a value
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}")
 _VERSION_ID = re.compile(r"[A-Za-z0-9_-]{32,64}")  # a UUID, as a rule; Terraform makes others

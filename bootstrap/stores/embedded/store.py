@@ -15,11 +15,11 @@ from bootstrap.stores.vault.backend import airflow_backend as vault_backend
 from bootstrap.stores.vault.kv2 import Kv2
 from bootstrap.stores.vault.options import Options as VaultOptions
 from bootstrap.stores.vault.session import Session
-from bootstrap.stores.vault.store import PLACE, PROVIDER, REFUSALS
+from bootstrap.stores.vault.store import LOOKS, PLACE, PROVIDER, REFUSALS
 from bootstrap.util.files import state_folder
 from bootstrap.util.model import Model
 
-__all__ = ["PLACE", "PROVIDER", "REFUSALS", "Options", "airflow_backend", "open_store", "policy"]
+__all__ = ["LOOKS", "PLACE", "PROVIDER", "REFUSALS", "Options", "airflow_backend", "open_store", "policy"]
 
 
 class Options(Model):

@@ -12,6 +12,7 @@ from typing import Any
 from bootstrap.domain.secret import Secret, mask
 from bootstrap.errors import Conflict, Denied, Empty, IllegalName, Malformed, NotFound, StoreError, Unavailable
 from bootstrap.stores.base import Context, Entry, Fields, Stored, Version
+from bootstrap.stores.google.airflow_look import SecretManagerLook
 from bootstrap.stores.google.backend import airflow_backend
 from bootstrap.stores.google.client import Client
 from bootstrap.stores.google.errors import GooglePlace, corrupt, is_missing_permission
@@ -21,11 +22,22 @@ from bootstrap.stores.google.writing import LEASE, Deleting, Writing, conflict, 
 from bootstrap.stores.needs import Needs
 from bootstrap.stores.structured import as_stored
 
-__all__ = ["PLACE", "PROVIDER", "REFUSALS", "GoogleStore", "Options", "airflow_backend", "open_store", "policy"]
+__all__ = [
+    "LOOKS",
+    "PLACE",
+    "PROVIDER",
+    "REFUSALS",
+    "GoogleStore",
+    "Options",
+    "airflow_backend",
+    "open_store",
+    "policy",
+]
 
 PROVIDER = "apache-airflow-providers-google"
 PLACE = ("project_id",)
 REFUSALS = ("Forbidden", "Unauthorized", "PermissionDenied", "Unauthenticated", "DefaultCredentialsError")
+LOOKS = {"CloudSecretManagerBackend": SecretManagerLook()}
 LARGEST = 65536  # bytes of a payload
 _SECRET_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}|[A-Za-z][A-Za-z0-9_-]{0,62}")  # a number, `latest` or an alias

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bootstrap.errors import Denied, Unavailable
 from bootstrap.stores.base import Context
+from bootstrap.stores.vault.airflow_look import VaultLook
 from bootstrap.stores.vault.backend import airflow_backend
 from bootstrap.stores.vault.options import Options, file_in
 
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
     from bootstrap.stores.vault.kv1 import Kv1
     from bootstrap.stores.vault.kv2 import Kv2
 
-__all__ = ["PLACE", "PROVIDER", "REFUSALS", "Options", "airflow_backend", "open_store", "policy"]
+__all__ = ["LOOKS", "PLACE", "PROVIDER", "REFUSALS", "Options", "airflow_backend", "open_store", "policy"]
 
 PROVIDER = "apache-airflow-providers-hashicorp"
 PLACE = ("url", "mount_point", "namespace")
 REFUSALS = ("Forbidden", "Unauthorized", "InvalidRequest")  # hvac's
+LOOKS = {"VaultBackend": VaultLook()}
 
 
 def open_store(options: Options, context: Context) -> Kv1 | Kv2:
