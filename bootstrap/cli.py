@@ -177,7 +177,7 @@ def _console(holder: dict[str, Any]) -> Console:
 
 
 def _unexpected(console: Console, err: Exception) -> Exit:
-    """A file, folder or disk that can't be used is the user's to mend; all else is a bug of ours."""
+    """A file, folder or disk that can't be used is the user's to fix; anything else is a bug of ours."""
     if isinstance(err, OSError) and (err.filename is not None or err.errno in _OF_THE_MACHINE):
         console.error(_unusable(err))
         return Exit.USAGE

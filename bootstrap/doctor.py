@@ -58,7 +58,7 @@ def examine(manifest: Manifest, environment: Environment, secrets: SecretReader)
     if not any(_is_down(manifest, source.store) for source in manifest.sources if source.store not in reachable):
         yield from _backend(manifest)
         yield from surroundings.examine(manifest, environment)
-    complete = reachable == set(manifest.stores)  # else every secret of that store would be told of again
+    complete = reachable == set(manifest.stores)  # else every secret of that store would be reported again
     resolved = resolve_all(manifest, secrets, manifest.connections) if complete else {}
     yield from _secrets(resolved)
     found = {conn_id: item for conn_id, item in resolved.items() if isinstance(item, Connection)}
@@ -76,7 +76,7 @@ def examine(manifest: Manifest, environment: Environment, secrets: SecretReader)
 
 
 def _backend(manifest: Manifest) -> Iterator[Finding]:
-    """What `render` would refuse. A store that can't be asked has been told of."""
+    """What `render` would refuse. A store that can't be reached has been reported already."""
     if manifest.decides_airflow_cfg:
         try:
             settings(manifest)
@@ -154,7 +154,7 @@ def _needed(manifest: Manifest) -> set[str]:
 
 
 def _connections(manifest: Manifest, connections: Mapping[str, Connection]) -> Iterator[Finding]:
-    """What can't work, and what looks like a slip; an unknown conn_type is told of beside the providers."""
+    """Connections that can't work, or look like a mistake; unknown conn_types are reported with the providers."""
     for conn_id, problems in check(connections, cache_folder(manifest.folder)).items():
         for problem in problems:
             wrong = problem.severity == "error"

@@ -121,7 +121,7 @@ class IssuerError(BootstrapError):
 
 
 class IssuerDenied(IssuerError):
-    """The issuer refused, for good or until something is mended: it has done nothing."""
+    """The issuer refused, for good or until something is fixed: it has done nothing."""
 
 
 class IssuerUnavailable(IssuerError):

@@ -47,7 +47,7 @@ class Progress:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """An error of the block is kept, not raised: as what it consists of, unless the stage has told of it itself."""
+        """Keep an error of the block instead of raising it; its parts become results, unless the stage has reported it itself."""
         began, before = time.monotonic(), len(self.stages)
         try:
             yield

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bootstrap.airflow.releases import RELEASES
 from bootstrap.manifest.loader import load
 from tests.project import ROOT
 from tools import architecture, house
@@ -24,6 +25,24 @@ def test_every_room_has_a_subject() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", architecture.PAGE.read_text(), re.MULTILINE))
     assert rows.keys() == rooms
     assert all(rows.values())
+
+
+@pytest.mark.parametrize(
+    ("row", "attribute"),
+    [
+        ("`[workers] secrets_backend`", "workers"),
+        ("a variable for each backend argument (`AIRFLOW__SECRETS__BACKEND_KWARG__NAME`)", "kwarg_variables"),
+        ("teams (`[core] multi_team`)", "teams"),
+        ("a task asks the Execution API for what its own sources lack", "execution_api"),
+    ],
+)
+def test_the_versions_on_the_page_are_those_of_the_table(row: str, attribute: str) -> None:
+    page = architecture.PAGE.read_text()
+    [versions] = re.findall(r"^\| \| (2\.11 .*) \|$", page, re.MULTILINE)
+    [cells] = [line for line in page.splitlines() if line.startswith(f"| {row} |")]
+    shown = dict(zip(versions.split(" | "), cells.split("|")[2:-1], strict=True))
+    known = {".".join(map(str, version)): getattr(found, attribute) for version, found in RELEASES.items()}
+    assert {version: "yes" in cell for version, cell in shown.items()} == known
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

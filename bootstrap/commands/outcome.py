@@ -57,9 +57,7 @@ def _tell(app: App, progress: Progress, files: Files) -> Exit:
         text = checklist.failures(report.checks) + checklist.notes(report.checks)
         text += checklist.ending(report, unchanged=progress.unchanged)
         (app.console.warn if files.to_stdout else app.console.data)(text)
-        if (
-            progress.stopped is not None and progress.stopped.exit_code != Exit.BUG
-        ):  # which is told of where it is caught
+        if progress.stopped is not None and progress.stopped.exit_code != Exit.BUG:  # it is reported where it is caught
             app.console.error(progress.stopped)
         _tell_github(app, report)
     return report.exit_code

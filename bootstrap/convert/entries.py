@@ -40,7 +40,7 @@ def named(data: Any, name: str) -> dict[str, dict[str, Any]]:
 
 
 def is_entry(value: object) -> bool:
-    """True if it is one connection: its keys are the names of fields, in some spelling, and their values no mappings."""
+    """True for one connection: its keys are names of fields, in some spelling, and their values are not mappings."""
     if not isinstance(value, Mapping) or not value:
         return False
     keys = {_NAMES.get(plain(key)) for key in value}

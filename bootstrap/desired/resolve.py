@@ -24,7 +24,7 @@ from bootstrap.stores.kind import StoreKind
 
 
 class SecretReader:
-    """The manifest's stores. Each secret is read once, however often it is referenced; so many at a time."""
+    """The manifest's stores. Each secret is read once, however often it is referenced, `concurrency` at a time."""
 
     def __init__(self, manifest: Manifest, concurrency: int = CONCURRENCY) -> None:
         self.concurrency = concurrency

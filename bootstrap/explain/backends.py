@@ -1,4 +1,4 @@
-"""Which names a secrets backend asks its store for, and what the store tells of such a secret, as the kinds of stores know it.
+"""The names that a secrets backend asks its store for, and the metadata that the store gives of such a secret, by kind of store.
 
 For use inside Airflow's processes, where the backend objects are.
 """

@@ -103,7 +103,7 @@ def failure(error: BaseException) -> Answer:
 
 
 def is_store_wide(answer: Answer) -> bool:
-    """True if the whole store is out of reach, not one secret of it: the next question would take as long, and be no wiser."""
+    """True if the whole store is out of reach, so that asking for the next secret would fail as slowly."""
     if answer.state != "unreachable" or answer.error is None:
         return False
     return any(isinstance(link, OSError) or _timed_out(link) or _is_sealed(link) for link in chain(answer.error))
@@ -216,7 +216,7 @@ def _nothing(backend: Any, query: Query) -> Answer:
 
 
 def _looked(backend: Any, query: Query) -> Look | None:
-    """What the store tells of a secret that Airflow has read. Whoever may not ask that has the secret all the same."""
+    """Metadata that the store gives of a secret that Airflow has read; None if the credential may not ask for it."""
     if source_name(backend) != "backend":
         return None
     try:

@@ -72,7 +72,7 @@ class Plan:
 
     @property
     def notices(self) -> Sequence[Notice]:
-        """What is to be told of files with secrets, once they are written."""
+        """Notices about files with secrets, once they are written."""
         return self.target.notices if isinstance(self.target, GivesNotices) else ()
 
     @property
@@ -212,7 +212,7 @@ def desired(manifest: Manifest, secrets: SecretReader) -> dict[Key, Content | St
 def _validated(
     manifest: Manifest, secrets: SecretReader, changes: Sequence[Change], *, strict: bool
 ) -> tuple[dict[Key, StoreError], tuple[str, ...]]:
-    """What is not written because it can't work, and what to be told of the rest: of that alone which would be written."""
+    """Errors of connections that can't work, which are not written, and warnings about those that would be written."""
     written = {it.key.name: it.content for it in changes if it.action in {"create", "update"}}
     connections = {name: content for name, content in written.items() if isinstance(content, Connection)}
     if not connections:

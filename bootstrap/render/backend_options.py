@@ -127,7 +127,7 @@ def _reader(credential: Any, context: Context) -> Callable[[], Secret]:
 
 
 def _checked(manifest: Manifest, found: AirflowBackend, place: Place, elsewhere: Release | None) -> Iterator[str]:
-    """What to be told of the class and its arguments. Raises ManifestError for what it would not understand.
+    """Warnings about the class and its arguments. Raises ManifestError for arguments that the class can't use.
 
     `elsewhere`: the release of the Airflow that runs on another machine.
     """

@@ -45,7 +45,7 @@ class Place:
 
     @property
     def is_default(self) -> bool:
-        """True if it stands in every section, so that taking it out could change another."""
+        """True if it is in [DEFAULT], so that removing it could change another section."""
         return self.section == "DEFAULT"
 
 

@@ -82,7 +82,7 @@ class Store(Protocol):
 
 @runtime_checkable
 class Listing(Protocol):
-    """An optional power: what may be known of each secret without its value."""
+    """An optional power: lists secrets with their versions and ages, without values."""
 
     def entries(self, prefix: str) -> Iterator[Entry]:
         """All secrets below `prefix`, sorted by path, deleted and disabled ones too."""
@@ -111,7 +111,7 @@ class Deleting(Protocol):
     """An optional power: takes a whole secret away, to be brought back where the store can. Raises as `Store` does."""
 
     def delete(self, path: str, *, expect: Version) -> None:
-        """Nothing is at `path` any more, if its version still is `expect`. Raises Conflict otherwise.
+        """Delete the secret at `path` if its version still is `expect`. Raises Conflict otherwise.
 
         Raises NotFound where there is nothing. `write(expect=None)` makes the secret again.
         """

@@ -16,7 +16,7 @@ PathAt: TypeAlias = tuple[str, Version | None]  # a path, and the version if not
 def read_many(
     name: str, store: Store, places: Iterable[PathAt], concurrency: int = CONCURRENCY
 ) -> Mapping[PathAt, Stored | StoreError]:
-    """What each place holds, or why it can't be read; each is read once, so many at a time.
+    """The content of each place, or the error that reading it raised. Each is read once, `concurrency` at a time.
 
     Once the store fails to answer, it is not asked for what is still to come: those get an error that says so.
     """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 def no_such_secret(within: str = "") -> str:
-    """What is said of a miss, by whoever tells of it."""
+    """The message for a missing secret."""
     return f"there is no such secret in {within}" if within else "there is no such secret"
 
 

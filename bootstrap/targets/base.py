@@ -90,7 +90,7 @@ class Target(Protocol):
 
     @property
     def shared(self) -> bool:
-        """True if more people than who runs this depend on it."""
+        """True if others depend on it, too."""
         ...
 
     def where(self, key: Key) -> str:
@@ -98,7 +98,7 @@ class Target(Protocol):
         ...
 
     def registered(self, wanted: Mapping[Key, Content]) -> Mapping[Key, Registered]:
-        """Those of the wanted ones that are there, and whatever else the owner has registered there and still is.
+        """Which of `wanted` exist, and what else this owner has registered there.
 
         `wanted` tells what to compare with where a target doesn't show all. Raises StoreError if it can't be read.
         """

@@ -63,7 +63,7 @@ class OfAnotherAirflow(Protocol):
 
 @runtime_checkable
 class GivesNotices(Protocol):
-    """An optional power of a target: what is to be told of files with secrets, once they are written."""
+    """An optional power of a target: notices about files with secrets, once they are written."""
 
     @property
     def notices(self) -> Sequence[Notice]:

@@ -33,7 +33,7 @@ _PER_SECOND = 8  # how often the live table is drawn
 
 @contextmanager
 def watching(console: Console, ids: Sequence[str], jobs: int) -> Iterator[OnResult]:
-    """Show the run of these checks, so many at a time, while the block lasts; yields what `run.smoke` tells of results.
+    """Show the run of these checks, `jobs` at a time, while the block lasts; yields the callback for results of `run.smoke`.
 
     The terminal is as before afterwards.
     """
@@ -73,7 +73,7 @@ class _Line:
 
 @dataclass
 class Board:
-    """The live table: told of results by one thread, drawn by another.
+    """The live table: one thread reports results, another one draws.
 
     Both runners start checks in order, `jobs` at a time: who runs follows from who has ended.
     """

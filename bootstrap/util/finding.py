@@ -9,7 +9,7 @@ from bootstrap.errors import BootstrapError, Exit
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. `fix` is the command that mends it; `exit_code` is OK where nothing is wrong.
+    """One thing that was looked at. `fix` is the command that fixes it; `exit_code` is OK where nothing is wrong.
 
     A `warning` is nothing that is missing: the exit code stays as it is.
     """
@@ -22,7 +22,7 @@ class Finding:
 
     @property
     def ok(self) -> bool:
-        """Nothing to mend."""
+        """Nothing to fix."""
         return self.exit_code == Exit.OK
 
 

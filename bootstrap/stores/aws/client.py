@@ -131,7 +131,7 @@ def needed(place: Place, answer: Mapping[str, Any], key: str) -> Any:
 
 
 def _patience(*, repeatable: bool) -> Callable[[BaseException], float | None]:
-    """What is worth another try: a blip of the server for a short while, a rate that is exceeded for longer."""
+    """Which failures are retried: those of the server for a short while, an exceeded rate for longer."""
     start = time.monotonic()
 
     def after(err: BaseException) -> float | None:

@@ -160,7 +160,7 @@ def _grant(said: str) -> str:
 
 
 def is_missing_permission(err: BaseException | None) -> bool:
-    """True if whoever asks is known to AWS, and lacks a permission only."""
+    """True if AWS accepts the credential, and only a permission is missing."""
     return err is not None and told(err)[0] in DENIED
 
 

@@ -75,7 +75,7 @@ class ParameterStore:
     def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:
         """Creating is check-and-set by AWS. To replace there is none: it is a comparison right before the write.
 
-        A write that came between the two is lost as the newest version, and told of: AWS keeps the last hundred.
+        A write that came between the two is no longer the newest version, and reported: AWS keeps the last hundred.
         """
         self._legal(path)
         place = self._client.place(path)
@@ -111,7 +111,7 @@ class ParameterStore:
         yield from (entry.path for entry in self.entries(prefix))
 
     def entries(self, prefix: str) -> Iterator[Entry]:
-        """As `names`, with what AWS tells of each besides."""
+        """As `names`, with what else AWS lists of each."""
         folder = prefix.strip("/")
         if folder and not NAME.fullmatch(folder):
             return
@@ -167,7 +167,7 @@ class ParameterStore:
         return str(needed(place, answer, "Version"))
 
     def _arrived(self, place: Place, value: str, wanted: Version, err: Unavailable) -> bool:
-        """True if the version that was written is there after all. Raises Unavailable where that can't be told."""
+        """True if the version was written after all. Raises Unavailable if that is unknown."""
         try:
             found = self.read(place.path)
         except NotFound:
@@ -177,7 +177,7 @@ class ParameterStore:
         return found.version == wanted and found.value.unmasked() == value
 
     def _is_gone(self, place: Place) -> bool:
-        """True if nothing is there. Raises Unavailable where that can't be told."""
+        """True if nothing is there. Raises Unavailable if that is unknown."""
         try:
             self._parameter(place, decrypted=False)
         except NotFound:

@@ -44,7 +44,7 @@ class AirflowAccess:
         write_atomic(self._known, policy)
 
     def is_fresh(self, url: str) -> bool:
-        """True if the server takes Airflow's token, and will for long."""
+        """True if the server accepts Airflow's token, and will do so for long."""
         if not self.token_file.exists() or time.time() - self.token_file.stat().st_mtime > TOKEN_FRESH:
             return False
         return wire.status(self.folder, url, "/v1/auth/token/lookup-self", token=self._token()) == HTTPStatus.OK

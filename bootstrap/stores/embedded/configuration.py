@@ -58,7 +58,7 @@ def _configured(folder: Path) -> dict[str, Any]:
 
 
 def is_consistent(folder: Path) -> bool:
-    """True if a server that runs was told to listen where one looks for it."""
+    """True if a running server was configured to listen where clients look for it."""
     found = address(folder)
     return bool(found) and found == _configured(folder)
 
@@ -72,7 +72,7 @@ def configure(folder: Path) -> None:
 
 
 def has_its_ports(folder: Path) -> bool:
-    """True if nobody, the server included, listens where it is to."""
+    """True if its ports are free."""
     return all(free_port(port) == port for port in map(address(folder).get, _PORTS))
 
 

@@ -133,7 +133,7 @@ class Keys:
 
 
 def _revoke_others(root: hvac.Client, since: float) -> None:
-    """The root tokens of those who were killed before they had written them down."""
+    """Revoke root tokens of runs that were killed before they had written them down."""
     import hvac.exceptions
 
     token = root.auth.token

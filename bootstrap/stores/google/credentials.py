@@ -33,7 +33,7 @@ class Bearer:
     def metadata(self) -> Sequence[tuple[str, str]]:
         """The headers of a request. Raises Denied, and google.auth's errors.
 
-        gRPC would fetch tokens itself, and tell of a key that is refused as of a server that is down.
+        gRPC would fetch tokens itself, and report a refused key as a server that is down.
         """
         headers: dict[str, str] = {}
         with self._lock:

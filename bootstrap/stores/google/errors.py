@@ -86,12 +86,12 @@ def no_package(store: str) -> Unavailable:
 
 
 def is_permanent(err: BaseException) -> bool:
-    """True if asking again can't help, though the code says so: whom we don't trust now, we won't in a second."""
+    """True if a retry can't help although the code says so: a certificate that isn't trusted stays so."""
     return "CERTIFICATE_VERIFY_FAILED" in str(err) or "http2 header with status" in str(err)
 
 
 def is_missing_permission(err: BaseException) -> bool:
-    """True if whoever asks is known to Google, and lacks a permission only."""
+    """True if Google accepts the credential, and only a permission is missing."""
     from google.api_core import exceptions as api
 
     return isinstance(err, api.Forbidden) and _PERMISSION.search(str(err)) is not None
@@ -103,7 +103,7 @@ def _said(err: Any) -> str:
 
 
 def is_no_place(said: str) -> bool:
-    """True if it is the project that isn't there, or its location, and no secret's fault."""
+    """True if the project or its location is missing, rather than a secret."""
     return not said.startswith("Secret")
 
 

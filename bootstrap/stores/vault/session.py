@@ -35,7 +35,7 @@ class Act:
 
 @dataclass(frozen=True)
 class Lease:
-    """How long a token is valid; `seconds` 0: for ever, or for as long as nobody knows."""
+    """How long a token is valid; `seconds` 0: forever, or unknown."""
 
     seconds: float = 0.0
     renewable: bool = False
@@ -132,7 +132,7 @@ class Session:
             return bool(client.token != before)
 
     def _log_in(self, client: hvac.Client) -> None:
-        """A refusal is final: asking once for each secret could lock an account."""
+        """Log in once. A refusal is final: logging in again for each secret could lock an account."""
         from bootstrap.stores.vault.http import patience
 
         if self._refusal is not None:

@@ -28,7 +28,7 @@ _ATTEMPTS = 5  # to bring the list up to date while others do the same
 
 
 class BackendTarget:
-    """A secret for each connection and variable, below `prefixes` of a store; so many at a time."""
+    """A secret for each connection and variable, below `prefixes` of a store; written concurrently."""
 
     def __init__(
         self, name: str, store: Store, prefixes: Mapping[Kind, str], owner: str, concurrency: int, *, shared: bool
@@ -92,7 +92,7 @@ class BackendTarget:
     def _applied(
         self, changes: Sequence[Change], marks: dict[Key, str | None], refused: list[Key]
     ) -> Iterator[Applied]:
-        """Tells what was written, with its mark, and what certainly was not."""
+        """What was written, with its mark, and what certainly was not."""
         writing = _Writing(self)
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix=f"write-{self.name}") as pool:
             outcomes = {it.key: pool.submit(writing.write, it) for it in changes if it.action != "unchanged"}

@@ -48,7 +48,7 @@ class _Secret:
         return {key: item for key, item in items.items() if item is not None}
 
     def index(self, text: str, where: str) -> str | None:
-        """An annotation. Another Secret is told of before anything is compared."""
+        """An annotation. A file that holds another Secret is an error before anything is compared."""
         kubernetes_text.require_secret(text, self._options.name, self._options.namespace, where)
         return kubernetes_text.read(text, where).index if text else None
 

@@ -37,7 +37,7 @@ class MetadataProcess:
         self._exchange("")  # it tells that it is ready
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Raises the errors that the child tells of, and AirflowError if it ends or takes too long."""
+        """Raises the errors that the child reports, and AirflowError if it ends or takes too long."""
         return self._exchange(f"{json.dumps(request)}\n")
 
     def _exchange(self, line: str) -> dict[str, Any]:

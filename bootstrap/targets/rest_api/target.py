@@ -136,7 +136,7 @@ class ApiTarget:
     def _finish(
         self, begun: Sequence[Change], outcomes: Mapping[Key, StoreError | None], marking: Mapping[Key, Content]
     ) -> None:
-        """A server that is gone has been told of already; what it was about to write stays listed as such."""
+        """A server that is gone has been reported already; what it was about to write stays listed as pending."""
         done = {change.key: change.content for change in begun if outcomes.get(change.key, _UNKNOWN) is None}
         undone = [key for key, error in outcomes.items() if error is not None and not _is_gone(error)]
         undone += [change.key for change in begun if change.key not in outcomes]
@@ -169,7 +169,7 @@ def _may_be(shown: Shown, seen: Shown | None) -> bool:
 
 
 def _is_gone(error: StoreError | None) -> bool:
-    """True if nobody knows what the server did, and asking it again is of no use."""
+    """True if it is unknown what the server did, and asking again can't help."""
     return isinstance(error, Unavailable) and not isinstance(error, Failed)
 
 
