@@ -131,7 +131,7 @@ def _bucket(per_minute: int) -> TokenBucket:
 
 
 def _patience() -> Callable[[BaseException], float | None]:
-    """What is worth another try: a blip of the server for a short while, a quota that is used up for longer."""
+    """Which failures are retried: those of the server for a short while, an exhausted quota for longer."""
     from google.api_core import exceptions as api
 
     start = time.monotonic()

@@ -67,7 +67,7 @@ def _failure(answer: requests.Response) -> Exception:
 
 
 def patience(*, writes: bool) -> Callable[[BaseException], float | None]:
-    """What is worth another try, as `retried` asks.
+    """Which failures are retried, for `retried`.
 
     A quota that is used up, for as long as it takes; a blip of the server, for a short while. Something is written again
     only if the server surely did nothing. A server that is sealed, refuses connections, can't be found or trusted, or is

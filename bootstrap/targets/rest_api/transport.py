@@ -98,7 +98,7 @@ def _json(answer: requests.Response) -> Any:
 
 
 def _patience(*, again: bool) -> Callable[[BaseException], float | None]:
-    """What is worth another try, as `retried` asks: a quota that is used up; of a reading request also a short blip."""
+    """Which failures are retried, for `retried`: an exhausted quota; for requests that only read, also a failure of the server."""
     start = time.monotonic()
 
     def after(err: BaseException) -> float | None:
