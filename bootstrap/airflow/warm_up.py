@@ -34,7 +34,8 @@ def warm_up() -> None:
             _without_routes_of_older_versions(app)
             app._cadwyn_initialize()  # noqa: SLF001  cadwyn does it at the first request, in every process anew
     except Exception:  # these names are private: without them each check does it again, slower and as right
-        in_process_api_server.cache_clear()
+        with contextlib.suppress(AttributeError):  # 3.2 keeps none
+            in_process_api_server.cache_clear()
         logging.getLogger(__name__).warning("this Airflow could not be warmed up", exc_info=True)
 
 
