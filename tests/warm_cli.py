@@ -1,0 +1,85 @@
+"""The command line without the wait for Python and Airflow: a process that has imported both, and a fork for each command.
+
+For tests of what commands do, not of how their process starts, is killed or looks from outside: those have `Project.start`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+
+from bootstrap.airflow.fork import Fork
+from bootstrap.airflow.fork_server import TIED, Request, Server
+
+ROOT = Path(__file__).parent.parent
+_START = 300.0  # seconds for a fork to be ready; the first waits for all imports
+
+
+class WarmCommandLine:
+    """A running server of forks."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+
+    def run(
+        self, arguments: Sequence[str], stdin: str, environment: Mapping[str, str], timeout: float
+    ) -> tuple[int, str, str]:
+        """Exit code, stdout and stderr of `python -m bootstrap`. Raises subprocess.TimeoutExpired."""
+        fork, handed = Fork.waiting(None)
+        socket.send_fds(self._control, [TIED], handed)
+        for descriptor in handed:
+            os.close(descriptor)
+        request = Request(["bootstrap", *arguments], dict(environment), {}, str(ROOT))
+        assert fork.ask(request, _START) is None, "the command line can't be forked"
+        out, err = fork.communicate(stdin, timeout)
+        assert fork.returncode is not None
+        return fork.returncode, out, err
+
+
+@contextmanager
+def running(environment: Mapping[str, str]) -> Iterator[WarmCommandLine]:
+    """Start it for a while."""
+    control, theirs = socket.socketpair()
+    with control, theirs:
+        argv = [sys.executable, "-m", "tests.warm_cli", str(theirs.fileno())]
+        process = subprocess.Popen(argv, env=dict(environment), cwd=ROOT, pass_fds=[theirs.fileno()])
+        theirs.close()
+        try:
+            yield WarmCommandLine(control)
+        finally:
+            control.close()
+            process.wait(60)
+
+
+class _AsItIs:
+    """The state of a process that is to be forked: nothing in it is to be made anew."""
+
+    def renew(self) -> None:
+        """Nothing."""
+
+
+def main() -> None:
+    """Begin an Airflow, import the commands, and serve."""
+    from bootstrap.airflow.environment import locate
+    from bootstrap.airflow.session import AirflowSession
+    from bootstrap.cli import COMMANDS
+    from bootstrap.manifest.loader import load
+
+    with tempfile.TemporaryDirectory() as folder, AirflowSession(restarts=0) as airflow:
+        manifest = Path(folder, "bootstrap.yaml")
+        manifest.write_text("version: 1\nairflow: {home: airflow}\n")
+        airflow.begin(locate(load(manifest)))
+        for command in COMMANDS:
+            import_module(f"bootstrap.commands.{command}")
+        Server(socket.socket(fileno=int(sys.argv[1])), _AsItIs()).run()  # type: ignore[arg-type]  # has what it needs
+
+
+if __name__ == "__main__":
+    main()
