@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
@@ -16,6 +17,9 @@ from bootstrap.airflow.session import AirflowSession
 from bootstrap.domain import secret
 from bootstrap.manifest.loader import load
 from bootstrap.util import children
+
+if TYPE_CHECKING:
+    from tests.warm_cli import WarmCommandLine
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as of what a shell runs in the background: tests send ^C
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -63,3 +67,22 @@ def airflow_session(_worker_airflow: AirflowSession) -> Iterator[AirflowSession]
     """One Airflow for all that this test process runs in itself, as `smoke`, `explain` or `prepare_home`: not for commands that it starts."""
     yield _worker_airflow.__enter__()
     _worker_airflow.leave()
+
+
+@pytest.fixture(scope="session")
+def _warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommandLine]:
+    from tests import warm_cli
+    from tests.project import Project
+
+    folder = tmp_path_factory.mktemp("warm")
+    with warm_cli.running(folder, Project(folder).environment()) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def warm_command_line(_warm: WarmCommandLine) -> Iterator[None]:
+    """`Project.run` forks a process that has imported the command line, and which has an Airflow for all."""
+    from tests.project import commands_run_in
+
+    with commands_run_in(_warm):
+        yield

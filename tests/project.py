@@ -16,12 +16,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.conftest import FOREIGN
 
+if TYPE_CHECKING:
+    from tests.warm_cli import WarmCommandLine
+
 ROOT = Path(__file__).parent.parent
 TIMEOUT = 280.0
+
+
+_WARM: list[WarmCommandLine] = []  # what `Project.run` runs a command in, see the fixture `warm_command_line`
+_WATCHED: list[Canary] = []  # whose processes are looked at: those of a user, then
 
 
 @dataclass(frozen=True)
@@ -108,15 +115,24 @@ class Project:
         )
 
     def run(self, *arguments: str, stdin: str = "", before: Sequence[str] = (), **environment: str) -> Result:
+        if _WARM and not _WATCHED:
+            argv = ["-f", str(self.manifest), *before, *arguments]
+            result = Result(*_WARM[-1].run(argv, stdin, self.environment(**environment), TIMEOUT))
+        else:
+            result = self._run_cold(arguments, stdin, before, environment)
+        self.transcript.append(result)
+        return result
+
+    def _run_cold(
+        self, arguments: Sequence[str], stdin: str, before: Sequence[str], environment: Mapping[str, str]
+    ) -> Result:
         process = self.start(*arguments, before=before, **environment)
         try:
             out, err = process.communicate(stdin.encode(), timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise
-        result = Result(process.returncode, out.decode(), err.decode())
-        self.transcript.append(result)
-        return result
+        return Result(process.returncode, out.decode(), err.decode())
 
     def put(self, reference: str, value: str) -> None:
         result = self.run("store", "put", reference, stdin=value)
@@ -149,6 +165,16 @@ def _is_a_fork(process: Path) -> bool:
 
 
 @contextmanager
+def commands_run_in(warm: WarmCommandLine) -> Iterator[None]:
+    """Meanwhile a command is a fork of this process."""
+    _WARM.append(warm)
+    try:
+        yield
+    finally:
+        _WARM.remove(warm)
+
+
+@contextmanager
 def watched_processes(canary: Canary) -> Iterator[list[str]]:
     """Look at every process's arguments and environment all the time; yields what was found.
 
@@ -172,9 +198,11 @@ def watched_processes(canary: Canary) -> Iterator[list[str]]:
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
+    _WATCHED.append(canary)
     try:
         yield found
     finally:
+        _WATCHED.remove(canary)
         stop.set()
         thread.join()
 

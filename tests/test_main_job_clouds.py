@@ -15,7 +15,7 @@ from tests.project import Canary, Project, leaks, steps, watched_processes
 from tests.systems import faulty, moto, require, secret_manager
 from tests.systems.server import write_private
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("warm_command_line")]
 
 MANIFEST = """
 version: 1

@@ -21,6 +21,8 @@ from bootstrap.targets.kind import TargetKind
 from tests.project import Canary, Project, Result
 from tests.systems import openbao, require
 
+pytestmark = pytest.mark.usefixtures("warm_command_line")
+
 CANARY = Canary()
 MANIFEST = """
 version: 1

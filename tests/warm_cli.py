@@ -44,12 +44,14 @@ class WarmCommandLine:
 
 
 @contextmanager
-def running(environment: Mapping[str, str]) -> Iterator[WarmCommandLine]:
+def running(folder: Path, environment: Mapping[str, str]) -> Iterator[WarmCommandLine]:
     """Start it for a while."""
     control, theirs = socket.socketpair()
-    with control, theirs:
-        argv = [sys.executable, "-m", "tests.warm_cli", str(theirs.fileno())]
-        process = subprocess.Popen(argv, env=dict(environment), cwd=ROOT, pass_fds=[theirs.fileno()])
+    with control, theirs, (folder / "log").open("wb") as log:
+        argv = [sys.executable, "-m", "tests.warm_cli", str(theirs.fileno()), str(folder)]
+        process = subprocess.Popen(
+            argv, env=dict(environment), cwd=ROOT, pass_fds=[theirs.fileno()], stdout=log, stderr=log
+        )
         theirs.close()
         try:
             yield WarmCommandLine(control)
@@ -59,26 +61,27 @@ def running(environment: Mapping[str, str]) -> Iterator[WarmCommandLine]:
 
 
 class _AsItIs:
-    """The state of a process that is to be forked: nothing in it is to be made anew."""
+    """The state of a process that is to be forked."""
 
     def renew(self) -> None:
-        """Nothing."""
+        """The folder for temporary files is what the fork's own environment says."""
+        tempfile.tempdir = None
 
 
 def main() -> None:
-    """Begin an Airflow, import the commands, and serve."""
+    """Begin an Airflow, import the commands, and serve. Arguments: a socket's descriptor, and a folder."""
     from bootstrap.airflow.environment import locate
     from bootstrap.airflow.session import AirflowSession
     from bootstrap.cli import COMMANDS
     from bootstrap.manifest.loader import load
 
-    with tempfile.TemporaryDirectory() as folder, AirflowSession(restarts=0) as airflow:
-        manifest = Path(folder, "bootstrap.yaml")
-        manifest.write_text("version: 1\nairflow: {home: airflow}\n")
+    control, manifest = socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2], "bootstrap.yaml")
+    manifest.write_text("version: 1\nairflow: {home: airflow}\n")
+    with control, AirflowSession(restarts=0) as airflow:  # a fork may not end the Airflow of all others
         airflow.begin(locate(load(manifest)))
         for command in COMMANDS:
             import_module(f"bootstrap.commands.{command}")
-        Server(socket.socket(fileno=int(sys.argv[1])), _AsItIs()).run()  # type: ignore[arg-type]  # has what it needs
+        Server(control, _AsItIs()).run()  # type: ignore[arg-type]  # has what it needs
 
 
 if __name__ == "__main__":

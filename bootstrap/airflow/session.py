@@ -66,7 +66,7 @@ class AirflowSession:
     """A context manager; `begin` starts Airflow, as the first `fork` would, and does not wait for it. Threads may share it.
 
     `modules` are imported beside Airflow: what most forks would import again. `restarts`: so many times it starts Airflow again
-    for what can't be a fork of the one that it has.
+    for what can't be a fork of the one that it has. Inside another session it uses that one's.
     """
 
     def __init__(self, modules: Sequence[str] = (), *, restarts: int = 2) -> None:
@@ -74,8 +74,10 @@ class AirflowSession:
         self._restarts = restarts
         self._lock = threading.Lock()
         self._servers: list[_Server] = []  # the last one forks; those before it have forks that still run
+        self._outer: AirflowSession | None = None
 
     def __enter__(self) -> Self:
+        self._outer = _entered[-1] if _entered else None
         _entered.append(self)
         return self
 
@@ -92,6 +94,9 @@ class AirflowSession:
 
         Nothing where there can be none: whoever needs it will tell why.
         """
+        if self._outer is not None:
+            self._outer.begin(environment)
+            return
         with contextlib.suppress(AirflowError):
             require_usable_paths(environment)
             if _can_fork():
@@ -99,6 +104,8 @@ class AirflowSession:
 
     def fork(self, environment: Environment, how: Start) -> Process | None:
         """The process, where Airflow is ready to run the module; None: it must be started by itself."""
+        if self._outer is not None:
+            return self._outer.fork(environment, how)
         if not _can_fork():
             return None
         request = _request(environment, how)

@@ -22,7 +22,7 @@ from tests.airflow_probe import Probe
 from tests.project import Canary, Project
 from tests.systems import openbao, require
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("warm_command_line")]
 
 VAULT = "airflow.providers.hashicorp.secrets.vault.VaultBackend"
 POLICY = """

@@ -27,6 +27,7 @@ from tests.systems import faulty
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bootstrap.airflow.session import AirflowSession
     from bootstrap.smoke.report import Report
     from bootstrap.smoke.verdict import CheckResult
 
@@ -50,9 +51,10 @@ class Cell:
 
 @dataclass
 class Bench:
-    """One Airflow home for all runs. `canary` must be in each connection's secrets, and in no report."""
+    """One Airflow and one home for all runs. `canary` must be in each connection's secrets, and in no report."""
 
     folder: Path
+    airflow: AirflowSession
     canary: Canary = field(default_factory=Canary)
     report: Report | None = None
     sample: bool = False  # one cell for each step that may fail, instead of all
@@ -73,7 +75,8 @@ class Bench:
         environment = locate(manifest)
         prepare_home(environment)
         chosen = select(manifest, selectors or list(cells))
-        with patch.dict(os.environ, {f"AIRFLOW_CONN_{name.upper()}": _text(it) for name, it in every.items() if it}):
+        variables = {f"AIRFLOW_CONN_{name.upper()}": _text(it) for name, it in every.items() if it}
+        with patch.dict(os.environ, variables), self._forking():
             settings = Settings(3, timeout)
             if isolated:  # each with a start of Airflow's to share the cores with
                 settings = Settings(2, max(timeout, ISOLATED_TIMEOUT), isolated=True)
@@ -106,6 +109,14 @@ class Bench:
         assert not self.canary.found_in(self.story.encode())
         assert self.report.exit_code == (1 if any(cell.cause for cell in cells.values()) else 0)
         return results
+
+    @contextmanager
+    def _forking(self) -> Iterator[None]:
+        self.airflow.__enter__()
+        try:
+            yield
+        finally:
+            self.airflow.leave()
 
     @property
     def story(self) -> str:

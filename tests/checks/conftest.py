@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bootstrap.airflow.session import AirflowSession
 from tests.checks.bench import Bench
 
 _WAYS = {
@@ -14,8 +15,8 @@ _WAYS = {
 
 
 @pytest.fixture(scope="session")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return Bench(tmp_path_factory.mktemp("bench"))
+def bench(tmp_path_factory: pytest.TempPathFactory, _worker_airflow: AirflowSession) -> Bench:
+    return Bench(tmp_path_factory.mktemp("bench"), _worker_airflow)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

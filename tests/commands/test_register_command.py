@@ -11,6 +11,8 @@ from dotenv import dotenv_values
 
 from tests.project import Canary, Project, leaks
 
+pytestmark = pytest.mark.usefixtures("warm_command_line")
+
 MANIFEST = """
 version: 1
 stores: {here: {kind: env}}

@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 from tests.project import Canary, Project, leaks, watched_processes
 from tests.systems import require
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("warm_command_line")]
 
 MANIFEST = """
 version: 1

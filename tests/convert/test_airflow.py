@@ -25,7 +25,11 @@ from bootstrap.targets.metadata import target as metadata
 from tests.project import Canary, Project, leaks, watched_processes
 from tests.targets.applying import put, registered
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.airflow,
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("warm_command_line", "airflow_session"),
+]
 
 KEY = Fernet.generate_key().decode()
 CANARY = Canary()

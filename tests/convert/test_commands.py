@@ -20,6 +20,8 @@ from bootstrap.manifest.loader import load
 from tests.project import ROOT, Canary, Project, leaks, watched_processes
 from tests.systems import require
 
+pytestmark = pytest.mark.usefixtures("warm_command_line")
+
 CANARY = Canary()
 CONNECTIONS = {
     "warehouse": Connection(

@@ -19,7 +19,7 @@ from tests.systems import openbao, postgres, require
 from tests.systems.process import free_port
 from tests.systems.server import write_private
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600), pytest.mark.usefixtures("warm_command_line")]
 
 POLICY = """
 path "airflow/*" { capabilities = ["read"] }

@@ -24,7 +24,7 @@ from tests.systems import moto, openbao, require, secret_manager
 from tests.systems.server import write_private
 
 __all__ = ["key", "region", "server"]  # fixtures
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("warm_command_line")]
 
 ASKS = """
 import contextlib, importlib, json, os, sys

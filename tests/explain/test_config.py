@@ -16,7 +16,7 @@ from tests.project import ROOT, Project
 from tests.systems import openbao, require
 from tests.systems.server import write_private
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("warm_command_line")]
 
 READS = """
 import json, sys

@@ -24,7 +24,7 @@ from tests.project import ROOT, Canary, leaks, watched_processes
 from tests.rotation.fernet_home import TEXT, Home
 from tests.systems import postgres, require
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600), pytest.mark.usefixtures("airflow_session")]
 
 
 def python(home: Home, *arguments: str, said: str = "", **environment: str) -> Any:

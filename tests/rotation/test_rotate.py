@@ -15,7 +15,7 @@ from bootstrap.stores.embedded import Server
 from tests.project import Canary, Project, Result, leaks, watched_processes
 from tests.systems import postgres, require
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("warm_command_line")]
 
 MANIFEST = """
 version: 1

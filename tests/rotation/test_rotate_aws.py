@@ -13,7 +13,7 @@ from bootstrap.stores.embedded import Server
 from tests.project import Canary, Project, Result, leaks
 from tests.systems import moto, require
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("warm_command_line")]
 
 TASKS = 30  # that use the connection while its key changes
 MANIFEST = """

@@ -11,7 +11,7 @@ import pytest
 from tests.project import Canary, Project, leaks
 from tests.systems import openbao, require
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("warm_command_line")]
 
 MANIFEST = """
 version: 1

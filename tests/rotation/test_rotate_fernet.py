@@ -10,7 +10,7 @@ import pytest
 
 from tests.project import Canary, Project, leaks
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("warm_command_line")]
 
 MANIFEST = """
 version: 1

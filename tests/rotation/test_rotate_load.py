@@ -19,7 +19,7 @@ from tests.systems import gcs, google_front, openbao, require
 from tests.systems.google_front import Front
 from tests.systems.openbao import OpenBao
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.usefixtures("warm_command_line")]
 
 APPROLE = """
 version: 1

@@ -17,7 +17,7 @@ import pytest
 from tests.project import Project, steps
 from tests.systems import gcs, google_front
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(400), pytest.mark.usefixtures("warm_command_line")]
 
 EMAIL = "airflow@proj.iam.gserviceaccount.com"
 MANIFEST = """

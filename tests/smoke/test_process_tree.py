@@ -9,7 +9,7 @@ import pytest
 
 from tests.project import Project
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(400), pytest.mark.usefixtures("warm_command_line")]
 
 MANIFEST = """
 version: 1

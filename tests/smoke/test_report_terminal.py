@@ -32,6 +32,8 @@ from bootstrap.terminal.live_table import Board
 from tests.project import ROOT, Project
 from tests.smoke.test_report import check
 
+pytestmark = pytest.mark.usefixtures("warm_command_line")
+
 ROWS, COLUMNS = 24, 80
 CHECKS = 15
 TAKE_TERMINAL = (

@@ -34,7 +34,7 @@ from bootstrap.util.files import private_folder
 from tests.project import Canary
 from tests.targets.applying import put
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600), pytest.mark.usefixtures("airflow_session")]
 
 MANIFEST = """
 version: 1

@@ -22,6 +22,8 @@ from bootstrap.store_admin.put_get import known_store, put_value, value_of
 from tests.project import Canary, Project
 from tests.systems import openbao, require
 
+pytestmark = pytest.mark.usefixtures("warm_command_line")
+
 CANARY = "canary-in-a-copy-1618"
 URI = "postgres://etl:p%40ss%2F@db:5432/analytics?sslmode=require"
 TEXT = """

@@ -13,7 +13,7 @@ import pytest
 from tests.project import Canary, Project, Result, leaks
 from tests.systems import openbao, require
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("warm_command_line")]
 
 MANIFEST = """
 version: 1

@@ -40,7 +40,11 @@ from tests.systems import postgres, require
 from tests.systems.server import write_private
 from tests.targets.applying import by_name, changes, put, registered
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600), pytest.mark.usefixtures("airflow_session")]
+pytestmark = [
+    pytest.mark.airflow,
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("warm_command_line", "airflow_session"),
+]
 
 Reads: TypeAlias = Callable[[str], dict[str, Any]]
 KEY = Fernet.generate_key().decode()

@@ -30,6 +30,8 @@ from tests.domain.test_connection import CONNECTIONS
 from tests.project import ROOT, Canary, Project, leaks, watched_processes, without_roots_rights
 from tests.targets.applying import changes, put, registered
 
+pytestmark = pytest.mark.usefixtures("warm_command_line")
+
 Reads: TypeAlias = Callable[..., Any]
 BOTH = {"env": "airflow.env", "file": "connections.json"}
 both = pytest.mark.parametrize("kind", BOTH)

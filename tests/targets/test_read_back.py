@@ -25,7 +25,7 @@ from tests.project import Canary, Project, leaks
 from tests.systems import api_server
 from tests.systems.server import write_private
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900), pytest.mark.usefixtures("warm_command_line")]
 
 HARD = 'it\'s "50 %" \\ {{ x }} $HOME `id` ü€\n second line '
 DAG = """

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bootstrap.airflow.session import AirflowSession
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import ManifestError
@@ -241,8 +242,10 @@ class Checked:
 
 
 @pytest.fixture
-def checked(server: moto.Moto, region: str, key: tuple[str, str], tmp_path: Path) -> Checked:
-    return Checked(Bench(tmp_path), server, region, key)
+def checked(
+    server: moto.Moto, region: str, key: tuple[str, str], tmp_path: Path, _worker_airflow: AirflowSession
+) -> Checked:
+    return Checked(Bench(tmp_path, _worker_airflow), server, region, key)
 
 
 @pytest.mark.airflow
