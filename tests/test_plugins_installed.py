@@ -45,7 +45,7 @@ connections:
     conn_type: acme_gateway
     host: 127.0.0.1
     port: PORT
-    login: {secret: "disk:gateway#login"}
+    login: first
     password: {secret: "disk:nobody"}
 """
 
