@@ -17,7 +17,7 @@ from bootstrap.smoke.verdict import CheckResult
 from bootstrap.stores.base import Entry
 from bootstrap.terminal import checklist, secrets_table
 from bootstrap.terminal.console import Console, fit
-from bootstrap.terminal.live_table import Board
+from bootstrap.terminal.progress import Board
 from tests.project import Project
 
 ROOT = Path(__file__).parent.parent

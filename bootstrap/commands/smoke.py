@@ -41,7 +41,7 @@ def _run(app: App, selectors: tuple[str, ...], options: RunOptions, progress: Pr
     from bootstrap.airflow.session import AirflowSession
     from bootstrap.register import drift
     from bootstrap.smoke import run
-    from bootstrap.terminal.live_table import watching
+    from bootstrap.terminal.progress import watching
 
     run.require_known(app.manifest, selectors)
     chosen = run.select(app.manifest, selectors)

@@ -153,7 +153,7 @@ def _show(app: App, plan: CopyPlan, *, check: bool) -> int:
 
 def _apply(app: App, plan: CopyPlan) -> int:
     from bootstrap.store_admin import copy_apply, copy_text
-    from bootstrap.terminal.progress_bar import counted
+    from bootstrap.terminal.progress import counted
 
     for move in plan.stuck:
         app.console.data(f"{copy_text.planned_line(plan, move)}\n")

@@ -32,7 +32,7 @@ def command(app: App, *, options: RunOptions, yes: bool, no_register: bool) -> i
     the changes and asks. Without a terminal it needs --yes.
     """
     from bootstrap.airflow.session import AirflowSession
-    from bootstrap.terminal.live_table import watching
+    from bootstrap.terminal.progress import watching
     from bootstrap.up import Job, up
 
     def run(progress: Progress) -> None:

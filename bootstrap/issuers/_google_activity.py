@@ -12,7 +12,8 @@ from typing import Any
 
 from bootstrap.errors import IssuerError
 from bootstrap.issuers._google_api import Api, Call
-from bootstrap.issuers._google_keys import GoogleKey, id_of, moment
+from bootstrap.issuers._google_keys import GoogleKey, id_of
+from bootstrap.util.durations import moment
 
 _ACTIVITY = "locations/global/activityTypes/serviceAccountKeyLastAuthentication/activities:query"
 
@@ -40,6 +41,6 @@ def _uses(document: Mapping[str, Any]) -> Iterator[tuple[str, datetime]]:
     try:
         for item in document.get("activities", []):
             if text := item["activity"].get("lastAuthenticatedTime"):
-                yield id_of(item["fullResourceName"]), moment(text)
+                yield id_of(item["fullResourceName"]), moment(text).replace(microsecond=0)
     except (AttributeError, KeyError, TypeError, ValueError):
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -12,7 +11,7 @@ from typing import Any
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import IssuerDenied, IssuerUnavailable
 from bootstrap.issuers._google_login import Login
-from bootstrap.util.retrying import retried
+from bootstrap.util.retrying import patience, retried
 
 _PERMISSION = re.compile(r"\b(?:iam|policyanalyzer)\.\w+\.\w+\b")
 _PASSING = {"RESOURCE_EXHAUSTED", "ABORTED"}  # refused now, done perhaps in a moment; nothing was done
@@ -66,7 +65,7 @@ class Api:
 
     def ask(self, call: Call) -> dict[str, Any]:
         """Send a request that may be sent again. Raises Refused or IssuerUnavailable."""
-        return retried(lambda: self.once(call), _patience())
+        return retried(lambda: self.once(call), patience(_busy, _blip))
 
     def once(self, call: Call, before: Callable[[], None] = lambda: None) -> dict[str, Any]:
         """Send a request once, after `before`, which may stop it. Raises Refused or IssuerUnavailable."""
@@ -124,19 +123,12 @@ class Api:
         return f"grant {found[0]}: {grant}" if found else grant
 
 
-def _patience() -> Callable[[BaseException], float | None]:
-    """What is worth another try: a quota that is used up, and for a short while a server that fails."""
-    from bootstrap.util.http_client import BLIP
+def _busy(err: BaseException) -> float | None:
+    return err.again if isinstance(err, Refused) else None
 
-    start = time.monotonic()
 
-    def after(err: BaseException) -> float | None:
-        if isinstance(err, Refused):
-            return err.again
-        blip = isinstance(err, Unanswered) and time.monotonic() - start < BLIP
-        return err.again if blip and isinstance(err, Unanswered) else None
-
-    return after
+def _blip(err: BaseException) -> float | None:
+    return err.again if isinstance(err, Unanswered) else None
 
 
 def _json_object(answer: Any) -> dict[str, Any] | None:

@@ -13,10 +13,9 @@ from bootstrap.domain.secret import Secret
 from bootstrap.errors import IssuerUnavailable
 from bootstrap.issuers._google_login import key_document
 from bootstrap.issuers.base import Key, KeyInfo
-from bootstrap.util.durations import shown
+from bootstrap.util.durations import moment, shown
 
 FIELD = "extra.keyfile_dict"
-_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)")
 _PROJECTS = (  # by an account's address
     re.compile(r"[^@]+@(?P<project>[a-z0-9.-]+)\.iam\.gserviceaccount\.com"),
     re.compile(r"(?P<project>[a-z0-9.-]+)@appspot\.gserviceaccount\.com"),
@@ -89,14 +88,6 @@ def id_of(name: str) -> str:
     if not before or not key_id:
         raise ValueError(name)
     return key_id
-
-
-def moment(text: str) -> datetime:
-    """A time as Google's APIs write it. Raises ValueError."""
-    found = _TIME.fullmatch(text)
-    if found is None:
-        raise ValueError(text)
-    return datetime.fromisoformat(found[1]).replace(tzinfo=timezone.utc)
 
 
 def _end(item: Mapping[str, Any]) -> datetime | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
@@ -19,7 +18,6 @@ from bootstrap.util.loopback import proxies
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 TIMEOUT = 10  # seconds for one request
 _WRITE_KEY = "gcloud iam service-accounts keys create FILE --iam-account ACCOUNT"
-_AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 class Login:
@@ -70,7 +68,7 @@ class Login:
 
     @cached_property
     def _session(self) -> Any:
-        from bootstrap.util.http_client import PooledSession
+        from bootstrap.util.http_client import PooledSession, authorities
 
         class Session(PooledSession):
             """Takes the environment's proxy for what is not on this machine."""
@@ -79,7 +77,7 @@ class Login:
                 return super().request(method, url, *args, **{"proxies": proxies(str(url)), **how})
 
         session = Session(1)
-        session.verify = next((path for name in _AUTHORITIES if (path := os.environ.get(name))), True)
+        session.verify = authorities()
         return session
 
 

@@ -6,6 +6,7 @@ were seen with OpenBao 2.7.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from bootstrap.issuers.base import WINDOW, Attempt, KeyInfo, Surroundings
 from bootstrap.stores.vault.errors import errors_of
 from bootstrap.stores.vault.kv import Kv
 from bootstrap.stores.vault.session import Act, Session
+from bootstrap.util import durations
 
 if TYPE_CHECKING:
     import hvac
@@ -28,7 +30,6 @@ _GONE = re.compile(  # with status 400, 403, 404 or 500
     r"(1 error occurred: \* )?(bad token|invalid accessor|failed to find accessor entry .*)"
 )
 _ZERO = "0001-01-01"  # a time that isn't set
-_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
 _CHECK_URL = "check the store's url, and run this again"
 
 
@@ -221,12 +222,10 @@ def info(key_id: str, created: datetime | None, expires: datetime | None) -> Key
 
 
 def moment(text: object) -> datetime | None:
-    """RFC 3339 with nanoseconds, in whatever zone the server is; Python 3.10 reads no more than microseconds."""
-    found = _TIME.fullmatch(text) if isinstance(text, str) else None
-    if found is None or found[0].startswith(_ZERO):
-        return None
-    zone = "+00:00" if found[3] == "Z" else found[3]
-    return datetime.fromisoformat(f"{found[1]}.{(found[2] or '')[:6].ljust(6, '0')}{zone}")
+    """A Vault's time; None for one that isn't set."""
+    with contextlib.suppress(ValueError):
+        return durations.moment(text) if isinstance(text, str) and not text.startswith(_ZERO) else None
+    return None
 
 
 def end(begin: datetime, seconds: object) -> datetime | None:

@@ -121,8 +121,6 @@ def _of_class(node: object, found: Facts, *, own: bool) -> None:
         if not isinstance(function, ast.FunctionDef):
             continue
         if function.name == "get_connection_form_widgets":
-            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-                found.read.update(_ALL if node.attr == "get_uri" else {node.attr} & _ALL)
             found.keys.update(_bare(key) for key in _form(function))
         elif function.name == "get_ui_field_behaviour" and own:
             found.hidden.update(_hidden(function))

@@ -96,7 +96,7 @@ def _types(sources: Sources, name: str) -> list[Mapping[str, Any]] | None:
     """The rows of a provider's `connection-types`; None where they can't be read."""
     try:
         module = sources.module(name)
-        rows = _literal(module.tree, "connection-types") if module else None
+        rows = literal(module.tree, "connection-types") if module else None
     except (UnreadableModule, ValueError):
         return None
     if rows is None:
@@ -104,7 +104,7 @@ def _types(sources: Sources, name: str) -> list[Mapping[str, Any]] | None:
     return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
 
 
-def _literal(tree: ast.AST, wanted: str) -> Any:
+def literal(tree: ast.AST, wanted: str) -> Any:
     """The value of a key, wherever it stands; [] where there is no such key. Raises ValueError for what isn't a literal."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Dict):

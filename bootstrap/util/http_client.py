@@ -6,14 +6,15 @@ This module imports requests, which takes its time: import it where a request is
 from __future__ import annotations
 
 import http.client
-import time
+import os
 from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
 
-BLIP = 3.0  # seconds for which a server that fails is tried again
+_AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _CUT = (http.client.HTTPException, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
 
@@ -29,13 +30,15 @@ class PooledSession(requests.Session):
 
 def retry_after(headers: Mapping[str, str]) -> float:
     """Seconds that the server asks to wait, 0 if it doesn't (RFC 9110: a number of seconds, or a date)."""
-    text = headers.get("Retry-After", "").strip()
-    if text.isdigit():
-        return float(text)
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
+        return float(Retry().parse_retry_after(headers.get("Retry-After", "0")))
+    except (InvalidHeader, ValueError):
         return 0.0
+
+
+def authorities() -> str | bool:
+    """Whom the environment says to trust; True: whom the machine trusts."""
+    return next((path for name in _AUTHORITIES if (path := os.environ.get(name))), True)
 
 
 def is_cut(err: BaseException) -> bool:
@@ -45,8 +48,18 @@ def is_cut(err: BaseException) -> bool:
     )
 
 
+def innermost(err: BaseException) -> BaseException:
+    """The cause: requests and urllib3 wrap it several times over."""
+    while inner := _inner(err):
+        err = inner[0]
+    return err
+
+
 def _inside(err: BaseException) -> Iterator[BaseException]:
     yield err
-    for inner in (getattr(err, "reason", None), *err.args):
-        if isinstance(inner, BaseException):
-            yield from _inside(inner)
+    for inner in _inner(err):
+        yield from _inside(inner)
+
+
+def _inner(err: BaseException) -> list[BaseException]:
+    return [inner for inner in (getattr(err, "reason", None), *err.args) if isinstance(inner, BaseException)]

@@ -12,6 +12,7 @@ T = TypeVar("T")
 After = Callable[[BaseException], float | None]
 
 GIVE_UP = 20.0  # seconds from the first attempt to the last
+BLIP = 3.0  # seconds for which a server that fails, or can't be reached, is tried again
 _FIRST, _LONGEST = 0.1, 4.0  # seconds of a wait; the bound doubles from one to the other, the wait is random below it
 
 
@@ -36,6 +37,17 @@ def retried(request: Callable[[], T], after: After, *, give_up: float = GIVE_UP)
         reraise=True,
     )
     return retrying(request)
+
+
+def patience(busy: After, blip: After) -> After:
+    """Which failures are retried, for `retried`: what is `busy` for as long as it takes, a `blip` for BLIP seconds."""
+    start = time.monotonic()
+
+    def after(err: BaseException) -> float | None:
+        wait = busy(err)
+        return blip(err) if wait is None and time.monotonic() - start < BLIP else wait
+
+    return after
 
 
 @dataclass

@@ -25,7 +25,7 @@ from bootstrap.issuers._google_keys import resource_name
 from bootstrap.issuers.base import WINDOW, Attempt, Key
 from bootstrap.issuers.kind import IssuerKind
 from bootstrap.plugins import ISSUERS
-from bootstrap.util import http_client
+from bootstrap.util import retrying
 from tests.systems import faulty, gcs, google_front, require
 from tests.systems.google_iam import FULL_ONCE, USED, refusal
 from tests.systems.in_process import json_answer
@@ -127,12 +127,12 @@ def bench(front: Front, tmp_path: Path) -> Iterator[Bench]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is not taken for a server that goes on failing."""
-    monkeypatch.setattr(http_client, "BLIP", 60.0)
+    monkeypatch.setattr(retrying, "BLIP", 60.0)
 
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_client, "BLIP", 0.2)
+    monkeypatch.setattr(retrying, "BLIP", 0.2)
 
 
 def attempt(*known: str, current: str | None = None, ago: float = 0.0) -> Attempt:

@@ -362,7 +362,7 @@ class TestFaults:
     def test_a_standby_that_did_nothing_is_asked_again(
         self, issuer: Any, mint: Mint, fault: tuple[Fault, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("bootstrap.stores.vault.http.BLIP", 60)
+        monkeypatch.setattr("bootstrap.util.retrying.BLIP", 60)
         fault[0].next = [None, STANDBY, STANDBY]
         once = attempt(f"standby-{mint.name}")
         key = issuer.issue(once)
@@ -372,7 +372,7 @@ class TestFaults:
     def test_other_versions_say_otherwise_that_a_key_is_gone(
         self, answer: Answer, issuer: Any, fault: tuple[Fault, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("bootstrap.stores.vault.http.BLIP", 0)
+        monkeypatch.setattr("bootstrap.util.retrying.BLIP", 0)
         fault[0].next = [answer]
         issuer.destroy("x")
         fault[0].next = [answer]

@@ -28,7 +28,7 @@ from rich.console import Console
 
 from bootstrap.checks.base import CauseName
 from bootstrap.smoke.verdict import CheckResult
-from bootstrap.terminal.live_table import Board
+from bootstrap.terminal.progress import Board
 from tests.project import ROOT, Project
 from tests.smoke.test_report import check
 

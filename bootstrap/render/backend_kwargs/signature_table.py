@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
-from pathlib import Path
 from typing import Any
 
+from bootstrap.providers.metadata import literal
 from bootstrap.providers.python_source import Definition, Module, Sources
 from bootstrap.render.backend_kwargs.annotations import Parameter
 from bootstrap.render.backend_kwargs.rules import RULES
@@ -80,16 +80,7 @@ def _declared(sources: Sources) -> Iterator[str]:
     for folder in sources.folders:
         for depth in ("*", "*/*"):
             for file in sorted(folder.glob(f"airflow/providers/{depth}/get_provider_info.py")):
-                yield from _secrets_backends(file)
-
-
-def _secrets_backends(file: Path) -> list[str]:
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.Dict):
-            for key, value in zip(node.keys, node.values, strict=True):
-                if isinstance(key, ast.Constant) and key.value == "secrets-backends":
-                    return list(ast.literal_eval(value))
-    return []
+                yield from literal(ast.parse(file.read_bytes()), "secrets-backends")
 
 
 def _package(module: Module) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bootstrap.render.formats import Removed, Values
 from bootstrap.render.formats.values import cannot_hold, each, variable
-from bootstrap.render.formats.yaml_text import quoted
+from bootstrap.util.yaml_text import quoted
 
 
 def text(values: Values, removed: Removed) -> str:

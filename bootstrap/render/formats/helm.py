@@ -10,10 +10,9 @@ import re
 
 from bootstrap.render.formats import Removed, Values
 from bootstrap.render.formats.values import cannot_hold, each, one_line
-from bootstrap.render.formats.yaml_text import quoted
+from bootstrap.util.yaml_text import WORDS, quoted
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-_WORDS = {"y", "yes", "n", "no", "on", "off", "true", "false", "null"}  # no texts, to YAML
 # The variables that the chart sets from Kubernetes secrets of its own, by option (its manual's page on production); each wins
 # over what airflow.cfg says, under a deprecated name, too.
 _BUILT_IN = {
@@ -59,7 +58,7 @@ def _checked(section: str, option: str) -> None:
 
 
 def _name(name: str) -> str:
-    return quoted(name) if name.lower() in _WORDS else name
+    return quoted(name) if name.lower() in WORDS else name
 
 
 def _value(section: str, option: str, value: str) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
@@ -24,12 +23,11 @@ from bootstrap.stores.aws.options import AwsOptions
 from bootstrap.stores.aws.session import config, session
 from bootstrap.stores.base import Context
 from bootstrap.stores.place import Place
-from bootstrap.util.retrying import GIVE_UP, retried
+from bootstrap.util.retrying import GIVE_UP, patience, retried
 
 Service: TypeAlias = Literal["secretsmanager", "ssm"]
 Request: TypeAlias = Mapping[str, Any]
 
-BLIP = 3.0  # seconds for which a server that fails is tried again
 _UNEXPECTED = (AttributeError, KeyError, TypeError)  # botocore's parser expects what AWS answers
 _CUT_OFF = ("ConnectionClosedError", "ResponseStreamingError")  # botocore's names for a connection that broke
 
@@ -61,7 +59,7 @@ class Client:
             return answer
 
         try:
-            return retried(send, _patience(repeatable=repeatable), give_up=GIVE_UP)
+            return retried(send, patience(_throttled, _blip if repeatable else lambda _: None), give_up=GIVE_UP)
         except _UNEXPECTED as err:
             raise not_aws(place, type(err).__name__) from err
         except Exception as err:
@@ -130,15 +128,10 @@ def needed(place: Place, answer: Mapping[str, Any], key: str) -> Any:
     return answer[key]
 
 
-def _patience(*, repeatable: bool) -> Callable[[BaseException], float | None]:
-    """Which failures are retried: those of the server for a short while, an exceeded rate for longer."""
-    start = time.monotonic()
+def _throttled(err: BaseException) -> float | None:
+    return 0.0 if told(err)[0] in THROTTLED else None
 
-    def after(err: BaseException) -> float | None:
-        code, _ = told(err)
-        if code in THROTTLED:
-            return 0.0
-        blip = code in FAILED or status(err) >= 500 or type(err).__name__ in _CUT_OFF  # noqa: PLR2004  HTTP's
-        return 0.0 if blip and repeatable and time.monotonic() - start < BLIP else None
 
-    return after
+def _blip(err: BaseException) -> float | None:
+    blip = told(err)[0] in FAILED or status(err) >= 500 or type(err).__name__ in _CUT_OFF  # noqa: PLR2004  HTTP's
+    return 0.0 if blip else None

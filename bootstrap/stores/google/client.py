@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -16,12 +14,11 @@ from bootstrap.stores.google.credentials import Bearer, load
 from bootstrap.stores.google.errors import GooglePlace, is_permanent, no_package, translated
 from bootstrap.stores.google.options import Options
 from bootstrap.util import special_files
-from bootstrap.util.retrying import GIVE_UP, TokenBucket, retried
+from bootstrap.util.retrying import GIVE_UP, TokenBucket, patience, retried
 
 Kind: TypeAlias = Literal["access", "read", "write"]
 
 TIMEOUT = 10.0  # seconds for one request
-BLIP = 3.0  # seconds for which a server that can't be reached is tried again
 QUOTAS: dict[Kind, int] = {"access": 90_000, "read": 600, "write": 600}  # a minute, a project
 ROOTS = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 _KINDS: dict[str, Kind] = {
@@ -75,7 +72,7 @@ class Client:
     def attempt(self, method: str, request: Any) -> Any:
         """As `ask`, with Google's own exceptions for what it answers."""
         self.require()
-        return retried(lambda: self.once(method, request), _patience())
+        return retried(lambda: self.once(method, request), patience(_retry_delay, _blip))
 
     def once(self, method: str, request: Any, timeout: float | None = None) -> Any:
         """Send a request once; its answer, or Google's own exception."""
@@ -130,23 +127,19 @@ def _bucket(per_minute: int) -> TokenBucket:
     return TokenBucket(per_minute=max(1, per_minute - burst), burst=burst)
 
 
-def _patience() -> Callable[[BaseException], float | None]:
-    """Which failures are retried: those of the server for a short while, an exhausted quota for longer."""
+def _blip(err: BaseException) -> float | None:
     from google.api_core import exceptions as api
 
-    start = time.monotonic()
-
-    def after(err: BaseException) -> float | None:
-        if isinstance(err, api.TooManyRequests):
-            return _retry_delay(err)
-        blip = isinstance(err, api.ServiceUnavailable | api.InternalServerError | api.Aborted)
-        return 0.0 if blip and not is_permanent(err) and time.monotonic() - start < BLIP else None
-
-    return after
+    blip = isinstance(err, api.ServiceUnavailable | api.InternalServerError | api.Aborted)
+    return 0.0 if blip and not is_permanent(err) else None
 
 
 def _retry_delay(err: Any) -> float | None:
-    """What Google asks to wait; None if that is longer than anybody here would."""
+    """What Google asks to wait where a quota is used up; None if that is longer than anybody here would."""
+    from google.api_core.exceptions import TooManyRequests
+
+    if not isinstance(err, TooManyRequests):
+        return None
     delays = [item.retry_delay for item in err.details or () if hasattr(item, "retry_delay")]
     seconds = max((delay.seconds + delay.nanos / 1e9 for delay in delays), default=0.0)
     return seconds if seconds < GIVE_UP else None

@@ -32,24 +32,21 @@ def unreachable(where: str, err: Exception) -> StoreError:
     """No answer came."""
     import requests
 
-    reason = _reason(err)
+    cause = _reason(err)
     if isinstance(err, requests.exceptions.SSLError) or "SSL" in str(err):
         hint = "check the store's url, its ca_cert, and its client_cert where the server asks for one"
-        return Unavailable(f"{where}: no TLS with the server: {reason}", hint)
+        return Unavailable(f"{where}: no TLS with the server: {cause}", hint)
     if isinstance(err, requests.exceptions.ProxyError):
-        return Unavailable(f"{where}: can't reach the proxy: {reason}", "check the store's proxy, or $HTTPS_PROXY")
-    return Unavailable(f"{where}: can't reach the server: {reason}", "check the store's url, and that it is up")
+        return Unavailable(f"{where}: can't reach the proxy: {cause}", "check the store's proxy, or $HTTPS_PROXY")
+    return Unavailable(f"{where}: can't reach the server: {cause}", "check the store's url, and that it is up")
 
 
 def _reason(err: BaseException) -> str:
-    """The innermost cause: requests and urllib3 wrap it several times over."""
-    while True:
-        inner = getattr(err, "reason", None) or next((arg for arg in err.args if isinstance(arg, BaseException)), None)
-        if not isinstance(inner, BaseException):
-            break
-        err = inner
-    said = re.sub(r"^[A-Z_]+\] ", "", foreign(err).rpartition(": ")[2])  # OpenSSL's code
-    return said or type(err).__name__
+    from bootstrap.util.http_client import innermost
+
+    inner = innermost(err)
+    said = re.sub(r"^[A-Z_]+\] ", "", foreign(inner).rpartition(": ")[2])  # OpenSSL's code
+    return said or type(inner).__name__
 
 
 def refused(where: str, err: Any, *, login: bool = False) -> StoreError:

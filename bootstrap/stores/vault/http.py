@@ -5,8 +5,6 @@ This module imports hvac, which takes its time: import it where a request is mad
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -15,7 +13,9 @@ import hvac.exceptions
 import requests
 
 from bootstrap.stores.vault.errors import errors_of, is_sealed
-from bootstrap.util.http_client import BLIP, PooledSession, is_cut, retry_after
+from bootstrap.util.http_client import PooledSession, is_cut, retry_after
+from bootstrap.util.retrying import After
+from bootstrap.util.retrying import patience as common
 
 _BUSY = HTTPStatus.TOO_MANY_REQUESTS
 _DID_NOTHING = {412, 503}  # a Vault that says so has not begun; 412: it hasn't seen yet what another node wrote
@@ -66,24 +66,21 @@ def _failure(answer: requests.Response) -> Exception:
     return failure  # type: ignore[no-any-return]  # hvac has no types here
 
 
-def patience(*, writes: bool) -> Callable[[BaseException], float | None]:
+def patience(*, writes: bool) -> After:
     """Which failures are retried, for `retried`.
 
     A quota that is used up, for as long as it takes; a blip of the server, for a short while. Something is written again
     only if the server surely did nothing. A server that is sealed, refuses connections, can't be found or trusted, or is
     silent, stays so.
     """
-    start = time.monotonic()
 
-    def after(err: BaseException) -> float | None:
+    def busy(err: BaseException) -> float | None:
         wait: float = getattr(err, "retry_after", 0.0)
         if getattr(err, "status", None) == _BUSY:
             return wait
-        if not _is_blip(err, writes=writes):
-            return None
-        return wait if wait or time.monotonic() - start < BLIP else None
+        return wait if wait and _is_blip(err, writes=writes) else None
 
-    return after
+    return common(busy, lambda err: 0.0 if _is_blip(err, writes=writes) else None)
 
 
 def _is_blip(err: Any, *, writes: bool) -> bool:

@@ -14,6 +14,7 @@ from bootstrap.stores.base import Entry, Fields, Stored, Version
 from bootstrap.stores.structured import as_fields
 from bootstrap.stores.vault.kv import Kv
 from bootstrap.stores.vault.session import Act
+from bootstrap.util.durations import moment
 
 if TYPE_CHECKING:
     import hvac
@@ -32,7 +33,7 @@ class Kv2(Kv):
         return Stored(
             value=Secret(json.dumps(data, ensure_ascii=False)),
             version=str(metadata["version"]),
-            created=_timestamp(metadata["created_time"]),
+            created=moment(metadata["created_time"]),
             fields=as_fields(data),
         )
 
@@ -148,7 +149,7 @@ class Kv2(Kv):
             path,
             version=str(data["current_version"]),
             versions=len(data["versions"]),
-            created=_timestamp(newest["created_time"]),
+            created=moment(newest["created_time"]),
             state=_state(newest),
         )
 
@@ -191,11 +192,5 @@ def _version(client: hvac.Client, path: str, version: Version | None, mount: str
 def _state(version: Mapping[str, Any]) -> str:
     """A time of deletion may lie ahead: where the mount gives versions a lifetime."""
     deleted = version["deletion_time"]
-    gone = version["destroyed"] or (deleted and _timestamp(deleted) <= datetime.now(timezone.utc))
+    gone = version["destroyed"] or (deleted and moment(deleted) <= datetime.now(timezone.utc))
     return "deleted" if gone else ""
-
-
-def _timestamp(text: str) -> datetime:
-    """RFC 3339 with nanoseconds, as Vault writes it; Python 3.10 reads no more than microseconds."""
-    seconds, _, fraction = text.rstrip("Z").partition(".")
-    return datetime.fromisoformat(f"{seconds}.{fraction[:6].ljust(6, '0')}+00:00")

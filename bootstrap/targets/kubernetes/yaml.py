@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
 from bootstrap.errors import Malformed
+from bootstrap.util import yaml_text
 from bootstrap.util.input_text import BadInput
 from bootstrap.util.json_text import loads_file
 from bootstrap.util.yaml_data import load
 from bootstrap.util.yaml_dialects import YAML_1_1
 
 CORRECT = "correct it, or name another file"
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
-_WORDS = {"y", "yes", "n", "no", "on", "off", "true", "false", "null"}  # no texts, to YAML 1.1
 
 
 def parse(text: str, where: str) -> Any:
@@ -33,7 +28,7 @@ def dump(document: Mapping[str, Any], *, as_json: bool) -> str:
     """In the order that is given."""
     if as_json:
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=math.inf)
+    return yaml_text.dump(document)
 
 
 def is_json(text: str) -> bool:
@@ -44,18 +39,3 @@ def is_json(text: str) -> bool:
 def is_text(item: object) -> bool:
     """Half of a surrogate pair is none, though JSON can spell it."""
     return isinstance(item, str) and not any("\ud800" <= sign <= "\udfff" for sign in item)
-
-
-class _Dumper(yaml.SafeDumper):
-    """Quotes what is a number or a truth to any reader of YAML: base64 can look like 1234e567."""
-
-    def ignore_aliases(self, _data: object) -> bool:
-        return True
-
-
-def _quoted(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    plain = _PLAIN.fullmatch(text) is not None and text.lower() not in _WORDS
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
-
-
-_Dumper.add_representer(str, _quoted)

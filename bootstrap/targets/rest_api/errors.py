@@ -74,23 +74,17 @@ def unreachable(where: str, err: BaseException) -> StoreError:
     """No answer came."""
     import requests
 
-    reason = _reason(err)
+    cause = _reason(err)
     if isinstance(err, requests.exceptions.SSLError):
-        return Unavailable(f"{where}: no TLS with the server: {reason}", "check the target's url and its ca_file")
+        return Unavailable(f"{where}: no TLS with the server: {cause}", "check the target's url and its ca_file")
     if isinstance(err, requests.exceptions.ProxyError):
-        return Unavailable(f"{where}: can't reach the proxy: {reason}", "check $HTTPS_PROXY")
-    return Unavailable(f"{where}: can't reach the server: {reason}", f"{_CHECK_URL}, and that it is up")
+        return Unavailable(f"{where}: can't reach the proxy: {cause}", "check $HTTPS_PROXY")
+    return Unavailable(f"{where}: can't reach the server: {cause}", f"{_CHECK_URL}, and that it is up")
 
 
 def _reason(err: BaseException) -> str:
-    """The innermost cause: requests and urllib3 wrap it several times over."""
-    inner = getattr(err, "reason", None)
-    inner = inner if isinstance(inner, BaseException) else next((it for it in err.args if _is_error(it)), None)
-    if inner is not None:
-        return _reason(inner)
-    said = re.sub(r"^[A-Z_]+\] ", "", foreign(err).rpartition(": ")[2])  # OpenSSL's code
-    return said or type(err).__name__
+    from bootstrap.util.http_client import innermost
 
-
-def _is_error(value: object) -> bool:
-    return isinstance(value, BaseException)
+    inner = innermost(err)
+    said = re.sub(r"^[A-Z_]+\] ", "", foreign(inner).rpartition(": ")[2])  # OpenSSL's code
+    return said or type(inner).__name__

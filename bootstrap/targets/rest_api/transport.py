@@ -5,9 +5,6 @@ This module imports requests, which takes its time: import it where a request is
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -16,12 +13,11 @@ import requests
 
 from bootstrap.errors import Denied, StoreError, Unavailable
 from bootstrap.targets.rest_api.errors import CHECK_CREDENTIAL, unreachable
-from bootstrap.util.http_client import BLIP, PooledSession, is_cut, retry_after
+from bootstrap.util.http_client import PooledSession, authorities, is_cut, retry_after
 from bootstrap.util.loopback import proxies
-from bootstrap.util.retrying import retried
+from bootstrap.util.retrying import patience, retried
 
 TIMEOUT = (10, 180)  # seconds: to connect; and for an answer, since Airflow masks each new password in quadratic time
-_AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _MAY_PASS = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 
 
@@ -51,7 +47,7 @@ class Transport:
     def __init__(self, url: str, ca_file: str | None, concurrency: int) -> None:
         self._url = url
         self._session = PooledSession(concurrency)
-        self._session.verify = ca_file or _authorities()
+        self._session.verify = ca_file or authorities()
         self._session.proxies = proxies(url)
 
     def close(self) -> None:
@@ -69,7 +65,7 @@ class Transport:
             return reply
 
         try:
-            return retried(request, _patience(again=again))
+            return retried(request, patience(_busy, _blip if again else lambda _: None))
         except _Passing as err:
             return err.reply
         except (requests.exceptions.InvalidHeader, UnicodeEncodeError):  # both quote the credential
@@ -85,11 +81,6 @@ def _unanswered(where: str, err: Exception, *, again: bool) -> StoreError:
     return Unavailable(f"{found.message}; what it did before is not known", "airflow-bootstrap register")
 
 
-def _authorities() -> str | bool:
-    """Whom the environment says to trust; True: whom the machine trusts."""
-    return next((path for name in _AUTHORITIES if (path := os.environ.get(name))), True)
-
-
 def _json(answer: requests.Response) -> Any:
     try:
         return answer.json()
@@ -97,15 +88,13 @@ def _json(answer: requests.Response) -> Any:
         return None
 
 
-def _patience(*, again: bool) -> Callable[[BaseException], float | None]:
-    """Which failures are retried, for `retried`: an exhausted quota; for requests that only read, also a failure of the server."""
-    start = time.monotonic()
+def _busy(err: BaseException) -> float | None:
+    if isinstance(err, _Passing) and err.reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return err.reply.retry_after
+    return None
 
-    def after(err: BaseException) -> float | None:
-        reply = err.reply if isinstance(err, _Passing) else None
-        if reply is not None and reply.status == HTTPStatus.TOO_MANY_REQUESTS:
-            return reply.retry_after
-        blip = again and (reply is not None or is_cut(err)) and time.monotonic() - start < BLIP
-        return (reply.retry_after if reply else 0.0) if blip else None
 
-    return after
+def _blip(err: BaseException) -> float | None:
+    if isinstance(err, _Passing):
+        return err.reply.retry_after
+    return 0.0 if is_cut(err) else None

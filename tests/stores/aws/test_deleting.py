@@ -9,8 +9,8 @@ import pytest
 
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Conflict, Denied, Unavailable
-from bootstrap.stores.aws import client
 from bootstrap.stores.aws.secret_deleting import RECOVERY
+from bootstrap.util import retrying
 from tests.stores.aws.bench import BOTH, PATH, Front, Opened, api, failure, front, key, opened, refusal, region, server
 from tests.stores.contract import whole
 from tests.systems import moto
@@ -116,7 +116,7 @@ def test_a_parameter_is_not_deleted_twice(opened: Opened, front: Front) -> None:
 def test_a_server_that_fails_deleted_nothing(
     kind: str, opened: Opened, front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "BLIP", 0.3)
+    monkeypatch.setattr(retrying, "BLIP", 0.3)
     store = opened(kind, endpoint_url=front.url)
     version = store.write(PATH, Secret("one"), expect=None)
     ends = DELETES[kind][1]

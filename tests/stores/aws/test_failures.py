@@ -16,6 +16,7 @@ from bootstrap.errors import Denied, IllegalName, Malformed, NotFound, Unavailab
 from bootstrap.stores.aws import client as aws_client
 from bootstrap.stores.aws import session
 from bootstrap.stores.base import Store
+from bootstrap.util import retrying
 from tests.stores.aws.bench import (
     BOTH,
     PATH,
@@ -50,14 +51,14 @@ SECRETS, PARAMETERS = BOTH
 
 @pytest.fixture(autouse=True)
 def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aws_client, "BLIP", 0.3)
+    monkeypatch.setattr(retrying, "BLIP", 0.3)
     monkeypatch.setattr(aws_client, "GIVE_UP", 1.0)
 
 
 @pytest.fixture
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """For what passes in the end, however slow this machine is."""
-    monkeypatch.setattr(aws_client, "BLIP", 60)
+    monkeypatch.setattr(retrying, "BLIP", 60)
     monkeypatch.setattr(aws_client, "GIVE_UP", 60)
 
 
@@ -203,7 +204,7 @@ def test_a_secret_key_that_is_not_in_the_environment(
 def test_nobody_is_there(
     kind: str, ask: Callable[[Store], object], opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aws_client, "BLIP", 120)  # for so long it would be tried again, if that were worth it
+    monkeypatch.setattr(retrying, "BLIP", 120)  # for so long it would be tried again, if that were worth it
     for url in (f"http://127.0.0.1:{free_port()}", "http://no-such-host.invalid"):
         store = opened(kind, endpoint_url=url)
         start = time.monotonic()

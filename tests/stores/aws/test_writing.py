@@ -9,8 +9,9 @@ import pytest
 
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Conflict, Denied, Empty, Malformed, Unavailable
-from bootstrap.stores.aws import client, secrets_manager
+from bootstrap.stores.aws import secrets_manager
 from bootstrap.stores.aws.secret_writing import CANDIDATE
+from bootstrap.util import retrying
 from tests.stores.aws.bench import BOTH, PATH, Front, Opened, api, failure, front, key, opened, refusal, region, server
 from tests.stores.contract import CANARY, whole
 from tests.systems import moto
@@ -268,7 +269,7 @@ def test_a_parameter_that_did_not_arrive_was_not_written(
     *,
     readable: bool,
 ) -> None:
-    monkeypatch.setattr(client, "BLIP", 0.3)
+    monkeypatch.setattr(retrying, "BLIP", 0.3)
     front.faults.append(
         lambda asked: refusal("InternalServerError", "", 500) if asked == "PutParameter" or not readable else None
     )

@@ -16,6 +16,7 @@ from bootstrap.errors import Denied, Empty, Malformed, NotFound, Unavailable
 from bootstrap.stores.base import Store
 from bootstrap.stores.google import client
 from bootstrap.stores.google import secret_manager as gsm
+from bootstrap.util import retrying
 from tests.stores.contract import CANARY, whole
 from tests.stores.google.bench import NAME, PATH, Opened, failure, opened, server
 from tests.systems import faulty
@@ -37,7 +38,7 @@ asked = pytest.mark.parametrize("ask", ASK.values(), ids=ASK)
 
 @pytest.fixture(autouse=True)
 def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "BLIP", 0.3)
+    monkeypatch.setattr(retrying, "BLIP", 0.3)
 
 
 # Not found
@@ -208,7 +209,7 @@ def test_a_certificate_of_nobody_we_trust(
     ask: Callable[[Store], object], opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH")
-    monkeypatch.setattr(client, "BLIP", 120)  # no time is lost on another try
+    monkeypatch.setattr(retrying, "BLIP", 120)  # no time is lost on another try
     start = time.monotonic()
     error = failure(Unavailable, lambda: ask(opened()))
     assert "CERTIFICATE_VERIFY_FAILED" in error.message
@@ -268,7 +269,7 @@ def test_a_quota_that_is_used_up_for_a_while(opened: Opened, server: SecretManag
 def test_an_answer_that_is_lost_is_asked_for_again(
     method: str, opened: Opened, server: SecretManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "BLIP", 60)  # it passes in the end, however slow this machine is
+    monkeypatch.setattr(retrying, "BLIP", 60)  # it passes in the end, however slow this machine is
     server.put("proj", PATH, "value")
     server.lost = [method]
     store = opened()

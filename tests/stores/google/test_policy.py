@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from bootstrap.errors import Denied, Unavailable
 from bootstrap.stores.base import Context
-from bootstrap.stores.google import client
 from bootstrap.stores.google import secret_manager as gsm
 from bootstrap.stores.google.policy import DESTROYS, PRUNES, WRITES
 from bootstrap.stores.needs import Needs
+from bootstrap.util import retrying
 from tests.stores.google.bench import NAME, PATH, Opened, failure, opened, server
 from tests.systems.secret_manager import SecretManager
 from tests.systems.secret_manager_api import METHODS
@@ -174,7 +174,7 @@ def test_what_it_may_do_beyond_its_needs(opened: Opened, server: SecretManager) 
 
 
 def test_what_a_server_that_is_down_allows_is_not_known(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "BLIP", 0.3)
+    monkeypatch.setattr(retrying, "BLIP", 0.3)
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     with pytest.raises(Unavailable):
         opened().excess(Needs(read=(PATH,)))

@@ -14,13 +14,13 @@ from bootstrap.domain.secret import Secret
 from bootstrap.errors import Denied, Exit, Malformed, NotFound, StoreError, Unavailable
 from bootstrap.stores.base import Context, Store
 from bootstrap.stores.credential import Credential
-from bootstrap.stores.vault import http
 from bootstrap.stores.vault import store as vault
 from bootstrap.stores.vault.auth import AppRoleAuth, TokenAuth
 from bootstrap.stores.vault.client import connect
 from bootstrap.stores.vault.kv1 import Kv1
 from bootstrap.stores.vault.kv2 import Kv2
 from bootstrap.stores.vault.session import Session
+from bootstrap.util import retrying
 from tests.stores.contract import CANARY, ILLEGAL, whole
 from tests.systems import faulty, openbao, require
 from tests.systems.process import free_port
@@ -49,7 +49,7 @@ def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openbao.OpenBao]:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "BLIP", 0.1)
+    monkeypatch.setattr(retrying, "BLIP", 0.1)
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ import pytest
 
 from bootstrap.errors import Conflict, Denied, StoreError, Unavailable
 from bootstrap.stores.base import Context
-from bootstrap.stores.vault import http as vault_http
 from bootstrap.stores.vault import store as vault
 from bootstrap.stores.vault.client import connect
 from bootstrap.stores.vault.kv2 import Kv2
 from bootstrap.stores.vault.session import Session
+from bootstrap.util import retrying
 from bootstrap.util.retrying import retried
 from tests.stores.contract import whole
 from tests.systems import openbao, require
@@ -125,7 +125,7 @@ def fault(bao: openbao.OpenBao) -> Iterator[tuple[Fault, str]]:
 @pytest.fixture
 def store(bao: openbao.OpenBao, fault: tuple[Fault, str], monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("VAULT_TOKEN", bao.root_token)
-    monkeypatch.setattr(vault_http, "BLIP", 60)  # what passes in the end does, however slow this machine is
+    monkeypatch.setattr(retrying, "BLIP", 60)  # what passes in the end does, however slow this machine is
     return opened(fault[1])
 
 
@@ -165,7 +165,7 @@ def test_a_list_is_tried_again(store: Any, fault: tuple[Fault, str]) -> None:
 def test_a_fault_that_stays_is_told(
     happens: Any, store: Any, fault: tuple[Fault, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vault_http, "BLIP", 1.0)
+    monkeypatch.setattr(retrying, "BLIP", 1.0)
     fault[0].next = [happens] * 1000
     started = time.monotonic()
     with pytest.raises(Unavailable, match=f"team:{PATH}: ") as caught:
@@ -195,7 +195,7 @@ def test_a_quota_that_stays_used_up_is_told(
 def test_a_server_that_says_when_is_not_asked_before(
     form: str, status: int, store: Any, fault: tuple[Fault, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vault_http, "BLIP", 0.1)
+    monkeypatch.setattr(retrying, "BLIP", 0.1)
     after = "1" if form == "seconds" else formatdate(time.time() + 2, usegmt=True)  # a date has whole seconds
     fault[0].next = [Answer(status, b'{"errors": ["later"]}', [("Retry-After", after)])]
     started = time.monotonic()

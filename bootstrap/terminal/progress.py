@@ -1,15 +1,15 @@
-"""Progress of a run: a live table on a terminal, else a line for each check."""
+"""Progress of long work: a live table of checks or a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from bootstrap.smoke.run import OnResult
 from bootstrap.smoke.verdict import CheckResult
@@ -20,6 +20,7 @@ from bootstrap.util.printable import printable
 if TYPE_CHECKING:
     from rich.table import Table
 
+T = TypeVar("T")
 State = Literal["running", "failed", "unproven", "waiting", "passed"]
 _SYMBOLS: dict[State, tuple[str, str]] = {
     "running": ("▸", "yellow"),
@@ -37,7 +38,7 @@ def watching(console: Console, ids: Sequence[str], jobs: int) -> Iterator[OnResu
 
     The terminal is as before afterwards.
     """
-    if not _wants_table(console):
+    if not _is_live(console):
         yield lambda result, done: console.note(printable(check_line(result, done, len(ids))))
         return
     from rich.live import Live
@@ -57,7 +58,23 @@ def watching(console: Console, ids: Sequence[str], jobs: int) -> Iterator[OnResu
         rich.show_cursor()  # also when a second ^C ended the table's own tidying
 
 
-def _wants_table(console: Console) -> bool:
+def counted(console: Console, items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """`items`, with a bar on stderr while they come where that is a terminal; what is printed meanwhile stands above it."""
+    if not total or not _is_live(console):
+        yield from items
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    rich = console.rich(sys.stderr)
+    with Progress(*columns, console=rich, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
+        task = bar.add_task(what, total=total)
+        for item in items:
+            yield item
+            bar.advance(task)
+
+
+def _is_live(console: Console) -> bool:
     if console.quiet or console.log_format != "text":
         return False
     return sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
