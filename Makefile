@@ -18,11 +18,12 @@ RUN := $(BIN)/airflow-bootstrap -f $(QUICKSTART)
 # Each a stamp: what is installed is what the file says, and a second run has nothing to do. --no-deps: the file is complete.
 INSTALLED_UP := $(VENV)/.installed-quickstart
 INSTALLED_DEV := $(VENV)/.installed-dev
-INSTALLED_OLD := .venv-2.11/.installed
+OLDER := 2.11 3.0 3.1 3.2
+INSTALLED_OLDER := $(OLDER:%=.venv-%/.installed)
 INSTALLED_BIGQUERY := .venv-bigquery/.installed
 PACKAGES := busybox-static docker-compose docker.io iptables mariadb-server openjdk-17-jre-headless openssh-server redis-server runc
 
-.PHONY: help up down test test-all test-slow compat lint types format check house schema bench bench-render bench-up bench-smoke bench-stores bench-register bench-masking bench-slope lock system-deps systems clean
+.PHONY: help up down test test-all test-slow compat compat-all compat-python lint types format check house schema bench bench-render bench-up bench-smoke bench-stores bench-register bench-masking bench-slope lock system-deps systems clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,8 +44,17 @@ test-all: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY) | systems  ## run all tests (ho
 test-slow: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY) | systems  ## run slow tests drawn by lot, for SLOW_SECONDS; SLOW_SEED repeats a draw
 	@$(PYTEST) --dist worksteal --slow $$(( 2 * $(SLOW_SECONDS) )) $(ARGS)
 
-compat: $(INSTALLED_DEV) $(INSTALLED_OLD)  ## run the small suite on the newest Airflow and on the oldest supported
+compat: $(INSTALLED_DEV) .venv-2.11/.installed  ## run the small suite on the newest Airflow and on the oldest supported
 	@for python in $(BIN)/python $(wildcard .venv-2.11/bin/python); do $$python -m pytest tests/compat $(ARGS) || exit; done
+
+compat-all: $(INSTALLED_DEV) $(INSTALLED_OLDER)  ## run the small suite on every Airflow, and all tests on Python 3.13
+	@failed=; for python in $(BIN)/python $(wildcard $(OLDER:%=.venv-%/bin/python)); do \
+	  $$python -m pytest tests/compat $(ARGS) || failed=1; done; \
+	ARGS="$(ARGS)" tools/python-3.13 test || failed=1; \
+	test -z "$$failed"
+
+compat-python: $(INSTALLED_DEV)  ## run the tests that start no Airflow and no server: what a Python can break (two minutes)
+	@$(PYTEST) -m 'not airflow' $(foreach room,desired domain manifest register render util validation,tests/$(room)) $(ARGS)
 
 lint: $(INSTALLED_DEV)  ## check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache --no-logo
@@ -108,8 +118,8 @@ lock: $(UV)  ## compile requirements/*.txt anew from pyproject.toml
 	$$compile --group dev --group systems -c requirements/quickstart.txt -o requirements/dev.txt && \
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  -o requirements/bigquery.txt requirements/bigquery.in && \
-	$(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate \
-	  -o requirements/airflow-2.11.txt requirements/airflow-2.11.in pyproject.toml --extra embedded
+	for release in $(OLDER); do $(UV) pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate \
+	  -o requirements/airflow-$$release.txt requirements/airflow-$$release.in pyproject.toml --extra embedded || exit; done
 
 system-deps:  ## install the Debian packages that tests need (as root)
 	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && \
@@ -125,7 +135,7 @@ systems:
 	  fi || echo "the packages could not be installed: tests that need them are skipped"
 
 clean: down  ## remove what the quickstart made, and .venv
-	@rm -rf $(VENV) .venv-bigquery .venv-2.11 examples/quickstart/.bootstrap examples/quickstart/.airflow examples/quickstart/.systems
+	@rm -rf $(VENV) .venv-bigquery $(OLDER:%=.venv-%) examples/quickstart/.bootstrap examples/quickstart/.airflow examples/quickstart/.systems
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "airflow-bootstrap needs Python 3.10 or newer")'
@@ -141,12 +151,14 @@ $(INSTALLED_DEV): requirements/dev.txt $(INSTALLED_UP) | $(UV)
 	@$(UV) pip install -q --python $(BIN)/python --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
-$(INSTALLED_OLD): requirements/airflow-2.11.txt | $(UV)
-	@if $(PYTHON) -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then \
-	  $(PYTHON) -m venv .venv-2.11 && \
-	  $(UV) pip install -q --python .venv-2.11/bin/python --no-deps --require-hashes -r $< && \
-	  $(UV) pip install -q --python .venv-2.11/bin/python --no-deps -e .; \
-	else mkdir -p .venv-2.11 && echo "Airflow 2.11 needs Python 3.12 or older: it is left out"; fi
+# 2.11 and 3.0 need Python 3.12 or older, and 3.1 and 3.2 take it.
+$(INSTALLED_OLDER): .venv-%/.installed: requirements/airflow-%.txt | $(UV)
+	@for python in $(PYTHON) python3.12 python3.11 python3.10 ""; do \
+	  $$python -c 'import sys; sys.exit(sys.version_info >= (3, 13))' 2>/dev/null && break; done; \
+	if [ -n "$$python" ]; then $$python -m venv .venv-$* && \
+	  $(UV) pip install -q --python .venv-$*/bin/python --no-deps --require-hashes -r $< && \
+	  $(UV) pip install -q --python .venv-$*/bin/python --no-deps -e .; \
+	else mkdir -p .venv-$* && echo "Airflow $* needs Python 3.12 or older: it is left out"; fi
 	@touch $@
 
 # bqemulator needs Python 3.11 or newer; without it the tests of BigQuery say so.

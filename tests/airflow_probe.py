@@ -18,7 +18,7 @@ from typing import Any
 from tests.project import ROOT
 
 CHILD = """
-import importlib, json, logging, os, sys, traceback, warnings
+import contextlib, importlib, json, logging, os, sys, traceback, warnings
 warnings.simplefilter("ignore")
 from airflow.configuration import get_custom_secret_backend
 from airflow.models.connection import Connection
@@ -28,7 +28,42 @@ def server(conn_id):
     return Connection.get_connection_from_secrets(conn_id).password
 
 def worker(conn_id):
-    return BaseHook.get_connection(conn_id).password
+    return task_reads(conn_id).password
+
+class NoServer:
+    def send(self, asked):
+        from airflow.sdk.exceptions import ErrorType
+        from airflow.sdk.execution_time.comms import ErrorResponse
+
+        return ErrorResponse(error=ErrorType.CONNECTION_NOT_FOUND)
+
+def task_reads(conn_id):
+    with contextlib.suppress(ImportError):
+        from airflow import sdk
+        from airflow.sdk.execution_time import task_runner
+
+        if not hasattr(sdk, "BaseHook"):  # 3.0: outside a task, its hooks ask as the server does
+            task_runner.SUPERVISOR_COMMS = NoServer()
+    return BaseHook.get_connection(conn_id)
+
+def fields(side, conn_id):
+    conn = task_reads(conn_id) if side == "worker" else Connection.get_connection_from_secrets(conn_id)
+    names = ("conn_type", "host", "login", "password", "schema", "port")
+    return {**{name: getattr(conn, name) for name in names}, "extra": conn.extra_dejson}
+
+def unreported():
+    from bootstrap.airflow.compat import unreported_error
+
+    def finalize(ti, state, context, log, error):
+        return type(unreported_error()).__name__
+
+    return [finalize(None, None, {}, None, KeyError("x")), type(unreported_error()).__name__]
+
+def warm_up():
+    from bootstrap.airflow import warm_up
+
+    logging.basicConfig(force=True)
+    warm_up.warm_up()
 
 def backend(**which):
     made = get_custom_secret_backend(**which)
@@ -81,7 +116,7 @@ class Probe:
     folder: Path
 
     def ask(self, what: str, *arguments: str, variables: Mapping[str, str], **options: Any) -> Answer:
-        """`server` or `worker` (a connection's password), `backend` (the one of [secrets] or [workers]), `hook`."""
+        """`server` or `worker` (a connection's password), `fields` (of a side, all of it), `warm_up`, `unreported`, `backend` (the one of [secrets] or [workers]), `hook`."""
         log, file = self.folder / "log", self.folder / "answer.json"
         file.unlink(missing_ok=True)
         asked = {"what": what, "arguments": arguments, "options": options, "variables": dict(variables)}
