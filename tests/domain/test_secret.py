@@ -156,6 +156,14 @@ def test_a_secret_is_masked_in_every_usual_form(form: str) -> None:
     assert redact(f"before {form} after") == "before *** after"
 
 
+def test_the_signs_of_base64_in_a_url_are_others() -> None:
+    value = "ab?>>ab??~~ab>>?"
+    form = base64.urlsafe_b64encode(value.encode()).decode()
+    assert {"-", "_"} <= set(form)
+    mask(value)
+    assert redact(f"before {form} after") == "before *** after"
+
+
 @pytest.mark.parametrize("around", ["it's {}", 'say "{}"', """it's "{}" """])
 @pytest.mark.parametrize("quoted", [repr, ascii, lambda text: repr(text.encode()), shlex.quote])
 def test_the_quotation_marks_around_a_text_do_not_hide_a_secret_in_it(quoted: Any, around: str) -> None:
