@@ -35,7 +35,7 @@ def warm_up() -> None:
             app._cadwyn_initialize()  # noqa: SLF001  cadwyn does it at the first request, in every process anew
     except Exception:  # these names are private: without them each check does it again, slower and as right
         with contextlib.suppress(AttributeError):  # 3.2 keeps none
-            in_process_api_server.cache_clear()
+            getattr(in_process_api_server, "cache_clear", lambda: None)()  # not every release keeps it
         logging.getLogger(__name__).warning("this Airflow could not be warmed up", exc_info=True)
 
 

@@ -54,7 +54,7 @@ with DAG(dag_id="probe", schedule=None, start_date=datetime(2020, 1, 1, tzinfo=t
 """
 RUN = """
 import inspect, json, os, sys
-from bootstrap.airflow import compat as airflow_api
+from bootstrap.airflow import warm_up
 from airflow.models.connection import Connection
 from airflow.models.variable import Variable
 
@@ -92,11 +92,11 @@ found = {key: got(lambda key: {"host": Connection.get_connection_from_secrets(ke
 found |= {f"variable {key}": got(variable, key) for key in wanted["variables"]}
 with open(os.environ["PROBE_FILE"] + ".server", "w") as file:
     json.dump(found, file)
-airflow_api.warm_up()
+warm_up.warm_up()
 if team:
     with_token()
 sys.argv = ["airflow", "tasks", "test", "probe", "probe", "2024-01-01T00:00:00+00:00"]
-airflow_api.command_line()
+warm_up.command_line()
 """
 
 
