@@ -147,8 +147,9 @@ $(INSTALLED_UP): requirements/quickstart.txt pyproject.toml | $(UV)
 	@$(UV) pip install -q --python $(BIN)/python --no-deps -e .
 	@touch $@
 
+# Compiled once: tests start Airflow hundreds of times, and where PYTHONDONTWRITEBYTECODE is set, each start would compile it.
 $(INSTALLED_DEV): requirements/dev.txt $(INSTALLED_UP) | $(UV)
-	@$(UV) pip install -q --python $(BIN)/python --no-deps --require-hashes -r requirements/dev.txt
+	@$(UV) pip install -q --python $(BIN)/python --no-deps --require-hashes --compile-bytecode -r requirements/dev.txt
 	@touch $@
 
 # 2.11 and 3.0 need Python 3.12 or older, and 3.1 and 3.2 take it.
@@ -156,7 +157,7 @@ $(INSTALLED_OLDER): .venv-%/.installed: requirements/airflow-%.txt | $(UV)
 	@for python in $(PYTHON) python3.12 python3.11 python3.10 ""; do \
 	  $$python -c 'import sys; sys.exit(sys.version_info >= (3, 13))' 2>/dev/null && break; done; \
 	if [ -n "$$python" ]; then $$python -m venv .venv-$* && \
-	  $(UV) pip install -q --python .venv-$*/bin/python --no-deps --require-hashes -r $< && \
+	  $(UV) pip install -q --python .venv-$*/bin/python --no-deps --require-hashes --compile-bytecode -r $< && \
 	  $(UV) pip install -q --python .venv-$*/bin/python --no-deps -e .; \
 	else mkdir -p .venv-$* && echo "Airflow $* needs Python 3.12 or older: it is left out"; fi
 	@touch $@
@@ -165,6 +166,6 @@ $(INSTALLED_OLDER): .venv-%/.installed: requirements/airflow-%.txt | $(UV)
 $(INSTALLED_BIGQUERY): requirements/bigquery.txt | $(UV)
 	@if $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
 	  $(PYTHON) -m venv .venv-bigquery && \
-	  $(UV) pip install -q --python .venv-bigquery/bin/python --no-deps --require-hashes -r $<; \
+	  $(UV) pip install -q --python .venv-bigquery/bin/python --no-deps --require-hashes --compile-bytecode -r $<; \
 	else mkdir -p .venv-bigquery; fi
 	@touch $@
