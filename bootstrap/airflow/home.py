@@ -7,6 +7,7 @@ import hashlib
 import os
 import sys
 from pathlib import Path
+from typing import Literal
 
 from bootstrap.airflow.environment import Environment, installed_version, require_usable_paths
 from bootstrap.airflow.process import last_line, run_airflow
@@ -83,12 +84,15 @@ def _put(draft: Path, template: Path) -> None:
     os.replace(draft, template)
 
 
-def _is_migrated(database: Path) -> bool:
-    """Whether it is whole, and `airflow db migrate` came to its end there. A few milliseconds."""
+def _is_migrated(database: Path, mode: Literal["ro", "rw"] = "ro") -> bool:
+    """True if it is whole, and `airflow db migrate` came to its end there. A few milliseconds.
+
+    `rw`: for a file that is ours alone. What a process left in a write-ahead log beside it is then in it, and the log is gone.
+    """
     import sqlite3
 
     try:
-        with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+        with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode={mode}", uri=True)) as connection:
             answers = [connection.execute(asked).fetchone() for asked in _WHOLE]
             return answers == [("ok",), (1,)]
     except sqlite3.Error:
@@ -105,7 +109,7 @@ def _migrate(environment: Environment, config: Path, database: Path) -> None:
         AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=connection,
         AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS="False",
     )
-    if not _is_migrated(database) or not config.exists():
+    if not _is_migrated(database, "rw") or not config.exists():
         raise AirflowError(
             f"`airflow db migrate` made no database; it printed: {last_line(printed)}",
             f"see why: AIRFLOW_HOME={environment.home} airflow version",

@@ -31,6 +31,7 @@ from typing_extensions import Self
 from bootstrap.airflow.environment import Environment, installed_version, require_usable_paths
 from bootstrap.airflow.fork import GONE, Fork, Process, Start
 from bootstrap.airflow.fork_server import OUTLIVES, TIED, Request
+from bootstrap.airflow.releases import release
 from bootstrap.airflow.warm_state import OWN
 from bootstrap.errors import AirflowError
 from bootstrap.util import children
@@ -141,8 +142,9 @@ class AirflowSession:
 
 
 def _can_fork() -> bool:
-    """From Airflow 3 on; 2.x starts in two seconds, and is made anew in another way."""
-    return not (installed_version() or "2.").startswith("2.")
+    """Where Airflow has an execution API, which is what takes long to start; without, it is made anew in another way."""
+    version = installed_version()
+    return version is not None and release(version).execution_api
 
 
 def _basis(environment: Environment, variables: Mapping[str, str]) -> dict[str, str]:
