@@ -265,7 +265,7 @@ def test_a_plan_replaces_nothing_but_a_plan(project: Project) -> None:
     for option in ("--out", "--json"):
         for name in ("bootstrap.yaml", ""):
             done = project.run("plan", option, str(project.manifest.parent / name), PW="one")
-            assert (done.code, "is there already" in done.err) == (2, True), done.text
+            assert (done.code, "already exists" in done.err) == (2, True), done.text
         assert project.run("plan", option, str(project.manifest.parent / "no" / "p"), PW="one").code == 2
         assert project.run("plan", option, file_of(project), PW="one").code == 0
         assert project.run("plan", option, file_of(project), PW="one").code == 0
