@@ -61,7 +61,7 @@ def _listed(item: Mapping[str, Any]) -> GoogleKey:
     info = KeyInfo(
         id=id_of(item["name"]),
         state="disabled" if item.get("disabled") else "enabled",
-        created=moment(item["validAfterTime"]),
+        created=moment(item["validAfterTime"]).replace(microsecond=0),
         expires=_end(item),
     )
     return GoogleKey(info, item["name"], item.get("keyOrigin") == "USER_PROVIDED")
@@ -73,7 +73,12 @@ def made(where: str, account: str, document: Mapping[str, Any]) -> Key:
         content = Secret(base64.b64decode(document["privateKeyData"], validate=True).decode())
         held = key_document(content.reveal()) or {}
         names = (id_of(document["name"]), account)
-        key = Key(held["private_key_id"], {FIELD: content}, moment(document["validAfterTime"]), _end(document))
+        key = Key(
+            held["private_key_id"],
+            {FIELD: content},
+            moment(document["validAfterTime"]).replace(microsecond=0),
+            _end(document),
+        )
     except (AttributeError, KeyError, TypeError, ValueError):  # quotes the key
         names, held, key = ("", ""), {}, Key("", {})
     if not key.id or (key.id, held.get("client_email")) != names:
@@ -92,7 +97,7 @@ def id_of(name: str) -> str:
 
 def _end(item: Mapping[str, Any]) -> datetime | None:
     """When it expires, as an organization policy may want (constraints/iam.serviceAccountKeyExpiryHours)."""
-    end = moment(item["validBeforeTime"]) if "validBeforeTime" in item else None
+    end = moment(item["validBeforeTime"]).replace(microsecond=0) if "validBeforeTime" in item else None
     return end if end is not None and end.year < _NEVER else None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
+from pydantic import ValidationError
 
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.secret import redact
@@ -359,6 +360,9 @@ def test_without_an_admin_it_is_what_aws_tools_find(world: World, monkeypatch: p
 
 
 def test_an_address_that_is_none_is_refused(world: World) -> None:
+    with pytest.raises(ValidationError, match="endpoint_url\n.*the URL has no host"):
+        world.issuer("airflow", endpoint_url="nowhere")
+    admin = replace(world.admin, extra={"endpoint_url": "nowhere"})
     with pytest.raises(IssuerDenied, match="endpoint") as caught:
-        world.issuer("airflow", endpoint_url="nowhere").keys()
+        World(world.server, admin).issuer("airflow", endpoint_url=None).keys()
     assert caught.value.hint == "correct endpoint_url or region"
