@@ -13,7 +13,7 @@ BACKENDS := templates/backends.json
 CONN_TYPES := templates/conn_types.json
 SECRET_EXTRAS := templates/secret_extras.json
 PYTEST := $(BIN)/python -m compileall -q bootstrap tests && $(BIN)/python -m pytest -n 2
-SLOW_SECONDS := 240
+SLOW_SECONDS := 90
 RUN := $(BIN)/airflow-bootstrap -f $(QUICKSTART)
 # Each a stamp: what is installed is what the file says, and a second run has nothing to do. --no-deps: the file is complete.
 INSTALLED_UP := $(VENV)/.installed-quickstart
