@@ -150,7 +150,7 @@ def test_a_program_that_outlives_us_is_waited_for(tmp_path: Path) -> None:
     """Else we would learn that there is no key, and it would make one."""
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    argv = (sys.executable, str(Path(__file__).with_name("programs") / "slow_keysmith.py"), "keys.json")
+    argv = (sys.executable, str(Path(keysmith.__file__).with_name("slow_keysmith.py")), "keys.json")
     child = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path), *argv], stdout=subprocess.PIPE)
     with child, gate.open("w"):  # the program has opened it, too, and waits for its end
         child.kill()
