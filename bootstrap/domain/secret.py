@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from bootstrap.domain.secret_forms import forms, masks, parts
-from bootstrap.domain.secret_matcher import MASK, Matcher
+from bootstrap.domain.secret_matcher import MASK, Matcher, utf8
 from bootstrap.domain.sensitive import names_secret as is_sensitive
 from bootstrap.errors import BootstrapError
 from bootstrap.util.printable import plain
@@ -126,8 +126,8 @@ class _Known:
         from ahocorasick_rs import AhoCorasick
 
         listed = list(found)
-        automaton = AhoCorasick(listed, store_patterns=False)
-        hits = (automaton.find_matches_as_indexes(text, overlapping=True) for text in self.trusted)
+        automaton = AhoCorasick(list(map(utf8, listed)), store_patterns=False)
+        hits = (automaton.find_matches_as_indexes(utf8(text), overlapping=True) for text in self.trusted)
         return {listed[index] for matches in hits for index, _, _ in matches}
 
 

@@ -22,6 +22,18 @@ _CUT = 8  # characters of a secret's head or tail that are too many to show
 _ELLIPSIS = re.compile(r"\.\.\.|…|\Z")
 
 
+_PRIVATE = {code: code - 0xD800 + 0xF0000 for code in range(0xD800, 0xE000)}
+
+
+def utf8(text: str) -> str:
+    """What an automaton takes: each half of a surrogate pair, as of a byte that is no UTF-8, is a character for private use."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.translate(_PRIVATE)
+    return text
+
+
 class _Automaton(NamedTuple):
     """Made of so many forms. None: there are none of that length."""
 
@@ -118,7 +130,7 @@ class Matcher:
         """Short forms apart: a regex looks at their neighbours, and begins with a set of characters, which `re` is quick to find."""
         from ahocorasick_rs import AhoCorasick, MatchKind
 
-        long = [form for form in self.forms if len(form) >= SHORT and form not in but]
+        long = [utf8(form) for form in self.forms if len(form) >= SHORT and form not in but]
         automaton = AhoCorasick(long, matchkind=MatchKind.LeftmostLongest, store_patterns=False) if long else None
         escaped = [re.escape(form) for form in sorted(self._short - but, key=len, reverse=True)]
         alone = "|".join(rf"{form}(?<!\w{form})" for form in escaped)
@@ -130,7 +142,7 @@ class Matcher:
         while at < len(text):
             sure = at + size  # a match that begins before it ends in the window
             begin = at
-            for _, start, end in automaton.find_matches_as_indexes(text[begin : sure + self._longest]):
+            for _, start, end in automaton.find_matches_as_indexes(utf8(text[begin : sure + self._longest])):
                 if begin + start >= sure:
                     break
                 at = begin + end

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -347,6 +348,23 @@ def test_foreign_text_is_fit_for_a_terminal(said: object, fit: str) -> None:
 def test_a_secret_with_a_control_character_is_masked_without_it() -> None:
     mask("hunter2\x1b[31m-canary\x08-0815")
     assert foreign("it is hunter2\x1b[31m-canary\x08-0815.") == "it is ***."
+
+
+@pytest.mark.parametrize("count", [1, 200])
+@pytest.mark.parametrize("size", [0, 100_000])
+def test_a_byte_that_is_no_text_hides_no_secret(size: int, count: int) -> None:
+    """As in a file's name, an argument or a variable: Python reads it as half of a surrogate pair."""
+    odd = os.fsdecode(b"hunter2-\xff-Canary")
+    for number in range(count):
+        mask(f"another-{number}-secret")
+    mask(odd)
+    mask("hunter2-Canary")
+    trust(os.fsdecode(b"/home/\xfe/another-1-secret"))
+    around = os.fsdecode(b"\xfe") + "x" * size
+    for masked in (redact, safety_net, foreign):
+        text = masked(f"{around} {odd} hunter2-Canary {around}")
+        assert text.count("***") == 2
+        assert "Canary" not in text
 
 
 @pytest.mark.parametrize("length", range(8, len(REAL)))

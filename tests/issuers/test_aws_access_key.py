@@ -360,7 +360,7 @@ def test_without_an_admin_it_is_what_aws_tools_find(world: World, monkeypatch: p
 
 
 def test_an_address_that_is_none_is_refused(world: World) -> None:
-    with pytest.raises(ValidationError, match="endpoint_url\n.*the URL has no host"):
+    with pytest.raises(ValidationError, match=r"endpoint_url\n.*the URL has no host"):
         world.issuer("airflow", endpoint_url="nowhere")
     admin = replace(world.admin, extra={"endpoint_url": "nowhere"})
     with pytest.raises(IssuerDenied, match="endpoint") as caught:
