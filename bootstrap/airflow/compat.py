@@ -15,7 +15,9 @@ from urllib.parse import quote
 
 try:
     from airflow.sdk import DAG, BaseOperator  # 3.0 and later
-except ImportError:
+except ModuleNotFoundError as err:
+    if err.name != "airflow.sdk":  # it is there: what it says is why Airflow doesn't start
+        raise
     from airflow.models.baseoperator import BaseOperator  # 2.11
     from airflow.models.dag import DAG
 try:
