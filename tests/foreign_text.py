@@ -22,6 +22,7 @@ NOBODYS = {
     "params",
     "options",
     "spec",
+    "how",
 }  # whose attributes of these names are something else
 PLAIN = {
     "errno",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.airflow import environment as airflow_env
+from bootstrap.airflow import home
 from bootstrap.airflow.environment import Environment
 from bootstrap.airflow.home import database_template
 from bootstrap.cli import main
@@ -90,7 +90,7 @@ def test_each_file_of_ours_may_be_damaged(
             text = capsys.readouterr().err
             assert code != 70, (name, command, text)
             assert code in {0, 1} or "next: " in text, (name, command, text)
-        with scratch(airflow_env.Environment(copy / "airflow", copy / "airflow/airflow.cfg", {}, copy / ".bootstrap")):
+        with scratch(Environment(copy / "airflow", copy / "airflow/airflow.cfg", {}, copy / ".bootstrap")):
             pass
 
 
@@ -163,7 +163,7 @@ def test_an_empty_database_that_is_damaged_is_made_again(
             connection.execute("CREATE TABLE filler AS SELECT randomblob(9000) AS x")
         connection.close()
 
-    monkeypatch.setattr(airflow_env, "_migrate", migrate)
+    monkeypatch.setattr(home, "_migrate", migrate)
     environment = Environment(tmp_path, tmp_path / "airflow.cfg", {}, tmp_path)
     template = database_template(environment)
     assert database_template(environment) == template

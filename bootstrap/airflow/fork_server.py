@@ -202,7 +202,9 @@ def _run(command: list[str]) -> int:
         runpy.run_module(command[0], run_name="__main__", alter_sys=True)
     except SystemExit as err:
         if isinstance(err.code, str):
-            sys.stderr.write(f"{err.code}\n")
+            from bootstrap.domain.secret import foreign
+
+            sys.stderr.write(f"{foreign(err.code)}\n")
         return err.code if isinstance(err.code, int) else int(err.code is not None)
     return 0
 

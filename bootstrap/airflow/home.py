@@ -29,7 +29,7 @@ def prepare_home(environment: Environment) -> bool:
         return False
     make_home(environment)
     config, draft = environment.config.with_name("airflow.cfg.new"), environment.home / "airflow.db.new"
-    for leftover in (config, draft):
+    for leftover in (config, draft, *(draft.with_name(f"{draft.name}{suffix}") for suffix in ("-wal", "-shm"))):
         leftover.unlink(missing_ok=True)
     _migrate(environment, config, draft)
     _keep_as_template(environment, draft)
