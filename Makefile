@@ -76,13 +76,13 @@ bench: $(INSTALLED_DEV)  ## measure what the README claims
 schema: $(INSTALLED_DEV)  ## generate the JSON Schemas, docs/checks.md, the rooms in docs/architecture.md and the tables of secrets backends and conn_types anew
 	@$(BIN)/python -c 'from bootstrap.manifest.json_schema import generated; print(generated(), end="")' > $(SCHEMA).new
 	@mv $(SCHEMA).new $(SCHEMA)
-	@$(BIN)/python -c 'from bootstrap.reports.schema import generated; print(generated(), end="")' > $(REPORT_SCHEMA).new
+	@$(BIN)/python -c 'from tools.report_schema import generated; print(generated(), end="")' > $(REPORT_SCHEMA).new
 	@mv $(REPORT_SCHEMA).new $(REPORT_SCHEMA)
 	@$(BIN)/python -c 'from tools.checks_reference import generated; print(generated(), end="")' > docs/checks.md.new
 	@mv docs/checks.md.new docs/checks.md
 	@$(BIN)/python -c 'from tools.architecture import generated; print(generated(), end="")' > docs/architecture.md.new
 	@mv docs/architecture.md.new docs/architecture.md
-	@$(BIN)/python -c 'import sys; from bootstrap.render.backend_kwargs.signature_table import generated; print(generated(sys.argv[1:]), end="")' $(BACKENDS_FROM) > $(BACKENDS).new
+	@$(BIN)/python -c 'import sys; from tools.backends_table import generated; print(generated(sys.argv[1:]), end="")' $(BACKENDS_FROM) > $(BACKENDS).new
 	@mv $(BACKENDS).new $(BACKENDS)
 	@$(BIN)/python -c 'import sys; from bootstrap.providers.conn_types import generated; print(generated(sys.argv[1:]), end="")' $(PROVIDERS_FROM) > $(CONN_TYPES).new
 	@mv $(CONN_TYPES).new $(CONN_TYPES)

@@ -12,10 +12,10 @@ from bootstrap.checks.base import CauseName
 from bootstrap.domain.secret import Secret, foreign
 from bootstrap.errors import AirflowError, Denied, NotFound, Unavailable
 from bootstrap.register.drift import Drift
-from bootstrap.reports.schema import generated, schema
 from bootstrap.smoke.report import Report, StageResult
 from bootstrap.smoke.verdict import CheckResult, Step
 from tests.project import ROOT
+from tools.report_schema import generated, schema
 
 VALIDATOR = Draft202012Validator(schema(), format_checker=FormatChecker())
 STARTED = datetime(2026, 1, 2, tzinfo=timezone.utc)

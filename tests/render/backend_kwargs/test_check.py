@@ -27,6 +27,7 @@ from tests.stores.aws import test_airflow
 from tests.stores.aws.bench import BOTH
 from tests.stores.google import test_backend as test_google_backend
 from tests.stores.vault import test_backend as test_vault_backend
+from tools import backends_table
 
 PLACES = {
     "url": "https://vault.example.com",
@@ -183,7 +184,7 @@ def test_azure_by_the_table(tmp_path: Path) -> None:
 
 
 def test_the_shipped_table_is_what_is_installed() -> None:
-    assert (ROOT / "templates" / signature_table.NAME).read_text() == signature_table.generated(), "run `make schema`"
+    assert (ROOT / "templates" / signature_table.NAME).read_text() == backends_table.generated(), "run `make schema`"
     sources = Sources()
     here = [name for name in RULES if sources.module(name.rpartition(".")[0])]
     assert len(here) == len(RULES) - (KEY_VAULT not in here)
@@ -196,9 +197,7 @@ def test_the_shipped_table_is_what_is_installed() -> None:
 
 def test_a_row_of_what_is_not_installed_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    assert json.loads(signature_table.generated()) == json.loads(
-        (ROOT / "templates" / signature_table.NAME).read_text()
-    )
+    assert json.loads(backends_table.generated()) == json.loads((ROOT / "templates" / signature_table.NAME).read_text())
 
 
 def test_the_table_is_made_of_what_is_installed_and_of_other_folders(
@@ -207,7 +206,7 @@ def test_the_table_is_made_of_what_is_installed_and_of_other_folders(
     rows = json.loads((ROOT / "templates" / signature_table.NAME).read_text())
     monkeypatch.setattr(signature_table, "shipped", dict)
     here = [name for name in rows if Sources().module(name.rpartition(".")[0])]
-    assert json.loads(signature_table.generated()) == {name: rows[name] for name in here}
+    assert json.loads(backends_table.generated()) == {name: rows[name] for name in here}
     provider = tmp_path / "airflow" / "providers" / "acme" / "cloud"
     provider.mkdir(parents=True)
     name = "airflow.providers.acme.cloud.vault.AcmeBackend"
@@ -215,7 +214,7 @@ def test_the_table_is_made_of_what_is_installed_and_of_other_folders(
         f"def get_provider_info():\n    return {{'secrets-backends': [{name!r}]}}"
     )
     (provider / "vault.py").write_text("class AcmeBackend:\n    def __init__(self, path: str): pass")
-    made = json.loads(signature_table.generated([str(tmp_path)]))
+    made = json.loads(backends_table.generated([str(tmp_path)]))
     assert made.pop(name)["parameters"] == {"path": {"types": ["str"], "required": True}}
     assert set(made) == set(here)
 
