@@ -35,7 +35,7 @@ from bootstrap.util.files import cache_folder, shown
 from bootstrap.util.finding import Finding, failed
 from bootstrap.validation import conn_types, values
 from bootstrap.validation.check import check
-from bootstrap.validation.packages import install_command
+from bootstrap.validation.conn_types import install_command
 
 _SHOWN = 5  # of what has all the same reason
 __all__ = ["Finding", "config_options", "examine", "worst"]

@@ -7,18 +7,7 @@ from pathlib import Path
 
 from bootstrap.domain.connection import Connection
 from bootstrap.providers.facts import UNREGISTERED, Extras, Known, known
-from bootstrap.validation import (
-    booleans,
-    conn_types,
-    extras,
-    google,
-    hosts,
-    http,
-    ignored,
-    private_keys,
-    uris,
-    values,
-)
+from bootstrap.validation import conn_types, google, hook_fields, hosts, keys, uris, values
 from bootstrap.validation.problem import Problem
 
 
@@ -42,12 +31,11 @@ def problems(connection: Connection, known: Known, uri_text: str = "") -> Iterat
     extra = connection.extra or {}
     yield from conn_types.problems(connection.conn_type, known)
     yield from values.problems(connection)
-    yield from ignored.problems(connection, hook)
+    yield from hook_fields.ignored(connection, hook)
     yield from hosts.problems(connection)
-    yield from http.problems(connection)
+    yield from hosts.of_http(connection)
     yield from uris.problems(uri_text) if uri_text else uris.signs(connection)
-    yield from extras.problems(connection.conn_type, extra, hook)
-    yield from booleans.problems(connection.conn_type, extra, hook)
-    if google.is_google(connection.conn_type):
-        yield from google.problems(extra)
-    yield from private_keys.problems(connection)
+    yield from hook_fields.misspelt(connection.conn_type, extra, hook)
+    yield from hook_fields.booleans(connection.conn_type, extra, hook)
+    yield from google.problems(connection.conn_type, extra)
+    yield from keys.problems(connection)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bootstrap.domain.connection import likeliest
 from bootstrap.providers import conn_types
 from bootstrap.providers.facts import Known
+from bootstrap.util import distributions
 from bootstrap.util.nearest import nearest
-from bootstrap.validation.packages import install_command
 from bootstrap.validation.problem import Problem
 
 FORMER = {"s3": "aws"}  # conn_types of long ago that a hook still takes, as if they were the other one
@@ -29,21 +29,28 @@ def problems(conn_type: str, known: Known) -> Iterator[Problem]:
     """A type that nobody knows, or whose provider isn't installed beside this tool."""
     if known.has(conn_type):
         return
-    package = known.package(conn_type)
+    package, strict = known.package(conn_type), known.airflow and known.complete
+    message = f"no provider has the conn_type {conn_type!r}"
     if conn_type in FORMER:
-        message = f"no provider has the conn_type {conn_type!r} any more"
-        hint = f"conn_type: {FORMER[conn_type]}"
-        yield Problem("conn_type", message, hint, strict=known.airflow and known.complete)
+        yield Problem("conn_type", f"{message} any more", f"conn_type: {FORMER[conn_type]}", strict=strict)
     elif package is None and conn_type in _OVER_TLS:
-        message = f"no provider has the conn_type {conn_type!r}: the scheme of a connection's URI is its type"
-        yield Problem("conn_type", message, _OVER_TLS[conn_type], strict=known.airflow and known.complete)
+        message = f"{message}: the scheme of a connection's URI is its type"
+        yield Problem("conn_type", message, _OVER_TLS[conn_type], strict=strict)
     elif package is None:
         types = {*known.types, *conn_types.shipped()}
         meant = likeliest(conn_type)
         near = meant if meant in types else nearest(conn_type, types, _CLOSE)
         hint = f"did you mean {near!r}?" if near else "conn_type: generic, if your own code reads it"
-        message = f"no provider has the conn_type {conn_type!r}"
-        yield Problem("conn_type", message, hint, strict=known.airflow and known.complete)
+        yield Problem("conn_type", message, hint, strict=strict)
     elif known.airflow:
         message = f"the conn_type {conn_type!r} comes with {package}, which is not installed"
         yield Problem("conn_type", message, install_command([package]), strict=known.complete)
+
+
+def install_command(packages: Iterable[str]) -> str:
+    """`pip install` for all of them. Airflow is pinned to the version that is there: pip then takes providers that fit it."""
+    named, pin = sorted(set(packages)), []
+    if any(name.startswith("apache-airflow") for name in named):
+        versions = ((name, distributions.version(name)) for name in ("apache-airflow", "apache-airflow-core"))
+        pin = [f'"{name}=={version}"' for name, version in versions if version is not None][:1]
+    return " ".join(["pip install", *pin, *named])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.util.json_text import loads
-from bootstrap.validation import key_loaders, pem
+from bootstrap.validation.keys import flaw, load_google
 from bootstrap.validation.problem import Problem
 
 _PREFIX = "extra__google_cloud_platform__"
@@ -22,16 +22,14 @@ _KINDS = (  # google.auth.load_credentials_from_file
     *("impersonated_service_account", "service_account"),
 )
 _STORE_IT = "store the file that Google gave you as it is: `airflow-bootstrap store put … --from-file KEY.json`"
+_NO_FILE = "there is no such file on this machine"
 _CONFIG = 'put it into extra\'s "credential_config_file"'
 
 
-def is_google(conn_type: str) -> bool:
-    """True if the hook of this type is one of Google's."""
-    return conn_type.startswith(("google_cloud", "gcp"))
-
-
-def problems(extra: Mapping[str, Any]) -> Iterator[Problem]:
+def problems(conn_type: str, extra: Mapping[str, Any]) -> Iterator[Problem]:
     """What keeps a connection of Google's from logging in."""
+    if not conn_type.startswith(("google_cloud", "gcp")):
+        return
     values = {name: extra.get(name) or extra.get(_PREFIX + name) for name in _ONE_OF}
     given = [name for name, value in values.items() if value]
     if len(given) > 1:
@@ -39,7 +37,11 @@ def problems(extra: Mapping[str, Any]) -> Iterator[Problem]:
     if values["keyfile_dict"]:
         yield from _keyfile(values["keyfile_dict"])
     if isinstance(values["key_path"], str):
-        yield from _key_path(values["key_path"])
+        if not values["key_path"].endswith(".json"):
+            message = "the hook refuses a key file whose name doesn't end in .json"
+            yield _error("key_path", message, "name the JSON key file")
+        elif not Path(values["key_path"]).exists():
+            yield Problem("extra.key_path", _NO_FILE, "each worker needs it there; or use keyfile_dict", "note")
     if values["credential_config_file"]:
         yield from _configuration(values["credential_config_file"])
 
@@ -55,28 +57,17 @@ def _keyfile(value: Any) -> Iterator[Problem]:
         yield _error("keyfile_dict", f"a file of the type {kind}, where only a service account's key can be", _CONFIG)
     elif missing:
         yield _error("keyfile_dict", f"no service account's key: it lacks {', '.join(missing)}", _STORE_IT)
-    elif key_loaders.google(document) is False:
-        flaw = pem.flaw(document["private_key"].replace("\\n", "\n"), library="google-auth")
-        yield _error("keyfile_dict", f"the private_key in it {flaw}", _STORE_IT)
+    elif load_google(document) is False:
+        reason = flaw(document["private_key"].replace("\\n", "\n"), library="google-auth")
+        yield _error("keyfile_dict", f"the private_key in it {reason}", _STORE_IT)
     elif kind != "service_account":
         yield Problem("extra.keyfile_dict", "the type in it is not service_account", _STORE_IT)
-
-
-def _key_path(path: str) -> Iterator[Problem]:
-    if not path.endswith(".json"):
-        yield _error(
-            "key_path", "the hook refuses a key file whose name doesn't end in .json", "name the JSON key file"
-        )
-    elif not Path(path).exists():
-        message = "there is no such file on this machine"
-        yield Problem("extra.key_path", message, "each worker needs it there; or use keyfile_dict", "note")
 
 
 def _configuration(value: Any) -> Iterator[Problem]:
     if isinstance(value, str) and not value.lstrip().startswith("{"):
         if not Path(value).exists():
-            message = "there is no such file on this machine"
-            yield Problem("extra.credential_config_file", message, "each worker needs it there", "note")
+            yield Problem("extra.credential_config_file", _NO_FILE, "each worker needs it there", "note")
         return
     document = _document(value)
     if document is None:

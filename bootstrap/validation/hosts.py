@@ -9,24 +9,15 @@ import re
 from collections.abc import Iterator
 
 from bootstrap.domain.connection import Connection
+from bootstrap.util.loopback import is_here
 from bootstrap.validation.problem import Problem
 
 # The hook hands the host to its client, or builds a URL around it.
 NAMES = frozenset(
     {
+        *("cassandra", "elasticsearch", "exasol", "ftp", "hive_metastore", "hiveserver2", "imap", "impala", "mongo"),
         *(
-            "cassandra",
-            "elasticsearch",
-            "exasol",
-            "ftp",
-            "hive_metastore",
-            "hiveserver2",
-            "imap",
-            "impala",
-            "mongo",
             "mssql",
-        ),
-        *(
             "mysql",
             "neo4j",
             "postgres",
@@ -38,9 +29,8 @@ NAMES = frozenset(
             "smtp",
             "ssh",
             "teradata",
-            "vault",
         ),
-        *("vertica",),
+        *("vault", "vertica"),
     }
 )
 # Of these, a port in the host is right or harmless: lists of HOST:PORT, or a URL that is put together.
@@ -63,10 +53,14 @@ def problems(connection: Connection) -> Iterator[Problem]:
     rest = host[scheme.end() :] if scheme else host
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if "@" in authority:
-        yield _userinfo(password=":" in authority.rpartition("@")[0])
+        password = ":" in authority.rpartition("@")[0]
+        what = "a login and a password stand" if password else "a login stands"
+        hint = "move them to `login` and `password`" if password else "move it to `login`"
+        yield Problem("host", f"{what} in the host, which is shown in logs", hint)
     if connection.conn_type in NAMES:
         if scheme:
-            yield _with_scheme(connection.conn_type, scheme[0])
+            message = f"{scheme[0]} stands in the host, and {connection.conn_type} takes a name alone"
+            yield Problem("host", message, "leave out the scheme; set `port` for the port", "error")
         else:
             yield from _of_name(connection.conn_type, rest, authority.rpartition("@")[2])
 
@@ -86,12 +80,17 @@ def _has_port(name: str) -> bool:
     return bare.count(":") == 1 and _PORT.search(bare) is not None
 
 
-def _with_scheme(conn_type: str, scheme: str) -> Problem:
-    message = f"{scheme} stands in the host, and {conn_type} takes a name alone"
-    return Problem("host", message, "leave out the scheme; set `port` for the port", "error")
-
-
-def _userinfo(*, password: bool) -> Problem:
-    what = "a login and a password stand" if password else "a login stands"
-    hint = "move them to `login` and `password`" if password else "move it to `login`"
-    return Problem("host", f"{what} in the host, which is shown in logs", hint)
+def of_http(connection: Connection) -> Iterator[Problem]:
+    """As HttpHook puts the URL together (`_set_base_url`): a host with a scheme stands alone, else `schema` is the scheme."""
+    if connection.conn_type != "http":
+        return
+    host, schema = (connection.host or "").strip(), (connection.schema or "").strip().lower()
+    within, separator, _ = host.partition("://")
+    if schema and schema not in ("http", "https"):
+        message = "the hook of http takes the schema for the URL's scheme, http or https"
+        hint = "a path belongs in the host: https://HOST/PATH"
+        yield Problem("schema", "the host has a scheme, so the schema is not read" if separator else message, hint)
+    insecure = (within.lower() if separator else schema or "http") == "http"
+    if insecure and connection.password and not is_here(host if separator else f"http://{host}"):
+        hint = "schema: https, or https:// before the host, if the server has TLS"
+        yield Problem("password", "it would be sent unencrypted: the URL begins with http://", hint)

@@ -13,17 +13,13 @@ _PORTS = range(1, 65536)
 
 def problems(connection: Connection) -> Iterator[Problem]:
     """Blanks, and ports."""
-    yield from _blanks(connection)
-    if connection.port is not None and connection.port not in _PORTS:
-        yield Problem("port", "the port is not a number from 1 to 65535", "store a number", "error")
-
-
-def _blanks(connection: Connection) -> Iterator[Problem]:
     values = {name: getattr(connection, name) for name in _FIELDS}
     values |= {f"extra.{key}": value for key, value in (connection.extra or {}).items() if _is_line(value)}
     for name, value in values.items():
         if value and (value.strip() or name != "host") and (said := blank(value)):
             yield Problem(name, said, "store it without")
+    if connection.port is not None and connection.port not in _PORTS:
+        yield Problem("port", "the port is not a number from 1 to 65535", "store a number", "error")
 
 
 def blank(value: str) -> str:

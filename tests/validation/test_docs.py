@@ -12,8 +12,8 @@ from bootstrap.domain.connection import Connection
 from bootstrap.manifest.loader import load
 from bootstrap.util import distributions
 from bootstrap.validation.check import check
+from bootstrap.validation.conn_types import install_command
 from bootstrap.validation.hosts import NAMES
-from bootstrap.validation.packages import install_command
 from tests.project import ROOT
 
 PAGE = (ROOT / "docs" / "validation.md").read_text()
