@@ -25,7 +25,7 @@ from bootstrap.stores import env
 from bootstrap.stores import file as file_store
 from bootstrap.stores.base import Context, pick_field
 from bootstrap.targets.index import Index
-from bootstrap.targets.kubernetes.yaml import parse as kubernetes
+from bootstrap.targets.kubernetes.text import parse as kubernetes
 from tests.selection import shares
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "\n".join(

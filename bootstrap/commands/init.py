@@ -134,7 +134,7 @@ def _pick(app: App, wishes: Wishes) -> int:
 
 
 def _secrets(app: App, wishes: Wishes, stores: Stores, made: Made, target: Path | None) -> None:
-    from bootstrap.convert.put import put
+    from bootstrap.convert.making import put
 
     if wishes.script is not None:
         _script(app, wishes, stores, made, target)

@@ -31,7 +31,13 @@ def read(home: str, folder: Path) -> Found:
         where = f"{_PLACE}: connection {row['name']}"
         found.add_connection(row["name"], where, partial(_connection, row, where))
     for row in told["variables"]:
-        _variable(row, f"{_PLACE}: variable {row['name']}", found)
+        where, problem = f"{_PLACE}: variable {row['name']}", row["problem"]
+        if problem:
+            found.leave_out(f"{where}: {problem}" + (f" ({OLD_KEY})" if UNDECRYPTABLE in problem else ""))
+            continue
+        if row["described"]:
+            found.notes.append(f"{where}: its description is left out")
+        found.add_variable(row["name"], where, row["value"])
     return found
 
 
@@ -40,12 +46,3 @@ def _connection(row: dict[str, Any], where: str) -> Connection:
         undecryptable = UNDECRYPTABLE in row["problem"]
         raise Malformed(f"{where}: {row['problem']}", OLD_KEY if undecryptable else "correct it in Airflow")
     return connection.from_fields(row["fields"], where)
-
-
-def _variable(row: dict[str, Any], where: str, found: Found) -> None:
-    if row["problem"]:
-        found.leave_out(f"{where}: {row['problem']}" + (f" ({OLD_KEY})" if UNDECRYPTABLE in row["problem"] else ""))
-        return
-    if row["described"]:
-        found.notes.append(f"{where}: its description is left out")
-    found.add_variable(row["name"], where, row["value"])

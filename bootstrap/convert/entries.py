@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bootstrap.convert.found import Found
 from bootstrap.domain.connection import FIELDS
 from bootstrap.errors import Malformed, UsageError
 from bootstrap.util.nearest import nearest
@@ -98,12 +97,3 @@ def _by_name(entries: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
             raise UsageError(f"{name}: {entry[word]} appears twice", "keep one of them")
         found[entry[word]] = {key: item for key, item in entry.items() if key != word}
     return found
-
-
-def tell_what_is_hidden(found: Found, name: str) -> None:
-    """What Airflow's API and lists put in the place of a secret is taken as a gap, and here is why."""
-    hidden = [conn_id for conn_id, item in found.connections.items() if item.password == "***"]  # noqa: S105
-    if hidden:
-        found.notes.append(
-            f"{name}: Airflow hides the secrets of {', '.join(hidden)}: `airflow connections export` shows them"
-        )

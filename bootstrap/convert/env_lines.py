@@ -18,10 +18,8 @@ _NAMED = re.compile(rf"^\s*(?:export\s+)?(?:{CONNECTION}|{VARIABLE})", re.MULTIL
 def read(text: str, name: str) -> Found:
     """The lines of either kind."""
     found = Found()
-    if _NAMED.search(text):
-        _variables(text, name, found)
-    else:
-        _exported(text, name, found)
+    read_lines = _variables if _NAMED.search(text) else _exported
+    read_lines(text, name, found)
     return found
 
 
@@ -54,16 +52,11 @@ def _bindings(text: str, name: str, found: Found) -> Iterator[tuple[str, str, st
             written = item.original.string.partition("=")[2].strip()
             if "$" in written and not written.startswith("'"):
                 found.notes.append(f"{place}: {item.key} has a $, which is taken as it is")
-            yield item.key, _whole(written, item.value), place
+            # JSON without quotes around it, as Docker takes it: to python-dotenv, ` #` would begin a comment in it
+            whole = written.startswith("{") and _is_json(written)
+            yield item.key, written if whole else item.value or "", place
         elif item.key:
             yield item.key, "", place
-
-
-def _whole(written: str, value: str | None) -> str:
-    """JSON without quotes around it, as Docker takes it: to python-dotenv, ` #` would begin a comment in it."""
-    if written.startswith("{") and _is_json(written):
-        return written
-    return value or ""
 
 
 def _is_json(text: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote
 
 import yaml
@@ -21,7 +20,13 @@ def text(connections: Mapping[str, Connection], form: str) -> str:
     """All of them, in order. Raises Malformed for one that the format can't hold."""
     if form == "env":
         return "".join(f"{conn_id}={uri(item, conn_id)}\n" for conn_id, item in connections.items())
-    document = {conn_id: _fields(item) for conn_id, item in connections.items()}
+    document = {
+        conn_id: {
+            **{name: getattr(item, name) for name in FIELDS},
+            "extra": json.dumps(item.extra) if item.extra is not None else None,  # all that Airflow 2 takes from a file
+        }
+        for conn_id, item in connections.items()
+    }
     if form == "yaml":
         found: str = yaml.safe_dump(document, sort_keys=False)
         return found
@@ -31,12 +36,6 @@ def text(connections: Mapping[str, Connection], form: str) -> str:
 def lost(item: Connection, form: str) -> str:
     """What the format has no place for, and no hook looks at."""
     return "its description is left out, because a URI has none" if form == "env" and item.description else ""
-
-
-def _fields(item: Connection) -> dict[str, Any]:
-    """All fields, as Airflow exports them: `extra` as text, which is all that Airflow 2 takes from a file."""
-    extra = json.dumps(item.extra) if item.extra is not None else None
-    return {name: getattr(item, name) for name in FIELDS} | {"extra": extra}
 
 
 def uri(item: Connection, conn_id: str) -> str:
@@ -52,12 +51,9 @@ def uri(item: Connection, conn_id: str) -> str:
     port = f":{item.port}" if item.port is not None else ""
     extra = f"?__extra__={_quoted(json.dumps(item.extra))}" if item.extra is not None else ""
     scheme = item.conn_type.replace("_", "-")
-    return f"{scheme}://{login}{_host(item.host or '')}{port}/{_quoted(item.schema)}{extra}"
+    host = re.sub(r"(?<!%)(?<!%.)[A-Z]", lambda match: f"%{ord(match[0]):02X}", _quoted(item.host))
+    return f"{scheme}://{login}{host}{port}/{_quoted(item.schema)}{extra}"
 
 
 def _quoted(value: str | None) -> str:
     return quote(value or "", safe="")
-
-
-def _host(host: str) -> str:
-    return re.sub(r"(?<!%)(?<!%.)[A-Z]", lambda match: f"%{ord(match[0]):02X}", _quoted(host))

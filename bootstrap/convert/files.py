@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bootstrap.convert import env_lines, settings_file, structured
-from bootstrap.convert.foreign_files import refuse_text
 from bootstrap.convert.found import Found
 from bootstrap.errors import UsageError
 from bootstrap.util import input_text
@@ -18,7 +17,6 @@ FORMATS: Mapping[str, Callable[[str, str], Found]] = {
     "env": env_lines.read,
     "settings": settings_file.read,
 }
-_STRUCTURED = {".json", ".yaml", ".yml"}
 
 
 def read_file(file: Path, form: str | None) -> tuple[str, str]:
@@ -30,7 +28,13 @@ def read_file(file: Path, form: str | None) -> tuple[str, str]:
     except OSError as err:
         hint = f"metadata:{file}, if it is an AIRFLOW_HOME" if file.is_dir() else "check the file"
         raise UsageError(f"can't read {file}: {err.strerror}", hint) from err
-    return text, form or _format_of(text, file)
+    if form:
+        return text, form
+    if file.suffix.lower() not in {".json", ".yaml", ".yml"} and not text.lstrip().startswith("{"):
+        structured.refuse_text(text, str(file))
+        return text, "env"
+    data = structured.loaded(text, str(file))
+    return text, "settings" if settings_file.is_settings(data) else structured.kind_of(data, str(file))
 
 
 def decoded(data: bytes, name: str) -> str:
@@ -39,11 +43,3 @@ def decoded(data: bytes, name: str) -> str:
         return input_text.decoded(data)
     except BadInput as err:
         raise UsageError(err.at(name), err.hint) from err
-
-
-def _format_of(text: str, file: Path) -> str:
-    if file.suffix.lower() not in _STRUCTURED and not text.lstrip().startswith("{"):
-        refuse_text(text, str(file))
-        return "env"
-    data = structured.loaded(text, str(file))
-    return "settings" if settings_file.is_settings(data) else structured.kind_of(data, str(file))

@@ -45,7 +45,9 @@ class Found:
         try:
             name = _legal_name(conn_id, self.connections, where, "connection")
             connection = self._with_known_type(read(), where)
-            _require_holdable(connection, where)
+            if not _CONN_TYPE.match(connection.conn_type):
+                raise Malformed(f"{where}: a conn_type has lower-case letters, digits and `_` in a manifest", _AGAIN)
+            _require_text(connection.as_fields(), where)
         except StoreError as err:
             self.leave_out(err.message, "" if err.hint.startswith("airflow-bootstrap store put") else err.hint)
         else:
@@ -71,7 +73,8 @@ class Found:
         except StoreError as err:
             self.leave_out(err.message, err.hint)
         else:
-            _mask_variable(name, value)
+            for text in secret_texts(value, key=name, inside=names_secret(name)):
+                mask(text)
             self.variables[name] = value
 
     def leave_out(self, message: str, hint: str = "") -> None:
@@ -95,20 +98,9 @@ def _legal_name(name: object, known: Mapping[str, Any], where: str, what: str) -
     return name
 
 
-def _require_holdable(connection: Connection, where: str) -> None:
-    if not _CONN_TYPE.match(connection.conn_type):
-        raise Malformed(f"{where}: a conn_type has lower-case letters, digits and `_` in a manifest", _AGAIN)
-    _require_text(connection.as_fields(), where)
-
-
 def _require_text(value: Any, where: str) -> None:
     """Half of a surrogate pair is legal in JSON and in nothing else."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:  # it quotes the value
         raise Malformed(f"{where}: it holds half of a surrogate pair, which is not text", _AGAIN) from None
-
-
-def _mask_variable(key: str, value: Any) -> None:
-    for text in secret_texts(value, key=key, inside=names_secret(key)):
-        mask(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +14,9 @@ from bootstrap.convert.conversion import Conversion, Place, convert
 from bootstrap.convert.found import Found
 from bootstrap.convert.manifest_text import NEW, text
 from bootstrap.domain.reference import parse_reference
-from bootstrap.errors import BootstrapError, UsageError
-from bootstrap.stores.base import Context, Store
+from bootstrap.errors import BootstrapError, Conflict, NotFound, StoreError, UsageError
+from bootstrap.stores.base import CONCURRENCY, Context, Store, Stored
+from bootstrap.stores.bulk_read import read_many
 from bootstrap.util import input_text, yaml_document
 
 if TYPE_CHECKING:
@@ -53,18 +55,15 @@ class Stores:
         if wanted != LOCAL:
             hint = f"write it into {self.file}, then name the new manifest with -o FILE"
             raise UsageError(f"there is no store {wanted!r}, because there is no {self.file}", hint)
-        return LOCAL, _embedded(Context(LOCAL, self.file.parent, self.concurrency))
+        from bootstrap.stores.embedded import store as embedded
+
+        context = Context(LOCAL, self.file.parent, self.concurrency)
+        return LOCAL, embedded.open_store(embedded.Options(kind="embedded"), context)
 
     @cached_property
     def secrets(self) -> SecretReader:
         """The stores of the manifest at hand, opened."""
         return self.open_secrets()
-
-
-def _embedded(context: Context) -> Store:
-    from bootstrap.stores.embedded import store as embedded
-
-    return embedded.open_store(embedded.Options(kind="embedded"), context)
 
 
 @dataclass
@@ -97,24 +96,19 @@ def make(source: str, form: str | None, stores: Stores, store: str | None, stdin
         if ":" in source:
             return _of_store(source, stores)
         raise UsageError(f"there is no file {source}", "or name metadata:AIRFLOW_HOME, STORE:PREFIX, or - for stdin")
-    content, read_as = _stdin(form, stdin) if source == "-" else files.read_file(Path(source), form)
-    return _split(source, read_as, files.FORMATS[read_as](content, _name(source)), stores.named(store))
-
-
-def _stdin(form: str | None, stdin: Callable[[], bytes]) -> tuple[str, str]:
-    if form is None:
+    if source != "-":
+        content, form = files.read_file(Path(source), form)
+    elif form is not None:
+        content = files.decoded(stdin(), "stdin")
+    else:
         raise UsageError("the format of stdin is unknown", f"--format {' or '.join(files.FORMATS)}")
-    return files.decoded(stdin(), "stdin"), form
-
-
-def _name(source: str) -> str:
-    return "stdin" if source == "-" else source
+    name = "stdin" if source == "-" else source
+    return _split(name, form, files.FORMATS[form](content, name), stores.named(store))
 
 
 def _split(source: str, form: str | None, found: Found, store: tuple[str, Store]) -> Made:
     name, opened = store
-    conversion = convert(found, Place(name, opened.separator))
-    return Made(_name(source), form, conversion, found.left_out, found.notes)
+    return Made(source, form, convert(found, Place(name, opened.separator)), found.left_out, found.notes)
 
 
 def _of_store(source: str, stores: Stores) -> Made:
@@ -133,3 +127,37 @@ def pick(made: Made, reference: str) -> str:
     if value is None:
         raise UsageError(f"{made.source} has no secret that belongs at {reference}", "name another reference")
     return value
+
+
+def put(name: str, store: Store, secrets: Mapping[str, Mapping[str, str]], concurrency: int = CONCURRENCY) -> int:
+    """Put secrets into their store; those that are there with the same fields are left alone. Returns how many were written.
+
+    If one is there and differs, nothing is written. Raises StoreError, UsageError.
+    """
+    if not secrets:
+        return 0
+    if not store.writable:
+        raise UsageError(f"store {name} is read-only, so no secret can be put into it", "--store NAME of another one")
+    there = read_many(name, store, ((path, None) for path in secrets), concurrency)
+    pending, differing = {}, []
+    for path, fields in secrets.items():
+        found = there[path, None]
+        if isinstance(found, NotFound):
+            pending[path] = fields
+        elif isinstance(found, StoreError):
+            raise found
+        elif not _holds(found, fields):
+            differing.append(f"{name}:{path}")
+    if differing:
+        raise Conflict(
+            f"nothing was written: the store has other values at {', '.join(differing)}",
+            "remove those, or put them into another store with --store NAME",
+        )
+    with ThreadPoolExecutor(max(1, min(concurrency, len(pending))), thread_name_prefix=f"put-{name}") as pool:
+        list(pool.map(lambda item: store.write(item[0], dict(item[1]), expect=None), pending.items()))
+    return len(pending)
+
+
+def _holds(stored: Stored, fields: Mapping[str, str]) -> bool:
+    kept = stored.fields or {}
+    return all(name in kept and kept[name].unmasked() == value for name, value in fields.items())

@@ -15,7 +15,6 @@ from bootstrap.errors import Malformed, UsageError
 from bootstrap.util.nearest import nearest
 from bootstrap.util.yaml_dialects import GO, WORDS
 
-_FIELDS = {"conn_type": "conn_type"}  # the others lose their conn_
 _KEYS = {
     "connections": (
         *("conn_id", "conn_type", "conn_uri", "conn_host", "conn_schema", "conn_login", "conn_password", "conn_port"),
@@ -87,30 +86,19 @@ def _meant(key: str, known: Iterable[str]) -> str:
 
 def _connection(entry: Mapping[str, Any], texts: Mapping[str, str], where: str) -> Connection:
     _require_known(entry, "connections", where)
-    given = {name: _as_written(entry, texts, name) for name in entry if name != "conn_id"}
-    fields = {
-        _FIELDS.get(name, name.removeprefix("conn_")): value
-        for name, value in given.items()
-        if value not in (None, "") and not (name == "conn_port" and entry[name] in (0, "0"))
-    }
+    fields = {}
+    for name, value in entry.items():
+        if name == "conn_id" or value in (None, "") or (name == "conn_port" and value in (0, "0")):
+            continue
+        # a password 00123 without quotes is a number to YAML, and meant as it stands there; `extra` is data
+        as_is = isinstance(value, str) or name == "conn_extra"
+        fields[name if name == "conn_type" else name.removeprefix("conn_")] = value if as_is else texts.get(name, value)
     uri = fields.pop("uri", None)
-    if uri is not None:
-        return _of_uri(uri, {name: value for name, value in fields.items() if value != {}}, where)
-    return connection.from_fields(fields, where)
-
-
-def _of_uri(uri: str, beside: Mapping[str, Any], where: str) -> Connection:
-    if beside:
+    if uri is None:
+        return connection.from_fields(fields, where)
+    if any(value != {} for value in fields.values()):
         raise Malformed(f"{where}: can be read in two ways: as `conn_uri`, or as fields", "keep one of them")
     return connection.from_text(uri, where)
-
-
-def _as_written(entry: Mapping[str, Any], texts: Mapping[str, str], name: str) -> Any:
-    """A password 00123 without quotes is a number to YAML, and meant as it stands there; `extra` is data."""
-    value = entry[name]
-    if value is None or isinstance(value, str) or name == "conn_extra":
-        return value
-    return texts.get(name, value)
 
 
 def _variable(entry: Mapping[str, Any], texts: Mapping[str, str], where: str, found: Found) -> None:

@@ -57,7 +57,13 @@ def read(manifest: Manifest, secrets: SecretReader, source: str) -> tuple[Conver
 def _connection(name: str, path: str, conn_id: str, found: Stored | StoreError) -> dict[str, Any]:
     if isinstance(found, StoreError):
         raise found
-    reference = _reference(name, path)
+    reference = Reference(name, path)
+    try:
+        nameable = parse_reference(f"{name}:{path}") == reference
+    except UsageError:
+        nameable = False
+    if not nameable:
+        raise Malformed(f"{name}:{path}: a reference can't name it, because of # or @ in it", "copy or rename it")
     if not _NAME.fullmatch(conn_id):
         raise IllegalName(
             f"{reference}: a connection's name has letters, digits, `_`, `.` and `-`", "copy or rename it"
@@ -66,13 +72,3 @@ def _connection(name: str, path: str, conn_id: str, found: Stored | StoreError) 
     connection.mask()
     typed = {"conn_type": connection.conn_type} if re.match(CONN_TYPE, connection.conn_type) else {}
     return {"from": reference, **typed}
-
-
-def _reference(name: str, path: str) -> Reference:
-    try:
-        found = parse_reference(f"{name}:{path}")
-    except UsageError:
-        found = Reference(name, "")
-    if found != Reference(name, path):
-        raise Malformed(f"{name}:{path}: a reference can't name it, because of # or @ in it", "copy or rename it")
-    return found

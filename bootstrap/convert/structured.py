@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from bootstrap.convert import entries
 from bootstrap.convert.entries import fields as fields_of
-from bootstrap.convert.foreign_files import refuse_data
 from bootstrap.convert.found import Found
 from bootstrap.domain import connection
 from bootstrap.domain.connection import Connection
@@ -17,6 +17,28 @@ from bootstrap.util.input_text import BadInput
 from bootstrap.util.json_text import loads_file
 from bootstrap.util.yaml_data import load
 from bootstrap.util.yaml_dialects import YAML_1_1, Dialect
+
+_HELM = frozenset(
+    {
+        *("airflow", "airflowHome", "airflowVersion", "config", "createUserJob", "data", "defaultAirflowRepository"),
+        *(
+            "defaultAirflowTag",
+            "dagProcessor",
+            "dags",
+            "env",
+            "executor",
+            "extraConfigMaps",
+            "extraEnv",
+            "extraEnvFrom",
+        ),
+        *("extraSecrets", "fernetKey", "fernetKeySecretName", "flower", "images", "ingress", "logs"),
+        *("migrateDatabaseJob", "pgbouncer", "postgresql", "redis", "scheduler", "secret", "triggerer", "webserver"),
+        *("webserverSecretKey", "workers"),
+    }
+)
+_ENV_HINT = "write its AIRFLOW_CONN_ and AIRFLOW_VAR_ lines into a .env, and name that"
+_SECTION = re.compile(r"\s*\[[a-z_]+\]\s*$")
+_TABLE = re.compile(r"\s*(?:conn_id|id|key|connection.id)\s*[|,;\t]", re.IGNORECASE)
 
 
 def loaded(text: str, name: str, dialect: Dialect = YAML_1_1) -> Any:
@@ -27,7 +49,34 @@ def loaded(text: str, name: str, dialect: Dialect = YAML_1_1) -> Any:
         raise UsageError(err.at(name), err.hint or "export it again") from err
 
 
-def mapping(data: Any, name: str) -> Mapping[str, Any]:
+def refuse_data(data: Any, name: str) -> None:
+    """Raises UsageError for what people mistake for an export, whatever format was said."""
+    if not isinstance(data, Mapping):
+        return
+    services = data.get("services")
+    if isinstance(services, Mapping) and all(isinstance(item, Mapping) for item in services.values()):
+        raise UsageError(f"{name} looks like a compose file", _ENV_HINT)
+    if isinstance(data.get("apiVersion"), str) and isinstance(data.get("kind"), str):
+        raise UsageError(f"{name} looks like a manifest of Kubernetes ({data['kind']})", _ENV_HINT)
+    typed = any(isinstance(item, Mapping) and "conn_type" in item for item in data.values())
+    if len(_HELM & set(data)) > 1 and not typed:
+        raise UsageError(f"{name} looks like a Helm chart's values", _ENV_HINT)
+    if "version" in data and {"stores", "backend", "register", "connections"} & set(data):
+        raise UsageError(f"{name} is a manifest of airflow-bootstrap already", f"airflow-bootstrap -f {name} up")
+
+
+def refuse_text(text: str, name: str) -> None:
+    """The same for a text that isn't JSON or YAML. Raises UsageError."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith(("#", ";"))]
+    if lines and _SECTION.match(lines[0]):
+        raise UsageError(
+            f"{name} looks like an airflow.cfg, which holds no connections", "metadata:AIRFLOW_HOME reads its database"
+        )
+    if lines and _TABLE.match(lines[0]):
+        raise UsageError(f"{name} looks like a table", "airflow connections export connections.json")
+
+
+def _mapping(data: Any, name: str) -> Mapping[str, Any]:
     """What an export is. Raises UsageError."""
     refuse_data(data, name)
     if not isinstance(data, Mapping):
@@ -43,8 +92,8 @@ def kind_of(data: Any, name: str) -> str:
         raise UsageError(f"{name}: connections and variables", "use --format connections or --format variables")
     if listed:
         return next(iter(listed))
-    found = mapping(data, name)
-    connections = [is_connection(value) for value in found.values()]
+    found = _mapping(data, name)
+    connections = [_is_connection(value) for value in found.values()]
     strings = [isinstance(value, str) and "://" in value for value in found.values()]
     if any(connections) and all(one or other for one, other in zip(connections, strings, strict=True)):
         return "connections"
@@ -53,33 +102,35 @@ def kind_of(data: Any, name: str) -> str:
     return "variables"
 
 
-def is_connection(value: object) -> bool:
+def _is_connection(value: object) -> bool:
     """True if it can be nothing but a connection as Airflow exports one, or as people write it."""
-    if isinstance(value, list) and len(value) == 1:
-        return is_connection(value[0])
+    value = _single(value)
     return isinstance(value, Mapping) and (bool({"conn_uri", "uri"} & set(value)) or entries.is_entry(value))
+
+
+def _single(value: object) -> object:
+    """Of a list of one, that: so Airflow's files for LocalFilesystemBackend may have a connection."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def connections(data: Any, name: str) -> Found:
     """Each by its conn_id: fields, or a URI, or JSON text."""
     found = Found()
     listed = entries.named(data, name).get("connections")
-    for conn_id, value in (mapping(data, name) if listed is None else listed).items():
-        where = f"{name}: {conn_id}"
-        found.add_connection(conn_id, where, partial(_connection, conn_id, value, where), uri=_uri(value))
-    entries.tell_what_is_hidden(found, name)
+    for conn_id, given in (_mapping(data, name) if listed is None else listed).items():
+        where, value = f"{name}: {conn_id}", _single(given)
+        uri = value.get("conn_uri") or value.get("uri") if isinstance(value, Mapping) else value
+        found.add_connection(conn_id, where, partial(_connection, conn_id, value, where), uri=uri)
+    # what Airflow's API and lists put in the place of a secret is taken as a gap, and here is why
+    hidden = [conn_id for conn_id, item in found.connections.items() if item.password == "***"]  # noqa: S105
+    if hidden:
+        found.notes.append(
+            f"{name}: Airflow hides the secrets of {', '.join(hidden)}: `airflow connections export` shows them"
+        )
     return found
 
 
-def _uri(value: object) -> object:
-    if isinstance(value, list) and len(value) == 1:
-        return _uri(value[0])
-    return value.get("conn_uri") or value.get("uri") if isinstance(value, Mapping) else value
-
-
 def _connection(conn_id: str, value: object, where: str) -> Connection:
-    if isinstance(value, list) and len(value) == 1:  # so Airflow's files for LocalFilesystemBackend may have it
-        value = value[0]
     if isinstance(value, str):
         return connection.from_text(value, where)
     if not isinstance(value, Mapping):
@@ -97,7 +148,7 @@ def variables(data: Any, name: str) -> Found:
     """Each by its key; `{"value": …, "description": …}` is Airflow's way to export a description, too."""
     found = Found()
     listed = entries.named(data, name).get("variables") if not entries.is_entry(data) else None
-    for key, value in (mapping(data, name) if listed is None else listed).items():
+    for key, value in (_mapping(data, name) if listed is None else listed).items():
         described = isinstance(value, Mapping) and "value" in value
         if described and value.get("description"):
             found.notes.append(f"{name}: the description of variable {key} is left out")

@@ -66,8 +66,10 @@ class _Lines:
             original = item.original.string
             if item.key in lines:
                 parts.append(new.pop(item.key, ""))  # a later one would win over it
+            elif item.key is None:
+                parts += [line for line in original.splitlines(keepends=True) if not line.startswith(_INDEX)]
             else:
-                parts.append(_without_index(original) if item.key is None else original)
+                parts.append(original)
         before = "".join(parts)
         ended = before + "\n" if before and not before.endswith("\n") else before
         return f"{ended}{''.join(new.values())}{_INDEX}{index}\n"
@@ -77,10 +79,6 @@ class _Lines:
             return ""
         value = f"'{quotable(item)}'" if isinstance(item, Connection) else quoted(item.value, key)
         return f"{self._export}{name}={value}\n"
-
-
-def _without_index(text: str) -> str:
-    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(_INDEX))
 
 
 def quoted(value: str, key: Key) -> str:

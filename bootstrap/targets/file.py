@@ -12,7 +12,7 @@ from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain import connection
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.variable import Variable
-from bootstrap.errors import Conflict, Malformed, StoreError
+from bootstrap.errors import Conflict, Malformed
 from bootstrap.manifest.loader import Manifest
 from bootstrap.manifest.models import INDEX
 from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
@@ -31,46 +31,38 @@ class Options(Model):
     variables: Annotated[str, Field(pattern=r"[^/]\.json$")] = "variables.json"
 
 
-class _Connections:
+class _Entries:
+    """A JSON object with an entry for each connection, or for each variable."""
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+
     def spelt(self, key: Key) -> str:
         """As it is."""
         return key.name
 
     def read(self, text: str, keys: Sequence[Key], where: str) -> Mapping[Key, Content | Malformed]:
-        """Each by its key."""
+        """Each by its key. The backend takes a variable that is no text as JSON."""
         found = _loaded(text, where)
-        return {key: _connection(found[key.name], f"{key} in {where}") for key in keys if key.name in found}
+        entries = {key: found[key.name] for key in keys if key.name in found}
+        if self._kind == "connection":
+            return {key: _connection(entry, f"{key} in {where}") for key, entry in entries.items()}
+        return {key: Variable(entry if isinstance(entry, str) else json.dumps(entry)) for key, entry in entries.items()}
 
     def index(self, text: str, where: str) -> str | None:
-        """It looks like a connection, or the backend could not read the file."""
+        """A variable like others; or it looks like a connection, or the backend could not read the file."""
         entry = _loaded(text, where).get(INDEX)
-        return str(entry.get("extra", "")) if isinstance(entry, dict) else None
-
-    def merged(self, text: str, contents: Mapping[Key, Content | None], index: str, where: str) -> str:
-        """What is there stays, in its order."""
-        entries = {key.name: _entry(item) if isinstance(item, Connection) else None for key, item in contents.items()}
-        return _written(text, {**entries, INDEX: {"conn_type": "generic", "extra": index}}, where)
-
-
-class _Variables:
-    def spelt(self, key: Key) -> str:
-        """As it is."""
-        return key.name
-
-    def read(self, text: str, keys: Sequence[Key], where: str) -> Mapping[Key, Content | Malformed]:
-        """Each by its key. The backend takes what is no text as JSON."""
-        found = _loaded(text, where)
-        return {key: Variable(_as_text(found[key.name])) for key in keys if key.name in found}
-
-    def index(self, text: str, where: str) -> str | None:
-        """A variable like others."""
-        entry = _loaded(text, where).get(INDEX)
+        if self._kind == "connection":
+            return str(entry.get("extra", "")) if isinstance(entry, dict) else None
         return entry if isinstance(entry, str) else None
 
     def merged(self, text: str, contents: Mapping[Key, Content | None], index: str, where: str) -> str:
         """What is there stays, in its order."""
-        entries = {key.name: item.value if isinstance(item, Variable) else None for key, item in contents.items()}
-        return _written(text, {**entries, INDEX: index}, where)
+        ours: Any = {"conn_type": "generic", "extra": index} if self._kind == "connection" else index
+        entries = {key.name: _entry(item) for key, item in contents.items() if item is not None}
+        gone = {key.name for key, item in contents.items() if item is None}
+        document = {**_loaded(text, where), **entries, INDEX: ours}
+        return json.dumps({name: entry for name, entry in document.items() if name not in gone}, indent=2) + "\n"
 
 
 class TwoFiles:
@@ -104,25 +96,22 @@ class TwoFiles:
         first = next((error for error in errors.values() if error is not None), None)
         for kind, file in self._files.items():
             if first is not None:
-                yield from self._left(parts[kind], errors[kind] or _not_alone(first))
+                message = f"not written, since the other file can't be: {first.message}"
+                error = errors[kind] or Conflict(message, first.hint)
+                for change in parts[kind]:
+                    failed = error if change.action != "unchanged" else None
+                    yield Applied(change.key, change.action, self.where(change.key), failed)
                 continue
             for applied in file.apply(parts[kind]):
                 errors[kind] = errors[kind] or applied.error
                 yield applied
             first = errors[kind]
 
-    def _left(self, changes: Sequence[Change], error: StoreError) -> Iterator[Applied]:
-        for change in changes:
-            failed = error if change.action != "unchanged" else None
-            yield Applied(change.key, change.action, self.where(change.key), failed)
 
-
-def _not_alone(error: StoreError) -> Conflict:
-    return Conflict(f"not written, since the other file can't be: {error.message}", error.hint)
-
-
-def _entry(item: Connection) -> dict[str, Any]:
+def _entry(item: Content) -> Any:
     """`extra` as text: the backend takes no object for it in Airflow 2."""
+    if isinstance(item, Variable):
+        return item.value
     fields = item.as_fields()
     return {**fields, "extra": json.dumps(fields["extra"])} if "extra" in fields else fields
 
@@ -148,21 +137,12 @@ def _connection(entry: object, where: str) -> Connection | Malformed:
     return Malformed(f"{where} is neither a URI nor an object", "correct it")
 
 
-def _as_text(entry: object) -> str:
-    return entry if isinstance(entry, str) else json.dumps(entry)
-
-
-def _written(text: str, entries: Mapping[str, Any], where: str) -> str:
-    gone = {name for name, entry in entries.items() if entry is None}  # others' null is theirs
-    document = {**_loaded(text, where), **entries}
-    return json.dumps({name: entry for name, entry in document.items() if name not in gone}, indent=2) + "\n"
-
-
 def open_target(options: Options, manifest: Manifest, _secrets: SecretReader) -> TwoFiles:
     """The target; reads nothing yet."""
     connections, variables = (
         (manifest.folder / expanded(path)).absolute() for path in (options.path, options.variables)
     )
     return TwoFiles(
-        FileTarget(connections, _Connections(), manifest.owner), FileTarget(variables, _Variables(), manifest.owner)
+        FileTarget(connections, _Entries("connection"), manifest.owner),
+        FileTarget(variables, _Entries("variable"), manifest.owner),
     )

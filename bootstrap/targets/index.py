@@ -94,12 +94,15 @@ class Index:
 
     def begun(self, changes: Iterable[Change], owner: str) -> Index:
         """Before these are written: so that a run that is killed leaves nothing which nobody knows of."""
-        begun = {
-            change.key: Entry(owner, None, _before(self.entries.get(change.key)))
-            for change in changes
-            if change.action in {"create", "update"}
-        }
-        return replace(self, entries={**self.entries, **begun})
+        entries = dict(self.entries)
+        for change in changes:
+            if change.action in {"create", "update"}:
+                known = self.entries.get(change.key)
+                before = known.before if known is not None else None
+                if known is not None and known.mark is not None:
+                    before = (known.owner, known.mark)
+                entries[change.key] = Entry(owner, None, before)
+        return replace(self, entries=entries)
 
     def done(self, marks: Mapping[Key, str | None], owner: str) -> Index:
         """After these are written; a mark of None: it was deleted."""
@@ -111,12 +114,6 @@ class Index:
         names = set(keys)
         entries = {key: entry for key, entry in self.entries.items() if key not in names}
         return replace(self, entries=entries | {key: before.entries[key] for key in names & before.entries.keys()})
-
-
-def _before(entry: Entry | None) -> tuple[str, str] | None:
-    if entry is None or entry.mark is None:
-        return entry.before if entry else None
-    return entry.owner, entry.mark
 
 
 def canonical(content: Content) -> str:

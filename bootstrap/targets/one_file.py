@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -46,25 +45,22 @@ class FileTarget:
         self.file = file
         self._format = form
         self._owner = owner
+        self._where = shown(file)
         self._seen: str | None = None
         self.notices: list[git.Notice] = []
 
     def where(self, _key: Key) -> str:
         """The file."""
-        return self._shown
-
-    @cached_property
-    def _shown(self) -> str:
-        return shown(self.file)
+        return self._where
 
     def registered(self, wanted: Mapping[Key, Content]) -> Mapping[Key, Registered]:
         """Reads the file. Raises Malformed, Denied; IllegalName for a name that can't be there."""
         text = self._seen = self._read()
-        where, version = shown(self.file), content_hash(text or "")
+        version = content_hash(text or "")
         index = self._index(text or "", wanted)
         keys = list(dict.fromkeys((*wanted, *index.owned(self._owner))))
         found: dict[Key, Registered] = {}
-        for key, item in self._format.read(text or "", keys, where).items():
+        for key, item in self._format.read(text or "", keys, self._where).items():
             if isinstance(item, Malformed):
                 found[key] = index.marked(key, Registered({}, version, item.message), "")
             else:
@@ -91,41 +87,35 @@ class FileTarget:
         return None
 
     def _write(self, changes: Sequence[Change], write: Callable[[Path, str], None]) -> None:
-        where = shown(self.file)
+        where = self._where
         try:
             if is_special(self.file):
-                write(self.file, self._changed("", changes, where))
+                write(self.file, self._changed("", changes))
                 return
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with folder_locked(self.file.resolve().parent, busy=f"another run writes {where}"):
                 text = self._read()
                 if text != self._seen:
                     raise Conflict(f"{where} was changed meanwhile; nothing was written", "run this again")
-                changed = self._changed(text or "", changes, where)
-                if write is write_atomic:
-                    self._keep_out_of_git()
+                changed = self._changed(text or "", changes)
+                if write is write_atomic and (notice := git.keep_out(self.file)) is not None:
+                    self.notices.append(notice)
                 write(self.file, changed)
         except OSError as err:
             raise FileDenied(
                 f"can't write {where}: {err.strerror}", "check the permissions of the file and its folder"
             ) from err
 
-    def _keep_out_of_git(self) -> None:
-        notice = git.keep_out(self.file)
-        if notice is not None:
-            self.notices.append(notice)
-
-    def _changed(self, text: str, changes: Sequence[Change], where: str) -> str:
+    def _changed(self, text: str, changes: Sequence[Change]) -> str:
         written = {change.key: change.content for change in changes if change.action != "unchanged"}
         marked = written | {change.key: change.content for change in changes if change.mark}
         index = self._index(text, marked)
         marks = {key: index.digest(content) if content is not None else None for key, content in marked.items()}
-        return self._format.merged(text, written, index.done(marks, self._owner).text(), where)
+        return self._format.merged(text, written, index.done(marks, self._owner).text(), self._where)
 
     def _index(self, text: str, meant: Mapping[Key, object]) -> Index:
         """The list, where what is spelt as one of those that are meant is that one."""
-        where = shown(self.file)
-        index = Index.read(self._format.index(text, where), where)
+        index = Index.read(self._format.index(text, self._where), self._where)
         keys = {self._format.spelt(key): key for key in meant}
         entries: dict[Key, Entry] = {}
         for key in sorted(index.entries, key=lambda key: key in meant):  # its own entry, where there is one, counts
@@ -141,9 +131,9 @@ class FileTarget:
         except FileNotFoundError:
             return None
         except OSError as err:
-            raise FileDenied(f"can't read {shown(self.file)}: {err.strerror}", "check its permissions") from err
+            raise FileDenied(f"can't read {self._where}: {err.strerror}", "check its permissions") from err
         except UnicodeDecodeError:  # it quotes the content
-            raise Malformed(f"{shown(self.file)} is not text in UTF-8", "correct it, or name another file") from None
+            raise Malformed(f"{self._where} is not text in UTF-8", "correct it, or name another file") from None
 
 
 def _try(file: Path, _text: str) -> None:

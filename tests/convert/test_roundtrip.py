@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 
 from bootstrap.convert import export, files
 from bootstrap.convert.conversion import Place, convert
+from bootstrap.convert.making import put
 from bootstrap.convert.manifest_text import text
-from bootstrap.convert.put import put
 from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.reference import parse_reference
 from bootstrap.domain.sensitive import looks_secret
 from bootstrap.manifest.loader import load
 from bootstrap.targets.env import quotable
-from bootstrap.targets.kubernetes.yaml import dump
+from bootstrap.targets.kubernetes.text import dump
 from bootstrap.util import yaml_document
 from tests.domain.test_connection import CONNECTIONS
 from tests.project import Canary

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bootstrap.convert import store_source
-from bootstrap.convert.put import put
+from bootstrap.convert.making import put
 from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.secret import Secret

@@ -9,7 +9,7 @@ import pytest
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.variable import Variable
 from bootstrap.targets.base import Content, Key
-from bootstrap.targets.rest_api.marks import Marks
+from bootstrap.targets.rest_api.index import Marks
 from bootstrap.targets.rest_api.shown import Shown
 
 SAME, OTHER, HIDDEN = "same", "other", "hidden"

@@ -8,13 +8,11 @@ from typing import Any
 
 from bootstrap.desired import interpret
 from bootstrap.domain import connection
-from bootstrap.domain.connection import Connection
 from bootstrap.domain.secret import PublicText, Secret
 from bootstrap.domain.variable import Variable
-from bootstrap.errors import Denied, Malformed
-from bootstrap.stores.base import Deleting, Fields, Store, Stored, Version
-from bootstrap.targets.base import Content, Key, Registered
-from bootstrap.targets.index import canonical, content_hash
+from bootstrap.errors import Malformed
+from bootstrap.stores.base import Fields, Stored
+from bootstrap.targets.base import Content, Key
 
 
 def payload(content: Content) -> Secret | Fields:
@@ -33,38 +31,21 @@ def _has_large_number(node: Any) -> bool:
     return isinstance(node, int | float) and abs(node) >= 2**53
 
 
-def delete(store: Store, path: str, where: str, expect: Version) -> None:
-    """Where a store can. Raises Denied where it can't, StoreError."""
-    if not isinstance(store, Deleting):
-        raise Denied(f"{where}: this kind of store can't delete", "delete it there yourself")
-    store.delete(path, expect=expect)
-
-
-def compared(read: Content | Malformed, stored: Stored) -> Registered:
-    """As what is registered."""
-    version = stored.version
-    if isinstance(read, Malformed):
-        return Registered({}, version, read.message, seen=content_hash(stored.value.unmasked()))
-    return Registered(read.fingerprints(), version, seen=content_hash(canonical(read)))
-
-
 def read(key: Key, stored: Stored, where: str, *, keeps_fields: bool) -> Content | Malformed:
     """The content, as Airflow's backend of such a store reads it; or why it can't."""
     try:
-        return _variable(stored, where, keeps_fields) if key.kind == "variable" else _connection(stored, where)
+        if key.kind == "variable":
+            return _variable(stored, where, keeps_fields=keeps_fields)
+        if stored.wording is not None:
+            return interpret.worded(stored, where)
+        if stored.fields is None:
+            return connection.from_text(stored.value.unmasked(), where)
+        return connection.from_fields({name: it.unmasked() for name, it in stored.fields.items()}, where)
     except Malformed as err:
         return err
 
 
-def _connection(stored: Stored, where: str) -> Connection:
-    if stored.wording is not None:
-        return interpret.worded(stored, where)
-    if stored.fields is None:
-        return connection.from_text(stored.value.unmasked(), where)
-    return connection.from_fields({name: it.unmasked() for name, it in stored.fields.items()}, where)
-
-
-def _variable(stored: Stored, where: str, keeps_fields: bool) -> Variable:  # noqa: FBT001
+def _variable(stored: Stored, where: str, *, keeps_fields: bool) -> Variable:
     """Airflow's VaultBackend takes the field `value`, others the whole text."""
     if not keeps_fields or stored.fields is None:
         return Variable(stored.value.unmasked())

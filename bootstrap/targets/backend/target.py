@@ -16,11 +16,11 @@ from bootstrap.domain.variable import Variable
 from bootstrap.errors import Conflict, Denied, IllegalName, Malformed, ManifestError, NotFound, StoreError, Unavailable
 from bootstrap.manifest.loader import Manifest
 from bootstrap.manifest.models import INDEX
-from bootstrap.stores.base import LastingVersions, Store, Stored, Version, keeps_fields, pick_field
+from bootstrap.stores.base import Deleting, LastingVersions, Store, Stored, Version, keeps_fields, pick_field
 from bootstrap.stores.bulk_read import PathAt, read_many
 from bootstrap.targets.backend import secrets as backend_secrets
 from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
-from bootstrap.targets.index import Index
+from bootstrap.targets.index import Index, canonical, content_hash
 from bootstrap.util.model import Model
 
 REMOTE = True  # it is where it is, whichever folder the manifest is in
@@ -70,8 +70,12 @@ class BackendTarget:
     def _registered(self, key: Key, stored: Stored | StoreError) -> Registered | None:
         if isinstance(stored, Stored):
             content = backend_secrets.read(key, stored, self.where(key), keeps_fields=keeps_fields(self.store))
-            mark = self._mark(content, stored.version)
-            return self._index.marked(key, backend_secrets.compared(content, stored), mark)
+            if isinstance(content, Malformed):
+                seen = content_hash(stored.value.unmasked())
+                found = Registered({}, stored.version, content.message, seen=seen)
+            else:
+                found = Registered(content.fingerprints(), stored.version, seen=content_hash(canonical(content)))
+            return self._index.marked(key, found, self._mark(content, stored.version))
         if isinstance(stored, IllegalName) or not isinstance(stored, NotFound):
             raise stored
         return None
@@ -221,7 +225,9 @@ class _Writing:
         where = self._target.where(change.key)
         path, store = where.partition(":")[2], self._target.store
         if change.content is None:
-            backend_secrets.delete(store, path, where, str(change.expect))
+            if not isinstance(store, Deleting):
+                raise Denied(f"{where}: this kind of store can't delete", "delete it there yourself")
+            store.delete(path, expect=str(change.expect))
             return None
         try:
             return store.write(path, backend_secrets.payload(change.content), expect=change.expect)

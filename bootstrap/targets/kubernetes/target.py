@@ -8,7 +8,6 @@ from typing import Annotated
 from pydantic import Field
 
 from bootstrap.desired.resolve import SecretReader
-from bootstrap.domain.connection import Connection
 from bootstrap.domain.variable import Variable
 from bootstrap.errors import Malformed
 from bootstrap.manifest.loader import Manifest
@@ -43,9 +42,13 @@ class _Secret:
             kubernetes_text.variable_names(kind, [key.name for key in keys if key.kind == kind])
         if not text:
             return {}
-        found = kubernetes_text.read(text, where)
-        items = {key: _item(found, key) for key in keys}
-        return {key: item for key, item in items.items() if item is not None}
+        secret = kubernetes_text.read(text, where)
+        found: dict[Key, Content | Malformed] = {}
+        for key in keys:
+            item = secret.connection(key.name) if key.kind == "connection" else secret.variable(key.name)
+            if item is not None:
+                found[key] = Variable(item) if isinstance(item, str) else item
+        return found
 
     def index(self, text: str, where: str) -> str | None:
         """An annotation. A file that holds another Secret is an error before anything is compared."""
@@ -57,26 +60,15 @@ class _Secret:
         return kubernetes_text.render(
             self._options.name,
             self._options.namespace,
-            {key.name: _as_connection(it) for key, it in contents.items() if key.kind == "connection"},
-            {key.name: _as_text(it) for key, it in contents.items() if key.kind == "variable"},
+            {key.name: it for key, it in contents.items() if not isinstance(it, Variable) and key.kind == "connection"},
+            {
+                key.name: it.value if isinstance(it, Variable) else None
+                for key, it in contents.items()
+                if key.kind == "variable"
+            },
             index,
             text or None,
         )
-
-
-def _item(found: kubernetes_text.Found, key: Key) -> Content | Malformed | None:
-    if key.kind == "connection":
-        return found.connection(key.name)
-    value = found.variable(key.name)
-    return Variable(value) if isinstance(value, str) else value
-
-
-def _as_connection(item: Content | None) -> Connection | None:
-    return item if isinstance(item, Connection) else None
-
-
-def _as_text(item: Content | None) -> str | None:
-    return item.value if isinstance(item, Variable) else None
 
 
 def open_target(options: Options, manifest: Manifest, _secrets: SecretReader) -> FileTarget:

@@ -17,8 +17,13 @@ from typing import Any
 from bootstrap.domain import connection
 from bootstrap.domain.connection import Connection
 from bootstrap.errors import IllegalName, Malformed
-from bootstrap.targets.kubernetes.yaml import CORRECT, dump, is_json, is_text, parse
+from bootstrap.util import yaml_text
+from bootstrap.util.input_text import BadInput
+from bootstrap.util.json_text import loads_file
+from bootstrap.util.yaml_data import load
+from bootstrap.util.yaml_dialects import YAML_1_1
 
+CORRECT = "correct it, or name another file"
 INDEX = "airflow-bootstrap/index"  # an annotation
 LABELS = {"app.kubernetes.io/managed-by": "airflow-bootstrap"}
 LARGEST, LARGEST_NOTES, LARGEST_VARIABLE = 1024 * 1024, 256 * 1024, 128 * 1024  # bytes
@@ -89,10 +94,18 @@ def render(
     a `before` that is no such Secret, and for what Kubernetes or a process would refuse.
     """
     where = _place(name, namespace)
-    document = _document(before or json.dumps(_header(name, namespace)), where)
-    _settle(document["metadata"], name, namespace, where)
+    place = {"name": name} if namespace is None else {"name": name, "namespace": namespace}
+    new = {"apiVersion": "v1", "kind": "Secret", "metadata": {**place, "labels": LABELS}, "type": "Opaque"}
+    document = _document(before or json.dumps(new), where)
+    metadata = document["metadata"]
+    if namespace is not None and metadata.get("namespace") is None:  # one without a namespace gets it
+        metadata["namespace"] = namespace
+    if metadata.get("name") != name or namespace not in (None, metadata.get("namespace")):
+        raise Malformed(f"{where}: it holds another Secret", "name another file, or the Secret that is there")
     texts = {conn_id: json.dumps(it.as_fields()) if it is not None else None for conn_id, it in connections.items()}
-    for key, text in {**_named("connection", texts), **_named("variable", variables)}.items():
+    named = {key: texts[conn_id] for key, conn_id in variable_names("connection", texts).items()}
+    named |= {key: variables[name] for key, name in variable_names("variable", variables).items()}
+    for key, text in named.items():
         document["data"].pop(key, None)
         document["stringData"].pop(key, None)  # it would win
         if text is not None:
@@ -101,7 +114,7 @@ def render(
     _check_sizes(document, where)
     document["data"] = dict(sorted(document["data"].items()))
     document["metadata"] = _filled(document["metadata"])
-    return dump(_filled(document), as_json=is_json(before or ""))
+    return dump(_filled(document), as_json=_is_json(before or ""))
 
 
 def variable_name(kind: str, name: str) -> str:
@@ -126,10 +139,6 @@ def variable_names(kind: str, names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _named(kind: str, items: Mapping[str, str | None]) -> dict[str, str | None]:
-    return {key: items[name] for key, name in variable_names(kind, items).items()}
-
-
 def _place(name: str, namespace: str | None) -> str:
     where = f"Secret {namespace}/{name}" if namespace is not None else f"Secret {name}"
     if not _NAME.fullmatch(name) or len(name) > _LONGEST:
@@ -137,11 +146,6 @@ def _place(name: str, namespace: str | None) -> str:
     if namespace is not None and not _NAMESPACE.fullmatch(namespace):
         raise IllegalName(f"{where}: no namespace can have this name", "give it one of a-z, 0-9 and -")
     return where
-
-
-def _header(name: str, namespace: str | None) -> dict[str, Any]:
-    place = {"name": name} if namespace is None else {"name": name, "namespace": namespace}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {**place, "labels": LABELS}, "type": "Opaque"}
 
 
 def _document(text: str, where: str) -> dict[str, Any]:
@@ -152,7 +156,7 @@ def _document(text: str, where: str) -> dict[str, Any]:
     metadata = document["metadata"] = _mapping(document, "metadata", where)
     for inside, key in ((metadata, "labels"), (metadata, "annotations"), (document, "data"), (document, "stringData")):
         inside[key] = _mapping(inside, key, where)
-        if not all(is_text(item) for item in (*inside[key], *inside[key].values())):
+        if not all(_is_text(item) for item in (*inside[key], *inside[key].values())):
             raise Malformed(f"{where}: {key} has what is not text", CORRECT)
     return document
 
@@ -166,14 +170,6 @@ def _mapping(inside: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
 
 def _filled(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in mapping.items() if value != {}}
-
-
-def _settle(metadata: dict[str, Any], name: str, namespace: str | None, where: str) -> None:
-    """It is the Secret that is meant; one without a namespace gets it."""
-    if namespace is not None and metadata.get("namespace") is None:
-        metadata["namespace"] = namespace
-    if metadata.get("name") != name or namespace not in (None, metadata.get("namespace")):
-        raise Malformed(f"{where}: it holds another Secret", "name another file, or the Secret that is there")
 
 
 def _encoded(text: str, key: str, where: str) -> str:
@@ -219,3 +215,28 @@ def _check_sizes(document: Mapping[str, Any], where: str) -> None:
             f"{where}: {notes} bytes of annotations, and it has at most {LARGEST_NOTES}",
             "register into several Secrets",
         )
+
+
+def parse(text: str, where: str) -> Any:
+    """What stands there. Raises Malformed for neither one document of YAML nor of JSON."""
+    try:
+        return loads_file(text) if _is_json(text) else load(text, YAML_1_1)
+    except BadInput as err:
+        raise Malformed(f"{err.at(where)}: neither one object in JSON nor in YAML", err.hint or CORRECT) from err
+
+
+def dump(document: Mapping[str, Any], *, as_json: bool) -> str:
+    """In the order that is given."""
+    if as_json:
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return yaml_text.dump(document)
+
+
+def _is_json(text: str) -> bool:
+    """True if it is to be read as JSON: PyYAML takes its surrogate pairs apart."""
+    return text.lstrip().startswith("{")
+
+
+def _is_text(item: object) -> bool:
+    """Half of a surrogate pair is none, though JSON can spell it."""
+    return isinstance(item, str) and not any("\ud800" <= sign <= "\udfff" for sign in item)

@@ -9,7 +9,7 @@ stdout, all JSON, until stdin ends; a KIND is "connection" or "variable":
 - `{"write": [{"kind": …, "name": …, "expect": VERSION or null, "fields": {…} or null to delete}, …], "marks": [the same
   without fields, …], "owner": …, "allow_unencrypted": …}`: `{"conflicts": [[KIND, NAME], …]}`. Everything is written if
   there are none; else nothing.
-- `{"copy": {KIND: [NAME, …]}, "owner": …}`: see `metadata_copies`
+- `{"copy": {KIND: [NAME, …]}, "owner": …}`: see `rows.copies`
 - what fails: `{"error": a class of bootstrap.errors, "message": …, "hint": …}`
 """
 
@@ -56,9 +56,7 @@ def _asked(request: Mapping[str, Any]) -> dict[str, Any]:
     from bootstrap.targets.metadata import rows
 
     if "copy" in request:
-        from bootstrap.targets.metadata.copies import copies
-
-        return copies(request["copy"], request["owner"])
+        return rows.copies(request["copy"], request["owner"])
     if "read" in request:
         return rows.read(request["read"], request["owner"])
     conflicts = rows.write(

@@ -1,4 +1,4 @@
-"""A conversation with `metadata_child`: a question and an answer, each a line of JSON. Secrets are in nothing but the pipe."""
+"""A conversation with `metadata.child`: a question and an answer, each a line of JSON. Secrets are in nothing but the pipe."""
 
 from __future__ import annotations
 
@@ -44,23 +44,18 @@ class MetadataProcess:
         watchdog = threading.Timer(COMMAND_TIMEOUT, self._process.kill)
         watchdog.daemon = True
         watchdog.start()
+        answer = ""  # without a line's end: the process is gone
         try:
-            answer = self._answer(line)
+            with contextlib.suppress(BrokenPipeError):
+                if self._process.stdin is not None and self._process.stdout is not None:
+                    self._process.stdin.write(line)
+                    self._process.stdin.flush()
+                    answer = self._process.stdout.readline()
         finally:
             watchdog.cancel()
         if not answer.endswith("\n"):
             raise self._ended()
         return require(json.loads(answer))
-
-    def _answer(self, line: str) -> str:
-        """What comes back; without a line's end if the process is gone."""
-        if self._process.stdin is None or self._process.stdout is None:
-            return ""
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(line)
-            self._process.stdin.flush()
-            return self._process.stdout.readline()
-        return ""
 
     def _ended(self) -> AirflowError:
         code = self._process.wait()

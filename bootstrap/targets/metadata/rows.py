@@ -1,15 +1,18 @@
-"""Connections and variables as rows of Airflow's tables. Imported only inside Airflow's own processes."""
+"""Connections and variables as rows of Airflow's tables, and copies of them for the databases of checks, still encrypted.
+
+Imported only inside Airflow's own processes.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from airflow import settings
 from airflow.models.connection import sanitize_conn_id
+from cryptography.fernet import Fernet
 from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
@@ -34,6 +37,7 @@ from bootstrap.targets.metadata.tables import (
     SET_KEY,
     VARIABLES,
     Row,
+    Table,
     fernet,
     is_of_a_team,
     version,
@@ -76,15 +80,10 @@ def read(names: Mapping[str, Sequence[str]], owner: str) -> dict[str, Any]:
             index = Index.read(text, PLACE)
             found: dict[str, Any] = {kind: _shown(connection, kind, names[kind], index, owner) for kind in BY_KIND}
             if _list(connection) == stored:  # else another run wrote between these statements
-                return {"index": text, "undecryptable": _is_sealed(stored), "shared": _is_shared(), **found}
+                url, home = settings.engine.url, Path(os.environ.get("AIRFLOW_HOME", "")).resolve()
+                inside = url.get_backend_name() == "sqlite" and Path(url.database or "").resolve().is_relative_to(home)
+                return {"index": text, "undecryptable": _is_sealed(stored), "shared": not inside, **found}
     raise Unavailable(f"{PLACE}: other runs register there all the time", "try again when they are done")
-
-
-def _is_shared() -> bool:
-    """True if it is anything but an SQLite file in Airflow's home."""
-    url = settings.engine.url
-    home = Path(os.environ.get("AIRFLOW_HOME", "")).resolve()
-    return url.get_backend_name() != "sqlite" or not Path(url.database or "").resolve().is_relative_to(home)
 
 
 def write(
@@ -95,10 +94,7 @@ def write(
     `marks` are those that are as they should be, and only listed anew.
     """
     if not allow_unencrypted and not fernet().is_encrypted:
-        raise AirflowError(
-            f"{PLACE}: {NO_KEY}, so passwords would be written in plain text",
-            SET_KEY,
-        )
+        raise AirflowError(f"{PLACE}: {NO_KEY}, so passwords would be written in plain text", SET_KEY)
     rows: dict[str, dict[str, Row | None]] = {kind: {} for kind in BY_KIND}
     for change in changes:
         kind, name, fields = change["kind"], change["name"], change["fields"]
@@ -112,13 +108,48 @@ def write(
         return conflicts or _write(rows, expected, owner)
 
 
+def copies(names: Mapping[str, Sequence[str]], owner: str) -> dict[str, Any]:
+    """Of these, by kind: `{"rows": {TABLE: [COLUMNS, …]}, "states": {CONN_ID: STATE}, "key": a Fernet key, or null}`.
+
+    Rows are there of those alone that the owner has registered. A state is "copied", "undecryptable", "foreign" (somebody else's), or
+    of a "team". What is stored in plain text is encrypted in the copy: with Airflow's key or, where it has none, with `key`.
+    """
+    key = None if fernet().is_encrypted else Fernet.generate_key().decode()
+    encrypt = fernet().encrypt if key is None else Fernet(key).encrypt
+    rows: dict[str, list[Mapping[str, Any]]] = {}
+    states: dict[str, dict[str, str]] = {}
+    with settings.engine.connect() as connection:
+        ours = set(Index.read(_listed(connection), PLACE).owned(owner))
+        for kind, table in BY_KIND.items():
+            states[kind], rows[table.table.name] = {}, []
+            for name, row in table.stored(connection, names[kind]).items():
+                is_ours = Key(kind, name) in ours
+                if is_of_a_team(row):
+                    states[kind][name] = "team"
+                    continue
+                readable = "fields" in table.shown(row)
+                states[kind][name] = "undecryptable" if not readable else "copied" if is_ours else "foreign"
+                if is_ours:
+                    rows[table.table.name].append(dict(_copied(table, row, encrypt)))
+    return {"rows": rows, "states": states["connection"], "key": key}
+
+
+def _copied(table: Table, row: Row, encrypt: Callable[[bytes], bytes]) -> Iterator[tuple[str, Any]]:
+    """Its columns but for its id, which Airflow gives anew."""
+    for name in (table.name, *table.plain):
+        yield name, row[name]
+    for name, flag in table.encrypted.items():
+        plain = row[name] and not row[flag]
+        yield name, encrypt(row[name].encode()).decode() if plain else row[name]
+        yield flag, bool(row[name])
+
+
 def translated(err: Exception) -> BootstrapError:
     """What went wrong, without a value."""
     said = foreign(str(err.orig)).partition("\n")[0] if isinstance(err, DBAPIError) else type(err).__name__
     if isinstance(err, OperationalError) and any(words in said.lower() for words in _LOCKED):
         return Unavailable(
-            f"{PLACE}: another process has kept it locked for {LOCK_TIMEOUT} s",
-            "try again when that is done",
+            f"{PLACE}: another process has kept it locked for {LOCK_TIMEOUT} s", "try again when that is done"
         )
     if isinstance(err, OperationalError) and settings.engine.dialect.name != "sqlite":
         return Unavailable(f"{PLACE}: {said}", "airflow db check")
@@ -144,7 +175,9 @@ Expected = Mapping[tuple[Kind, str], str | None]
 
 
 def _write(rows: Mapping[str, Mapping[str, Row | None]], expected: Expected, owner: str) -> list[list[str]]:
-    with _transaction() as connection:
+    with settings.engine.begin() as connection:
+        for statement in BEGIN.get(connection.dialect.name, ()):
+            connection.exec_driver_sql(statement)
         stored = _stored(connection, expected, lock=True)
         conflicts = _differing(stored, expected)
         if conflicts:
@@ -168,7 +201,7 @@ def _list(connection: Any, *, lock: bool = False) -> Mapping[str, Row]:
     return VARIABLES.stored(connection, [INDEX], lock=lock)
 
 
-def listed(connection: Any) -> str | None:
+def _listed(connection: Any) -> str | None:
     """The text of the list of what is ours; None where there is none. Raises Undecryptable."""
     stored = _list(connection)
     if _is_sealed(stored):
@@ -196,14 +229,6 @@ def _write_index(connection: Any, now: Rows, expected: Expected, owner: str) -> 
     marks = {key: index.digest_of(BY_KIND[key.kind].state(row)) if row else None for key, row in rows.items()}
     index = index.done(marks, owner)
     VARIABLES.write(connection, {INDEX: VARIABLES.row(INDEX, {"val": index.text()})}, stored)
-
-
-@contextmanager
-def _transaction() -> Iterator[Any]:
-    with settings.engine.begin() as connection:
-        for statement in BEGIN.get(connection.dialect.name, ()):
-            connection.exec_driver_sql(statement)
-        yield connection
 
 
 def _stored(connection: Any, expected: Expected, *, lock: bool = False) -> Rows:

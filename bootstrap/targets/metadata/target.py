@@ -31,6 +31,12 @@ STRICT = True  # --strict is about what people see in Airflow's list of connecti
 KINDS: tuple[Kind, ...] = ("connection", "variable")
 
 
+class Options(Model):
+    """`allow_unencrypted`: write passwords in plain text where Airflow has no Fernet key."""
+
+    allow_unencrypted: bool = False
+
+
 class MetadataTarget:
     """Connections and variables as rows of the database that airflow.cfg names."""
 
@@ -64,10 +70,14 @@ class MetadataTarget:
     def apply(self, changes: Sequence[Change]) -> Iterator[Applied]:
         """Write what differs, all or nothing: a row that somebody else changed stops all. Raises AirflowError, StoreError."""
         conflicts = self._write(changes) if any(it.action != "unchanged" or it.mark for it in changes) else []
-        differing = dict.fromkeys(conflicts)
+        differing = set(conflicts)
         for change in changes:
-            stopped = conflicts and change.action != "unchanged"
-            error = _conflict(change.key, differing) if stopped else None
+            error = None
+            if conflicts and change.action != "unchanged":
+                said = f"{change.key} is not written, because {conflicts[0]} was changed by somebody else"
+                if change.key in differing:
+                    said = f"{change.key} was changed by somebody else since it was read; nothing is written"
+                error = Conflict(f"{PLACE}: {said}", "airflow-bootstrap register")
             yield Applied(change.key, change.action, PLACE, error)
 
     def close(self) -> None:
@@ -125,21 +135,6 @@ def _stored(content: Content | None) -> dict[str, Any] | None:
     if content.extra is not None:
         fields["extra"] = json.dumps(content.extra)
     return fields
-
-
-def _conflict(key: Key, conflicts: Mapping[Key, None]) -> Conflict:
-    hint = "airflow-bootstrap register"
-    if key in conflicts:
-        return Conflict(f"{PLACE}: {key} was changed by somebody else since it was read; nothing is written", hint)
-    return Conflict(
-        f"{PLACE}: {key} is not written, because {next(iter(conflicts))} was changed by somebody else", hint
-    )
-
-
-class Options(Model):
-    """`allow_unencrypted`: write passwords in plain text where Airflow has no Fernet key."""
-
-    allow_unencrypted: bool = False
 
 
 def open_target(options: Options, manifest: Manifest, _secrets: SecretReader) -> MetadataTarget:

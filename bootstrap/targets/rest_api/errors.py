@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
-from bootstrap.domain.secret import foreign
 from bootstrap.errors import Conflict, Denied, Malformed, NotFound, StoreError, Unavailable
 
 CHECK_CREDENTIAL = "check the target's token, or its login and password"
 _CHECK_ROLE = "give the user a role that may read, create, edit and delete connections and variables, such as Op"
-_CHECK_URL = "check the target's url: the address of Airflow's web interface"
+CHECK_URL = "check the target's url: the address of Airflow's web interface"
 _LOG = "look at the log of Airflow's api-server (of its webserver, in Airflow 2)"
 _KEY = "if it can't decrypt a row, its [core] fernet_key was changed: make it NEW,OLD, and run airflow rotate-fernet-key there"
 _NO_SUCH_TOKEN = "Invalid JWT token"  # noqa: S105  what Airflow says of one, with the status of a missing permission
@@ -25,7 +23,7 @@ class Failed(Unavailable):
 
 def not_airflow(where: str, what: str) -> StoreError:
     """Something answers, and it is not Airflow."""
-    return Unavailable(f"{where}: the answer is not that of Airflow's REST API ({what})", _CHECK_URL)
+    return Unavailable(f"{where}: the answer is not that of Airflow's REST API ({what})", CHECK_URL)
 
 
 def refused(where: str, status: int, document: Any) -> StoreError:
@@ -42,16 +40,16 @@ def refused(where: str, status: int, document: Any) -> StoreError:
         return kind(f"{where}: the server failed ({code})", hint)
     if not isinstance(document, dict) or "detail" not in document:
         return not_airflow(where, code)
-    return _of_airflow(where, status, document)
+    return _of_airflow(where, status, document["detail"])
 
 
-def _of_airflow(where: str, status: int, document: dict[str, Any]) -> StoreError:
+def _of_airflow(where: str, status: int, detail: Any) -> StoreError:
     if status == HTTPStatus.NOT_FOUND:
         return NotFound(f"{where}: Airflow has none of this name", "airflow-bootstrap register")
     if status == HTTPStatus.CONFLICT:
         return Conflict(f"{where}: somebody else wrote it meanwhile", "airflow-bootstrap register")
     if status in _INPUT:
-        named = ", ".join(dict.fromkeys(_places(document["detail"])))
+        named = ", ".join(dict.fromkeys(_places(detail)))
         return Malformed(f"{where}: Airflow does not take this{f': {named}' if named else ''}", "correct the manifest")
     return not_airflow(where, f"HTTP {status}")
 
@@ -68,23 +66,3 @@ def _places(detail: Any) -> Iterator[str]:
         place = item.get("loc") if isinstance(item, dict) else None
         if isinstance(place, list) and place and isinstance(place[-1], str):
             yield place[-1]
-
-
-def unreachable(where: str, err: BaseException) -> StoreError:
-    """No answer came."""
-    import requests
-
-    cause = _reason(err)
-    if isinstance(err, requests.exceptions.SSLError):
-        return Unavailable(f"{where}: no TLS with the server: {cause}", "check the target's url and its ca_file")
-    if isinstance(err, requests.exceptions.ProxyError):
-        return Unavailable(f"{where}: can't reach the proxy: {cause}", "check $HTTPS_PROXY")
-    return Unavailable(f"{where}: can't reach the server: {cause}", f"{_CHECK_URL}, and that it is up")
-
-
-def _reason(err: BaseException) -> str:
-    from bootstrap.util.http_client import innermost
-
-    inner = innermost(err)
-    said = re.sub(r"^[A-Z_]+\] ", "", foreign(inner).rpartition(": ")[2])  # OpenSSL's code
-    return said or type(inner).__name__

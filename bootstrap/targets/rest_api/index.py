@@ -1,25 +1,79 @@
-"""The index of what is ours, kept as a variable of the Airflow that it describes."""
+"""The index of what is ours, kept as a variable of the Airflow that it describes.
+
+Whoever may see Airflow's variables can read the list, and not the secrets. So a mark of a secret is made by scrypt, under
+a salt of its own for each name: who guesses pays some milliseconds for each guess.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
+from bootstrap.domain.connection import Connection
 from bootstrap.errors import Conflict, Malformed
 from bootstrap.manifest.models import INDEX
 from bootstrap.targets.base import Change, Content, Key, Registered
 from bootstrap.targets.index import Index, content_hash
-from bootstrap.targets.rest_api.marks import Marks
-from bootstrap.targets.rest_api.shown import Shown
+from bootstrap.targets.rest_api.shown import NO_SECRETS, Shown
 from bootstrap.util.json_text import loads
 
 if TYPE_CHECKING:
     from bootstrap.targets.rest_api.v1 import V1
     from bootstrap.targets.rest_api.v2 import V2
 
+_COST: Any = {"n": 2**12, "r": 8, "p": 1, "dklen": 16}  # 4 MB and about 10 ms
 _KEY = Key("variable", INDEX)
 _DESCRIPTION = "What airflow-bootstrap registered here. It holds no secret."
+
+
+class Marks:
+    """Marks under the salt of one list. Each has two parts: of the secrets, and of what never is hidden."""
+
+    def __init__(self, salt: str) -> None:
+        self._salt = salt
+
+    def of(self, contents: Mapping[Key, Content]) -> dict[Key, str]:
+        """A mark for each."""
+        slow = self._slow(contents)
+        return {key: f"{slow[key]}.{self._fast(key, _lasting(content))}" for key, content in contents.items()}
+
+    def known(self, marks: Mapping[Key, str], contents: Mapping[Key, Content]) -> set[Key]:
+        """Those whose secrets are what they were when the mark was made."""
+        made = self._slow({key: contents[key] for key in marks})
+        return {key for key, mark in marks.items() if hmac.compare_digest(mark.partition(".")[0], made[key])}
+
+    def is_as_written(self, key: Key, lasting: Any, mark: str) -> bool:
+        """True if what never is hidden still is what it was when the mark was made."""
+        return mark.partition(".")[2] == self._fast(key, lasting)
+
+    def _slow(self, contents: Mapping[Key, Content]) -> dict[Key, str]:
+        """In several threads: scrypt lets others run meanwhile."""
+        with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="mark") as pool:
+            return dict(zip(contents, pool.map(self._digest, contents.items()), strict=True))
+
+    def _digest(self, item: tuple[Key, Content]) -> str:
+        key, content = item
+        secrets: Any = [content.password, content.extra] if isinstance(content, Connection) else content.value
+        if isinstance(content, Connection) and not content.password and not content.extra:
+            return ""  # nothing of it is hidden
+        text = json.dumps(secrets, sort_keys=True)
+        return hashlib.scrypt(text.encode(), salt=f"{self._salt}:{key.kind}:{key.name}".encode(), **_COST).hex()
+
+    def _fast(self, key: Key, lasting: Any) -> str:
+        text = json.dumps([key.kind, key.name, lasting])
+        return hmac.new(self._salt.encode(), text.encode(), "sha256").hexdigest()[:16]
+
+
+def _lasting(content: Content) -> Any:
+    """As `Shown.lasting`."""
+    if not isinstance(content, Connection):
+        return None
+    return [getattr(content, name) for name in NO_SECRETS] + [sorted(content.extra or {})]
 
 
 class StoredIndex:
@@ -81,7 +135,16 @@ class StoredIndex:
         text = self._stored()
         stored = Index.read(text, self._where)
         index = stored if text is not None else self._index
-        listed = {key: content for key, content in done.items() if self._may_list(key, content, index)}
+        listed = {}
+        for (
+            key,
+            content,
+        ) in (
+            done.items()
+        ):  # what is written is listed even where another run was about to write it, and tells if it did
+            entry = index.entries.get(key)
+            if self._is_ours(key, index) or (content is not None and (entry is None or entry.mark is None)):
+                listed[key] = content
         marks: dict[Key, str | None] = dict.fromkeys(listed)
         marks |= Marks(index.salt).of({key: content for key, content in listed.items() if content is not None})
         after = index.restored((key for key in undone if self._is_ours(key, index)), self._before).done(marks, owner)
@@ -91,11 +154,6 @@ class StoredIndex:
     def _is_ours(self, key: Key, index: Index) -> bool:
         """True if its entry is what this run left there: else another run has written it meanwhile."""
         return index.entries.get(key) == self._index.entries.get(key)
-
-    def _may_list(self, key: Key, content: Content | None, index: Index) -> bool:
-        """What this run has written it lists even where another run was about to write it; that one tells if it did."""
-        entry = index.entries.get(key)
-        return self._is_ours(key, index) or (content is not None and (entry is None or entry.mark is None))
 
     def _mark(self, key: Key) -> str | None:
         entry = self._index.entries.get(key)

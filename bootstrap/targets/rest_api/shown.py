@@ -7,7 +7,7 @@ holds a password of any connection is shown with a hole in it: "***" may stand f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +76,7 @@ class Shown:
                 found[name] = fingerprint(aims[name])
             elif verdict is None and not known:
                 found[name] = _UNKNOWN
-        if "password" not in found and _has_empty_password(wanted):
+        if "password" not in found and isinstance(wanted, Connection) and wanted.password == "":
             found["password"] = fingerprint("")
         return found
 
@@ -94,28 +94,24 @@ def _wanted(content: Content) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name != "password" or value}
 
 
-def _has_empty_password(content: Content) -> bool:
-    return isinstance(content, Connection) and content.password == ""
-
-
 def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that are set, each key of `extra` as `Connection.fingerprints` names it."""
-    return dict(_flattened(fields))
-
-
-def _flattened(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    found: dict[str, Any] = {}
     for name, value in fields.items():
         if name == "extra" and isinstance(value, Mapping):
-            yield from ((f"extra.{key}", item) for key, item in value.items())
+            found |= {f"extra.{key}": item for key, item in value.items()}
         elif value is not None:
-            yield name, value
+            found[name] = value
+    return found
 
 
 def _same(shown: Any, wanted: Any) -> bool | None:
     if shown in (HIDDEN, _FAILED):
         return None
     if isinstance(shown, str) and isinstance(wanted, str):
-        return _same_hole(shown, wanted)
+        pattern = ".*".join(map(re.escape, shown.split(HIDDEN)))
+        maybe = HIDDEN in shown and re.fullmatch(pattern, wanted, re.DOTALL) is not None
+        return None if maybe else shown == wanted
     if isinstance(shown, Mapping) and isinstance(wanted, Mapping):
         if set(shown) != set(wanted):
             return False
@@ -125,14 +121,7 @@ def _same(shown: Any, wanted: Any) -> bool | None:
     return fingerprint(shown) == fingerprint(wanted)  # 1 is not True
 
 
-def _same_hole(shown: str, wanted: str) -> bool | None:
-    if HIDDEN not in shown:
-        return shown == wanted
-    pattern = ".*".join(map(re.escape, shown.split(HIDDEN)))
-    return None if re.fullmatch(pattern, wanted, re.DOTALL) else False
-
-
-def _all(verdicts: Iterator[bool | None]) -> bool | None:
+def _all(verdicts: Iterable[bool | None]) -> bool | None:
     found = list(verdicts)
     return False if False in found else None if None in found else True
 

@@ -29,7 +29,6 @@ __all__ = ["Options", "open_target"]
 ELSEWHERE = True  # its connections are in another Airflow's database
 STRICT = True  # --strict is about what people see in Airflow's list of connections
 _KINDS: tuple[Kind, ...] = ("connection", "variable")
-_AGAIN = "airflow-bootstrap register"
 _UNKNOWN = Unavailable("not told")
 
 
@@ -57,9 +56,19 @@ class ApiTarget:
         index = self._index.read()
         there = self._seen = self._rest.read(dict.fromkeys((*wanted, *index.owned(self._owner))))
         for key in wanted.keys() & there.keys():
-            _require_no_team(self.where(key), key, there[key])
-        found = self._marked(wanted, there)
-        return {key: replace(it, changed=True) if there[key].team is not None else it for key, it in found.items()}
+            if there[key].team is not None:
+                raise AirflowError(
+                    f"{self.where(key)}: {key} belongs to the team {there[key].team}, whose tasks alone see it",
+                    f"take it from the team, or name the {key.kind} differently",
+                )
+        known = self._index.known(
+            {key: wanted[key] for key in there if key in wanted and there[key].needs_mark(wanted[key])}
+        )
+        found: dict[Key, Registered] = {}
+        for key, shown in there.items():
+            marked = self._index.marked(key, shown, wanted.get(key), known=key in known)
+            found[key] = replace(marked, changed=True) if shown.team is not None else marked
+        return found
 
     def apply(self, changes: Sequence[Change]) -> Iterator[Applied]:
         """Writes what differs; what fails stops none of the others. Raises StoreError before the first one."""
@@ -93,13 +102,6 @@ class ApiTarget:
     def _index(self) -> StoredIndex:
         return StoredIndex(self._rest, self._client.place)
 
-    def _marked(self, wanted: Mapping[Key, Content], there: Mapping[Key, Shown]) -> dict[Key, Registered]:
-        hidden = {key: wanted[key] for key in there if key in wanted and there[key].needs_mark(wanted[key])}
-        known = self._index.known(hidden)
-        return {
-            key: self._index.marked(key, shown, wanted.get(key), known=key in known) for key, shown in there.items()
-        }
-
     def _conflicts(self, pending: Sequence[Change]) -> dict[Key, StoreError]:
         """Those that are not any more what they were compared with. What is created is guarded by the API itself."""
         compared = [change for change in pending if change.action != "create"]
@@ -109,9 +111,10 @@ class ApiTarget:
             shown, seen = now.get(change.key), self._seen.get(change.key)
             if shown is None and change.action == "delete":
                 continue
-            if shown is None or self._index.version(change.key, shown) != change.expect or not _may_be(shown, seen):
+            moved = shown is None or self._index.version(change.key, shown) != change.expect
+            if moved or (shown is not None and seen is not None and not shown.may_be(seen)):
                 message = f"{self.where(change.key)}: {change.key} was changed by somebody else since it was read"
-                found[change.key] = Conflict(message, _AGAIN)
+                found[change.key] = Conflict(message, "airflow-bootstrap register")
         return found
 
     def _applied(self, changes: Sequence[Change], outcomes: dict[Key, StoreError | None]) -> Iterator[Applied]:
@@ -122,16 +125,15 @@ class ApiTarget:
                 outcome = self._written(kind, batch)
                 outcomes |= outcome
             else:
-                outcome = self._not_tried(batch, failure)
+                outcome = {
+                    change.key: Unavailable(
+                        f"{self.where(change.key)}: {change.key} not written: {failure.message}", failure.hint
+                    )
+                    for change in batch
+                }
             failure = failure or next(filter(_is_gone, outcome.values()), None)
             for change in batch:
                 yield Applied(change.key, change.action, self.where(change.key), outcome[change.key])
-
-    def _not_tried(self, batch: Sequence[Change], failure: StoreError) -> Mapping[Key, StoreError | None]:
-        said = f"not written: {failure.message}"
-        return {
-            change.key: Unavailable(f"{self.where(change.key)}: {change.key} {said}", failure.hint) for change in batch
-        }
 
     def _finish(
         self, begun: Sequence[Change], outcomes: Mapping[Key, StoreError | None], marking: Mapping[Key, Content]
@@ -154,18 +156,6 @@ class ApiTarget:
             return {batch[0].key: err}
         except StoreError as err:
             return {change.key: err for change in batch}
-
-
-def _require_no_team(where: str, key: Key, shown: Shown) -> None:
-    if shown.team is not None:
-        raise AirflowError(
-            f"{where}: {key} belongs to the team {shown.team}, whose tasks alone see it",
-            f"take it from the team, or name the {key.kind} differently",
-        )
-
-
-def _may_be(shown: Shown, seen: Shown | None) -> bool:
-    return seen is None or shown.may_be(seen)
 
 
 def _is_gone(error: StoreError | None) -> bool:

@@ -5,15 +5,17 @@ This module imports requests, which takes its time: import it where a request is
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 import requests
 
+from bootstrap.domain.secret import foreign
 from bootstrap.errors import Denied, StoreError, Unavailable
-from bootstrap.targets.rest_api.errors import CHECK_CREDENTIAL, unreachable
-from bootstrap.util.http_client import PooledSession, authorities, is_cut, retry_after
+from bootstrap.targets.rest_api.errors import CHECK_CREDENTIAL, CHECK_URL
+from bootstrap.util.http_client import PooledSession, authorities, innermost, is_cut, retry_after
 from bootstrap.util.loopback import proxies
 from bootstrap.util.retrying import patience, retried
 
@@ -59,7 +61,11 @@ class Transport:
 
         def request() -> Reply:
             answer = self._session.request(method, f"{self._url}{path}", timeout=TIMEOUT, allow_redirects=False, **how)
-            reply = Reply(answer.status_code, _json(answer), retry_after(answer.headers))
+            try:
+                document = answer.json()
+            except ValueError:
+                document = None
+            reply = Reply(answer.status_code, document, retry_after(answer.headers))
             if reply.status == HTTPStatus.TOO_MANY_REQUESTS or reply.status in _MAY_PASS:
                 raise _Passing(reply)
             return reply
@@ -75,17 +81,18 @@ class Transport:
 
 
 def _unanswered(where: str, err: Exception, *, again: bool) -> StoreError:
-    found = unreachable(where, err)
+    """No answer came."""
+    inner = innermost(err)
+    cause = re.sub(r"^[A-Z_]+\] ", "", foreign(inner).rpartition(": ")[2])  # OpenSSL's code
+    cause = cause or type(inner).__name__
+    message, hint = f"{where}: can't reach the server: {cause}", f"{CHECK_URL}, and that it is up"
+    if isinstance(err, requests.exceptions.SSLError):
+        message, hint = f"{where}: no TLS with the server: {cause}", "check the target's url and its ca_file"
+    elif isinstance(err, requests.exceptions.ProxyError):
+        message, hint = f"{where}: can't reach the proxy: {cause}", "check $HTTPS_PROXY"
     if again or not (is_cut(err) or isinstance(err, requests.exceptions.ReadTimeout)):
-        return found
-    return Unavailable(f"{found.message}; what it did before is not known", "airflow-bootstrap register")
-
-
-def _json(answer: requests.Response) -> Any:
-    try:
-        return answer.json()
-    except ValueError:
-        return None
+        return Unavailable(message, hint)
+    return Unavailable(f"{message}; what it did before is not known", "airflow-bootstrap register")
 
 
 def _busy(err: BaseException) -> float | None:

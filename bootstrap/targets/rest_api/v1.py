@@ -7,19 +7,18 @@ deleted and created anew.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from bootstrap.domain.connection import Connection
-from bootstrap.errors import IllegalName, NotFound, StoreError
+from bootstrap.errors import NotFound, StoreError
 from bootstrap.targets.base import Change, Key, Kind
 from bootstrap.targets.rest_api.client import CONCURRENCY, Client
 from bootstrap.targets.rest_api.shown import Shown
-from bootstrap.targets.rest_api.v2 import connection_body, legal_name, shown_connection
-
-_PATHS: Mapping[Kind, str] = {"connection": "/connections", "variable": "/variables"}
+from bootstrap.targets.rest_api.v2 import PATHS, connection_body, require_legal, shown_connection
 
 
 class V1:
@@ -32,10 +31,7 @@ class V1:
 
     def check(self, key: Key) -> None:
         """Raises IllegalName for one that the API takes from nobody."""
-        if not legal_name(key) or not key.name.isascii():
-            raise IllegalName(
-                f"{self._client.place}: Airflow's REST API takes no {key.kind} named {key.name!r}", "rename it"
-            )
+        require_legal(self._client.place, key, ascii_only=True)
 
     def read(self, keys: Iterable[Key]) -> dict[Key, Shown]:
         """Those that are there. Raises StoreError."""
@@ -51,7 +47,7 @@ class V1:
     def put(self, name: str, value: str, description: str) -> None:
         """Write a variable, whether it is there or not."""
         body = {"key": name, "value": value, "description": description}
-        self._client.send("POST", _PATHS["variable"], body, f"variable {name}")
+        self._client.send("POST", PATHS["variable"], body, f"variable {name}")
 
     def _shown(self, key: Key) -> Shown | None:
         try:
@@ -64,31 +60,23 @@ class V1:
 
     def _written(self, kind: Kind, change: Change) -> StoreError | None:
         try:
-            if change.action == "delete":
-                self._delete(change.key)
-            elif change.action == "update" and not _lacks_password(change):
+            content = change.content
+            lacks_password = isinstance(content, Connection) and not content.password
+            if change.action == "update" and not lacks_password:
                 self._client.send("PATCH", _path(change.key), _body(change), str(change.key))
-            else:
-                if change.action == "update":
-                    self._delete(change.key)
-                self._client.send("POST", _PATHS[kind], _body(change), str(change.key))
+                return None
+            if change.action in {"update", "delete"}:
+                with suppress(NotFound):
+                    self._client.send("DELETE", _path(change.key), what=str(change.key))
+            if change.action != "delete":
+                self._client.send("POST", PATHS[kind], _body(change), str(change.key))
         except StoreError as err:
             return err
         return None
 
-    def _delete(self, key: Key) -> None:
-        try:
-            self._client.send("DELETE", _path(key), what=str(key))
-        except NotFound:
-            return
-
 
 def _path(key: Key) -> str:
-    return f"{_PATHS[key.kind]}/{quote(key.name, safe='')}"
-
-
-def _lacks_password(change: Change) -> bool:
-    return isinstance(change.content, Connection) and not change.content.password
+    return f"{PATHS[key.kind]}/{quote(key.name, safe='')}"
 
 
 def _body(change: Change) -> dict[str, Any]:

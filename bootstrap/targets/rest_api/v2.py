@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -29,17 +28,8 @@ _NAME = re.compile(r"[\w.-]{1,200}")
 _LONGEST_KEY = 250
 
 
-@dataclass(frozen=True)
-class _Section:
-    path: str
-    id: str  # the name of the field that holds the name
-    order: str
-
-
-_SECTIONS: Mapping[Kind, _Section] = {
-    "connection": _Section("/connections", "connection_id", "connection_id"),
-    "variable": _Section("/variables", "key", "key"),
-}
+PATHS: Mapping[Kind, str] = {"connection": "/connections", "variable": "/variables"}
+_IDS: Mapping[Kind, str] = {"connection": "connection_id", "variable": "key"}  # the field that holds the name
 
 
 def connection_body(name: str, item: Connection) -> dict[str, Any]:
@@ -63,16 +53,13 @@ class V2:
 
     def check(self, key: Key) -> None:
         """Raises IllegalName for one that the API takes from nobody."""
-        if not legal_name(key):
-            raise IllegalName(
-                f"{self._client.place}: Airflow's REST API takes no {key.kind} named {key.name!r}", "rename it"
-            )
+        require_legal(self._client.place, key)
 
     def read(self, keys: Iterable[Key]) -> dict[Key, Shown]:
         """Those that are there. Raises StoreError."""
         wanted = list(keys)
         found: dict[Key, Shown] = {}
-        for kind in _SECTIONS:
+        for kind in PATHS:
             names = {key.name for key in wanted if key.kind == kind}
             if names:
                 found |= {Key(kind, name): self._shown(kind, item) for name, item in self._items(kind, names).items()}
@@ -103,7 +90,7 @@ class V2:
         first = self._page(kind, 0)
         items: list[dict[str, Any]] = list(first[kind + "s"])
         total, size = int(first["total_entries"]), len(items)
-        missing = names - {item[_SECTIONS[kind].id] for item in items}
+        missing = names - {item[_IDS[kind]] for item in items}
         offsets = range(size, total, size) if size else range(0)
         if missing and len(missing) <= len(offsets):
             singles = self._client.each(lambda name: self._single(kind, name), missing)
@@ -111,16 +98,15 @@ class V2:
         elif missing:
             for page in self._client.each(lambda offset: self._page(kind, offset), offsets):
                 items += page[kind + "s"]
-        by_name = {str(item[_SECTIONS[kind].id]): item for item in items}
+        by_name = {str(item[_IDS[kind]]): item for item in items}
         return {name: by_name[name] for name in names if name in by_name}
 
     def _page(self, kind: Kind, offset: int) -> dict[str, Any]:
-        section = _SECTIONS[kind]
-        return self._client.get(section.path, f"the {kind}s", limit=PAGE, offset=offset, order_by=section.order)
+        return self._client.get(PATHS[kind], f"the {kind}s", limit=PAGE, offset=offset, order_by=_IDS[kind])
 
     def _single(self, kind: Kind, name: str) -> dict[str, Any] | None:
         try:
-            return self._client.get(f"{_SECTIONS[kind].path}/{quote(name, safe='')}", f"{kind} {name}")
+            return self._client.get(f"{PATHS[kind]}/{quote(name, safe='')}", f"{kind} {name}")
         except NotFound:
             return None
 
@@ -137,19 +123,25 @@ class V2:
         found: dict[Key, StoreError | None] = {}
         for change in batch:
             where = f"{self._client.place}: {change.key}"
-            is_done = change.key.name in done or (change.action == "delete" and not errors)
-            found[change.key] = None if is_done else _failure(where, errors) if errors else _conflict(where, change)
+            if change.key.name in done or (change.action == "delete" and not errors):
+                found[change.key] = None
+            elif errors:
+                found[change.key] = _failure(where, errors)
+            else:
+                what = "is there by now" if change.action == "create" else "is gone"
+                message = f"{where} {what}: somebody else changed it since it was read"
+                found[change.key] = Conflict(message, "airflow-bootstrap register")
         return found
 
     def _bulk(self, kind: Kind, actions: Sequence[Any]) -> dict[str, Any]:
-        return self._client.send("PATCH", _SECTIONS[kind].path, {"actions": list(actions)}, f"the {kind}s")
+        return self._client.send("PATCH", PATHS[kind], {"actions": list(actions)}, f"the {kind}s")
 
 
-def legal_name(key: Key) -> bool:
-    """True if the API takes it."""
-    if key.kind == "connection":
-        return _NAME.fullmatch(key.name) is not None
-    return 0 < len(key.name) <= _LONGEST_KEY
+def require_legal(place: str, key: Key, *, ascii_only: bool = False) -> None:
+    """Raises IllegalName for one that the API takes from nobody."""
+    legal = _NAME.fullmatch(key.name) if key.kind == "connection" else 0 < len(key.name) <= _LONGEST_KEY
+    if not legal or (ascii_only and not key.name.isascii()):
+        raise IllegalName(f"{place}: Airflow's REST API takes no {key.kind} named {key.name!r}", "rename it")
 
 
 def shown_connection(item: Mapping[str, Any], where: str, team: str | None = None) -> Shown:
@@ -179,7 +171,8 @@ def _actions(kind: Kind, batch: Sequence[Change], there: Mapping[Key, Shown]) ->
     if updates and kind == "connection":
         found.append(_creation(updates, "overwrite"))
     elif updates:  # what creates a variable takes its description away; so does an update of Airflow 3.1's
-        entities = [{**_entity(it), "description": _description(there.get(it.key))} for it in updates]
+        known = {key: shown.description for key, shown in there.items()}
+        entities = [{**_entity(it), "description": known.get(it.key)} for it in updates]
         found.append({"action": "update", "action_on_non_existence": "skip", "entities": entities})
     return [*found, *([_deletion(deletes)] if deletes else [])]
 
@@ -199,10 +192,6 @@ def _entity(change: Change) -> dict[str, Any]:
     return {"key": change.key.name, "value": change.content.value if change.content else ""}
 
 
-def _description(shown: Shown | None) -> str | None:
-    return shown.description if shown else None
-
-
 def _errors(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [error for result in answer.values() if result for error in result["errors"]]
 
@@ -214,8 +203,3 @@ def _failure(where: str, errors: Sequence[Mapping[str, Any]]) -> StoreError:
     if "status_code" in errors[0]:
         return Failed(f"{where}: Airflow refused it (HTTP {errors[0]['status_code']})", "airflow-bootstrap register")
     return Malformed(f"{where}: Airflow does not take it", "correct the manifest")
-
-
-def _conflict(where: str, change: Change) -> Conflict:
-    what = "is there by now" if change.action == "create" else "is gone"
-    return Conflict(f"{where} {what}: somebody else changed it since it was read", "airflow-bootstrap register")
