@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from bootstrap import plugins
@@ -21,8 +22,6 @@ from bootstrap.stores.kind import ReadByAirflow
 from bootstrap.util import logins
 from bootstrap.util.files import cache_folder
 from bootstrap.util.yaml_document import Path_
-
-_NOT_IN_THE_FILE = "it is not written to airflow.cfg"
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,6 @@ class Place:
 
 
 SECRETS = Place("secrets", "backend_kwarg")
-
 WORKERS = Place("workers", "secrets_backend_kwarg")
 
 
@@ -94,20 +92,14 @@ def _backend(manifest: Manifest, source: Source) -> AirflowBackend:
     found = kind.airflow_backend(spec.options, paths, _context(manifest, source))
     both = sorted(source.kwargs.keys() & {*found.kwargs, *found.secret_kwargs})
     if both:
+        path: Path_ = ("backend",) if source is manifest.backend else ("backend", "workers")
         raise refused(
             manifest,
-            (*_path_of(manifest, source), "kwargs", both[0]),
+            (*path, "kwargs", both[0]),
             f"backend.kwargs has {', '.join(both)}, which the store {source.store} brings itself",
             "say it there, or leave it out",
         )
-    return AirflowBackend(
-        found.backend_class,
-        {**found.kwargs, **more},
-        {**found.secret_kwargs, **credentials},
-        found.variables,
-        found.environment,
-        found.advice,
-    )
+    return replace(found, kwargs={**found.kwargs, **more}, secret_kwargs={**found.secret_kwargs, **credentials})
 
 
 def _is_credential(value: Any) -> bool:
@@ -119,11 +111,7 @@ def _context(manifest: Manifest, source: Source) -> Context:
 
 
 def _reader(credential: Any, context: Context) -> Callable[[], Secret]:
-    def read() -> Secret:
-        found: Secret = credential.read(context.name, context.folder)
-        return found
-
-    return read
+    return partial(credential.read, context.name, context.folder)
 
 
 def _checked(manifest: Manifest, found: AirflowBackend, place: Place, elsewhere: Release | None) -> Iterator[str]:
@@ -146,21 +134,14 @@ def _checked(manifest: Manifest, found: AirflowBackend, place: Place, elsewhere:
 def _would_not_work(manifest: Manifest, place: Place, name: str, problems: list[Problem], source: str) -> ManifestError:
     against = f", as {source} has it" if source else ""
     path: Path_ = ("backend",) if place is SECRETS else ("backend", "workers")
-    wrong = [(manifest.place(_path(path, problem.kwarg)), problem) for problem in problems]
+    named: list[Path_] = [("kwargs", problem.kwarg) if problem.kwarg else ("class",) for problem in problems]
+    wrong = [(manifest.place((*path, *inner)), problem) for inner, problem in zip(named, problems, strict=True)]
     lines = [f"{at}: {_about(name, it)}" + (f" ({it.hint})" if it.hint else "") for at, it in wrong]
     err = ManifestError(
         "\n".join([f"[{place.section}] would not work{against}:", *lines]), "correct `backend:`; nothing was written"
     )
     err.line = wrong[0][0].line
     return err
-
-
-def _path(source: Path_, kwarg: str) -> Path_:
-    return (*source, "kwargs", kwarg) if kwarg else (*source, "class")
-
-
-def _path_of(manifest: Manifest, source: Source) -> Path_:
-    return ("backend",) if source is manifest.backend else ("backend", "workers")
 
 
 def refused(manifest: Manifest, path: Path_, message: str, hint: str) -> ManifestError:
@@ -185,7 +166,9 @@ def _about(name: str, problem: Problem) -> str:
 
 
 def _needs(variables: Mapping[str, Any]) -> Iterator[str]:
-    return (f"Airflow's processes need {name} in their environment; {_NOT_IN_THE_FILE}" for name in variables)
+    return (
+        f"Airflow's processes need {name} in their environment; it is not written to airflow.cfg" for name in variables
+    )
 
 
 def _variables(
@@ -207,23 +190,15 @@ def _variables(
 def joined(manifest: Manifest, parts: list[Served], *, elsewhere: bool) -> dict[str, Callable[[], Secret]]:
     """The variables of all backends. Raises ManifestError where two need another value of the same one."""
     found: dict[str, Callable[[], Secret]] = {}
-    for part in parts:
-        for name, read in part.variables.items():
-            if name in found and _differ(found[name], read, elsewhere=elsewhere):
-                raise refused(
-                    manifest,
-                    ("backend", "workers"),
-                    f"the server and the workers would need two values of {name}",
-                    "give one of them another auth method",
-                )
-            found[name] = read
+    for name, read in (item for part in parts for item in part.variables.items()):
+        try:
+            differ = name in found and found[name]() != read()
+        except Denied:
+            if not elsewhere:
+                raise
+            differ = False  # neither needs to be here: nobody can tell
+        if differ:
+            message = f"the server and the workers would need two values of {name}"
+            raise refused(manifest, ("backend", "workers"), message, "give one of them another auth method")
+        found[name] = read
     return found
-
-
-def _differ(one: Callable[[], Secret], other: Callable[[], Secret], *, elsewhere: bool) -> bool:
-    try:
-        return one() != other()
-    except Denied:
-        if not elsewhere:
-            raise
-        return False  # neither needs to be here: nobody can tell

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from bootstrap.domain.secret import MASK, foreign
 from bootstrap.errors import AirflowError
@@ -22,7 +21,6 @@ from bootstrap.util.templates import folder_of
 from bootstrap.util.templates import render as render_template
 
 TEMPLATE = "airflow.cfg.j2"
-_WORKERS = {"workers": ("secrets_backend", "secrets_backend_kwargs")}
 _WRITABLE = 0o200
 _OF_OTHERS = 0o077
 
@@ -63,8 +61,11 @@ class Rendering:
             removed = old[start:end]
             lines.append(f"@@ -{_range(start, end)} +{_range(new_start, new_end)} @@\n")
             lines += [f"-{line}" for line in removed]
-            lines += [f"+{_noted(line) if line in removed else line}" for line in new[new_start:new_end]]
-        return "".join(_ended(line) for line in lines) if before != after else ""
+            for line in new[new_start:new_end]:  # two secrets look the same
+                noted = line.replace(MASK, f"{MASK} (another value)", 1) if line in removed else line
+                lines.append(f"+{noted}")
+        ended = (line if line.endswith("\n") else f"{line}\n" for line in lines)
+        return "".join(ended) if before != after else ""
 
 
 def _range(start: int, end: int) -> str:
@@ -72,32 +73,19 @@ def _range(start: int, end: int) -> str:
     return f"{start + 1}" if end - start == 1 else f"{start + (end > start)},{end - start}"
 
 
-def _noted(line: str) -> str:
-    """Two secrets look the same."""
-    return line.replace(MASK, f"{MASK} (another value)", 1)
-
-
-def _ended(line: str) -> str:
-    return line if line.endswith("\n") else f"{line}\n"
-
-
 def text(settings: Settings) -> str:
     """The managed options as a file of their own."""
+
+    def rendered() -> str:
+        return render_template(TEMPLATE, settings=settings).lstrip("\n")
+
     if settings.cache is None or settings.inline:
-        return _rendered(settings)
-    files = [str(folder_of(TEMPLATE) / TEMPLATE)]
-    found: str = remembered(settings.cache, "airflow-cfg", _decided(settings), lambda: (_rendered(settings), files))
-    return found
-
-
-def _rendered(settings: Settings) -> str:
-    return render_template(TEMPLATE, settings=settings).lstrip("\n")
-
-
-def _decided(settings: Settings) -> list[Any]:
-    """What the template sees of the settings."""
+        return rendered()
     backends = [served and [served.backend_class, served.kwargs] for served in (settings.secrets, settings.workers)]
-    return [*backends, settings.use_cache, settings.cache_ttl_seconds, settings.config]
+    asked = [*backends, settings.use_cache, settings.cache_ttl_seconds, settings.config]  # all that the template sees
+    files = [str(folder_of(TEMPLATE) / TEMPLATE)]
+    found: str = remembered(settings.cache, "airflow-cfg", asked, lambda: (rendered(), files))
+    return found
 
 
 def values(settings: Settings) -> dict[str, dict[str, str]]:
@@ -129,19 +117,19 @@ def render(settings: Settings, file: Path, *, replace_deprecated: bool = False) 
         places = []
     if ini.holds(before, wanted, file):
         return Rendering(file, before, before, settings.inline, shadows=places)
-    edit = ini.edited(before, wanted, dict(_sections(fresh)), file)
+    sections = {name: ini.section_text(fresh, name) for name in ini.values(fresh, TEMPLATE)}
+    new = {name: section.rstrip("\n") + "\n" for name, section in sections.items() if section is not None}
+    edit = ini.edited(before, wanted, new, file)
     return Rendering(file, before, edit.text, settings.inline, edit.gaps, places)
 
 
 def require_no_shadow(rendering: Rendering) -> None:
     """Raises Shadowed if something is left that Airflow reads before a managed option."""
     if rendering.shadows:
-        told = "; ".join(map(str, rendering.shadows))
-        by_hand = [place for place in rendering.shadows if place.is_default]
         hint = "airflow-bootstrap render --replace-deprecated  # takes it out"
-        if by_hand:
-            hint = f"take {by_hand[0].option} out of [DEFAULT] by hand: it stands in every section"
-        raise Shadowed(f"{rendering.file}: {told}", hint)
+        if by_hand := [place.option for place in rendering.shadows if place.is_default]:
+            hint = f"take {by_hand[0]} out of [DEFAULT] by hand: it stands in every section"
+        raise Shadowed(f"{rendering.file}: {'; '.join(map(str, rendering.shadows))}", hint)
 
 
 def shadows_in(settings: Settings, before: str, file: Path) -> list[Place]:
@@ -183,9 +171,8 @@ def write(rendering: Rendering, records: Path, *, backup: bool = False) -> Path 
         with folder_locked(file.resolve().parent, busy=f"another run writes {file}"):
             return _replace(rendering, records, backup=backup)
     except OSError as err:
-        raise AirflowError(
-            f"can't write {file}: {err.strerror}", "check the permissions of the file and its folder"
-        ) from err
+        hint = "check the permissions of the file and its folder"
+        raise AirflowError(f"can't write {file}: {err.strerror}", hint) from err
 
 
 def restore(rendering: Rendering, records: Path) -> None:
@@ -200,7 +187,11 @@ def _replace(rendering: Rendering, records: Path, *, backup: bool) -> Path | Non
     mode = file_mode(file, PRIVATE_FILE)
     if rendering.before is not None and not mode & _WRITABLE:
         raise AirflowError(f"{file} is read-only", f"chmod u+w {file}, if it may be changed")
-    kept = _backup(rendering) if backup and rendering.before is not None else None
+    kept = None
+    if backup and rendering.before is not None:  # nobody else may read the copy: a credential could stand in it
+        now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
+        kept = file.with_name(f"{file.name}.{now}.bak")
+        write_atomic(kept, rendering.before)
     if rendering.after is None:
         file.resolve().unlink(missing_ok=True)
         Record.forget(records, file)
@@ -211,14 +202,6 @@ def _replace(rendering: Rendering, records: Path, *, backup: bool) -> Path | Non
     write_atomic(file, rendering.after, mode=mode & ~_OF_OTHERS if rendering.private else mode)
     if record.is_empty:
         Record.forget(records, file)
-    return kept
-
-
-def _backup(rendering: Rendering) -> Path:
-    """A copy beside the file, which nobody else may read: it could hold a credential."""
-    now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
-    kept = rendering.file.with_name(f"{rendering.file.name}.{now}.bak")
-    write_atomic(kept, rendering.before or "")
     return kept
 
 
@@ -255,15 +238,7 @@ def _wanted(settings: Settings, fresh: str, before: str, file: Path) -> dict[str
         wanted[section] |= dict.fromkeys(absent)
     if settings.secrets is not None and settings.workers is None and settings.release.workers:
         found = ini.section_values(before, "workers", file)
-        filled = [option for option in _WORKERS["workers"] if found.get(option)]
+        filled = [option for option in ("secrets_backend", "secrets_backend_kwargs") if found.get(option)]
         if filled:
             wanted["workers"] = {**wanted.get("workers", {}), **dict.fromkeys(filled, "")}
     return wanted
-
-
-def _sections(fresh: str) -> Iterator[tuple[str, str]]:
-    """Each section of the template's text, with its header."""
-    for name in ini.values(fresh, TEMPLATE):
-        found = ini.section_text(fresh, name)
-        if found is not None:
-            yield name, found.rstrip("\n") + "\n"

@@ -100,7 +100,7 @@ def _shown(option: _Option) -> Iterator[str]:
         yield from _masked(option)
     else:
         stem = re.sub(r"_(cmd|secret)$", "", name)  # of which `name` says where it is
-        values = [_hidden(line) for line in option.lines]
+        values = [hide(line, _sensitive()) for line in option.lines]
         secret = is_secret("" if stem in _sensitive() else name, "".join(values))
         yield from _masked(option) if secret else _lines(option, values)
 
@@ -110,22 +110,23 @@ def _lines(option: _Option, values: list[str]) -> list[str]:
     return [option.head + values[0], *values[1:]] if values else []
 
 
-def _hidden(text: str) -> str:
-    return hide(text, _sensitive())
-
-
 def _shown_json(option: _Option) -> Iterator[str]:
     """Of JSON, what is named like a secret is masked; of what is no JSON, everything."""
-    found = _secrets_of_json(re.sub(r"(?m)^\s*[#;]", "", "".join(option.lines)))
+    text = re.sub(r"(?m)^\s*[#;]", "", "".join(option.lines)).replace("%%", "%")
+    try:
+        secrets = list(secret_texts(json.loads(text or "{}")))
+    except (ValueError, RecursionError):
+        yield from _masked(option)
+        return
     values = option.lines
-    for text in found or ():
-        known = Matcher(forms(text))
+    for secret in secrets:
+        known = Matcher(forms(secret))
         shown = [known.mask(line) for line in values]
         if shown == values:  # it is written in a way that we don't know
-            found = None
-            break
+            yield from _masked(option)
+            return
         values = shown
-    yield from _masked(option) if found is None else _lines(option, [_hidden(line) for line in values])
+    yield from _lines(option, [hide(line, _sensitive()) for line in values])
 
 
 def _masked(option: _Option) -> Iterator[str]:
@@ -137,11 +138,3 @@ def _with_mask(line: str) -> str:
     """A mask instead of all there is, but for how the line is set in and how it ends."""
     before, rest = _SET_IN.fullmatch(line).groups()  # type: ignore[union-attr]  # it matches everything
     return f"{before}{MASK}{rest[len(rest.rstrip()) :]}" if rest.strip() else line
-
-
-def _secrets_of_json(text: str) -> list[str] | None:
-    """The texts in it that are secrets; None: it is no JSON, and anything may be one."""
-    try:
-        return list(secret_texts(json.loads(text.replace("%%", "%") or "{}")))
-    except (ValueError, RecursionError):
-        return None

@@ -15,8 +15,6 @@ from bootstrap.providers.installed import sensitive_options
 from bootstrap.stores.base import BackendPaths, Context
 from bootstrap.stores.kind import StoreKind
 
-_MANAGED = ("secrets", "workers")
-
 
 def options(manifest: Manifest, known: Release) -> dict[str, dict[str, str]]:
     """Section → OPTION_secret or OPTION_cmd → value. Raises ManifestError for what Airflow would not look up so."""
@@ -48,7 +46,7 @@ def from_commands(manifest: Manifest) -> Iterator[tuple[str, str]]:
 def _possible(manifest: Manifest, known: Release, section: str, option: str) -> None:
     name = f"{section}.{option}"
     allowed = known.sensitive | sensitive_options()
-    if section in _MANAGED:
+    if section in ("secrets", "workers"):
         raise ManifestError(f"{manifest.file}: config.{name} is rendered from `backend:`", "leave it out")
     if name not in allowed:
         near = difflib.get_close_matches(name, allowed, n=1)
@@ -66,7 +64,9 @@ def _key(manifest: Manifest, reference: Reference, name: str) -> str:
         raise ManifestError(f"{where}: Airflow reads it from its own backend only", "name the store of `backend:`")
     if reference.field is not None or reference.version is not None:
         raise ManifestError(f"{where}: Airflow reads the newest version, and the field `value`", "leave out # and @")
-    separator = _separator(manifest, backend.store)
+    spec = manifest.stores[backend.store]
+    kind = plugins.STORES.get(spec.kind, StoreKind)
+    separator = kind.open_store(spec.options, Context(backend.store, manifest.folder)).separator
     for prefix in BackendPaths(None, None, backend.paths[2]).all:
         key = reference.path.removeprefix(f"{prefix}{separator}")
         if key != reference.path and key:
@@ -75,9 +75,3 @@ def _key(manifest: Manifest, reference: Reference, name: str) -> str:
         f"{where}: Airflow looks below backend.config only, not at {reference}",
         f"write {backend.store}:{backend.config}{separator}NAME" if backend.config else "set backend.config",
     )
-
-
-def _separator(manifest: Manifest, name: str) -> str:
-    spec = manifest.stores[name]
-    kind = plugins.STORES.get(spec.kind, StoreKind)
-    return kind.open_store(spec.options, Context(name, manifest.folder)).separator

@@ -66,18 +66,15 @@ def values(text: str, file: object) -> Values:
 def find(text: str, section: str) -> Span | None:
     """Where the section stands."""
     if _INDENTED.search(text):
-        return _find_indented(text, section)
+        headers = _headers(text)
+        ends = [start for _, start in headers[1:]] + [len(text)]
+        spans = (Span(start, end) for (name, start), end in zip(headers, ends, strict=True) if name == section)
+        return next(spans, None)
     header = re.search(rf"^{BOM}?(\[{re.escape(section)}\])[^\n]*(?:\n|\Z)", text, re.MULTILINE)
     if header is None:
         return None
     following = re.compile(r"^\[", re.MULTILINE).search(text, header.end())
     return Span(header.start(1), following.start() if following else len(text))
-
-
-def _find_indented(text: str, section: str) -> Span | None:
-    headers = _headers(text)
-    ends = [start for _, start in headers[1:]] + [len(text)]
-    return next((Span(start, end) for (name, start), end in zip(headers, ends, strict=True) if name == section), None)
 
 
 @lru_cache(maxsize=8)
@@ -146,7 +143,12 @@ def edited(text: str, wanted: Wanted, new: Mapping[str, str], file: object) -> E
         elif any(value is not None for value in options.values()):
             gaps[name] = _gap(result)
             result += gaps[name] + new[name].replace("\n", newline(result))
-    meant, found = _overlaid(before, wanted), values(result, file)
+    meant = {name: dict(options) for name, options in before.items()}
+    for name, options in wanted.items():
+        if name in before or any(value is not None for value in options.values()):
+            merged: Mapping[str, str | None] = {**before.get(name, before["DEFAULT"]), **options}
+            meant[name] = {option: value for option, value in merged.items() if value is not None}
+    found = values(result, file)
     if found != meant:
         wrong = next((name for name in {**meant, **found} if found.get(name) != meant.get(name)), "")
         raise uneditable(_where(text, wrong, file))
@@ -211,12 +213,3 @@ def _gap(text: str) -> str:
 def newline(text: str) -> str:
     """How its lines end."""
     return "\r\n" if "\r\n" in text else "\n"
-
-
-def _overlaid(before: Values, wanted: Wanted) -> dict[str, dict[str, str]]:
-    result = {name: dict(options) for name, options in before.items()}
-    for name, options in wanted.items():
-        if name in before or any(value is not None for value in options.values()):
-            merged: Mapping[str, str | None] = {**before.get(name, before["DEFAULT"]), **options}
-            result[name] = {option: value for option, value in merged.items() if value is not None}
-    return result

@@ -15,6 +15,7 @@ from bootstrap.manifest.kinds import Configurable
 from bootstrap.manifest.models import Backend, Manifest
 from bootstrap.manifest.target_variables import GivesVariables
 from bootstrap.render.backend_options import SECRETS, WORKERS, Serving, joined, refused, served
+from bootstrap.render.config_options import options
 from bootstrap.util.files import cache_folder
 
 
@@ -52,8 +53,8 @@ def settings(manifest: Manifest, *, elsewhere: bool = False) -> Settings:
             f"{manifest.file}: there is no `backend:`, so there is nothing to render", "add one; see the README"
         )
     known = _release(manifest)
-    config = _config(manifest, known)
-    absent = {section: tuple(_others(options)) for section, options in config.items()}
+    config = options(manifest, known)
+    absent = {section: tuple(_others(given)) for section, given in config.items()}
     if backend is None:
         cache = cache_folder(manifest.folder)
         return Settings(None, None, None, None, config, absent, {}, known, inline=False, advice=(), cache=cache)
@@ -100,32 +101,19 @@ def _release(manifest: Manifest) -> Release:
     except AirflowError as err:
         if wanted is None:
             raise
-        raise refused(
-            manifest, ("airflow", "version"), f"airflow.version: {err.message}", "2.11 is the oldest"
-        ) from err
+        message = f"airflow.version: {err.message}"
+        raise refused(manifest, ("airflow", "version"), message, "2.11 is the oldest") from err
 
 
 def _possible(manifest: Manifest, backend: Backend, known: Release) -> None:
-    version = manifest.airflow.version or environment.installed_version()
+    airflow = f"Airflow {manifest.airflow.version or environment.installed_version()}"
     if backend.workers is not None and not known.workers:
-        raise refused(
-            manifest,
-            ("backend", "workers"),
-            f"Airflow {version} has no secrets backend for its workers alone",
-            "leave out backend.workers: [secrets] serves them, too",
-        )
+        message = f"{airflow} has no secrets backend for its workers alone"
+        hint = "leave out backend.workers: [secrets] serves them, too"
+        raise refused(manifest, ("backend", "workers"), message, hint)
     if backend.multi_team is not None and not known.teams:
-        where = ("backend", "multi_team")
-        raise refused(manifest, where, f"Airflow {version} knows no teams", "leave out backend.multi_team")
-
-
-# Options that Airflow reads from the backend, or from a command
-
-
-def _config(manifest: Manifest, known: Release) -> dict[str, dict[str, str]]:
-    from bootstrap.render.config_options import options
-
-    return options(manifest, known)
+        message = f"{airflow} knows no teams"
+        raise refused(manifest, ("backend", "multi_team"), message, "leave out backend.multi_team")
 
 
 def _at_start(config: Mapping[str, Mapping[str, str]]) -> Iterator[str]:

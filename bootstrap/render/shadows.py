@@ -6,18 +6,27 @@ file, OPTION_cmd there, OPTION_secret there (`AirflowConfigParser.get`).
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 from bootstrap.airflow.environment import Environment
 from bootstrap.errors import BootstrapError
 from bootstrap.providers.installed import sensitive_options
-from bootstrap.render import deprecated, ini
+from bootstrap.providers.python_source import Sources, UnreadableModule
+from bootstrap.render import ini
 from bootstrap.render.settings import Settings
+from bootstrap.util.file_cache import remembered
 
 _KINDS = ("", "_cmd", "_secret")  # in the order in which Airflow asks
 _JSON = frozenset({"backend_kwargs", "secrets_backend_kwargs"})
+# The deprecated places where Airflow still reads options: in its source, up to 3.1 in the second of these, from 3.2 on in the first
+_MODULES = ("airflow._shared.configuration.parser", "airflow.configuration")
+_TABLES = ("deprecated_options", "deprecated_sections")
 _KWARGS = ("AIRFLOW__SECRETS__BACKEND_KWARG__", "AIRFLOW__WORKERS__SECRETS_BACKEND_KWARG__")
 
 
@@ -76,7 +85,7 @@ def in_file(options: Iterator[Managed], settings: Settings, text: str, file: obj
     for item in options:
         earlier = _KINDS[: _KINDS.index(item.kind)]
         name = f"[{item.section}] {item.option}{item.kind}"
-        old = deprecated.old_place(item.section, item.option, settings.cache)
+        old = _old_place(item.section, item.option, settings.cache)
         old_options = ini.section_values(text, old[0], file) if old is not None else {}
         for kind in earlier:
             if item.option + kind in default:
@@ -114,7 +123,7 @@ def _names(item: Managed, settings: Settings) -> Iterator[str]:
     sensitive = item.option in _JSON or f"{item.section}.{item.option}" in (
         settings.release.sensitive | sensitive_options()
     )
-    old = deprecated.old_place(item.section, item.option, settings.cache)
+    old = _old_place(item.section, item.option, settings.cache)
     for section, option in filter(None, ((item.section, item.option), old)):
         for kind in _KINDS if sensitive else ("",):
             yield _variable(section, option, kind)
@@ -141,3 +150,47 @@ def same(option: str, written: str, read: str) -> bool:
         return bool(json.loads(written) == json.loads(read))
     except ValueError:
         return False
+
+
+def _old_place(section: str, option: str, folder: Path | None) -> tuple[str, str] | None:
+    """The section and option that Airflow reads where there is nothing at the new place; None: there is no such place.
+
+    What was read is kept in `folder`.
+    """
+    known = _deprecated(folder)
+    if section in known["sections"]:
+        return known["sections"][section], option
+    found = known["options"].get(f"{section}.{option}")
+    return None if found is None else (found[0], found[1])
+
+
+@cache
+def _deprecated(folder: Path | None) -> Mapping[str, Any]:
+    known: Mapping[str, Any] = _read()[0] if folder is None else remembered(folder, "deprecated", None, _read)
+    return known
+
+
+def _read() -> tuple[dict[str, Any], tuple[str, ...]]:
+    """{"options": {"section.option": [section, option]}, "sections": {section: section}}, and the files that it comes from."""
+    tables: dict[str, dict[Any, Any]] = {name: {} for name in _TABLES}
+    files = []
+    for name in _MODULES:
+        try:
+            module = Sources().module(name)
+        except UnreadableModule:
+            continue
+        if module is None:
+            continue
+        files.append(str(module.file))
+        for node in ast.walk(module.tree):
+            match node:
+                case ast.AnnAssign(target=ast.Name(id=table), value=ast.Dict() as entries) if table in tables:
+                    tables[table] |= ast.literal_eval(entries)
+                case ast.Assign(targets=[ast.Name(id=table)], value=ast.Dict() as entries) if table in tables:
+                    tables[table] |= ast.literal_eval(entries)
+    options, sections = (tables[name] for name in _TABLES)
+    found = {
+        "options": {".".join(new): list(old[:2]) for new, old in options.items()},
+        "sections": {new: old[0] for new, old in sections.items()},
+    }
+    return found, tuple(files)

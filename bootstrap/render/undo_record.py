@@ -20,18 +20,10 @@ from bootstrap.render import ini
 from bootstrap.util.files import private_folder, shown, write_atomic
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(BaseModel):
     """A section as it was (None: it wasn't there) and as it was left; `gap` is what stands before an appended one."""
 
-    name: str
-    before: str | None
-    after: str
-    gap: str = ""
-
-
-class _KeptSection(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     name: str
     before: str | None
@@ -46,7 +38,7 @@ class _Kept(BaseModel):
 
     version: Literal[1]
     created: str | None
-    sections: list[_KeptSection]
+    sections: list[Section]
 
 
 @dataclass(frozen=True)
@@ -70,7 +62,7 @@ class Record:
                 f"{shown(place)} can't be read: it keeps what {shown(file)} was before `render`",
                 f"restore it; or remove it, and look yourself at what is to stay in {shown(file)}: rm -r {shlex.quote(str(place))}",
             ) from err
-        return cls(place, kept.created, tuple(Section(**vars(section)) for section in kept.sections))
+        return cls(place, kept.created, tuple(kept.sections))
 
     @classmethod
     def made(cls, folder: Path, file: Path, before: str | None, edit: ini.Edit) -> Record:
@@ -96,8 +88,8 @@ class Record:
     def save(self) -> None:
         """Raises OSError."""
         private_folder(self.place.parent)
-        sections = [vars(section) for section in self.sections]
-        write_atomic(self.place, json.dumps({"version": 1, "created": self.created, "sections": sections}))
+        kept = _Kept(version=1, created=self.created, sections=list(self.sections))
+        write_atomic(self.place, json.dumps(kept.model_dump()))
 
     def undone(self, text: str, file: Path) -> str | None:
         """`text` without what was changed; None: the file was made for it. Raises AirflowError."""
@@ -117,14 +109,15 @@ def _changed(original: str, text: str, gaps: Mapping[str, str], file: Path) -> l
     names = ini.differing(original, text, file)
     appended: list[Section] = []
     for name in reversed([name for name in names if ini.find(original, name) is None]):
-        section = Section(name, None, ini.section_text(text, name) or "", gaps.get(name, ""))
+        whole = ini.section_text(text, name) or ""
+        section = Section(name=name, before=None, after=whole, gap=gaps.get(name, ""))
         text = ini.cut(text, name, section.gap + section.after) or text
         appended.insert(0, section)
     edited = []
     for name in names:
         before, after = ini.section_text(original, name), ini.section_text(text, name)
         if before is not None and after is not None and before != after:
-            edited.append(Section(name, before, after))
+            edited.append(Section(name=name, before=before, after=after))
     return edited + appended
 
 

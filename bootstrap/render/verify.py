@@ -7,8 +7,8 @@ import hmac
 import json
 import secrets as random
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bootstrap.airflow.environment import Environment
 from bootstrap.airflow.process import ask_airflow
@@ -35,11 +35,12 @@ def verify(settings: Settings, environment: Environment) -> None:
     request = {section: list(options) for section, options in written.items()}
     commands = [[item.section, item.option] for item in cfg_file.managed(settings) if item.kind == "_cmd"]
     asked = {"values": request, "ignored": sorted(secrets), "commands": commands}
-    answer = _ask(environment.with_secrets(secrets), asked)
+    answer = ask_airflow(environment.with_secrets(secrets), MODULE, request=json.dumps(asked))
     different = [f"{section}] {option}" for section, option in answer["elsewhere"]]
     for section, options in written.items():
         for option, value in options.items():
-            if not _same(option, value, answer["values"][section][option]):
+            read = answer["values"][section][option]
+            if not shadows.same(option, value, read) and "$" not in value:  # Airflow fills in $NAME of a command
                 different.append(f"{section}] {option}")
     if different:
         raise AirflowError(
@@ -63,38 +64,30 @@ def write_verified(
     return kept
 
 
+@dataclass(frozen=True, repr=False)
+class Fingerprint:
+    """Stands for a value that another process has. `blank`: white space stands around it."""
+
+    salt: str
+    digest: str | None
+    blank: bool
+
+    def fits(self, value: Secret) -> bool:
+        """True if it is the one of `value`."""
+        return self.digest is not None and hmac.compare_digest(fingerprint(self.salt, value.reveal()), self.digest)
+
+
 def resolved(names: list[tuple[str, str]], environment: Environment) -> Mapping[tuple[str, str], Fingerprint]:
     """What Airflow gets for these options, (section, option), wherever from: never a value. Raises AirflowError."""
     salt = random.token_hex(16)
     asked: dict[str, list[str]] = {}
     for section, option in names:
         asked.setdefault(section, []).append(option)
-    answer = _ask(environment, {"fingerprints": asked, "salt": salt})
+    answer = ask_airflow(environment, MODULE, request=json.dumps({"fingerprints": asked, "salt": salt}))
     found, blank = answer["values"], {tuple(place) for place in answer["blank"]}
-    return {name: Fingerprint(salt, found[name[0]][name[1]], blank=name in blank) for name in names}
-
-
-class Fingerprint:
-    """Stands for a value that another process has. `blank`: white space stands around it."""
-
-    def __init__(self, salt: str, digest: str | None, *, blank: bool) -> None:
-        self._salt = salt
-        self._digest = digest
-        self.blank = blank
-
-    def fits(self, value: Secret) -> bool:
-        """True if it is the one of `value`."""
-        return self._digest is not None and hmac.compare_digest(fingerprint(self._salt, value.reveal()), self._digest)
+    return {name: Fingerprint(salt, found[name[0]][name[1]], name in blank) for name in names}
 
 
 def fingerprint(salt: str, value: str) -> str:
     """What a value is compared by."""
     return hmac.new(salt.encode(), value.encode(), hashlib.sha256).hexdigest()
-
-
-def _ask(environment: Environment, request: Mapping[str, Any]) -> Any:
-    return ask_airflow(environment, MODULE, request=json.dumps(request))
-
-
-def _same(option: str, written: str, read: str) -> bool:
-    return shadows.same(option, written, read) or "$" in written  # Airflow fills in $NAME of a command

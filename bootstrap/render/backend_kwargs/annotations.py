@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import NoneType
@@ -10,21 +11,16 @@ from typing import Any
 
 from bootstrap.providers.python_source import dotted_text
 
-_SCALARS = {"str": "str", "int": "int", "float": "float", "bool": "bool", "None": "null", "NoneType": "null"}
 _LISTS = (
-    "list",
-    "List",
-    "Sequence",
-    "Iterable",
-    "Collection",
-    "tuple",
-    "Tuple",
-    "set",
-    "Set",
-    "frozenset",
-    "FrozenSet",
+    *("list", "List", "Sequence", "Iterable", "Collection", "tuple", "Tuple"),
+    *("set", "Set", "frozenset", "FrozenSet"),
 )
-_MAPPINGS = ("dict", "Dict", "Mapping", "MutableMapping")
+_NAMED = {
+    **{name: name for name in ("str", "int", "float", "bool")},
+    **dict.fromkeys(("None", "NoneType"), "null"),
+    **dict.fromkeys(_LISTS, "list"),
+    **dict.fromkeys(("dict", "Dict", "Mapping", "MutableMapping"), "dict"),
+}
 _WORDS = {
     "str": "text",
     "int": "a whole number",
@@ -36,7 +32,6 @@ _WORDS = {
     "null": "null",
     "object": "what no text in airflow.cfg can say",
 }
-
 _CLASSES: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "int": (int,),
@@ -106,7 +101,7 @@ def _types(node: ast.expr | None) -> list[str] | None:
         case ast.Constant(value=str() as quoted):
             return _quoted(quoted)
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _union([left, right])
+            return _joined([_types(left), _types(right)])
         case ast.Subscript(value=value, slice=inner):
             return _subscript(_base(value), inner.elts if isinstance(inner, ast.Tuple) else [inner])
         case ast.Name() | ast.Attribute():
@@ -116,18 +111,14 @@ def _types(node: ast.expr | None) -> list[str] | None:
 
 
 def _named(name: str) -> list[str] | None:
-    if name in _SCALARS:
-        return [_SCALARS[name]]
-    if name in _LISTS:
-        return ["list"]
-    return ["dict"] if name in _MAPPINGS else None
+    return [_NAMED[name]] if name in _NAMED else None
 
 
 def _subscript(base: str, items: Sequence[ast.expr]) -> list[str] | None:
     if base == "Optional":
-        return _union([*items, ast.Constant(None)])
+        return _joined([*map(_types, items), ["null"]])
     if base == "Union":
-        return _union(items)
+        return _joined([*map(_types, items)])
     if base in ("Annotated", "Final"):
         return _types(items[0])
     if base == "Literal":
@@ -138,18 +129,12 @@ def _subscript(base: str, items: Sequence[ast.expr]) -> list[str] | None:
     return _named(base)
 
 
-def _union(items: Sequence[ast.expr]) -> list[str] | None:
-    return _joined([_types(item) for item in items])
-
-
 def _joined(kinds: Sequence[list[str] | None]) -> list[str] | None:
     """All of them, null last; anything, if one is."""
-    found: list[str] = []
-    for kind in kinds:
-        if kind is None:
-            return None
-        found += kind
-    return sorted(found, key=lambda name: name == "null")
+    known = [kind for kind in kinds if kind is not None]
+    if len(known) < len(kinds):
+        return None
+    return sorted(itertools.chain.from_iterable(known), key=lambda name: name == "null")
 
 
 def _quoted(text: str) -> list[str] | None:
@@ -164,8 +149,6 @@ def _base(node: ast.expr) -> str:
 
 
 def _is(value: Any, name: str) -> bool:
-    if isinstance(value, bool) and name != "bool":
-        return False
     if name == "list[str]":
         return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
-    return isinstance(value, _CLASSES[name])
+    return isinstance(value, _CLASSES[name]) and (name == "bool" or not isinstance(value, bool))

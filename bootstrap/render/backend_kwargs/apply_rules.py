@@ -9,26 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.render.backend_kwargs.annotations import Parameter, fits, in_words, word_for
-from bootstrap.render.backend_kwargs.rule_types import Clash, Doubtful, Needs, Rules
-from bootstrap.render.backend_kwargs.rules import RULES
+from bootstrap.render.backend_kwargs.result import Problem
+from bootstrap.render.backend_kwargs.rules import RULES, Clash, Needs, Rules
 from bootstrap.render.backend_kwargs.signature_table import Backend
 from bootstrap.util import distributions
 
 _HARMLESS = ("auth_type", "kv_engine_version")
 _FEW = 12  # names that can be listed in a hint
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A problem with an argument, or (if it doesn't fail) a warning. `local`: it is one of this machine's, and may be none
-    where Airflow runs.
-    """
-
-    kwarg: str
-    message: str
-    hint: str
-    fails: bool = True
-    local: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,37 +43,40 @@ class Given:
         return when is None or (when[0] not in self.elsewhere and self.value(when[0]) == when[1])
 
 
-def findings(backend: Backend, given: Given) -> list[Finding]:
+def findings(backend: Backend, given: Given) -> list[Problem]:
     """All there is to say, the arguments' own first."""
     rules = RULES.get(backend.rules, Rules())
-    found: list[Finding] = []
+    found: list[Problem] = []
     for name in dict.fromkeys([*given.kwargs, *sorted(given.elsewhere)]):
         found += _argument(name, backend, rules, given)
-    found += _required(backend, given)
+    for name, parameter in given.known.items():
+        if parameter.required and name not in given.kwargs and name not in given.elsewhere:
+            found.append(Problem(name, f"{backend.title} needs {name}", f"add {name}", local=True))
     found += [finding for need in rules.needs for finding in _need(need, given)]
     found += [finding for clash in rules.clashes for finding in _clash(clash, given)]
     return [*found, *_switched_off(backend, rules, given)]
 
 
-def _argument(name: str, backend: Backend, rules: Rules, given: Given) -> list[Finding]:
+def _argument(name: str, backend: Backend, rules: Rules, given: Given) -> list[Problem]:
     if name not in given.known:
         return [_unknown(name, backend, rules)]
     parameter = given.known[name]
     advice = parameter.deprecated or rules.deprecated.get(name, "") or rules.renamed.get(name, "")
-    found = [Finding(name, f"{name} is deprecated", advice, fails=False)] if advice else []
+    found = [Problem(name, f"{name} is deprecated", advice, fails=False)] if advice else []
     types = rules.types.get(name, parameter.types)
     if name in given.elsewhere:
-        return found + _from_environment(name, types)
+        if not fits("", types):
+            message = f"{name} takes {in_words(types)}, and from the environment it comes as text"
+            found.append(Problem(name, message, "write it in airflow.cfg"))
+        return found
     value = given.kwargs[name]
-    if not fits(value, types):
-        return [
-            *found,
-            Finding(name, f"{name} takes {in_words(types)}, not {word_for(value)}", _as_type(name, value, types)),
-        ]
-    return found + list(_value(name, value, parameter, rules))
+    if fits(value, types):
+        return [*found, *_value(name, value, parameter, rules)]
+    message = f"{name} takes {in_words(types)}, not {word_for(value)}"
+    return [*found, Problem(name, message, _as_type(name, value, types))]
 
 
-def _unknown(name: str, backend: Backend, rules: Rules) -> Finding:
+def _unknown(name: str, backend: Backend, rules: Rules) -> Problem:
     known = list(backend.signature.parameters)
     near = difflib.get_close_matches(name, known, n=1)
     if name in rules.renamed:
@@ -96,18 +86,11 @@ def _unknown(name: str, backend: Backend, rules: Rules) -> Finding:
     else:
         hint = f"it takes: {', '.join(known)}" if 0 < len(known) <= _FEW else "leave it out, or look it up in the class"
     if backend.signature.open:
-        return Finding(name, f"{backend.title} names no argument {name}: it can't be checked", hint, fails=False)
+        return Problem(name, f"{backend.title} names no argument {name}: it can't be checked", hint, fails=False)
     if backend.signature.strict:
-        return Finding(name, f"{backend.title} takes no argument {name}", hint)
+        return Problem(name, f"{backend.title} takes no argument {name}", hint)
     slip = bool(near) and name not in rules.renamed  # nobody means what is spelt so
-    return Finding(name, f"{backend.title} ignores {name}", hint, fails=slip)
-
-
-def _from_environment(name: str, types: tuple[str, ...]) -> list[Finding]:
-    if fits("", types):
-        return []
-    message = f"{name} takes {in_words(types)}, and from the environment it comes as text"
-    return [Finding(name, message, "write it in airflow.cfg")]
+    return Problem(name, f"{backend.title} ignores {name}", hint, fails=slip)
 
 
 def _as_type(name: str, value: Any, types: tuple[str, ...]) -> str:
@@ -120,31 +103,24 @@ def _as_type(name: str, value: Any, types: tuple[str, ...]) -> str:
     return "leave it out" if "object" in types else f"write {in_words(types)}"
 
 
-def _value(name: str, value: Any, parameter: Parameter, rules: Rules) -> Iterator[Finding]:
+def _value(name: str, value: Any, parameter: Parameter, rules: Rules) -> Iterator[Problem]:
     if parameter.choices and value is not None and value not in parameter.choices:
-        yield Finding(name, f"{_with_value(name, value)} is not a known value", _choices(value, parameter.choices))
+        near = difflib.get_close_matches(str(value), map(str, parameter.choices), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(map(str, parameter.choices))}"
+        yield Problem(name, f"{_with_value(name, value)} is not a known value", hint)
     for legal in (legal for legal in rules.legal if name in legal.kwargs and isinstance(value, str)):
         if not legal.pattern.fullmatch(value):
             shown = name.endswith("_prefix")
-            yield Finding(name, f"{_with_value(name, value) if shown else name} takes {legal.takes}", f"change {name}")
+            yield Problem(name, f"{_with_value(name, value) if shown else name} takes {legal.takes}", f"change {name}")
     if name in rules.expressions and isinstance(value, str) and not _compiles(value):
-        yield Finding(name, f"{name} is not a regular expression", "fix it; it is matched from the start of an id")
+        yield Problem(name, f"{name} is not a regular expression", "fix it; it is matched from the start of an id")
     for doubtful in rules.doubtful:
-        if doubtful.kwarg == name and _is_doubtful(value, doubtful):
-            local = bool(doubtful.since)
-            yield Finding(name, f"{_with_value(name, value)}: {doubtful.why}", doubtful.hint, doubtful.fails, local)
-
-
-def _is_doubtful(value: Any, doubtful: Doubtful) -> bool:
-    package, _, since = doubtful.since.partition(" ")
-    if package and not distributions.at_least(package, since):
-        return False
-    return value == doubtful.value if doubtful.value else fits(value, (doubtful.type,))
-
-
-def _choices(value: Any, choices: tuple[Any, ...]) -> str:
-    near = difflib.get_close_matches(str(value), map(str, choices), n=1)
-    return f"did you mean {near[0]}?" if near else f"there are: {', '.join(map(str, choices))}"
+        package, _, since = doubtful.since.partition(" ")
+        if doubtful.kwarg != name or (package and not distributions.at_least(package, since)):
+            continue
+        if (value == doubtful.value) if doubtful.value else fits(value, (doubtful.type,)):
+            message = f"{_with_value(name, value)}: {doubtful.why}"
+            yield Problem(name, message, doubtful.hint, doubtful.fails, local=bool(package))
 
 
 def _with_value(name: str, value: Any) -> str:
@@ -160,13 +136,7 @@ def _compiles(expression: str) -> bool:
     return True
 
 
-def _required(backend: Backend, given: Given) -> Iterator[Finding]:
-    for name, parameter in given.known.items():
-        if parameter.required and name not in given.kwargs and name not in given.elsewhere:
-            yield Finding(name, f"{backend.title} needs {name}", f"add {name}", local=True)
-
-
-def _need(need: Needs, given: Given) -> Iterator[Finding]:
+def _need(need: Needs, given: Given) -> Iterator[Problem]:
     names = [name for name in need.any_of if name in given.known]
     if not names or not given.applies(need.when) or any(name in given for name in names):
         return
@@ -175,23 +145,22 @@ def _need(need: Needs, given: Given) -> Iterator[Finding]:
     occasion = need.given or (f"{need.when[0]} {need.when[1]}" if need.when else "")
     listed = " or ".join(names)
     message = f"{occasion} needs {listed}" if occasion else f"{listed} is missing"
-    yield Finding(names[0], f"{message}: {need.why}", need.hint or f"add {listed}", need.fails, local=True)
+    yield Problem(names[0], f"{message}: {need.why}", need.hint or f"add {listed}", need.fails, local=True)
 
 
-def _clash(clash: Clash, given: Given) -> Iterator[Finding]:
+def _clash(clash: Clash, given: Given) -> Iterator[Problem]:
     """What is only passed over counts where it stands beside the other: a variable may be meant for somebody else."""
-    there = [name for name in clash.kwargs if name in given and (clash.fails or name in given.kwargs)]
-    if len(there) > 1 and given.applies(clash.when):
-        yield Finding(
-            there[1], f"{' and '.join(there)} are both given: {clash.why}", "leave one of them out", clash.fails
-        )
+    names = [name for name in clash.kwargs if name in given and (clash.fails or name in given.kwargs)]
+    if len(names) > 1 and given.applies(clash.when):
+        message = f"{' and '.join(names)} are both given: {clash.why}"
+        yield Problem(names[1], message, "leave one of them out", clash.fails)
 
 
-def _switched_off(backend: Backend, rules: Rules, given: Given) -> Iterator[Finding]:
+def _switched_off(backend: Backend, rules: Rules, given: Given) -> Iterator[Problem]:
     names = [name for name in rules.switches if name in given.known]
     if not names or any(name in given.elsewhere for name in names):
         return
     off: tuple[Any, ...] = (None, [], "") if rules.empty_is_off else (None, [])
     if all(given.value(name) in off for name in names):
         message = f"{', '.join(names)}: none is set, so Airflow never asks {backend.title}"
-        yield Finding(names[0], message, f"give {names[0]} a value")
+        yield Problem(names[0], message, f"give {names[0]} a value")

@@ -8,13 +8,13 @@ Airflow's is imported.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bootstrap.providers.python_source import Module, Sources, UnreadableModule
-from bootstrap.render.backend_kwargs.apply_rules import Finding, Given, findings
+from bootstrap.providers.python_source import Sources, UnreadableModule
+from bootstrap.render.backend_kwargs.apply_rules import Given, findings
 from bootstrap.render.backend_kwargs.result import Checked, Problem
 from bootstrap.render.backend_kwargs.rules import RULES
 from bootstrap.render.backend_kwargs.signature_table import Backend, installed, shipped, short
@@ -43,7 +43,11 @@ def check(
             return _without_module(backend_class, kwargs, elsewhere, sources)
         definition = sources.find(found, name)
         if definition is None:
-            return _without_class(found, name)
+            if name in found.names or not found.closed:
+                return _unchecked(f"{module}.{name} is made while {module} is imported: it can't be read", "")
+            near = difflib.get_close_matches(name, found.classes, n=1)
+            hint = f"did you mean {module}.{near[0]}?" if near else f"it has: {', '.join(found.classes) or 'no class'}"
+            return _refused(f"there is no class {name} in {module}", hint)
         compared = _compared(installed(definition, sources), kwargs, elsewhere, here=True)
         return replace(compared, files=tuple(str(file) for file in sources.files))
     except UnreadableModule as err:
@@ -52,17 +56,12 @@ def check(
 
 def _compared(backend: Backend, kwargs: Mapping[str, Any], elsewhere: Collection[str], *, here: bool) -> Checked:
     given = Given(kwargs, frozenset(elsewhere), backend.signature.parameters)
-    found = findings(backend, given)
     named = f"{backend.package} {backend.version}" if backend.package else backend.name.rpartition(".")[0]
     source = f"{named} (installed)"
     if not here:
         version = f"{short(backend.package)} {backend.version}"
         source = f"the table shipped with airflow-bootstrap ({version}): it isn't installed here"
-    return Checked(_problems(found, fails=True), _problems(found, fails=False), source)
-
-
-def _problems(found: Iterable[Finding], *, fails: bool) -> tuple[Problem, ...]:
-    return tuple(Problem(item.kwarg, item.message, item.hint, item.local) for item in found if item.fails == fails)
+    return Checked(tuple(findings(backend, given)), source)
 
 
 def _without_module(
@@ -74,15 +73,18 @@ def _without_module(
     module = backend_class.rpartition(".")[0]
     package, name = _nearest_package(module, sources)
     if package and not _may_be_made(sources, package, name):
-        return _refused(
-            f"there is no module {name} in {package}", _nearest_class(backend_class, package, name, sources)
-        )
-    if provider := _provider_of_the_table(backend_class):
-        return _refused(f"{provider} has no secrets backend in {module}", _did_you_mean(backend_class))
-    return _unchecked(
-        f"{module} isn't installed here: the class and its arguments can't be checked",
-        _did_you_mean(backend_class),
-    )
+        near = difflib.get_close_matches(name, sources.submodules(package), n=1)
+        hint = _did_you_mean(backend_class)
+        if near and backend_class.rpartition(".")[2] not in _titles():  # of a class that is known, that path is better
+            hint = f"did you mean {package}.{near[0]}{backend_class.removeprefix(f'{package}.{name}')}?"
+        return _refused(f"there is no module {name} in {package}", hint)
+    for known, backend in shipped().items():  # of a provider that isn't here, the table has all secrets backends
+        folder = f"airflow.providers.{short(backend.package).replace('-', '.')}."
+        if known.startswith(folder) and backend_class.startswith(folder):
+            message = f"{backend.package} has no secrets backend in {module}"
+            return _refused(message, _did_you_mean(backend_class))
+    message = f"{module} isn't installed here: the class and its arguments can't be checked"
+    return _unchecked(message, _did_you_mean(backend_class))
 
 
 def _nearest_package(module: str, sources: Sources) -> tuple[str, str]:
@@ -107,40 +109,13 @@ def _may_be_made(sources: Sources, package: str, name: str) -> bool:
     return name in sources.submodules(package) or (module is not None and module.mentions(name))
 
 
-def _nearest_class(backend_class: str, package: str, name: str, sources: Sources) -> str:
-    """The known class that its path is most like; else the one of the module with the nearest name."""
-    near = difflib.get_close_matches(name, sources.submodules(package), n=1)
-    if not near or backend_class.rpartition(".")[2] in _titles():
-        return _did_you_mean(backend_class)
-    return f"did you mean {package}.{near[0]}{backend_class.removeprefix(f'{package}.{name}')}?"
-
-
-def _provider_of_the_table(backend_class: str) -> str:
-    """The provider that isn't here, whose secrets backends are all in the table; '' for any other."""
-    for name, backend in shipped().items():
-        folder = f"airflow.providers.{short(backend.package).replace('-', '.')}."
-        if name.startswith(folder) and backend_class.startswith(folder):
-            return backend.package
-    return ""
-
-
-def _without_class(module: Module, name: str) -> Checked:
-    if name in module.names or not module.closed:
-        return _unchecked(f"{module.name}.{name} is made while {module.name} is imported: it can't be read", "")
-    near = difflib.get_close_matches(name, module.classes, n=1)
-    hint = f"did you mean {module.name}.{near[0]}?" if near else f"it has: {', '.join(module.classes) or 'no class'}"
-    return _refused(f"there is no class {name} in {module.name}", hint)
-
-
 def _did_you_mean(backend_class: str) -> str:
     """The class of the same or nearly the same name that Airflow's providers have, or the nearest path."""
     titles = _titles()
     near = difflib.get_close_matches(backend_class.rpartition(".")[2], titles, n=1)
-    return (
-        f"did you mean {titles[near[0]]}?"
-        if near
-        else "check its name, or install its package beside airflow-bootstrap"
-    )
+    if near:
+        return f"did you mean {titles[near[0]]}?"
+    return "check its name, or install its package beside airflow-bootstrap"
 
 
 def _titles() -> dict[str, str]:
@@ -148,8 +123,8 @@ def _titles() -> dict[str, str]:
 
 
 def _refused(message: str, hint: str) -> Checked:
-    return Checked((Problem("", message, hint),), (), "")
+    return Checked((Problem("", message, hint),))
 
 
 def _unchecked(message: str, hint: str) -> Checked:
-    return Checked((), (Problem("", message, hint),), "")
+    return Checked((Problem("", message, hint, fails=False),))

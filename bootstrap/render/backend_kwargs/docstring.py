@@ -18,12 +18,17 @@ _LAST = re.compile(r".*?(?:will be removed|deprecated)[^.]*\.\s+(?=\S)", re.DOTA
 
 def declared(function: Definition, *, bound: bool) -> dict[str, Parameter]:
     """The parameters that can be given by keyword; a method's first one can't."""
-    assert isinstance(function.node, ast.FunctionDef)  # noqa: S101  for mypy
-    texts = _texts(function)
-    old = _deprecated(function.node, texts)
-    defaults = dict(defaults_of(function.node))
+    node = function.node
+    assert isinstance(node, ast.FunctionDef)  # noqa: S101  for mypy
+    documented = (
+        match for of in (function.owner, node) if of for match in _PARAM.finditer(ast.get_docstring(of) or "")
+    )
+    texts = {match["name"]: " ".join(match["text"].split()) for match in documented}
+    old, defaults = _deprecated(node, texts), dict(defaults_of(node))
+    static = "staticmethod" in map(dotted_text, node.decorator_list)
+    first = bound and not static and not node.args.posonlyargs
     found = {}
-    for argument in _arguments(function.node, bound=bound):
+    for argument in (*node.args.args[first:], *node.args.kwonlyargs):
         name, value = argument.arg, defaults.get(argument.arg)
         types = types_of(argument.annotation)
         may_be_null = _NULL.search(texts.get(name, "")) or (isinstance(value, ast.Constant) and value.value is None)
@@ -84,19 +89,6 @@ def _value(node: ast.expr, *scopes: ast.AST) -> ast.expr | None:
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value) if name == node.id:
                 return value
     return None
-
-
-def _arguments(node: ast.FunctionDef, *, bound: bool) -> list[ast.arg]:
-    static = "staticmethod" in map(dotted_text, node.decorator_list)
-    first = bound and not static and not node.args.posonlyargs
-    return [*node.args.args[first:], *node.args.kwonlyargs]
-
-
-def _texts(function: Definition) -> dict[str, str]:
-    """What the docstrings of a method and its class say of each parameter."""
-    nodes = [node for node in (function.owner, function.node) if node is not None]
-    found = (match for node in nodes for match in _PARAM.finditer(ast.get_docstring(node) or ""))
-    return {match["name"]: " ".join(match["text"].split()) for match in found}
 
 
 def _deprecated(node: ast.FunctionDef, texts: Mapping[str, str]) -> dict[str, str]:

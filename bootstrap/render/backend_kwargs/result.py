@@ -9,24 +9,35 @@ from dataclasses import dataclass
 class Problem:
     """What is wrong with an argument ('' for the class itself), and the next step. No value of a secret stands in it.
 
-    `local`: it is wrong on this machine, and may be right where Airflow runs.
+    `fails`: Airflow fails on it, or silently ignores it; else it is a warning. `local`: it is wrong on this machine, and may be
+    right where Airflow runs.
     """
 
     kwarg: str
     message: str
     hint: str
+    fails: bool = True
     local: bool = False
 
 
 @dataclass(frozen=True)
 class Checked:
-    """Problems, which Airflow fails on or silently ignores, and warnings.
+    """What was found.
 
     `source` says which signature the arguments were compared with; '' where the class is unknown, and nothing was compared.
     `files` are those that were read; none where the class isn't installed.
     """
 
-    problems: tuple[Problem, ...]
-    warnings: tuple[Problem, ...]
-    source: str
+    found: tuple[Problem, ...]
+    source: str = ""
     files: tuple[str, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What fails."""
+        return tuple(problem for problem in self.found if problem.fails)
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """The others."""
+        return tuple(problem for problem in self.found if not problem.fails)

@@ -1,6 +1,6 @@
-"""What is known of Airflow's secrets backends beyond their signatures: one row per class, nothing but data.
+"""What is known of Airflow's secrets backends beyond their signatures: the shapes of the rules, then one row per class.
 
-Each was read in the source that the row names, and tried: tests/test_backend_airflow.py builds the real classes. Where a
+Each was read in the source that the row names, and tried: tests/render/backend_kwargs/test_airflow.py builds the real classes. Where a
 row names an argument that the installed class doesn't have, that part of it is void.
 """
 
@@ -8,8 +8,80 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from bootstrap.render.backend_kwargs.rule_types import Clash, Doubtful, Legal, Needs, Rules
+
+@dataclass(frozen=True)
+class Needs:
+    """One of `any_of` must be there: always, when an argument has a value (`when`), or when one is there (`given`).
+
+    `why` says what becomes of it otherwise; where that isn't sure to fail, it is a warning.
+    """
+
+    any_of: tuple[str, ...]
+    when: tuple[str, str] | None = None
+    given: str | None = None
+    why: str = "Airflow can't log in without it"
+    hint: str = ""
+    fails: bool = True
+
+
+@dataclass(frozen=True)
+class Clash:
+    """Not more than one of `kwargs` may be there; else Airflow fails, or (a warning) takes no notice of some."""
+
+    kwargs: tuple[str, ...]
+    why: str
+    when: tuple[str, str] | None = None
+    fails: bool = True
+
+
+@dataclass(frozen=True)
+class Legal:
+    """What a text must look like, all of it. `takes` says it to people."""
+
+    kwargs: tuple[str, ...]
+    pattern: re.Pattern[str]
+    takes: str
+
+
+@dataclass(frozen=True)
+class Doubtful:
+    """A value that is accepted (one of `type`, or `value` itself), and doesn't do what it says; `since` a package's version
+    that is installed ("requests 2.32"), or always.
+    """
+
+    kwarg: str
+    why: str
+    hint: str
+    type: str = ""
+    value: str = ""
+    fails: bool = False
+    since: str = ""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A row.
+
+    `types` correct the source's annotations; see annotations.Parameter. `switches` are the arguments that turn look-ups off, all of
+    them null; for some classes an empty text is the same. `renamed` tells the next step for an argument that is gone.
+    `expressions` are regular expressions. `read_at` says where the keys of a class's `**kwargs` are read, if it hands them on
+    as a mapping: MODULE:CLASS:NAME OF THE MAPPING THERE.
+    """
+
+    switches: tuple[str, ...] = ()
+    empty_is_off: bool = False
+    types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    needs: tuple[Needs, ...] = ()
+    clashes: tuple[Clash, ...] = ()
+    legal: tuple[Legal, ...] = ()
+    doubtful: tuple[Doubtful, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    deprecated: Mapping[str, str] = field(default_factory=dict)
+    expressions: tuple[str, ...] = ()
+    read_at: tuple[str, ...] = ()
+
 
 VAULT = "airflow.providers.hashicorp.secrets.vault.VaultBackend"
 GOOGLE = "airflow.providers.google.cloud.secrets.secret_manager.CloudSecretManagerBackend"
@@ -19,6 +91,7 @@ KEY_VAULT = "airflow.providers.microsoft.azure.secrets.key_vault.AzureKeyVaultBa
 LOCAL_FILES = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
 
 _PREFIXES = ("connections_prefix", "variables_prefix", "config_prefix")
+_FILES = ("connections_file_path", "variables_file_path", "configs_file_path")
 _FLAG = ("bool", "null")
 _TEXT = ("str", "null")
 _URL = re.compile(r"(?i:https?)://\S+")
@@ -28,6 +101,7 @@ _VERIFY = Legal(
 )
 _JSON_FILE = Legal(("gcp_key_path",), re.compile(r".+\.json"), "the path of a file whose name ends in .json")
 _NO_NOTICE = "otherwise Airflow ignores it"
+_WITHOUT_SECRET_ID = "only a role with bind_secret_id=false can log in without it"  # noqa: S105  no secret
 _NEVER_LOGS_IN = "Airflow writes the settings of the server's auth method then, instead of logging in by it"
 
 
@@ -45,38 +119,41 @@ _AWS_TYPES: dict[str, tuple[str, ...]] = {
     "assume_role_with_web_identity_token_file": _TEXT,
     "assume_role_with_web_identity_federation_audience": ("str",),
 }
-_AWS_NEEDS = (
-    Needs(("aws_secret_access_key",), given="aws_access_key_id"),
-    Needs(("aws_access_key_id",), given="aws_secret_access_key"),
-    Needs(("aws_access_key_id",), given="aws_session_token"),
-    Needs(("role_arn",), given="assume_role_kwargs", why=_NO_NOTICE, fails=False),
-    Needs(("role_arn",), given="assume_role_method", why=_NO_NOTICE, fails=False),
-    Needs(("assume_role_with_saml",), when=("assume_role_method", "assume_role_with_saml")),
-    Needs(("assume_role_with_web_identity_federation",), when=("assume_role_method", "assume_role_with_web_identity")),
-)
 _AWS_LEGAL = (
     Legal(("endpoint_url",), _URL, _URL_WORDS),
     Legal(("assume_role_with_web_identity_federation",), re.compile("file|google"), "file or google"),
     _VERIFY,
 )
-_AWS_RENAMED = {
-    "profile": "write profile_name",
-    "external_id": 'write assume_role_kwargs: {"ExternalId": …}',
-    "aws_account_id": "write role_arn",
-    "aws_iam_role": "write role_arn",
-    "host": "write endpoint_url",
-}
-_AWS_BOTH_FORMS = dict.fromkeys(
-    ("full_url_mode", "are_secret_values_urlencoded"), "leave it out: both forms of a secret are read"
+_AWS = Rules(
+    switches=_PREFIXES,
+    types=_AWS_TYPES,
+    needs=(
+        Needs(("aws_secret_access_key",), given="aws_access_key_id"),
+        Needs(("aws_access_key_id",), given="aws_secret_access_key"),
+        Needs(("aws_access_key_id",), given="aws_session_token"),
+        Needs(("role_arn",), given="assume_role_kwargs", why=_NO_NOTICE, fails=False),
+        Needs(("role_arn",), given="assume_role_method", why=_NO_NOTICE, fails=False),
+        Needs(("assume_role_with_saml",), when=("assume_role_method", "assume_role_with_saml")),
+        Needs(
+            ("assume_role_with_web_identity_federation",),
+            when=("assume_role_method", "assume_role_with_web_identity"),
+        ),
+    ),
+    renamed={
+        "profile": "write profile_name",
+        "external_id": 'write assume_role_kwargs: {"ExternalId": …}',
+        "aws_account_id": "write role_arn",
+        "aws_iam_role": "write role_arn",
+        "host": "write endpoint_url",
+    },
+    deprecated={"session_kwargs": "give aws_access_key_id, aws_secret_access_key and aws_session_token by themselves"},
+    expressions=("connections_lookup_pattern", "variables_lookup_pattern", "config_lookup_pattern"),
+    read_at=(
+        "airflow.providers.amazon.aws.utils.connection_wrapper:AwsConnectionWrapper:extra",
+        "airflow.providers.amazon.aws.hooks.base_aws:BaseSessionFactory:self.extra_config",
+    ),
 )
-_AWS_DEPRECATED = {
-    "session_kwargs": "give aws_access_key_id, aws_secret_access_key and aws_session_token by themselves"
-}
-_AWS_EXPRESSIONS = ("connections_lookup_pattern", "variables_lookup_pattern", "config_lookup_pattern")
-_AWS_READ_AT = (
-    "airflow.providers.amazon.aws.utils.connection_wrapper:AwsConnectionWrapper:extra",
-    "airflow.providers.amazon.aws.hooks.base_aws:BaseSessionFactory:self.extra_config",
-)
+_BOTH_FORMS = "leave it out: both forms of a secret are read"
 
 RULES: Mapping[str, Rules] = {
     # airflow/providers/hashicorp/secrets/vault.py, _internal_client/vault_client.py; hvac/v1/__init__.py, adapters.py.
@@ -101,9 +178,7 @@ RULES: Mapping[str, Rules] = {
             _login("token", "token", "token_path", hint="give one of them, or set VAULT_TOKEN for Airflow's processes"),
             _login("github", "token"),  # token_path passes the constructor, and nobody reads it
             _login("approle", "role_id"),
-            _login(
-                "approle", "secret_id", why="only a role with bind_secret_id=false can log in without it", fails=False
-            ),
+            _login("approle", "secret_id", why=_WITHOUT_SECRET_ID, fails=False),
             _login("userpass", "username"),
             _login("userpass", "password"),
             _login("ldap", "username"),
@@ -128,10 +203,8 @@ RULES: Mapping[str, Rules] = {
         ),
         legal=(Legal(("url",), _URL, _URL_WORDS), _VERIFY, _JSON_FILE),
         doubtful=(
-            *(
-                Doubtful("auth_type", _NEVER_LOGS_IN, "choose another auth method", value=method, fails=True)
-                for method in ("azure", "radius")
-            ),
+            Doubtful("auth_type", _NEVER_LOGS_IN, "choose another auth method", value="azure", fails=True),
+            Doubtful("auth_type", _NEVER_LOGS_IN, "choose another auth method", value="radius", fails=True),
             Doubtful(  # requests/adapters.py, _urllib3_request_context: a tuple, which JSON has not, or one file
                 "cert",
                 "requests takes a certificate and its key as two files only before 2.32, for JSON makes a list of them",
@@ -168,10 +241,8 @@ RULES: Mapping[str, Rules] = {
     ),
     # airflow/providers/amazon/aws/secrets/secrets_manager.py.
     # docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html: the characters of a name
-    SECRETS_MANAGER: Rules(
-        switches=_PREFIXES,
-        types=_AWS_TYPES,
-        needs=_AWS_NEEDS,
+    SECRETS_MANAGER: replace(
+        _AWS,
         legal=(
             *_AWS_LEGAL,
             Legal(
@@ -180,17 +251,12 @@ RULES: Mapping[str, Rules] = {
                 "letters without accents, digits and /_+=.@!-",
             ),
         ),
-        renamed={**_AWS_RENAMED, **_AWS_BOTH_FORMS},
-        deprecated=_AWS_DEPRECATED,
-        expressions=_AWS_EXPRESSIONS,
-        read_at=_AWS_READ_AT,
+        renamed={**_AWS.renamed, "full_url_mode": _BOTH_FORMS, "are_secret_values_urlencoded": _BOTH_FORMS},
     ),
     # airflow/providers/amazon/aws/secrets/systems_manager.py: it adds a leading slash, and removes one at the end.
     # docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html: the characters of a name
-    PARAMETER_STORE: Rules(
-        switches=_PREFIXES,
-        types=_AWS_TYPES,
-        needs=_AWS_NEEDS,
+    PARAMETER_STORE: replace(
+        _AWS,
         legal=(
             *_AWS_LEGAL,
             Legal(
@@ -199,10 +265,6 @@ RULES: Mapping[str, Rules] = {
                 "up to 14 parts of letters without accents, digits and _.- with / between, the first one not aws… or ssm…",
             ),
         ),
-        renamed=_AWS_RENAMED,
-        deprecated=_AWS_DEPRECATED,
-        expressions=_AWS_EXPRESSIONS,
-        read_at=_AWS_READ_AT,
     ),
     # airflow/providers/microsoft/azure/secrets/key_vault.py: `_` in a name becomes `sep`
     KEY_VAULT: Rules(
@@ -226,11 +288,11 @@ RULES: Mapping[str, Rules] = {
     ),
     # airflow/secrets/local_filesystem.py
     LOCAL_FILES: Rules(
-        switches=("connections_file_path", "variables_file_path", "configs_file_path"),
+        switches=_FILES,
         empty_is_off=True,
         legal=(
             Legal(
-                ("connections_file_path", "variables_file_path", "configs_file_path"),
+                _FILES,
                 re.compile(r"(.*\.(?i:env|json|yaml|yml))?"),
                 "the path of a file whose name ends in .env, .json, .yaml or .yml",
             ),

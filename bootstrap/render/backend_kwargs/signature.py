@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -32,16 +32,11 @@ class Signature:
 
     def joined(self, other: Signature) -> Signature:
         """Both; where they disagree, this one, but what only the other knows of an argument counts."""
-        merged = {name: _merged(self.parameters.get(name), there) for name, there in other.parameters.items()}
-        return Signature({**self.parameters, **merged}, self.open or other.open, self.strict or other.strict)
-
-    def without(self, names: set[str]) -> Signature:
-        """The same, less what the caller gives already."""
-        return replace(self, parameters={name: kept for name, kept in self.parameters.items() if name not in names})
-
-    def optional(self) -> Signature:
-        """The same for a call that may never happen: it needs nothing."""
-        return replace(self, parameters={name: replace(each, required=False) for name, each in self.parameters.items()})
+        merged = {**other.parameters, **self.parameters}
+        for name in self.parameters.keys() & other.parameters.keys():
+            one, two = self.parameters[name], other.parameters[name]
+            merged[name] = replace(one, types=one.types or two.types, choices=one.choices or two.choices)
+        return Signature(merged, self.open or other.open, self.strict or other.strict)
 
 
 @dataclass(frozen=True)
@@ -160,8 +155,10 @@ class Reader:
         if any(isinstance(argument, ast.Starred) for argument in call.args):
             return UNKNOWN
         explicit = dotted_text(call.func).endswith(".__init__") and bool(call.args)  # Base.__init__(self, …)
-        by_position = list(signature.parameters)[: len(call.args) - explicit]
-        return signature.without({keyword.arg or "" for keyword in call.keywords} | set(by_position))
+        given = {*(keyword.arg for keyword in call.keywords), *list(signature.parameters)[: len(call.args) - explicit]}
+        return replace(
+            signature, parameters={name: it for name, it in signature.parameters.items() if name not in given}
+        )
 
     def _callee(self, call: ast.Call, frame: _Frame) -> Signature:
         if _is_super(call.func):
@@ -170,7 +167,10 @@ class Reader:
                 return UNKNOWN
             return self._initializer(frame.line, names.index(frame.function.owner) + 1, frame.steps)
         definition = self._meant(call.func, frame)
-        return UNKNOWN if definition is None else self._class(definition, frame.steps).optional()
+        if definition is None:
+            return UNKNOWN
+        found = self._class(definition, frame.steps)  # the call may never happen, and so needs nothing
+        return replace(found, parameters={name: replace(it, required=False) for name, it in found.parameters.items()})
 
     def _meant(self, func: ast.expr, frame: _Frame) -> Definition | None:
         """The class, function or method that is called; a parameter means its default."""
@@ -190,18 +190,14 @@ class Reader:
         for name, values in allowed(frame.node, frame.function.module.tree).items():
             if name in parameters:
                 parameters[name] = replace(parameters[name], choices=values)
-        for call in self._handing_on(frame):
+        rest = frame.node.args.kwarg
+        for call in uses(rest.arg, *frame.node.body).calls if rest else ():  # those that get it are worth a look
             there = self._callee(call, frame).parameters
             for keyword in call.keywords:
                 inner, name = there.get(keyword.arg or ""), dotted_text(keyword.value)
                 if inner and inner.choices and name in parameters and not parameters[name].choices:
                     parameters[name] = replace(parameters[name], choices=inner.choices)
         return parameters
-
-    def _handing_on(self, frame: _Frame) -> Iterator[ast.Call]:
-        """The calls that get the function's `**kwargs`: those are worth a look."""
-        rest = frame.node.args.kwarg
-        yield from uses(rest.arg, *frame.node.body).calls if rest else ()
 
     def _line(self, definition: Definition) -> Line:
         """A class and its bases, in the order that `super()` takes; and whether they are all known."""
@@ -220,12 +216,6 @@ class Reader:
             found = [earlier for earlier in found if earlier.name not in {item.name for item in more}] + more
             complete = complete and known
         return found, complete
-
-
-def _merged(one: Parameter | None, other: Parameter) -> Parameter:
-    if one is None:
-        return other
-    return replace(one, types=one.types or other.types, choices=one.choices or other.choices)
 
 
 def _methods(place: Definition) -> list[Definition]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bootstrap.render.formats import Removed, Values
-from bootstrap.render.formats.values import cannot_hold, each, variable
+from bootstrap.render.formats import Removed, Values, cannot_hold, each, variable
 from bootstrap.util.yaml_text import quoted
 
 

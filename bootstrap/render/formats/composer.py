@@ -11,8 +11,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
-from bootstrap.render.formats import Removed, Values
-from bootstrap.render.formats.values import cannot_hold, each, one_line
+from bootstrap.render.formats import Removed, Values, cannot_hold, each, one_line
 
 _SECTION = re.compile(r"[^-\[\].=\s]+")
 _OPTION = re.compile(r"[a-z0-9_]+")
@@ -67,9 +66,6 @@ def _item(section: str, option: str, value: str) -> str:
 
 def _list(items: Sequence[str]) -> str:
     """The items, apart by a delimiter that is in none of them."""
-    delimiter = next(each for each in _delimiters() if each.join(items).split(each) == list(items))
+    delimiters = itertools.chain(",|~;:!@", (f"|{number}|" for number in itertools.count()))
+    delimiter = next(each for each in delimiters if each.join(items).split(each) == list(items))
     return f"{'' if delimiter == ',' else f'^{delimiter}^'}{delimiter.join(items)}"
-
-
-def _delimiters() -> Iterator[str]:
-    return itertools.chain(",|~;:!@", (f"|{number}|" for number in itertools.count()))

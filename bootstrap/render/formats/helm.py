@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 
-from bootstrap.render.formats import Removed, Values
-from bootstrap.render.formats.values import cannot_hold, each, one_line
+from bootstrap.render.formats import Removed, Values, cannot_hold, each, one_line
 from bootstrap.util.yaml_text import WORDS, quoted
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -33,7 +32,8 @@ def text(values: Values, removed: Removed) -> str:
     lines = ["# Managed by airflow-bootstrap: values of the official Apache Airflow chart, for `helm upgrade -f FILE`."]
     lines += _removed(removed)
     for section, option, _ in each(values):
-        _checked(section, option)
+        if not _NAME.fullmatch(section) or not _NAME.fullmatch(option):
+            raise cannot_hold(section, option, "the chart writes its name into airflow.cfg as it is")
     lines.append("config:" if values else "config: {}")
     for section, options in values.items():
         lines.append(f"  {_name(section)}:")
@@ -50,11 +50,6 @@ def _removed(removed: Removed) -> list[str]:
     if built_in:
         lines += ["enableBuiltInSecretEnvVars:", *(f"  {name}: false" for name in built_in)]
     return lines
-
-
-def _checked(section: str, option: str) -> None:
-    if not _NAME.fullmatch(section) or not _NAME.fullmatch(option):
-        raise cannot_hold(section, option, "the chart writes its name into airflow.cfg as it is")
 
 
 def _name(name: str) -> str:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import re
 
-from bootstrap.render.formats import Removed, Values
-from bootstrap.render.formats.values import cannot_hold, each, one_line
+from bootstrap.render.formats import Removed, Values, cannot_hold, each, one_line
 
 _KEY = re.compile(r"[a-z]+([a-z0-9._]*[a-z0-9_]+)?")
 _VALUE = re.compile(r"[ -~]+")
