@@ -23,9 +23,8 @@ from bootstrap.targets.base import Key
 class Drift:
     """What differs (connections, or "airflow.cfg"), and what could not be compared and why.
 
-    `registered` are the connections without a difference: Airflow must find them just so, but for what
-    is `unsettled`: what comes from a store may be rotated at any time. `overriding` are variables that Airflow reads
-    before airflow.cfg.
+    `registered` are the connections without a difference: Airflow must find them just so, but for the fields that are `unsettled`:
+    what comes from a store may be rotated at any time. `overriding` are variables that Airflow reads before airflow.cfg.
     """
 
     differing: tuple[str, ...] = ()
@@ -82,7 +81,10 @@ def find(manifest: Manifest, environment: Environment, secrets: SecretReader) ->
         tuple(differing),
         tuple(errors),
         registered(manifest, secrets, differing),
-        _unsettled(manifest),
+        {
+            conn_id: {_field(path) for path, _ in find_references(spec)}
+            for conn_id, spec in manifest.connections.items()
+        },
         tuple(overriding),
     )
 
@@ -101,14 +103,8 @@ def registered(manifest: Manifest, secrets: SecretReader, differing: Collection[
     }
 
 
-def _unsettled(manifest: Manifest) -> Mapping[str, Collection[str]]:
-    """Of each connection the fields, and keys of `extra`, that come from a store; "" for all of them, "extra." for all of these."""
-    return {
-        conn_id: {_field(path) for path, _ in find_references(spec)} for conn_id, spec in manifest.connections.items()
-    }
-
-
 def _field(path: Sequence[Any]) -> str:
+    """The field of a connection that a reference stands in, or the key of `extra`; "" for all of it, "extra." for all of these."""
     if path[0] == "from":
         return ""
     if path[0] != "extra":

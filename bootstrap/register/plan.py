@@ -83,7 +83,9 @@ class Plan:
     def raise_if_unsafe(self, *, force: bool = False) -> None:
         """Raises Unsafe if anything is missing: then nothing is written, rather than half."""
         if self.problems:
-            err = Unsafe("\n".join(_lines(self.problems)), self.problems[0].hint)
+            alike = len({err.hint for err in self.problems}) == 1  # else each has a next step of its own
+            lines = [it.message if alike or not it.hint else f"{it.message} ({it.hint})" for it in self.problems]
+            err = Unsafe("\n".join(lines), self.problems[0].hint)
             err.exit_code = worst(self.problems)
             raise err
         for kind in ("connection", "variable"):
@@ -99,12 +101,6 @@ class Plan:
         """Write the changes. Raises Unsafe before the first one; `force`: also if many are deleted."""
         self.raise_if_unsafe(force=force)
         yield from self.target.apply(self.changes)
-
-
-def _lines(errors: Sequence[StoreError]) -> Iterator[str]:
-    """What is wrong, each with its own next step unless that is the same for all."""
-    alike = len({err.hint for err in errors}) == 1
-    return (err.message if alike or not err.hint else f"{err.message} ({err.hint})" for err in errors)
 
 
 def worst(errors: Any) -> Exit:
@@ -150,10 +146,9 @@ def plan(manifest: Manifest, secrets: SecretReader, spec: TargetSpec, rules: Rul
     owned = tuple(key for key, found in there.items() if found.owner == manifest.owner)
     wanted = [_change(key, it, there.get(key), manifest.owner, take=rules.overwrite) for key, it in contents.items()]
     gone = {key: there[key] for key in owned if rules.prune and key not in resolved}
-    changes = [*wanted, *(_deletion(key, found) for key, found in gone.items() if found.error is None)]
-    conflicts = (
-        {} if rules.overwrite else _conflicts(changes, there, manifest.owner, target) | _undecryptable(changes, there)
-    )
+    deletions = {key: found for key, found in gone.items() if found.error is None}
+    changes = [*wanted, *(Change(key, "delete", (), None, it.version, seen=it.seen) for key, it in deletions.items())]
+    conflicts = {} if rules.overwrite else _conflicts(changes, there, manifest.owner, target)
     strict = rules.strict and isinstance(kind, ShownInAirflow) and kind.STRICT
     refused, warnings = _validated(manifest, secrets, changes, strict=strict)
     left_out = {*conflicts, *refused}
@@ -246,35 +241,33 @@ def _change(key: Key, wanted: Content, there: Registered | None, owner: str, *, 
     return Change(key, "unchanged", (), wanted, there.version, mark, there.seen)
 
 
-def _deletion(key: Key, there: Registered) -> Change:
-    return Change(key, "delete", (), None, there.version, seen=there.seen)
-
-
 def _conflicts(
     changes: Sequence[Change], there: Mapping[Key, Registered], owner: str, target: Target
 ) -> dict[Key, StoreError]:
-    """What somebody made unreadable to Airflow is nothing of theirs to keep: it is updated."""
-    broken = {key for key, found in there.items() if found.malformed}
-    compared = [it for it in changes if it.action == "delete" or (it.action == "update" and it.key not in broken)]
-    found = {it.key: _conflict(it.key, there[it.key], owner, target, gone=it.action == "delete") for it in compared}
-    return {key: said for key, said in found.items() if said is not None}
+    """What somebody made unreadable to Airflow is nothing of theirs to keep: it is updated.
 
-
-def _undecryptable(changes: Sequence[Change], there: Mapping[Key, Registered]) -> dict[Key, StoreError]:
-    """What would be replaced and is kept, since whoever finds the old key can read it."""
-    replaced = [Key("variable", INDEX), *(it.key for it in changes)]
-    found = {key: there[key].malformed for key in replaced if key in there and there[key].undecryptable}
-    return {key: Undecryptable(message, RESTORE_KEY) for key, message in found.items()}
+    But what was encrypted with another key is kept, since whoever finds that key can read it.
+    """
+    found: dict[Key, StoreError] = {}
+    for it in changes:
+        gone = it.action == "delete"
+        if gone or (it.action == "update" and not there[it.key].malformed):
+            conflict = _conflict(it.key, there[it.key], owner, target, gone=gone)
+            if conflict is not None:
+                found[it.key] = conflict
+    for key in (Key("variable", INDEX), *(it.key for it in changes)):
+        if key in there and there[key].undecryptable:
+            found[key] = Undecryptable(there[key].malformed, RESTORE_KEY)
+    return found
 
 
 def _conflict(key: Key, there: Registered, owner: str, target: Target, *, gone: bool) -> Conflict | None:
-    hint = "keep theirs: take it into the stores; replace it: --overwrite"
     if there.pending and gone:
-        return Conflict(
-            f"{target.where(key)}: an earlier run was killed while it wrote {key}, and may have written it", hint
-        )
-    if there.owner not in {None, owner}:
-        return Conflict(f"{target.where(key)}: {key} was registered by {there.owner!r} and differs", hint)
-    if there.changed:
-        return Conflict(f"{target.where(key)}: somebody else changed {key} since it was registered", hint)
-    return None
+        said = f"an earlier run was killed while it wrote {key}, and may have written it"
+    elif there.owner not in {None, owner}:
+        said = f"{key} was registered by {there.owner!r} and differs"
+    elif there.changed:
+        said = f"somebody else changed {key} since it was registered"
+    else:
+        return None
+    return Conflict(f"{target.where(key)}: {said}", "keep theirs: take it into the stores; replace it: --overwrite")

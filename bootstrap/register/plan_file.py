@@ -19,7 +19,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bootstrap.domain.secret import safe_json
 from bootstrap.errors import BootstrapError, UsageError
 from bootstrap.register.plan import Plan, Unsafe
-from bootstrap.targets.base import Change
 from bootstrap.targets.index import canonical
 from bootstrap.util import special_files
 from bootstrap.util.files import shown
@@ -83,14 +82,8 @@ class Asked:
 def document(plans: Sequence[Plan], asked: Asked, salt: str | None = None) -> Document:
     """The plans of one run; a new `salt` if none is given."""
     used = salt or secrets.token_hex(16)
-    return Document(
-        owner=asked.owner,
-        prune=asked.prune,
-        overwrite=asked.overwrite,
-        targets=[_target(each) for each in plans],
-        salt=used,
-        checksum=_checksum(plans, asked, used),
-    )
+    targets, checksum = [_target(each) for each in plans], _checksum(plans, asked, used)
+    return Document(**vars(asked), targets=targets, salt=used, checksum=checksum)
 
 
 def text(found: Document) -> str:
@@ -141,18 +134,14 @@ def _target(found: Plan) -> PlannedTarget:
     def problems(errors: Mapping[Any, BootstrapError]) -> list[Problem]:
         return [Problem(kind=key.kind, name=key.name, message=it.message, hint=it.hint) for key, it in errors.items()]
 
-    return PlannedTarget(
-        target=found.target_name,
-        changes=[_change(found, change) for change in found.changes],
-        errors=problems(found.errors),
-        conflicts=problems(found.conflicts),
-    )
-
-
-def _change(found: Plan, change: Change) -> PlannedChange:
-    key = change.key
-    where = found.target.where(key)
-    return PlannedChange(kind=key.kind, name=key.name, action=change.action, fields=change.fields, where=where)
+    changes = [
+        PlannedChange(
+            kind=it.key.kind, name=it.key.name, action=it.action, fields=it.fields, where=found.target.where(it.key)
+        )
+        for it in found.changes
+    ]
+    errors, conflicts = problems(found.errors), problems(found.conflicts)
+    return PlannedTarget(target=found.target_name, changes=changes, errors=errors, conflicts=conflicts)
 
 
 def _checksum(plans: Sequence[Plan], asked: Asked, salt: str) -> str:

@@ -20,9 +20,25 @@ def _junit(report: Report) -> str:
 
 
 def _html(report: Report) -> str:
-    from bootstrap.reports.html import html
+    """A page without scripts that loads nothing: the verdict and the table of checks."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return html(report)
+    from bootstrap import __version__
+    from bootstrap.util.human import measured
+    from bootstrap.util.printable import printable
+    from bootstrap.util.templates import FOLDERS
+
+    environment = Environment(
+        loader=FileSystemLoader(FOLDERS),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: printable(value) if isinstance(value, str) else value,
+    )
+    environment.filters["measured"] = measured
+    page = environment.get_template("report.html.j2")
+    return page.render(report=report.redacted(), exit_code=int(report.exit_code), version=__version__) + "\n"
 
 
 FORMATS: Mapping[str, Callable[[Report], str]] = {"json": _json, "junit": _junit, "html": _html}

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from bootstrap.manifest.loader import Manifest
 from bootstrap.smoke.report import Report, StageResult
-from bootstrap.smoke.verdict import CheckResult
 from bootstrap.util import special_files
 from bootstrap.util.printable import printable
 from bootstrap.util.yaml_document import reread
@@ -35,7 +34,8 @@ def workflow_commands(report: Report, locate: Locate) -> Iterator[str]:
         title = {"title": check.id}
         if check.status != "passed":
             level = "warning" if check.status == "unproven" and report.allow_unproven else "error"
-            told = _with_hint(f"{_kind(check)}{check.message}", check.hint)
+            kind = "unproven: " if check.status == "unproven" else ""
+            told = _with_hint(f"{kind}{check.message}", check.hint)
             yield _line(level, told, {**locate(check.connection), **title})
         for warning in check.warnings:
             yield _line("warning", warning, {**locate(check.connection), **title})
@@ -89,18 +89,11 @@ def summary(report: Report) -> str:
         lines.append(f"| {_MARKS[stage.status]} | {_plain(_title(stage))} | {_plain(told)} | {seconds} |")
     for check in report.checks:
         mark = {"passed": "✅", "failed": "❌", "unproven": "⚠️"}[check.status]
-        lines.append(f"| {mark} | {_plain(check.id)} | {_plain(_told(check))} | {check.seconds:.1f} s |")
+        why = f"{check.cause or check.status}: {check.message}; next: {check.hint}"
+        result = "passed" if check.status == "passed" else why
+        told = "; ".join((result, *(f"warning: {warning}" for warning in check.warnings)))
+        lines.append(f"| {mark} | {_plain(check.id)} | {_plain(told)} | {check.seconds:.1f} s |")
     return "\n".join(lines) + "\n\n"
-
-
-def _told(check: CheckResult) -> str:
-    why = f"{check.cause or check.status}: {check.message}; next: {check.hint}"
-    result = "passed" if check.status == "passed" else why
-    return "; ".join((result, *(f"warning: {warning}" for warning in check.warnings)))
-
-
-def _kind(check: CheckResult) -> str:
-    return "unproven: " if check.status == "unproven" else ""
 
 
 def append_summary(report: Report, file: Path) -> None:
@@ -118,17 +111,13 @@ def active() -> bool:
 
 
 def _line(level: str, message: str, properties: Mapping[str, str]) -> str:
-    named = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-    return f"::{level} {named}::{_data(message)}"
+    escaped = {name: _data(value).replace(":", "%3A").replace(",", "%2C") for name, value in properties.items()}
+    return f"::{level} {','.join(f'{name}={value}' for name, value in escaped.items())}::{_data(message)}"
 
 
 def _data(text: str) -> str:
     escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     return printable(escaped)
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def _plain(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -39,9 +39,8 @@ class Row:
 
 def stage_row(result: StageResult) -> Row:
     """What a stage before the checks looked at or did; of a long message its first line."""
-    return Row(
-        result.stage, result.subject, "", (result.message.splitlines() or [""])[0], result.status, result.seconds
-    )
+    first_line = (result.message.splitlines() or [""])[0]
+    return Row(result.stage, result.subject, "", first_line, result.status, result.seconds)
 
 
 def check_row(result: CheckResult) -> Row:
@@ -93,26 +92,24 @@ def _table(rows: Sequence[Row]) -> Table:
 
 def failures(results: Iterable[CheckResult]) -> str:
     """What went wrong with each failed check, or why one proves nothing here, and the next step."""
-    return "".join(_failure(result) for result in results if result.status != "passed")
-
-
-def _failure(result: CheckResult) -> str:
-    step = next((step.name for step in result.steps if step.status == "failed"), None)
-    at = f" at {step}" if step else ""
-    sign, said = ("✗", f"{result.cause}{at}") if result.status == "failed" else ("!", result.status)
-    return printable(f"\n{sign} {result.id}: {said}\n    {result.message}\n    next: {result.hint}\n")
+    text = ""
+    for result in results:
+        if result.status != "passed":
+            step = next((step.name for step in result.steps if step.status == "failed"), None)
+            at = f" at {step}" if step else ""
+            sign, said = ("✗", f"{result.cause}{at}") if result.status == "failed" else ("!", result.status)
+            text += printable(f"\n{sign} {result.id}: {said}\n    {result.message}\n    next: {result.hint}\n")
+    return text
 
 
 def notes(results: Iterable[CheckResult]) -> str:
     """What the checks measured, and what did not fail and should be known."""
-    return "".join(line for result in results for line in _notes(result))
-
-
-def _notes(result: CheckResult) -> Iterator[str]:
-    if result.measured:
-        yield f"  {result.id}: {measured(result.measured)}\n"
-    for warning in result.warnings:
-        yield printable(f"! {result.id}: {warning}\n")
+    text = ""
+    for result in results:
+        if result.measured:
+            text += f"  {result.id}: {measured(result.measured)}\n"
+        text += "".join(printable(f"! {result.id}: {warning}\n") for warning in result.warnings)
+    return text
 
 
 def ending(report: Report, *, unchanged: bool = False) -> str:

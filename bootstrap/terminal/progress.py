@@ -45,14 +45,13 @@ def watching(console: Console, ids: Sequence[str], jobs: int) -> Iterator[OnResu
 
     board = Board(ids, jobs)
     rich = console.rich(sys.stderr)
-    live = Live(
-        console=rich,
-        get_renderable=lambda: board.table(rich.height),
-        refresh_per_second=_PER_SECOND,
-        transient=True,
-    )
     try:
-        with live:
+        with Live(
+            console=rich,
+            get_renderable=lambda: board.table(rich.height),
+            refresh_per_second=_PER_SECOND,
+            transient=True,
+        ):
             yield board.ended
     finally:
         rich.show_cursor()  # also when a second ^C ended the table's own tidying
@@ -124,18 +123,15 @@ class Board:
         table.add_column("", no_wrap=True, overflow="ellipsis")
         table.add_column("", no_wrap=True, overflow="ellipsis")
         table.add_column("", no_wrap=True, justify="right")
-        for check_id in self._shown(max(1, height - 2)):
+        shown, room, urgency = list(self.ids), max(1, height - 2), list(_SYMBOLS)
+        if len(shown) > room:
+            shown = sorted(shown, key=lambda check_id: urgency.index(self._lines[check_id].state))[:room]
+        for check_id in shown:
             line = self._lines[check_id]
             texts = (check_id, line.detail or line.state, _seconds(line))
             table.add_row(cell(*_SYMBOLS[line.state]), *map(cell, texts))
         table.add_row("", self._sum(), "", f"{time.monotonic() - self.started:.0f} s")
         return table
-
-    def _shown(self, room: int) -> list[str]:
-        if len(self.ids) <= room:
-            return list(self.ids)
-        urgency = list(_SYMBOLS)
-        return sorted(self.ids, key=lambda check_id: urgency.index(self._lines[check_id].state))[:room]
 
     def _sum(self) -> str:
         states = [line.state for line in self._lines.values()]
