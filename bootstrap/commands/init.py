@@ -145,13 +145,13 @@ def _secrets(app: App, wishes: Wishes, stores: Stores, made: Made, target: Path 
 
 
 def _script(app: App, wishes: Wishes, stores: Stores, made: Made, target: Path | None) -> None:
-    from bootstrap.convert import script
+    from bootstrap.convert.making import script
     from bootstrap.util.files import expanded
 
     name, _ = stores.named(wishes.store)
     source = f"metadata:{expanded(str(wishes.source).partition(':')[2]).absolute()}"
     references = made.conversion.references(name)
-    text = script.text(str(target or app.file), source, made.form, name, references)
+    text = script(str(target or app.file), source, made.form, name, references)
     _write(app, None if wishes.script == "-" else Path(str(wishes.script)), text)
 
 

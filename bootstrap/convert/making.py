@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +14,7 @@ from bootstrap.convert import database, files
 from bootstrap.convert.conversion import Conversion, Place, convert
 from bootstrap.convert.found import Found
 from bootstrap.convert.manifest_text import NEW, text
-from bootstrap.domain.reference import parse_reference
+from bootstrap.domain.reference import Reference, parse_reference
 from bootstrap.errors import BootstrapError, Conflict, NotFound, StoreError, UsageError
 from bootstrap.stores.base import CONCURRENCY, Context, Store, Stored
 from bootstrap.stores.bulk_read import read_many
@@ -25,6 +26,24 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 _OWN = {"connections", "variables"}  # the sections that are made
+_OF_STDIN = """\
+#!/bin/sh
+# Puts the secrets of a source into their store: sh THIS_SCRIPT < SOURCE
+# It holds no secret. What it reads stays in a variable of the shell, and goes on through pipes alone.
+set -eu
+source=$(cat)
+put() {{
+  printf '%s\\n' "$source" | {init} --pick "$1" | {store} put --from-file /dev/stdin "$1"
+}}
+"""
+_OF_DATABASE = """\
+#!/bin/sh
+# Puts the secrets of a metadata database into their store. It holds no secret: they go through pipes alone.
+set -eu
+put() {{
+  {init} --pick "$1" | {store} put --from-file /dev/stdin "$1"
+}}
+"""
 
 
 @dataclass
@@ -161,3 +180,16 @@ def put(name: str, store: Store, secrets: Mapping[str, Mapping[str, str]], concu
 def _holds(stored: Stored, fields: Mapping[str, str]) -> bool:
     kept = stored.fields or {}
     return all(name in kept and kept[name].unmasked() == value for name, value in fields.items())
+
+
+def script(manifest: str, source: str, form: str | None, store: str, references: Iterable[Reference]) -> str:
+    """A shell script that puts a source's secrets into their store; it holds none, and reads the source from stdin.
+
+    `manifest` as -f takes it; `form` is the format of what comes on stdin, None for a `source` that is read anew.
+    """
+    tool = ["airflow-bootstrap", "-f", manifest]
+    taken = ["--from", "-", "--format", form] if form is not None else ["--from", source]
+    head = (_OF_DATABASE if form is None else _OF_STDIN).format(
+        init=shlex.join([*tool, "init", *taken, "--store", store]), store=shlex.join([*tool, "store"])
+    )
+    return head + "".join(f"put {shlex.quote(str(reference))}\n" for reference in references)

@@ -39,22 +39,25 @@ def _indentation(body: str) -> str:
 
 
 def _edited_flat(plain: str, name: str, options: Mapping[str, str | None], where: str) -> str:
-    updater = _parsed(plain, where)
+    from configupdater import ConfigUpdater
+
+    updater = ConfigUpdater()
+    try:
+        updater.read_string(plain, source=where)
+    except configparser.Error as err:
+        raise uneditable(where) from err
+    if str(updater) != plain:
+        raise uneditable(where)
     if not updater[name].options():
-        return _with_first_options(plain, options)
+        header, _, rest = plain.partition("\n")
+        given = (f"{option} = {value}\n" for option, value in options.items() if value is not None)
+        return "".join([header, "\n", *given, rest])
     for option, value in options.items():
         if value is not None:
             _set(updater, name, option, value)
         elif updater.has_option(name, option):
             updater.remove_option(name, option)
     return str(updater)
-
-
-def _with_first_options(text: str, options: Mapping[str, str | None]) -> str:
-    header, _, rest = text.partition("\n")
-    return "".join(
-        [header, "\n", *(f"{name} = {value}\n" for name, value in options.items() if value is not None), rest]
-    )
 
 
 def _set(updater: ConfigUpdater, section: str, option: str, value: str) -> None:
@@ -68,21 +71,7 @@ def _set(updater: ConfigUpdater, section: str, option: str, value: str) -> None:
         updater[section][option].value = value
 
 
-def _parsed(text: str, where: str) -> ConfigUpdater:
-    from configupdater import ConfigUpdater
-
-    updater = ConfigUpdater()
-    try:
-        updater.read_string(text, source=where)
-    except configparser.Error as err:
-        raise uneditable(where) from err
-    if str(updater) != text:
-        raise uneditable(where)
-    return updater
-
-
 def uneditable(where: str) -> AirflowError:
     """For what an edit would change besides."""
-    return AirflowError(
-        f"{where}: can't be edited without changing other values", "write it again with `render -o FILE`"
-    )
+    message = f"{where}: can't be edited without changing other values"
+    return AirflowError(message, "write it again with `render -o FILE`")

@@ -112,8 +112,11 @@ def _value(name: str, value: Any, parameter: Parameter, rules: Rules) -> Iterato
         if not legal.pattern.fullmatch(value):
             shown = name.endswith("_prefix")
             yield Problem(name, f"{_with_value(name, value) if shown else name} takes {legal.takes}", f"change {name}")
-    if name in rules.expressions and isinstance(value, str) and not _compiles(value):
-        yield Problem(name, f"{name} is not a regular expression", "fix it; it is matched from the start of an id")
+    if name in rules.expressions and isinstance(value, str):
+        try:
+            re.compile(value)
+        except re.error:
+            yield Problem(name, f"{name} is not a regular expression", "fix it; it is matched from the start of an id")
     for doubtful in rules.doubtful:
         package, _, since = doubtful.since.partition(" ")
         if doubtful.kwarg != name or (package and not distributions.at_least(package, since)):
@@ -126,14 +129,6 @@ def _value(name: str, value: Any, parameter: Parameter, rules: Rules) -> Iterato
 def _with_value(name: str, value: Any) -> str:
     """`auth_type 'tokn'`; the name alone where the value could be a secret."""
     return f"{name} {value!r}" if name in _HARMLESS or name.endswith("_prefix") else name
-
-
-def _compiles(expression: str) -> bool:
-    try:
-        re.compile(expression)
-    except re.error:
-        return False
-    return True
 
 
 def _need(need: Needs, given: Given) -> Iterator[Problem]:

@@ -19,7 +19,7 @@ from bootstrap.errors import Conflict, Malformed
 from bootstrap.manifest.models import INDEX
 from bootstrap.targets.base import Change, Content, Key, Registered
 from bootstrap.targets.index import Index, content_hash
-from bootstrap.targets.rest_api.shown import NO_SECRETS, Shown
+from bootstrap.targets.rest_api.shown import Shown
 from bootstrap.util.json_text import loads
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Marks:
     def of(self, contents: Mapping[Key, Content]) -> dict[Key, str]:
         """A mark for each."""
         slow = self._slow(contents)
-        return {key: f"{slow[key]}.{self._fast(key, _lasting(content))}" for key, content in contents.items()}
+        return {key: f"{slow[key]}.{self._fast(key, Shown.of(content).lasting)}" for key, content in contents.items()}
 
     def known(self, marks: Mapping[Key, str], contents: Mapping[Key, Content]) -> set[Key]:
         """Those whose secrets are what they were when the mark was made."""
@@ -67,13 +67,6 @@ class Marks:
     def _fast(self, key: Key, lasting: Any) -> str:
         text = json.dumps([key.kind, key.name, lasting])
         return hmac.new(self._salt.encode(), text.encode(), "sha256").hexdigest()[:16]
-
-
-def _lasting(content: Content) -> Any:
-    """As `Shown.lasting`."""
-    if not isinstance(content, Connection):
-        return None
-    return [getattr(content, name) for name in NO_SECRETS] + [sorted(content.extra or {})]
 
 
 class StoredIndex:

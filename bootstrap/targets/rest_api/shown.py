@@ -37,6 +37,12 @@ class Shown:
     malformed: str = ""
     description: str | None = None
 
+    @classmethod
+    def of(cls, content: Content) -> Shown:
+        """All of it, as Airflow keeps it: it has no empty password."""
+        fields = content.as_fields() if isinstance(content, Connection) else {"value": content.value}
+        return cls({name: value for name, value in fields.items() if name != "password" or value})
+
     @property
     def lasting(self) -> Any:
         """What of it never is hidden, and so says whether somebody changed it: equal for what is as it was."""
@@ -69,7 +75,7 @@ class Shown:
         shown = _flat(self.fields)
         if wanted is None:
             return {name: fingerprint(value) for name, value in shown.items()}
-        aims, verdicts = _flat(_wanted(wanted)), self._verdicts(wanted)
+        aims, verdicts = _flat(Shown.of(wanted).fields), self._verdicts(wanted)
         found = {name: fingerprint(shown[name]) for name in shown if verdicts[name] is False}
         for name, verdict in verdicts.items():
             if verdict or (verdict is None and known and name in aims):
@@ -82,16 +88,10 @@ class Shown:
 
     def _verdicts(self, wanted: Content) -> dict[str, bool | None]:
         """For each field, True if it is as desired; None if that is unknown. What is hidden is there."""
-        shown, aims = _flat(self.fields), _flat(_wanted(wanted))
+        shown, aims = _flat(self.fields), _flat(Shown.of(wanted).fields)
         same = _same_text if "value" in shown and not self.exact else _same
         found = {name: name in shown and name in aims and same(shown[name], aims[name]) for name in {**shown, **aims}}
         return {**found, "password": None} if self.blind else found
-
-
-def _wanted(content: Content) -> dict[str, Any]:
-    """Its fields as Airflow keeps them: it has no empty password."""
-    fields = content.as_fields() if isinstance(content, Connection) else {"value": content.value}
-    return {name: value for name, value in fields.items() if name != "password" or value}
 
 
 def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:
