@@ -18,8 +18,7 @@ from bootstrap.manifest.loader import Manifest
 from bootstrap.providers.facts import known
 from bootstrap.providers.installed import providers
 from bootstrap.render import cfg_file, verify
-from bootstrap.render.config_options import from_commands, from_secrets
-from bootstrap.render.settings import credentials, settings
+from bootstrap.render.settings import credentials, from_commands, from_secrets, settings
 from bootstrap.render.shadows import Shadowed
 from bootstrap.smoke.run import packages_missing_for
 from bootstrap.store_admin.policy import most

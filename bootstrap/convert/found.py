@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -53,7 +53,11 @@ class Found:
         else:
             connection.mask()
             self.connections[name] = connection
-            self.notes += [f"{where}: {note}" for note in type_notes(uri)]
+            # Airflow 3's server reads a URI's query so; its tasks, and all of Airflow 2, have texts
+            if types := query_types(uri) if isinstance(uri, str) else {}:
+                said = ", ".join(f"{key} (to the server {kind})" for key, kind in types.items())
+                note = f"text in a task, as in the manifest: {said}; write it as extra's JSON, where a hook wants another type"
+                self.notes.append(f"{where}: {note}")
 
     def _with_known_type(self, connection: Connection, where: str) -> Connection:
         """Airflow finds a hook by the type as providers write it."""
@@ -80,14 +84,6 @@ class Found:
     def leave_out(self, message: str, hint: str = "") -> None:
         """One thing that the manifest does not get."""
         self.left_out.append(LeftOut(f"left out: {message}", hint or _AGAIN))
-
-
-def type_notes(uri: object) -> Iterator[str]:
-    """What Airflow 3's server makes of a URI's query otherwise than its tasks, and all of Airflow 2, which have texts."""
-    types = query_types(uri) if isinstance(uri, str) else {}
-    if types:
-        said = ", ".join(f"{key} (to the server {kind})" for key, kind in types.items())
-        yield f"text in a task, as in the manifest: {said}; write it as extra's JSON, where a hook wants another type"
 
 
 def _legal_name(name: object, known: Mapping[str, Any], where: str, what: str) -> str:

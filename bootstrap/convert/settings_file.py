@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from bootstrap.convert.entries import plain
 from bootstrap.convert.found import Found
-from bootstrap.convert.structured import loaded
+from bootstrap.convert.structured import loaded, plain
 from bootstrap.domain import connection
 from bootstrap.domain.connection import Connection
 from bootstrap.errors import Malformed, UsageError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,17 @@ from pathlib import Path
 from bootstrap import plugins
 from bootstrap.airflow import environment
 from bootstrap.airflow.releases import Release, release
+from bootstrap.domain.reference import Reference
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import AirflowError, ManifestError
+from bootstrap.manifest.field_types import Command
 from bootstrap.manifest.kinds import Configurable
 from bootstrap.manifest.models import Backend, Manifest
 from bootstrap.manifest.target_variables import GivesVariables
+from bootstrap.providers.installed import sensitive_options
 from bootstrap.render.backend_options import SECRETS, WORKERS, Serving, joined, refused, served
-from bootstrap.render.config_options import options
+from bootstrap.stores.base import BackendPaths, Context
+from bootstrap.stores.kind import StoreKind
 from bootstrap.util.files import cache_folder
 
 
@@ -53,12 +58,12 @@ def settings(manifest: Manifest, *, elsewhere: bool = False) -> Settings:
             f"{manifest.file}: there is no `backend:`, so there is nothing to render", "add one; see the README"
         )
     known = _release(manifest)
-    config = options(manifest, known)
+    config = _config(manifest, known)
     absent = {section: tuple(_others(given)) for section, given in config.items()}
     if backend is None:
         cache = cache_folder(manifest.folder)
         return Settings(None, None, None, None, config, absent, {}, known, inline=False, advice=(), cache=cache)
-    _possible(manifest, backend, known)
+    _require_supported(manifest, backend, known)
     server = served(manifest, backend, SECRETS, known, elsewhere=elsewhere)
     workers = served(manifest, backend.workers, WORKERS, known, elsewhere=elsewhere) if backend.workers else None
     every = [part for part in (server, workers) if part is not None]
@@ -105,7 +110,7 @@ def _release(manifest: Manifest) -> Release:
         raise refused(manifest, ("airflow", "version"), message, "2.11 is the oldest") from err
 
 
-def _possible(manifest: Manifest, backend: Backend, known: Release) -> None:
+def _require_supported(manifest: Manifest, backend: Backend, known: Release) -> None:
     airflow = f"Airflow {manifest.airflow.version or environment.installed_version()}"
     if backend.workers is not None and not known.workers:
         message = f"{airflow} has no secrets backend for its workers alone"
@@ -133,3 +138,66 @@ def _others(options: Mapping[str, str]) -> Iterator[str]:
         option, _, kind = name.rpartition("_")
         yield option
         yield f"{option}_{'cmd' if kind == 'secret' else 'secret'}"
+
+
+def _config(manifest: Manifest, known: Release) -> dict[str, dict[str, str]]:
+    """`config:` of the manifest, sensitive options that Airflow reads from its secrets backend, or from what a command prints:
+    section → OPTION_secret or OPTION_cmd → value. Raises ManifestError for what Airflow would not look up so.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for section, given in manifest.config.items():
+        for option, source in given.items():
+            _require_sensitive(manifest, known, section, option)
+            if isinstance(source, Command):
+                found.setdefault(section, {})[f"{option}_cmd"] = source.text
+            else:
+                found.setdefault(section, {})[f"{option}_secret"] = _key(manifest, source, f"{section}.{option}")
+    return found
+
+
+def from_secrets(manifest: Manifest) -> Iterator[tuple[str, str, Reference]]:
+    """Section, option and reference of each that Airflow reads from its secrets backend."""
+    for section, given in manifest.config.items():
+        for option, source in given.items():
+            if isinstance(source, Reference):
+                yield section, option, source
+
+
+def from_commands(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Section and option of each that a command prints."""
+    for section, options in manifest.config.items():
+        yield from ((section, option) for option, source in options.items() if not isinstance(source, Reference))
+
+
+def _require_sensitive(manifest: Manifest, known: Release, section: str, option: str) -> None:
+    name = f"{section}.{option}"
+    allowed = known.sensitive | sensitive_options()
+    if section in ("secrets", "workers"):
+        raise ManifestError(f"{manifest.file}: config.{name} is rendered from `backend:`", "leave it out")
+    if name not in allowed:
+        near = difflib.get_close_matches(name, allowed, n=1)
+        raise ManifestError(
+            f"{manifest.file}: config.{name} is not a sensitive option: Airflow looks up only those elsewhere",
+            f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(allowed))}",
+        )
+
+
+def _key(manifest: Manifest, reference: Reference, name: str) -> str:
+    """What Airflow asks its backend for: the path below the backend's path for configuration."""
+    backend = manifest.backend
+    where = f"{manifest.file}: config.{name}"
+    if backend is None or backend.store is None or reference.store != backend.store:
+        raise ManifestError(f"{where}: Airflow reads it from its own backend only", "name the store of `backend:`")
+    if reference.field is not None or reference.version is not None:
+        raise ManifestError(f"{where}: Airflow reads the newest version, and the field `value`", "leave out # and @")
+    spec = manifest.stores[backend.store]
+    kind = plugins.STORES.get(spec.kind, StoreKind)
+    separator = kind.open_store(spec.options, Context(backend.store, manifest.folder)).separator
+    for prefix in BackendPaths(None, None, backend.paths[2]).all:
+        key = reference.path.removeprefix(f"{prefix}{separator}")
+        if key != reference.path and key:
+            return key
+    raise ManifestError(
+        f"{where}: Airflow looks below backend.config only, not at {reference}",
+        f"write {backend.store}:{backend.config}{separator}NAME" if backend.config else "set backend.config",
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bootstrap.domain.connection import Connection
 from bootstrap.providers.facts import UNREGISTERED, Extras, Known, known
-from bootstrap.validation import conn_types, google, hook_fields, hosts, keys, uris, values
+from bootstrap.validation import conn_types, google, hook_fields, keys, uris, values
 from bootstrap.validation.problem import Problem
 
 
@@ -32,8 +32,8 @@ def problems(connection: Connection, known: Known, uri_text: str = "") -> Iterat
     yield from conn_types.problems(connection.conn_type, known)
     yield from values.problems(connection)
     yield from hook_fields.ignored(connection, hook)
-    yield from hosts.problems(connection)
-    yield from hosts.of_http(connection)
+    yield from values.host(connection)
+    yield from values.http(connection)
     yield from uris.problems(uri_text) if uri_text else uris.signs(connection)
     yield from hook_fields.misspelt(connection.conn_type, extra, hook)
     yield from hook_fields.booleans(connection.conn_type, extra, hook)

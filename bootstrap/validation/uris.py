@@ -10,8 +10,8 @@ from bootstrap.domain.connection import Connection
 from bootstrap.manifest.loader import Manifest
 from bootstrap.stores.base import pick_field
 from bootstrap.stores.structured import json_object
-from bootstrap.validation.hosts import NAMES
 from bootstrap.validation.problem import Problem
+from bootstrap.validation.values import NAMES
 
 _HINT = "store the connection as JSON, or percent-encode what is special in the password: @ %40, / %2F, # %23, ? %3F, % %25, [ %5B"
 _UNESCAPED = re.compile(r"%(?![0-9A-Fa-f]{2})")

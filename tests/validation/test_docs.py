@@ -13,7 +13,7 @@ from bootstrap.manifest.loader import load
 from bootstrap.util import distributions
 from bootstrap.validation.check import check
 from bootstrap.validation.conn_types import install_command
-from bootstrap.validation.hosts import NAMES
+from bootstrap.validation.values import NAMES
 from tests.project import ROOT
 
 PAGE = (ROOT / "docs" / "validation.md").read_text()

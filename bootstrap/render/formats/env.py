@@ -11,13 +11,9 @@ def text(values: Values, removed: Removed) -> str:
     lines = ["# Managed by airflow-bootstrap. In a shell: set -a; . FILE; set +a"]
     for section, option in removed:
         lines += [f"# another option takes the place of [{section}] {option}", f"unset {variable(section, option)}"]
-    lines += [
-        f"{variable(section, option)}={_quoted(section, option, value)}" for section, option, value in each(values)
-    ]
+    for section, option, value in each(values):
+        if "\0" in value:
+            raise cannot_hold(section, option, "the value has a character of code 0")
+        escaped = value.replace("'", "'\\''")
+        lines.append(f"{variable(section, option)}='{escaped}'")
     return "\n".join(lines) + "\n"
-
-
-def _quoted(section: str, option: str, value: str) -> str:
-    if "\0" in value:
-        raise cannot_hold(section, option, "the value has a character of code 0")
-    return "'" + value.replace("'", "'\\''") + "'"

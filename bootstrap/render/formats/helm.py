@@ -30,32 +30,22 @@ _BUILT_IN = {
 def text(values: Values, removed: Removed) -> str:
     """`config`, and `enableBuiltInSecretEnvVars` for what the chart would set against it."""
     lines = ["# Managed by airflow-bootstrap: values of the official Apache Airflow chart, for `helm upgrade -f FILE`."]
-    lines += _removed(removed)
+    for section, option in removed:
+        place = f"[{section}] {option}"
+        lines.append(f"# {place} must not be set besides, in `env` neither: another option takes its place.")
+    if built_in := [name for option in removed for name in _BUILT_IN.get(option, ())]:
+        lines += ["enableBuiltInSecretEnvVars:", *(f"  {name}: false" for name in built_in)]
     for section, option, _ in each(values):
         if not _NAME.fullmatch(section) or not _NAME.fullmatch(option):
             raise cannot_hold(section, option, "the chart writes its name into airflow.cfg as it is")
     lines.append("config:" if values else "config: {}")
     for section, options in values.items():
         lines.append(f"  {_name(section)}:")
-        lines += [f"    {_name(option)}: {_value(section, option, value)}" for option, value in options.items()]
+        for option, value in options.items():
+            cfg = one_line(section, option, value).replace("%", "%%")
+            lines.append(f"    {_name(option)}: {quoted(cfg.replace('{{', '{{`{{`}}'))}")
     return "\n".join(lines) + "\n"
-
-
-def _removed(removed: Removed) -> list[str]:
-    lines = [
-        f"# [{section}] {option} must not be set besides, in `env` neither: another option takes its place."
-        for section, option in removed
-    ]
-    built_in = [name for option in removed for name in _BUILT_IN.get(option, ())]
-    if built_in:
-        lines += ["enableBuiltInSecretEnvVars:", *(f"  {name}: false" for name in built_in)]
-    return lines
 
 
 def _name(name: str) -> str:
     return quoted(name) if name.lower() in WORDS else name
-
-
-def _value(section: str, option: str, value: str) -> str:
-    cfg = one_line(section, option, value).replace("%", "%%")
-    return quoted(cfg.replace("{{", "{{`{{`}}"))

@@ -119,7 +119,10 @@ def copies(names: Mapping[str, Sequence[str]], owner: str) -> dict[str, Any]:
     rows: dict[str, list[Mapping[str, Any]]] = {}
     states: dict[str, dict[str, str]] = {}
     with settings.engine.connect() as connection:
-        ours = set(Index.read(_listed(connection), PLACE).owned(owner))
+        stored_index = _list(connection)
+        if _is_sealed(stored_index):
+            raise Undecryptable(f"{PLACE}: the list of what is registered there {UNDECRYPTABLE}", RESTORE_KEY)
+        ours = set(Index.read(_text(stored_index), PLACE).owned(owner))
         for kind, table in BY_KIND.items():
             states[kind], rows[table.table.name] = {}, []
             for name, row in table.stored(connection, names[kind]).items():
@@ -199,14 +202,6 @@ def _mark(key: Key, row: Row, index: Index) -> str:
 def _list(connection: Any, *, lock: bool = False) -> Mapping[str, Row]:
     """The row of the list of what is ours, if there is one."""
     return VARIABLES.stored(connection, [INDEX], lock=lock)
-
-
-def _listed(connection: Any) -> str | None:
-    """The text of the list of what is ours; None where there is none. Raises Undecryptable."""
-    stored = _list(connection)
-    if _is_sealed(stored):
-        raise Undecryptable(f"{PLACE}: the list of what is registered there {UNDECRYPTABLE}", RESTORE_KEY)
-    return _text(stored)
 
 
 def _is_sealed(stored: Mapping[str, Row]) -> bool:
