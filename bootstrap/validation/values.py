@@ -14,27 +14,12 @@ from bootstrap.validation.problem import Problem
 
 _FIELDS = ("conn_type", "host", "login", "password", "schema")
 _PORTS = range(1, 65536)
-
-
 # The hook hands the host to its client, or builds a URL around it.
 NAMES = frozenset(
     {
         *("cassandra", "elasticsearch", "exasol", "ftp", "hive_metastore", "hiveserver2", "imap", "impala", "mongo"),
-        *(
-            "mssql",
-            "mysql",
-            "neo4j",
-            "postgres",
-            "presto",
-            "redis",
-            "redshift",
-            "samba",
-            "sftp",
-            "smtp",
-            "ssh",
-            "teradata",
-        ),
-        *("vault", "vertica"),
+        *("mssql", "mysql", "neo4j", "postgres", "presto", "redis", "redshift", "samba", "sftp", "smtp", "ssh"),
+        *("teradata", "vault", "vertica"),
     }
 )
 # Of these, a port in the host is right or harmless: lists of HOST:PORT, or a URL that is put together.
