@@ -32,9 +32,9 @@ class Signature:
 
     def joined(self, other: Signature) -> Signature:
         """Both; where they disagree, this one, but what only the other knows of an argument counts."""
-        merged = {**other.parameters, **self.parameters}
-        for name in self.parameters.keys() & other.parameters.keys():
-            one, two = self.parameters[name], other.parameters[name]
+        merged = dict(self.parameters)
+        for name, two in other.parameters.items():
+            one = merged.setdefault(name, two)
             merged[name] = replace(one, types=one.types or two.types, choices=one.choices or two.choices)
         return Signature(merged, self.open or other.open, self.strict or other.strict)
 
