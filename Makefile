@@ -23,7 +23,7 @@ INSTALLED_OLDER := $(OLDER:%=.venv-%/.installed)
 INSTALLED_BIGQUERY := .venv-bigquery/.installed
 PACKAGES := busybox-static docker-compose docker.io iptables mariadb-server openjdk-17-jre-headless openssh-server redis-server runc
 
-.PHONY: help up down test test-all test-slow compat compat-all compat-python lint types format check house schema bench bench-render bench-up bench-smoke bench-stores bench-register bench-masking bench-slope lock system-deps systems clean
+.PHONY: help up down test test-all test-slow compat compat-all compat-python lint types format check house schema bench lock system-deps systems clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -70,8 +70,8 @@ format: $(INSTALLED_DEV)  ## reformat
 house: $(INSTALLED_DEV)  ## print the layout in figures: rooms, imports upwards, circles, function lengths, lines
 	@$(BIN)/python -m tools.house
 
-bench: $(INSTALLED_DEV)  ## measure what the README claims
-	@$(BIN)/python -m benchmarks.startup
+bench: $(INSTALLED_DEV)  ## measure all that benchmarks/ compares, into docs/benchmarks.md (ten minutes); with ONLY=startup,up: those
+	@$(BIN)/python -m benchmarks
 
 schema: $(INSTALLED_DEV)  ## generate the JSON Schemas, docs/checks.md, the rooms in docs/architecture.md and the tables of secrets backends and conn_types anew
 	@$(BIN)/python -c 'from bootstrap.manifest.json_schema import generated; print(generated(), end="")' > $(SCHEMA).new
@@ -88,27 +88,6 @@ schema: $(INSTALLED_DEV)  ## generate the JSON Schemas, docs/checks.md, the room
 	@mv $(CONN_TYPES).new $(CONN_TYPES)
 	@$(BIN)/python -c 'import sys; from bootstrap.providers.secret_extras import generated; print(generated(sys.argv[1:]), end="")' $(PROVIDERS_FROM) > $(SECRET_EXTRAS).new
 	@mv $(SECRET_EXTRAS).new $(SECRET_EXTRAS)
-
-bench-render: $(INSTALLED_DEV)  ## measure `render` against `airflow config get-value` (two minutes)
-	@$(BIN)/python -m benchmarks.render
-
-bench-up: $(INSTALLED_DEV)  ## measure `up` of the quickstart against a plain `airflow tasks test` (three minutes)
-	@$(BIN)/python -m benchmarks.up
-
-bench-smoke: $(INSTALLED_DEV)  ## measure smoke checks against `airflow tasks test` (ten minutes)
-	@$(BIN)/python -m benchmarks.smoke
-
-bench-stores: $(INSTALLED_DEV)  ## measure reading many secrets, near and far away (five minutes)
-	@$(BIN)/python -m benchmarks.stores
-
-bench-register: $(INSTALLED_DEV)  ## measure writing connections to the metadata database (five minutes)
-	@$(BIN)/python -m benchmarks.register
-
-bench-slope: $(INSTALLED_DEV)  ## measure how `plan` grows: ten times as many connections, and variables (three minutes)
-	@$(BIN)/python -m benchmarks.slope
-
-bench-masking: $(INSTALLED_DEV)  ## measure how fast a check's output is masked (half a minute)
-	@$(BIN)/python -m benchmarks.masking
 
 lock: $(UV)  ## compile requirements/*.txt anew from pyproject.toml
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \

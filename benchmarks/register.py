@@ -1,41 +1,59 @@
-"""How long it takes to write many connections to the metadata database: `register` against Airflow's own commands, in one run.
+"""Writing many connections to the metadata database: `register` against Airflow's own commands.
 
-`make bench-register`. Each way is a command from its start to its exit, on a new database; what it wrote is counted. The
-connections are the same, each with a password of its own: ours come from a manifest and a store of kind `file`, those of
-`airflow connections import` from one JSON file. `airflow connections add` writes one each time: of those, `SAMPLED` are
-run and the time of all is that, scaled.
+Each way is a command from its start to its exit, on a new database; what it wrote is counted. The connections are the
+same, each with a password of its own: ours come from a manifest and a store of kind `file`, those of
+`airflow connections import` from one JSON file. `airflow connections add` writes one each time: of those, a few are run and the time of all is
+that, scaled. `import` takes half a minute and runs once.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import sqlite3
-import subprocess
-import sys
-import tempfile
-import time
 from contextlib import closing
 from pathlib import Path
 
-import psutil
 from cryptography.fernet import Fernet
 
+from benchmarks.frame import AIRFLOW, TOOL, Figure, best, failed, run
 from bootstrap.airflow.environment import locate
 from bootstrap.airflow.home import database_template
 from bootstrap.manifest.loader import load
 from tests.systems.server import write_private
 
 COUNT, MANY = 1_000, 10_000
-SAMPLED = 5
-ROUNDS = 3  # the best of each counts, since noise only adds; `import` takes a minute and runs once
+SAMPLED = 3
+ROUNDS = 2
 MANIFEST = {
     "version": 1,
     "airflow": {"home": "airflow"},
     "stores": {"files": {"kind": "file", "path": "secrets.json"}},
     "register": ["metadata"],
 }
+FIRST, AGAIN, LIST = f"register of {COUNT:,}", f"register of {COUNT:,}, nothing to change", "airflow connections list"
+FIRST_OF_MANY, AGAIN_OF_MANY = f"register of {MANY:,}", f"register of {MANY:,}, nothing to change"
+
+
+def measure(folder: Path) -> list[Figure]:
+    """A thousand connections, and ten thousand."""
+    few, many = Site(folder / "few", COUNT), Site(folder / "many", MANY)
+    seconds = best(
+        {FIRST: few.first, AGAIN: few.register, FIRST_OF_MANY: many.first, AGAIN_OF_MANY: many.register}, ROUNDS
+    )
+    listed = few.airflow("list", "-o", "json", leaves=COUNT)
+    few.empty()
+    imported = few.airflow("import", str(few.folder / "import.json"), leaves=COUNT)
+    few.empty()
+    added = COUNT * min(few.add(index) for index in range(SAMPLED))
+    growth = MANY / COUNT
+    return [
+        Figure(FIRST, seconds[FIRST], "airflow connections import", imported, faster=15),
+        Figure(FIRST, seconds[FIRST], "airflow connections add, of each", added, faster=500),
+        Figure(AGAIN, seconds[AGAIN], LIST, listed, faster=1),
+        Figure(FIRST_OF_MANY, seconds[FIRST_OF_MANY], FIRST, seconds[FIRST], at_most=growth),
+        Figure(AGAIN_OF_MANY, seconds[AGAIN_OF_MANY], AGAIN, seconds[AGAIN], at_most=growth),
+    ]
 
 
 class Site:
@@ -69,80 +87,28 @@ class Site:
         template = database_template(locate(load(self.folder / "bootstrap.yaml")))
         (self.home / "airflow.db").write_bytes(template.read_bytes())
 
-    def written(self) -> int:
-        """How many there are."""
-        with closing(sqlite3.connect(self.home / "airflow.db")) as connection:
-            [(count,)] = connection.execute("SELECT count(*) FROM connection WHERE is_encrypted")
-        return int(count)
+    def first(self) -> float:
+        """Seconds of `register` where nothing is registered."""
+        self.empty()
+        return self.register()
 
     def register(self) -> float:
         """Seconds of `register`."""
-        return self._timed(["bootstrap", "-f", str(self.folder / "bootstrap.yaml"), "register"], self.count)
+        return self._timed(TOOL, "-f", str(self.folder / "bootstrap.yaml"), "register", leaves=self.count)
+
+    def add(self, index: int) -> float:
+        """Seconds of one `airflow connections add`, where as many are there as its index."""
+        document = json.dumps({"conn_type": "postgres", "password": self.passwords[f"c{index}"]})
+        return self.airflow("add", f"c{index}", "--conn-json", document, leaves=index + 1)
 
     def airflow(self, *arguments: str, leaves: int) -> float:
         """Seconds of an `airflow connections` command, after which there are so many."""
-        return self._timed(["airflow", "connections", *arguments], leaves)
+        return self._timed(AIRFLOW, "connections", *arguments, leaves=leaves)
 
-    def _timed(self, arguments: list[str], leaves: int) -> float:
-        began = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-m", *arguments],
-            env={**os.environ, "AIRFLOW_HOME": str(self.home), "PYTHONWARNINGS": "ignore"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        seconds = time.perf_counter() - began
-        if done.returncode != 0 or self.written() != leaves:
-            sys.exit(
-                f"{arguments} left {self.written()} connections: a failure is no measurement\n{done.stderr[-2000:]}"
-            )
+    def _timed(self, *command: str, leaves: int) -> float:
+        seconds = run(*command, AIRFLOW_HOME=str(self.home), PYTHONWARNINGS="ignore")
+        with closing(sqlite3.connect(self.home / "airflow.db")) as connection:
+            [(count,)] = connection.execute("SELECT count(*) FROM connection WHERE is_encrypted")
+        if count != leaves:
+            failed(f"{command} left {count} connections")
         return seconds
-
-
-def main() -> None:
-    """Measure and print."""
-    print(f"{psutil.cpu_count()} cores; load before: {psutil.getloadavg()[0]:.1f}")
-    with tempfile.TemporaryDirectory() as folder:
-        site = Site(Path(folder, "few"), COUNT)
-        first, again = _ours(site)
-        print(f"register: {COUNT} connections in {first:.2f} s; a second time, with nothing to change, {again:.2f} s")
-        _compare(site, first, again)
-        first_of_many, again_of_many = _ours(Site(Path(folder, "many"), MANY))
-        print(
-            f"register: {MANY} in {first_of_many:.2f} s, {first_of_many / first:.1f} times {COUNT}; "
-            f"a second time {again_of_many:.2f} s"
-        )
-
-
-def _ours(site: Site) -> tuple[float, float]:
-    """The best of the first and of the second runs."""
-    first, again = [], []
-    for _ in range(ROUNDS):
-        site.empty()
-        first.append(site.register())
-        again.append(site.register())
-    return min(first), min(again)
-
-
-def _compare(site: Site, first: float, again: float) -> None:
-    listed = min(site.airflow("list", "-o", "json", leaves=COUNT) for _ in range(ROUNDS))
-    print(f"  airflow connections list: {listed:.1f} s, {listed / again:.1f} times a second register")
-    site.empty()
-    imported = site.airflow("import", str(site.folder / "import.json"), leaves=COUNT)
-    print(f"  airflow connections import: {imported:.1f} s, {imported / first:.0f} times register")
-    site.empty()
-    added = sum(_add(site, index) for index in range(SAMPLED)) / SAMPLED
-    print(
-        f"  airflow connections add: {added:.1f} s each, {added * COUNT:.0f} s for {COUNT} (scaled from {SAMPLED}), "
-        f"{added * COUNT / first:.0f} times register"
-    )
-
-
-def _add(site: Site, index: int) -> float:
-    document = json.dumps({"conn_type": "postgres", "password": site.passwords[f"c{index}"]})
-    return site.airflow("add", f"c{index}", "--conn-json", document, leaves=index + 1)
-
-
-if __name__ == "__main__":
-    main()

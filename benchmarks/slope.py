@@ -1,8 +1,8 @@
-"""How `plan` grows with the manifest: so many connections, or variables, and ten times as many, side by side in one run.
+"""How `plan` grows with the manifest: so many connections, or variables, and ten times as many.
 
-`make bench-slope`. Each is a process from its start to its exit, against an empty target; processor seconds and the
-peak of its memory are the kernel's (`wait4`), so that other work on the machine adds little. Less than ten times as much is linear growth above
-the price of a start.
+Each is a process from its start to its exit, against an empty target; processor seconds and the peak of its memory are
+the kernel's (`wait4`), so that other work on the machine adds little. Less than ten times as much is linear growth
+above the price of a start.
 """
 
 from __future__ import annotations
@@ -10,59 +10,48 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from pathlib import Path
 
-import psutil
+from benchmarks.frame import Figure, failed
 
-CONNECTIONS, VARIABLES, FACTOR = 10_000, 100_000, 10
+CONNECTIONS, VARIABLES, FACTOR = 5_000, 20_000, 10
 
 
-def connections(folder: Path, count: int) -> None:
+def measure(folder: Path) -> list[Figure]:
+    """Processor seconds and memory of each."""
+    figures = []
+    for make, count in ((_connections, CONNECTIONS), (_variables, VARIABLES)):
+        few, many = (_planned(folder, make(folder, size)) for size in (count, count * FACTOR))
+        what, against = (f"plan of {size:,} {make.__name__[1:]}" for size in (count * FACTOR, count))
+        figures.append(Figure(what, many[0], against, few[0], at_most=FACTOR))
+        figures.append(Figure(f"{what}: memory", many[1], against, few[1], at_most=FACTOR, unit="MB"))
+    return figures
+
+
+def _connections(folder: Path, count: int) -> dict[str, object]:
     """A manifest of connections, each with a password in a store of kind `file`."""
     names = [f"c{index}" for index in range(count)]
     (folder / "secrets.json").write_text(json.dumps({name: f"password of {name}" for name in names}))
     common = {"conn_type": "postgres", "host": "db.internal", "login": "etl", "extra": {"sslmode": "require"}}
     found = {name: {**common, "password": {"secret": f"files:{name}"}, "checks": []} for name in names}
-    stores = {"files": {"kind": "file", "path": "secrets.json"}}
-    _write(folder, {"stores": stores, "connections": found})
+    return {"stores": {"files": {"kind": "file", "path": "secrets.json"}}, "connections": found}
 
 
-def variables(folder: Path, count: int) -> None:
+def _variables(_: Path, count: int) -> dict[str, object]:
     """A manifest of variables."""
-    _write(folder, {"variables": {f"v{index}": f"value number {index}" for index in range(count)}})
+    return {"variables": {f"v{index}": f"value number {index}" for index in range(count)}}
 
 
-def _write(folder: Path, sections: dict[str, object]) -> None:
-    (folder / "bootstrap.yaml").write_text(json.dumps({"version": 1, "register": ["file"], **sections}))
-
-
-def planned(folder: Path) -> tuple[float, float]:
+def _planned(folder: Path, sections: dict[str, object]) -> tuple[float, float]:
     """Processor seconds and peak MB of `plan`."""
-    command = [sys.executable, "-m", "bootstrap", "-f", str(folder / "bootstrap.yaml"), "plan"]
+    manifest = folder / "bootstrap.yaml"
+    manifest.write_text(json.dumps({"version": 1, "register": ["file"], **sections}))
+    command = [sys.executable, "-m", "bootstrap", "-f", str(manifest), "plan"]
     with (folder / "out").open("wb") as out:
         child = os.posix_spawn(
             sys.executable, command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, out.fileno(), 1)]
         )
         _, status, used = os.wait4(child, 0)
     if os.waitstatus_to_exitcode(status) != 0:
-        sys.exit(f"plan failed: a failure is no measurement\n{(folder / 'out').read_text()[-1000:]}")
+        failed(f"plan failed: {(folder / 'out').read_text()[-1000:]}")
     return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
-
-
-def main() -> None:
-    """Measure and print."""
-    print(f"{psutil.cpu_count()} cores; load before: {psutil.getloadavg()[0]:.1f}")
-    for make, count in ((connections, CONNECTIONS), (variables, VARIABLES)):
-        found = []
-        for size in (count, count * FACTOR):
-            with tempfile.TemporaryDirectory() as folder:
-                make(Path(folder), size)
-                seconds, peak = planned(Path(folder))
-            found.append(seconds)
-            print(f"{make.__name__}: {size:,} in {seconds:.1f} processor seconds, {peak:.0f} MB")
-        print(f"  {FACTOR} times as many take {found[1] / found[0]:.1f} times as long")
-
-
-if __name__ == "__main__":
-    main()

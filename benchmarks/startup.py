@@ -1,62 +1,67 @@
-"""How long the everyday commands take, against `airflow version` in the same run.
+"""Commands that don't import Airflow, against `airflow version` and `airflow config get-value`.
 
-`make bench`. The commands take turns, and each figure is the best of its runs: noise only ever adds time.
+Whole processes, as a user starts them, in a home that Airflow made: its airflow.cfg has 3,000 lines.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tempfile
-import time
+from collections.abc import Callable
 from pathlib import Path
 
-ROUNDS = 9
+from benchmarks.frame import AIRFLOW, TOOL, Figure, best, failed, run
+from bootstrap.render import formats
+
+ROUNDS = 7
 MANIFEST = """
 version: 1
+airflow: {home: airflow}
 stores: {team: {kind: vault, url: "https://vault.example.com", mount: airflow}}
 backend: {store: team}
-connections: {warehouse: {conn_type: postgres, host: db, password: {secret: "team:warehouse#password"}}}
 """
+CONNECTION = 'connections: {warehouse: {conn_type: postgres, host: db, password: {secret: "team:warehouse#password"}}}'
+VERSION, GET_VALUE = "airflow version", "airflow config get-value"
+CHANGE = "render, a change"
 
 
-def main() -> None:
-    """Measure and print."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "bootstrap.yaml").write_text(MANIFEST)
-        home = Path(folder, "airflow")
-        _run(folder, "airflow", "config", "list")  # Airflow writes its own airflow.cfg, the file that we edit
-        tool = ("airflow-bootstrap", "-f", str(Path(folder, "bootstrap.yaml")))
-        commands = {
-            "airflow version": ("airflow", "version"),
-            "--help": (*tool, "--help"),
-            "schema": (*tool, "schema"),
-            "render": (*tool, "render", "-o", str(home / "airflow.cfg")),
-        }
-        times: dict[str, list[float]] = {name: [] for name in commands}
-        for _ in range(ROUNDS):
-            for name, arguments in commands.items():
-                times[name].append(_run(folder, *arguments))
-    _print({name: min(values) for name, values in times.items()})
+def measure(folder: Path) -> list[Figure]:
+    """The everyday commands."""
+    (folder / "bootstrap.yaml").write_text(MANIFEST)
+    cfg = folder / "airflow" / "airflow.cfg"
+    environment = {"VAULT_TOKEN": "none", "AIRFLOW_HOME": str(cfg.parent), "HOME": str(folder)}
+    (folder / "connection.yaml").write_text(MANIFEST + CONNECTION)
+    tool, with_connection = ((TOOL, "-f", str(folder / name)) for name in ("bootstrap.yaml", "connection.yaml"))
+    run(AIRFLOW, "config", "list", **environment)  # Airflow writes its own airflow.cfg
+    before = cfg.read_bytes()
+    run(*tool, "render", **environment)
+    after = cfg.read_bytes()
 
+    def way(*command: str, given: bytes = after) -> Callable[[], float]:
+        def timed() -> float:
+            cfg.write_bytes(given)
+            seconds = run(*command, **environment)
+            if cfg.read_bytes() != after:
+                failed(f"{command} did not do its work")
+            return seconds
 
-def _run(folder: str, command: str, *arguments: str) -> float:
-    environment = {**os.environ, "VAULT_TOKEN": "none", "AIRFLOW_HOME": str(Path(folder, "airflow")), "HOME": folder}
-    began = time.perf_counter()
-    script = Path(sys.executable).with_name(command)
-    done = subprocess.run([script, *arguments], env=environment, check=False, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{command} {arguments} failed: {done.stderr[-500:]}")
-    return time.perf_counter() - began
+        return timed
 
-
-def _print(best: dict[str, float]) -> None:
-    base = best.pop("airflow version")
-    print(f"airflow version: {base:.2f} s (best of {ROUNDS})")
-    for name, seconds in best.items():
-        print(f"{name}: {seconds:.2f} s, 1/{base / seconds:.1f} of it")
-
-
-if __name__ == "__main__":
-    main()
+    renders = {
+        CHANGE: way(*tool, "render", given=before),
+        "render, nothing to change": way(*tool, "render"),
+        "render --check": way(*tool, "render", "--check"),
+        **{f"render --format {name}": way(*tool, "render", "--format", name) for name in formats.NAMES},
+    }
+    others = {
+        "--help": way(*tool, "--help"),
+        "schema": way(*tool, "schema"),
+        "render, with a connection": way(*with_connection, "render"),
+    }
+    bases = {VERSION: way(AIRFLOW, "version"), GET_VALUE: way(AIRFLOW, "config", "get-value", "secrets", "backend")}
+    seconds = best({**bases, **others, **renders}, ROUNDS)
+    return [
+        *(Figure(name, seconds[name], VERSION, seconds[VERSION], faster=10) for name in others),
+        *(
+            Figure(name, seconds[name], GET_VALUE, seconds[GET_VALUE], faster=11 if name == CHANGE else 10)
+            for name in renders
+        ),
+    ]

@@ -1,21 +1,18 @@
-"""How long it takes to read many secrets: our stores against hvac, and against Airflow's own backends, in one run.
+"""Reading many secrets: our stores against hvac, and against Airflow's own backends.
 
-`make bench-stores`. Each way reads the same secrets from the same server in a process of its own; the time is from its
-first request to its last answer, imports left out. Airflow's backends and hvac read one after another, as they are used;
-of those ways, `SAMPLED` secrets are read and the time of all is that, scaled. The distance is a proxy that holds each
-answer back.
+Each way reads the same secrets from the same server in a process of its own; the time is from its first request to its
+last answer, imports left out. Airflow's backends and hvac read one after another, as they are used; of those ways, `SAMPLED` secrets
+are read and the time of all is that, scaled. The distance is a proxy that holds each answer back.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -25,13 +22,16 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from benchmarks.frame import ROOT, Figure, failed, output
 from tests.systems import delaying_proxy, openbao, secret_manager
 from tests.systems.server import write_private
 
 COUNT, MANY = 1_000, 10_000
-SAMPLED = 300
+SAMPLED = 100
 DISTANCE = 0.02  # seconds that each answer takes longer
-ROUNDS = 3  # the ways take turns; the best time of each counts, since noise only adds
+ROUNDS = 2
+WAYS = {"airflow": "Airflow's backend", "hvac": "hvac"}
+BOUNDS = {("hvac", "vault", "20 ms away"): 15, ("airflow", "google_secret_manager", "loopback"): 10}
 VALUE = {"conn_type": "postgres", "host": "db", "login": "etl", "password": "a password of ordinary length"}
 
 
@@ -45,68 +45,60 @@ class Server:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """Seconds for `count` secrets, and bytes of memory for each."""
+class Read:
+    """Seconds for all secrets, and bytes of memory for each."""
 
-    count: int
     seconds: float
     memory: float
 
 
-def main() -> None:
-    """Measure and print; with arguments, be one of the ways."""
-    if sys.argv[1:]:
-        print(json.dumps(_read(sys.argv[1], int(sys.argv[2]), json.loads(Path(sys.argv[3]).read_text()))))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        for serving in (_vault, _google):
-            with serving(Path(folder)) as (near, far):
-                _compare("loopback", near)
-                _compare(f"{DISTANCE * 1000:.0f} ms away", far)
-                _grow(near)
+def measure(folder: Path) -> list[Figure]:
+    """Both servers, near and far away."""
+    figures = []
+    for serving in (_vault, _google):
+        with serving(folder) as (near, far):
+            figures += [*_compare("loopback", near), *_compare(f"{DISTANCE * 1000:.0f} ms away", far), *_grow(near)]
+    return figures
 
 
-def _compare(place: str, server: Server) -> None:
-    ways = ["ours", "airflow", *(["hvac"] if server.kind == "vault" else [])]
-    figures = _best(server, [(way, COUNT if way == "ours" else SAMPLED) for way in ways])
-    ours = figures.pop(("ours", COUNT))
-    print(f"{server.kind}, {place}: {COUNT} secrets in {ours.seconds:.2f} s ({COUNT / ours.seconds:.0f}/s)")
-    for (way, _), figure in figures.items():
-        seconds = figure.seconds * COUNT / figure.count
-        print(
-            f"  {way}, one after another: {seconds:.1f} s (scaled from {figure.count}), {seconds / ours.seconds:.1f} times as long"
+def _compare(place: str, server: Server) -> list[Figure]:
+    ways = ["airflow", *(["hvac"] if server.kind == "vault" else [])]
+    reads = _best(server, ("ours", COUNT), *((way, SAMPLED) for way in ways))
+    ours = reads["ours", COUNT].seconds
+    return [
+        Figure(
+            f"{COUNT:,} secrets of {server.kind}, {place}",
+            ours,
+            f"{WAYS[way]}, one after another",
+            reads[way, SAMPLED].seconds * COUNT / SAMPLED,
+            faster=BOUNDS.get((way, server.kind, place)),
         )
+        for way in ways
+    ]
 
 
-def _grow(server: Server) -> None:
-    few, many = _best(server, [("ours", COUNT), ("ours", MANY)]).values()
-    print(
-        f"{server.kind}: {MANY} secrets in {many.seconds:.2f} s, {many.seconds / few.seconds:.1f} times {COUNT}; "
-        f"{many.memory:.0f} bytes of memory each, {few.memory:.0f} of {COUNT}"
-    )
+def _grow(server: Server) -> list[Figure]:
+    few, many = _best(server, ("ours", COUNT), ("ours", MANY)).values()
+    what, against = (f"{count:,} secrets of {server.kind}" for count in (MANY, COUNT))
+    return [
+        Figure(what, many.seconds, against, few.seconds, at_most=MANY / COUNT),
+        Figure(f"{what}: memory of each", many.memory, against, few.memory, at_most=1, unit="bytes"),
+    ]
 
 
-def _best(server: Server, runs: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Figure]:
+def _best(server: Server, *runs: tuple[str, int]) -> dict[tuple[str, int], Read]:
     """The quickest of each way's rounds; they take turns."""
-    found: dict[tuple[str, int], Figure] = {}
-    for _ in range(ROUNDS):
-        for run in runs:
-            figure = _run(*run, server)
-            found[run] = min(found.get(run, figure), figure, key=lambda each: each.seconds)
-    return found
+    reads = [{each: _run(*each, server) for each in runs} for _ in range(ROUNDS)]
+    return {each: min((read[each] for read in reads), key=lambda read: read.seconds) for each in runs}
 
 
-def _run(way: str, count: int, server: Server) -> Figure:
+def _run(way: str, count: int, server: Server) -> Read:
     with tempfile.TemporaryDirectory() as folder:
         plan = Path(folder, "plan.json")
         write_private(plan, json.dumps({"kind": server.kind, "options": server.options, "folder": folder}))
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.stores", way, str(count), str(plan)],
-            env={**os.environ, **server.environment, "AIRFLOW_HOME": folder, "PYTHONWARNINGS": "ignore"},
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-    return Figure(**json.loads(done.stdout.splitlines()[-1]))
+        command = (sys.executable, "-m", "benchmarks.stores", way, str(count), str(plan))
+        printed = output(*command, cwd=str(ROOT), **server.environment, AIRFLOW_HOME=folder, PYTHONWARNINGS="ignore")
+    return Read(**json.loads(printed.splitlines()[-1]))
 
 
 def _read(way: str, count: int, plan: dict[str, Any]) -> dict[str, Any]:
@@ -121,14 +113,14 @@ def _read(way: str, count: int, plan: dict[str, Any]) -> dict[str, Any]:
     seconds = time.perf_counter() - began
     missing = [name for name, value in zip(names, found, strict=True) if VALUE["password"] not in str(value)]
     if missing:
-        sys.exit(f"{way} did not find {missing[:3]}: a failure is no measurement")
-    return {"count": count, "seconds": seconds, "memory": (process.memory_info().rss - before) / count}
+        failed(f"{way} did not find {missing[:3]}")
+    return {"seconds": seconds, "memory": (process.memory_info().rss - before) / count}
 
 
-Read = Callable[[list[str]], list[Any]]
+Reader = Callable[[list[str]], list[Any]]
 
 
-def _ours(plan: dict[str, Any]) -> Read:
+def _ours(plan: dict[str, Any]) -> Reader:
     from bootstrap import plugins
     from bootstrap.stores.base import Context, Stored
     from bootstrap.stores.bulk_read import read_many
@@ -146,7 +138,7 @@ def _ours(plan: dict[str, Any]) -> Read:
     return read
 
 
-def _hvac(plan: dict[str, Any]) -> Read:
+def _hvac(plan: dict[str, Any]) -> Reader:
     import hvac
 
     token = Path(plan["options"]["auth"]["token"]["file"]).read_text()
@@ -158,7 +150,7 @@ def _hvac(plan: dict[str, Any]) -> Read:
     return read
 
 
-def _airflow(plan: dict[str, Any]) -> Read:
+def _airflow(plan: dict[str, Any]) -> Reader:
     from importlib import import_module
 
     from bootstrap import plugins
@@ -209,5 +201,5 @@ def _google(folder: Path) -> Iterator[tuple[Server, Server]]:
         yield near, replace(near, environment=far)
 
 
-if __name__ == "__main__":
-    main()
+if __name__ == "__main__":  # one of the ways, in its own process
+    print(json.dumps(_read(sys.argv[1], int(sys.argv[2]), json.loads(Path(sys.argv[3]).read_text()))))

@@ -1,66 +1,88 @@
-"""How long `up` of the quickstart takes, against one plain `airflow tasks test` in the same run.
+"""The quickstart, its store and its systems running: `up`, a rotation and `explain`.
 
-`make bench-up`. A copy of the quickstart, whose store and systems run; the ways take turns, and each figure is the best of its
-runs: noise only ever adds time. The first `up` has no Airflow home and none of our cache; the second finds all as it should be.
+`up` and the rotation are held against one plain `airflow tasks test`, `explain` against `airflow version`. The first `up` has no Airflow home and none of our
+cache; the second finds all as it should be. The rotation gives the connection `warehouse` another of two Postgres users; its check proves
+the new key three times: before it is in use, in use, and after the old one's end.
 """
 
 from __future__ import annotations
 
-import os
+import secrets
 import shutil
-import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
-ROUNDS = int(os.environ.get("ROUNDS", "4"))
-FOLDER = Path(__file__).parent.parent / "examples" / "quickstart"
-TOOL = (sys.executable, "-m", "bootstrap", "-f", str(FOLDER / "bootstrap.yaml"))
-CHECK = "store_health.http"
+from benchmarks.frame import AIRFLOW, ROOT, TOOL, Figure, best, output, run
+from tests.systems import postgres
+
+ROUNDS = 3
+TASKS_TEST, VERSION = "airflow tasks test", "airflow version"
+FIRST, SECOND, ROTATE, EXPLAIN = "first up", "second up", "a rotation with three proofs", "explain"
+ROTATION = """
+    rotate: {issuer: postgres_password, users: [etl, etl_b], admin: {secret: "local:postgres/admin"}, every: 90d, grace: 0s}
+"""
+LAST_CHECK = "- postgres: {table: orders}\n"
 
 
-def main() -> None:
-    """Measure and print."""
-    _run(sys.executable, "-m", "examples.quickstart.systems", "up")
-    _run(*TOOL, "up")
+def measure(folder: Path) -> list[Figure]:
+    """In a copy of the quickstart."""
+    shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns(".*"))
+    (folder / "tests").symlink_to(ROOT / "tests")
+    here = folder / "examples" / "quickstart"
+    systems = partial(run, sys.executable, "-m", "examples.quickstart.systems", cwd=str(folder))
+    tool = (TOOL, "-f", str(here / "bootstrap.yaml"))
     try:
-        times: dict[str, list[float]] = {"tasks test": [], "first up": [], "second up": []}
-        for _ in range(ROUNDS):
-            times["tasks test"].append(_tasks_test())
-            for folder in (FOLDER / ".airflow", FOLDER / ".bootstrap" / "cache"):
-                shutil.rmtree(folder)
-            times["first up"].append(_run(*TOOL, "up"))
-            times["second up"].append(_run(*TOOL, "up"))
+        systems("up")
+        rotate = _rotation(here)
+        run(*tool, "up")
+        seconds = best(
+            {
+                TASKS_TEST: lambda: _tasks_test(tool),
+                FIRST: lambda: _first_up(here, tool),
+                SECOND: lambda: run(*tool, "up"),
+                ROTATE: lambda: run(*rotate),
+                VERSION: lambda: run(AIRFLOW, "version", AIRFLOW_HOME=str(here / ".airflow")),
+                EXPLAIN: lambda: run(*tool, "explain", "warehouse"),
+            },
+            ROUNDS,
+        )
     finally:
-        _run(sys.executable, "-m", "examples.quickstart.systems", "down")
-    base = min(times.pop("tasks test"))
-    print(f"airflow tasks test: {base:.1f} s (best of {ROUNDS})")
-    for name, seconds in times.items():
-        print(f"{name}: {min(seconds):.1f} s, {min(seconds) / base:.2f} of it")
+        systems("down")
+        postgres.remove(here / ".systems" / "postgres")
+    return [
+        *(
+            Figure(name, seconds[name], TASKS_TEST, seconds[TASKS_TEST], at_most=bound)
+            for name, bound in ((FIRST, 0.8), (SECOND, 0.45), (ROTATE, 0.9))
+        ),
+        Figure(EXPLAIN, seconds[EXPLAIN], VERSION, seconds[VERSION], at_most=1.2),
+    ]
 
 
-def _tasks_test() -> float:
+def _rotation(here: Path) -> tuple[str, ...]:
+    """The command that rotates, by a manifest beside the other."""
+    server = postgres.start(here / ".systems" / "postgres")
+    password = secrets.token_urlsafe(18)
+    server.ensure_login("root", password, "analytics")
+    server.sql("ALTER ROLE root SUPERUSER; CREATE ROLE etl_b NOLOGIN VALID UNTIL '-infinity'; GRANT etl TO etl_b")
+    text = (here / "bootstrap.yaml").read_text()
+    (here / "rotate.yaml").write_text(text.replace(LAST_CHECK, LAST_CHECK + ROTATION))
+    tool = (TOOL, "-f", str(here / "rotate.yaml"))
+    admin = here / "admin"
+    admin.write_text(f"postgres://root:{password}@127.0.0.1:{server.port}/analytics")
+    run("sh", "-c", '"$@" <"$0"', str(admin), *tool, "store", "put", "local:postgres/admin")
+    return (*tool, "rotate", "warehouse")
+
+
+def _first_up(here: Path, tool: tuple[str, ...]) -> float:
+    for folder in (here / ".airflow", here / ".bootstrap" / "cache"):
+        shutil.rmtree(folder)
+    return run(*tool, "up")
+
+
+def _tasks_test(tool: tuple[str, ...]) -> float:
     """The last line of what `--show-command` prints is the task; those before it prepare its environment and its database."""
-    shown = subprocess.run([*TOOL, "smoke", "--show-command", CHECK], capture_output=True, text=True, check=True)
-    *before, task = shown.stdout.strip().splitlines()
-    began = 'echo "$(date +%s.%N)"'
-    done = subprocess.run(
-        ["sh", "-c", "\n".join(["exec 3>&1 >&2", *before, f"{began} >&3", task, f"{began} >&3"])],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    begin, end = map(float, done.stdout.split())
+    *before, task = output(*tool, "smoke", "--show-command", "store_health.http").strip().splitlines()
+    now = "date +%s.%N >&3"
+    begin, end = map(float, output("sh", "-c", "\n".join(["exec 3>&1 >&2", *before, now, task, now])).split())
     return end - begin
-
-
-def _run(*command: str) -> float:
-    began = time.perf_counter()
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{command} failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return time.perf_counter() - began
-
-
-if __name__ == "__main__":
-    main()
