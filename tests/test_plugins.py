@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,7 +19,7 @@ from bootstrap import plugins
 from bootstrap.checks import kind as check_kind
 from bootstrap.checks._errors import store_cause
 from bootstrap.errors import PluginError
-from bootstrap.explain.registered import VARIABLE, expecting, place
+from bootstrap.explain.registered import expecting, place
 from bootstrap.issuers import (
     aws_access_key,
     command,
@@ -289,7 +288,7 @@ def test_where_airflow_finds_what_a_target_has_is_told_by_its_power(
     monkeypatch.setattr(plugins, "TARGETS", replace(plugins.TARGETS, builtin=ours))
     file = tmp_path / "bootstrap.yaml"
     file.write_text(f"version: 1\nregister: {register}\n")
-    assert json.loads(expecting(load(file), {})[VARIABLE].unmasked())["sources"] == sources
+    assert expecting(load(file), {}, {}, "key")["sources"] == sources
 
 
 def test_those_that_mypy_has_compared_are_all() -> None:

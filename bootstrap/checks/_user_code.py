@@ -10,9 +10,8 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from bootstrap.checks.base import Cause, CauseName
@@ -24,7 +23,7 @@ _NO_RESULT = {  # how a task ends that is neither a success nor a failure; by na
     "TaskDeferred": "deferred its work to a trigger (say deferrable: false)",
     "AirflowRescheduleException": "put its work off (say mode: poke)",
 }
-_folders: list[str] = []  # of the user's code that checks of this process asked for
+_folders: list[str] = []  # of the user's code
 _UNOPTIMIZED = "leave PYTHONOPTIMIZE out of the environment, and out of `airflow.env` in the manifest"
 
 
@@ -41,10 +40,14 @@ def cause(error: BaseException) -> Cause | None:
     return error.cause if isinstance(error, UserCodeError) else None
 
 
+def look_in(folders: Sequence[str]) -> None:
+    """From now on, the user's code may be in these folders."""
+    _folders[:] = folders
+
+
 def find(path: str) -> Any:
     """What the dotted path `module.name` means. Raises UserCodeError."""
     module, _, name = path.rpartition(".")
-    _find_folders()
     try:
         with importable():
             found = importlib.import_module(module)
@@ -72,15 +75,6 @@ def importable() -> Iterator[None]:
         for folder in added:
             with contextlib.suppress(ValueError):  # the user's code took it out
                 sys.path.remove(folder)
-
-
-def _find_folders() -> None:
-    from bootstrap.manifest.loader import load
-
-    profile = os.environ.get("AIRFLOW_BOOTSTRAP_PROFILE") or None
-    manifest = load(Path(os.environ["AIRFLOW_BOOTSTRAP_FILE"]), profile=profile, allow_plaintext=True)
-    folders = [manifest.folder, *([manifest.folder / manifest.airflow.dags] if manifest.airflow.dags else [])]
-    _folders[:] = [str(folder.absolute()) for folder in folders]
 
 
 def _missing(module: str, name: str) -> UserCodeError:

@@ -1,15 +1,12 @@
 """Whether a check gets the connection that was registered, from where the manifest says that Airflow finds it.
 
 A variable of the user's, or an old copy, could stand before it: then a check would prove another connection. What it should be
-goes to the check's process as digests, under a key of this one run, through a pipe.
+goes to the check's process as digests; their key, of this one run, through a pipe.
 """
 
 from __future__ import annotations
 
 import hmac
-import json
-import os
-import secrets
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -17,7 +14,6 @@ from bootstrap import plugins
 from bootstrap.checks._errors import Diagnosed
 from bootstrap.checks.base import Cause
 from bootstrap.domain.connection import Connection, normalize
-from bootstrap.domain.secret import Secret
 from bootstrap.explain.visible import is_remote
 from bootstrap.manifest.loader import Manifest
 from bootstrap.manifest.target_variables import GivesVariables
@@ -26,28 +22,24 @@ from bootstrap.stores.kind import known_in_airflow
 from bootstrap.targets.kind import TargetKind
 from bootstrap.util.canonical_json import canonical
 
-VARIABLE = "AIRFLOW_BOOTSTRAP_REGISTERED"
 _SOURCES = {"backend": "backend", "file": "backend", "metadata": "database"}
 _TEXTS = ("host", "login", "password", "schema")
 
 
 def expecting(
-    manifest: Manifest, connections: Mapping[str, Connection], unsettled: Mapping[str, Collection[str]] | None = None
-) -> Mapping[str, Secret]:
-    """The variable that tells a check's process where connections must come from, and what these must be, but for `unsettled`.
+    manifest: Manifest, connections: Mapping[str, Connection], unsettled: Mapping[str, Collection[str]], key: str
+) -> dict[str, Any]:
+    """Where connections must come from, and what these must be, but for `unsettled`: plain data without a secret, for `require`.
 
-    Raises ManifestError, StoreError.
+    `key`: of the digests. Raises ManifestError, StoreError.
     """
-    key = secrets.token_hex(16)
-    told = {
-        "key": key,
+    return {
         "targets": [target.name for target in manifest.register],
         "sources": _sources(manifest),
         "backends": _backends(manifest),
-        "unsettled": {conn_id: sorted((unsettled or {}).get(conn_id, ())) for conn_id in connections},
+        "unsettled": {conn_id: sorted(unsettled.get(conn_id, ())) for conn_id in connections},
         "digests": {conn_id: dict(_digests(key, found, found.extra or {})) for conn_id, found in connections.items()},
     }
-    return {VARIABLE: Secret(json.dumps(told))}
 
 
 def _sources(manifest: Manifest) -> list[str] | None:
@@ -81,16 +73,15 @@ def _backends(manifest: Manifest) -> list[dict[str, Any]]:
     ]
 
 
-def require(conn_id: str, conn: Any, backend: Any, label: str) -> None:
-    """In a check's process: raises Diagnosed if Airflow's connection is another than it must be, or from elsewhere."""
-    told: Mapping[str, Any] = json.loads(os.environ.get(VARIABLE) or "{}")
+def require(conn_id: str, conn: Any, backend: Any, label: str, told: Mapping[str, Any], key: str) -> None:
+    """Raises Diagnosed if Airflow's connection is another than `expecting` told, or from elsewhere."""
     if not told:
         return
     _require_source(conn_id, backend, label, told)
     wanted = told["digests"].get(conn_id)
     if wanted is None:
         return
-    found = dict(_digests(told["key"], conn, conn.extra_dejson))
+    found = dict(_digests(key, conn, conn.extra_dejson))
     unsettled = told["unsettled"][conn_id]
     names = [name for name in sorted({*wanted, *found}) if not any(_covers(each, name) for each in unsettled)]
     differing = [name for name in names if wanted.get(name) != found.get(name)]
@@ -113,9 +104,8 @@ def _require_source(conn_id: str, backend: Any, label: str, told: Mapping[str, A
         raise Diagnosed(Cause("check_error", message, "airflow-bootstrap doctor  # shows what overrides airflow.cfg"))
 
 
-def advice() -> str:
-    """In a check's process: what to do about a connection that is registered and that Airflow can't find; "" if nothing special."""
-    told: Mapping[str, Any] = json.loads(os.environ.get(VARIABLE) or "{}")
+def advice(told: Mapping[str, Any]) -> str:
+    """What to do about a connection that is registered and that Airflow can't find; "" if nothing special."""
     if told.get("sources") == ["backend"] and not told["backends"]:  # in a `file` alone
         return (
             "name the file in `backend:`, so that Airflow's LocalFilesystemBackend reads it; docs/targets.md shows how"
@@ -138,4 +128,9 @@ def _digests(key: str, conn: Any, extra: Mapping[str, Any]) -> Iterator[tuple[st
     values |= {f"extra.{name}": value for name, value in extra.items()}
     for name, value in values.items():
         if value or name.startswith("extra."):
-            yield name, hmac.new(key.encode(), canonical(value).encode(), "sha256").hexdigest()
+            yield name, digest(key, value)
+
+
+def digest(key: str, value: Any) -> str:
+    """Of plain JSON data; whoever lacks the key can't tell by it what the value may be."""
+    return hmac.new(key.encode(), canonical(value).encode(), "sha256").hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from bootstrap import plugins
 from bootstrap.domain.plaintext import parts, plain_secrets
 from bootstrap.domain.reference import SHAPE_HELP
 from bootstrap.domain.secret import trust
+from bootstrap.domain.secret_forms import forms
 from bootstrap.domain.secret_matcher import Matcher
 from bootstrap.domain.sensitive import secret_texts
 from bootstrap.errors import ManifestError, UsageError
@@ -56,15 +58,12 @@ def load(file: Path, *, profile: str | None = None, allow_plaintext: bool = Fals
         raise mistake(err.at(file), err.hint, err.line) from err
     document = _with_profile(parse(text, file), profile)
     trust(str(file.absolute()))
-    trust(_without_secrets(text, document.data) if allow_plaintext else text)
-    manifest = _Builder(document, profile, allow_plaintext=allow_plaintext).build()
+    allowed = filter(None, secret_texts(document.data)) if allow_plaintext else ()
+    public = Matcher(form for secret in allowed for form in forms(secret, everywhere=False)).mask(text)
+    trust(public)
+    manifest = replace(_Builder(document, profile, allow_plaintext=allow_plaintext).build(), public_text=public)
     children.hide(secret_variables.names(manifest))
     return manifest
-
-
-def _without_secrets(text: str, data: Any) -> str:
-    """The manifest's text but for the secrets that were allowed in it."""
-    return Matcher(filter(None, secret_texts(data))).mask(text)
 
 
 def _with_profile(document: Document, profile: str | None) -> Document:
@@ -218,7 +217,8 @@ class _Builder(Reader):
             if module is None:
                 self.unknown(path, "check", name, plugins.CHECKS.names())
                 continue
-            parsed = self.model(module.Params, {} if params is None else params, (*path, name))
+            given = {} if params is None else params
+            parsed = self.model(module.Params, given, (*path, name))
             if parsed is None:
                 continue
             self._other_connections((*path, name), parsed.connections)
@@ -227,7 +227,7 @@ class _Builder(Reader):
             check_id = f"{conn_id}.{name}{suffix}"
             if len(conn_id) <= LONGEST:
                 self.length(("connections", conn_id), f"task's name ({name} for a conn_id)", check_id)
-            yield CheckSpec(id=check_id, connection=conn_id, name=name, params=parsed)
+            yield CheckSpec(id=check_id, connection=conn_id, name=name, params=parsed, given=given)
 
     def _other_connections(self, path: Path_, conn_ids: Sequence[str]) -> None:
         known = self.section("connections")

@@ -114,12 +114,13 @@ class Backend(Source):
 
 @dataclass(frozen=True)
 class CheckSpec:
-    """One smoke check of one connection. `params` is an instance of the check module's `Params`."""
+    """One smoke check of one connection. `params` is an instance of the check module's `Params`, made of what was `given`."""
 
     id: str
     connection: str
     name: str
     params: CheckParams
+    given: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 class ConnectionSpec(Model):
@@ -201,7 +202,8 @@ class Manifest:
     """The whole manifest, valid and complete.
 
     `checks` holds the checks of each connection, in order; where the file names none, those that its conn_type suggests.
-    A variable is a text, a Reference, or a mapping or list with References in it.
+    A variable is a text, a Reference, or a mapping or list with References in it. `public_text`: the file's, without secrets
+    that were allowed in it.
     """
 
     file: Path
@@ -217,6 +219,7 @@ class Manifest:
     checks: Mapping[str, tuple[CheckSpec, ...]]
     rotations: Mapping[str, RotateSpec] = field(default_factory=dict)
     backend_rotation: RotateSpec | None = None
+    public_text: str = field(default="", repr=False)
 
     @property
     def folder(self) -> Path:

@@ -136,7 +136,7 @@ class BackendSubject:
         kwargs |= {"AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS": found.workers}
         more = {name: json.dumps(part.kwargs) for name, part in kwargs.items() if part is not None}
         environment = replace(self.environment, variables={**self.environment.variables, **more})
-        return self._prover(manifest, environment).live({})
+        return self._prover(manifest, environment).live()
 
     def publish(self) -> None:
         """Into the file of this machine, and where it is inline, into airflow.cfg. Raises OSError, AirflowError."""
@@ -152,7 +152,7 @@ class BackendSubject:
 
     def prove_live(self) -> Proof:
         """All checks, as Airflow runs them."""
-        return self._prover(self.manifest, self.environment).live({})
+        return self._prover(self.manifest, self.environment).live()
 
     def others(self) -> frozenset[str]:
         """See `Subject`."""

@@ -25,7 +25,7 @@ from bootstrap.rotation.candidate import Content, require_place
 from bootstrap.rotation.issuer_context import Asking
 from bootstrap.rotation.rotatable import Proof, State
 from bootstrap.rotation.verification import Prover
-from bootstrap.smoke.expected_key import expecting
+from bootstrap.smoke.expected_key import ExpectedKey
 from bootstrap.smoke.run import Settings, select
 from bootstrap.stores.base import Store, Stored
 from bootstrap.targets.base import Key
@@ -127,7 +127,7 @@ class ConnectionSubject:
         if wrong is not None:
             state: State = "undecided" if isinstance(wrong, Unavailable | Denied) else "refused"
             return Proof(state, (), "secret_malformed", wrong.message, wrong.hint, wrong.exit_code)
-        expected = expecting(
+        expected = ExpectedKey(
             {name: it for name, it in ours.items() if isinstance(it, Connection)}, tuple(self.place.parts)
         )
         current = resolve_all(self.manifest, secrets, self.manifest.connections)
@@ -147,7 +147,7 @@ class ConnectionSubject:
             if isinstance(each, StoreError):
                 raise each
         ours = {name: it for name, it in found.items() if isinstance(it, Connection)}
-        return self._prover().live(expecting(ours, tuple(self.place.parts)))
+        return self._prover().live(ExpectedKey(ours, tuple(self.place.parts)))
 
     def others(self) -> frozenset[str]:
         """See `Subject`."""

@@ -13,6 +13,7 @@ from bootstrap.errors import Exit, StoreError, UsageError
 from bootstrap.manifest.loader import CheckSpec, Manifest
 from bootstrap.register.drift import Drift
 from bootstrap.rotation.rotatable import Proof, State
+from bootstrap.smoke.expected_key import NO_KEY, ExpectedKey
 from bootstrap.smoke.report import Report
 from bootstrap.smoke.run import Settings, smoke
 from bootstrap.smoke.verdict import CheckResult
@@ -40,15 +41,15 @@ class Prover:
     say: Callable[[str], None]
     blame: tuple[str, ...] = BLAME
 
-    def live(self, expected: Mapping[str, Secret]) -> Proof:
+    def live(self, expected: ExpectedKey = NO_KEY) -> Proof:
         """As Airflow runs them; `expected` tells the processes which key they must find."""
-        report = self._run(self.manifest, self.environment.with_secrets(expected), self.settings)
+        report = self._run(self.manifest, self.environment, replace(self.settings, expected=expected))
         return self._proof(report, report.checks)
 
     def candidate(
         self,
         connections: Mapping[str, Connection | StoreError],
-        expected: Mapping[str, Secret],
+        expected: ExpectedKey,
         current: Mapping[str, Connection | StoreError],
     ) -> Proof:
         """In processes without a secrets backend, which get these connections through a pipe, and which alone see them.
@@ -60,12 +61,12 @@ class Prover:
         proof = self._proof(report, report.checks)
         if proof.state != "undecided" or report.interrupted:
             return proof
-        control = self._alone(current, {})
+        control = self._alone(current, NO_KEY)
         failed = {check.id for check in control.checks if check.status == "failed"}
         blamed = [check for check in report.checks if check.status == "failed" and check.id not in failed]
         return replace(self._proof(report, blamed), state="refused") if blamed else proof
 
-    def _alone(self, connections: Mapping[str, Connection | StoreError], expected: Mapping[str, Secret]) -> Report:
+    def _alone(self, connections: Mapping[str, Connection | StoreError], expected: ExpectedKey) -> Report:
         variables = {
             f"AIRFLOW_CONN_{conn_id.upper()}": Secret(json.dumps(found.as_fields(), ensure_ascii=False))
             for conn_id, found in connections.items()
@@ -73,8 +74,8 @@ class Prover:
         }
         bare = replace(self.environment, variables={**self.environment.variables, **_NO_BACKEND})
         manifest = replace(self.manifest, backend=None, config={}, register=())
-        alone = replace(self.settings, rows=False)
-        return self._run(manifest, bare.with_secrets({**variables, **expected}), alone)
+        alone = replace(self.settings, rows=False, expected=expected)
+        return self._run(manifest, bare.with_secrets(variables), alone)
 
     def _run(self, manifest: Manifest, environment: Environment, settings: Settings) -> Report:
         report = smoke(manifest, environment, self.checks, settings, drift=Drift(), on_result=self._told)

@@ -19,27 +19,22 @@ from typing import Any
 from bootstrap.checks.base import new_run_id
 from bootstrap.domain.secret import safe_json
 
-VARIABLE = "AIRFLOW_BOOTSTRAP_RECEIPT"
-
 
 @dataclass(frozen=True)
 class Receipt:
-    """Where the receipt of one check goes; `file` of None (a task run by hand): nowhere."""
+    """Where the receipt of one check goes; `file` of None (a task run by hand): nowhere.
+
+    The nonce proves freshness; it protects nothing.
+    """
 
     run_id: str
     nonce: str
     file: Path | None
 
     @classmethod
-    def of_this_process(cls) -> Receipt:
-        """The receipt that the runner asked for through the environment."""
-        told = json.loads(os.environ.get(VARIABLE) or "{}")
-        file = Path(told["file"]) if "file" in told else None
-        return cls(run_id=told.get("run_id") or f"{new_run_id()}-0", nonce=told.get("nonce", ""), file=file)
-
-    def as_environment(self) -> dict[str, str]:
-        """The variable through which a child learns of this receipt. The nonce proves freshness; it protects nothing."""
-        return {VARIABLE: json.dumps({"run_id": self.run_id, "nonce": self.nonce, "file": str(self.file)})}
+    def by_hand(cls) -> Receipt:
+        """The receipt of a task that no runner waits for."""
+        return cls(run_id=f"{new_run_id()}-0", nonce="", file=None)
 
     def write(self, **entry: Any) -> None:
         """Append one line, without secrets, and get it to the disk before anything else happens."""

@@ -10,12 +10,13 @@ from bootstrap.checks.base import Cause
 from bootstrap.explain import registered
 from bootstrap.explain.sources import Answer, ask, source_name
 from bootstrap.smoke import rows
+from bootstrap.smoke.inputs import TaskInputs
 from bootstrap.stores.airflow_look import Query
 
 _NAMES = {"environment": "environment", "database": rows.PLACE, "execution_api": "execution API"}
 
 
-def resolve(conn_id: str, store_label: str) -> tuple[Any, str]:
+def resolve(conn_id: str, inputs: TaskInputs) -> tuple[Any, str]:
     """The connection as a task gets it, and the source it came from. Raises Diagnosed.
 
     An error of the configured backend is an error, also where a later source has a copy: what Airflow would fall
@@ -23,25 +24,26 @@ def resolve(conn_id: str, store_label: str) -> tuple[Any, str]:
     """
     missed = []
     for backend in _backends():
-        label = _label(backend, conn_id, store_label)
+        label = _label(backend, conn_id, inputs)
         answer = ask(backend, Query("connection", conn_id))
         if answer.state == "hit":
-            registered.require(conn_id, answer.value, backend, label)
+            registered.require(conn_id, answer.value, backend, label, inputs.registered, inputs.key)
             return answer.value, label
-        if answer.state != "miss" and _is_database(backend) and (known := rows.cause(conn_id)):
+        if answer.state != "miss" and _is_database(backend) and (known := rows.cause(conn_id, inputs.rows)):
             raise Diagnosed(known) from answer.error
         if answer.state != "miss":
             raise Diagnosed(_cause(answer, conn_id, label)) from answer.error
         missed += [f" ({label}: {answer.detail})"] if answer.detail else []
     message = f"Airflow finds no connection {conn_id!r} in any of its sources{''.join(missed)}"
-    raise Diagnosed(rows.cause(conn_id) or Cause("secret_missing", message, registered.advice()))
+    missing = Cause("secret_missing", message, registered.advice(inputs.registered))
+    raise Diagnosed(rows.cause(conn_id, inputs.rows) or missing)
 
 
-def _label(backend: Any, conn_id: str, store_label: str) -> str:
+def _label(backend: Any, conn_id: str, inputs: TaskInputs) -> str:
     """The Execution API that a check asks is its own, and has nothing but what its database has."""
-    if _is_database(backend) and rows.is_copied(conn_id):
+    if _is_database(backend) and rows.is_copied(conn_id, inputs.rows):
         return rows.PLACE
-    return _NAMES.get(source_name(backend)) or store_label or type(backend).__name__
+    return _NAMES.get(source_name(backend)) or inputs.store or type(backend).__name__
 
 
 def _is_database(backend: Any) -> bool:

@@ -6,8 +6,6 @@ The user's database is opened for reading only.
 
 from __future__ import annotations
 
-import json
-import os
 import sqlite3
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +23,6 @@ from bootstrap.render.settings import credentials
 from bootstrap.targets.metadata.process import MetadataProcess
 from bootstrap.util.files import PRIVATE_FILE
 
-VARIABLE = "AIRFLOW_BOOTSTRAP_ROWS"
 PLACE = "metadata database"
 _FERNET_KEY = "AIRFLOW__CORE__FERNET_KEY"
 
@@ -51,12 +48,12 @@ class Rows:
                 values = ", ".join("?" * len(row))
                 connection.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({values})", list(row.values()))  # noqa: S608  names of Airflow's tables
 
-    def told(self, conn_ids: Iterable[str]) -> dict[str, str]:
-        """The variable by which a check's process knows what there is of these."""
+    def told(self, conn_ids: Iterable[str]) -> dict[str, Any]:
+        """What a check's process knows of these: plain data, for `cause` and `is_copied`."""
         name = "secret_undecryptable" if isinstance(self.problem, Undecryptable) else "store_unreachable"
         problem = [name, self.problem.message, self.problem.hint] if self.problem else None
         states = {conn_id: self.states[conn_id] for conn_id in conn_ids if conn_id in self.states}
-        return {VARIABLE: json.dumps({"states": states, "problem": problem})}
+        return {"states": states, "problem": problem}
 
 
 def read(manifest: Manifest, environment: Environment) -> Rows:
@@ -75,23 +72,23 @@ def read(manifest: Manifest, environment: Environment) -> Rows:
 
 
 def main() -> None:
-    """By hand, see `smoke --show-command`: copies the rows into the database that it names."""
-    profile = os.environ.get("AIRFLOW_BOOTSTRAP_PROFILE") or None
-    manifest = load(Path(os.environ["AIRFLOW_BOOTSTRAP_FILE"]), profile=profile, allow_plaintext=True)
+    """By hand, see `smoke --show-command`: copies the rows into DATABASE, as MANIFEST and PROFILE say."""
+    database, file, *profile = sys.argv[1:]
+    manifest = load(Path(file), profile=profile[0] if profile else None, allow_plaintext=True)
     found = read(manifest, locate(manifest).with_secrets(credentials(manifest)))
     if found.problem is not None:
         sys.exit(f"{found.problem.message}\nnext: {found.problem.hint}")
-    found.into(Path(sys.argv[1]))
+    found.into(Path(database))
 
 
-def is_copied(conn_id: str) -> bool:
+def is_copied(conn_id: str, told: Mapping[str, Any]) -> bool:
     """Whether this process's database has its row."""
-    return _state(conn_id) == "copied"
+    return bool(told.get("states", {}).get(conn_id) == "copied")
 
 
-def cause(conn_id: str) -> Cause | None:
+def cause(conn_id: str, told: Mapping[str, Any]) -> Cause | None:
     """Why this process's database has no row of it that Airflow could read, where there is a reason."""
-    state, problem = _state(conn_id), _told().get("problem")
+    state, problem = told.get("states", {}).get(conn_id), told.get("problem")
     where = f"{PLACE}: {conn_id}"
     if state == "undecryptable":
         return Cause("secret_undecryptable", f"{where} {UNDECRYPTABLE}", RESTORE_KEY)
@@ -101,15 +98,6 @@ def cause(conn_id: str) -> Cause | None:
     if state == "team":
         return Cause("secret_missing", f"{where} belongs to a team, whose tasks alone see it", "take it from the team")
     return Cause(*problem) if problem else None
-
-
-def _state(conn_id: str) -> str:
-    return str(_told().get("states", {}).get(conn_id, ""))
-
-
-def _told() -> Mapping[str, Any]:
-    told: Mapping[str, Any] = json.loads(os.environ.get(VARIABLE) or "{}")
-    return told
 
 
 if __name__ == "__main__":

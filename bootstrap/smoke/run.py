@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import json
 import math
+import secrets
 import shlex
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 from bootstrap import plugins
 from bootstrap.airflow.environment import Environment, installed_version, require_airflow
 from bootstrap.checks.kind import CheckKind
+from bootstrap.domain.secret import Secret
 from bootstrap.errors import BootstrapError, UsageError
 from bootstrap.explain import registered
 from bootstrap.explain.visible import elsewhere, has_rows, may_have_rows
@@ -25,8 +29,10 @@ from bootstrap.manifest.problems import nearest
 from bootstrap.providers.installed import package_for, providers
 from bootstrap.register.drift import Drift
 from bootstrap.render.settings import credentials
-from bootstrap.smoke import CLEAN_VARIABLE, receipt, rows
+from bootstrap.smoke import rows
+from bootstrap.smoke.expected_key import NO_KEY, ExpectedKey
 from bootstrap.smoke.fork_runner import ForkingRunner
+from bootstrap.smoke.inputs import DIGEST_KEY, TaskInputs
 from bootstrap.smoke.receipt import unclean
 from bootstrap.smoke.report import Report
 from bootstrap.smoke.rows import Rows
@@ -37,7 +43,6 @@ from bootstrap.util import children
 from bootstrap.util.files import private_folder
 
 OnResult = Callable[[CheckResult, int], None]  # a result, and how many there are now
-_UNSET = f"unset {CLEAN_VARIABLE} {receipt.VARIABLE} {registered.VARIABLE} {rows.VARIABLE} AIRFLOW_BOOTSTRAP_CHECKS PYTHONOPTIMIZE"
 TIMEOUT = 60.0  # seconds for one check, Airflow's start-up not included
 
 
@@ -54,6 +59,7 @@ class Settings:
     deadline: float | None = None
     allow_unproven: bool = False
     rows: bool = True  # checks see what is registered in the metadata database
+    expected: ExpectedKey = NO_KEY
 
 
 def select(manifest: Manifest, selectors: Sequence[str]) -> list[CheckSpec]:
@@ -141,10 +147,15 @@ def _results(
         return
     needed = {conn_id for spec in specs.values() for conn_id in (spec.connection, *spec.params.connections)}
     expected = {conn_id: item for conn_id, item in drift.registered.items() if conn_id in needed}
-    told = registered.expecting(manifest, expected, drift.unsettled)
-    ready = environment.with_secrets({**credentials(manifest), **told})
+    key = secrets.token_hex(16)
+    inputs = replace(
+        TaskInputs.of(manifest),
+        registered=registered.expecting(manifest, expected, drift.unsettled, key),
+        expected=settings.expected.told(key),
+    )
+    ready = environment.with_secrets({**credentials(manifest), DIGEST_KEY: Secret(key)})
     with scratch(environment) as place:
-        session = _Session(manifest, ready, place.folder, settings, _until(settings))
+        session = _Session(manifest, inputs, ready, place.folder, settings, _until(settings))
         session.clean(place.abandoned)
         try:
             for result in session.results(specs):
@@ -159,6 +170,7 @@ class _Session:
     """The checks of one run, in one scratch folder."""
 
     manifest: Manifest
+    inputs: TaskInputs
     environment: Environment
     folder: Path
     settings: Settings
@@ -184,7 +196,7 @@ class _Session:
 
     def clean(self, unclean_runs: Mapping[str, str]) -> list[Outcome]:
         """Remove what these runs made, each by a task of its own check. A check that is gone can't."""
-        known = {spec.id for specs in self.manifest.checks.values() for spec in specs}
+        known = {spec.id for spec in self.inputs.checks}
         runs = {check_id: run_id for check_id, run_id in unclean_runs.items() if check_id in known}
         if not runs:
             return []
@@ -194,7 +206,7 @@ class _Session:
 
     @cached_property
     def _prepared(self) -> Jobs:
-        return Jobs.of(self.manifest, self.environment, self.folder, self._rows)
+        return Jobs.of(self.inputs, self.environment, self.folder, self._rows)
 
     @cached_property
     def _rows(self) -> Rows:
@@ -207,7 +219,9 @@ class _Session:
         environment = self.environment.with_secrets(self._rows.secrets)
         if self.settings.isolated:
             return IsolatedRunner(environment, limits).run(jobs)
-        variables = variables_for(self.manifest, self.folder, [job.check_id for job in jobs])
+        running = {job.check_id for job in jobs}
+        inputs = replace(self.inputs, checks=[spec for spec in self.inputs.checks if spec.id in running])
+        variables = variables_for(inputs, self.folder)
         return ForkingRunner(environment, limits, self.folder, variables).run(jobs)
 
 
@@ -231,17 +245,22 @@ def show_command(manifest: Manifest, environment: Environment, chosen: Sequence[
         ids = [spec.id for spec in select(manifest, [])]
         raise UsageError("no check of that name", f"there are: {', '.join(ids)}")
     airflow, variables = children.by_hand("airflow")
+    state = private_folder(environment.state)
+    profile = [] if manifest.profile is None else [manifest.profile]
+    read_from = [str(manifest.file.absolute()), *profile]
+    name = f"by-hand-{sha256(json.dumps(read_from).encode()).hexdigest()[:12]}.json"  # others may be shown meanwhile
     variables |= {
         **environment.variables,
         "AIRFLOW_HOME": str(environment.home),
         "AIRFLOW_CONFIG": str(environment.config),
-        **for_dag(manifest),
+        **for_dag(TaskInputs.of(manifest), state / name),
     }
-    file = private_folder(environment.state) / "by-hand.db"
+    file = state / "by-hand.db"
     database = f"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN={shlex.quote(f'sqlite:///{file}')}"
-    copying = [shlex.join([*children.by_hand("bootstrap.smoke.rows")[0], str(file)])] if has_rows(manifest) else []
+    copying = [*children.by_hand("bootstrap.smoke.rows")[0], str(file), *read_from] if has_rows(manifest) else []
     exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     date = datetime.now(timezone.utc).isoformat()
     runs = [shlex.join([*airflow, *command(spec.id, date)]) for spec in chosen]
     migrate = f"{database} {shlex.join([*airflow, 'db', 'migrate'])}"
-    return "\n".join([_UNSET, *exports, migrate, *copying, f"export {database}", *runs]) + "\n"
+    copy = [shlex.join(copying)] if copying else []
+    return "\n".join(["unset PYTHONOPTIMIZE", *exports, migrate, *copy, f"export {database}", *runs]) + "\n"

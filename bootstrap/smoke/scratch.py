@@ -11,7 +11,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +21,8 @@ from bootstrap.airflow.environment import Environment, installed_version
 from bootstrap.airflow.home import database_template
 from bootstrap.airflow.releases import release
 from bootstrap.checks.base import new_run_id
-from bootstrap.manifest.loader import Manifest
-from bootstrap.smoke import CLEAN_VARIABLE
+from bootstrap.manifest.loader import CheckSpec
+from bootstrap.smoke.inputs import TaskInputs
 from bootstrap.smoke.receipt import Receipt, lines, unclean
 from bootstrap.smoke.rows import Rows
 from bootstrap.util.files import private_folder
@@ -35,6 +35,7 @@ _BUNDLES = [
         "kwargs": {"path": str(DAGS)},
     }
 ]
+_INPUTS = "inputs"  # so begins the name of a file with a task's inputs
 _FIRST_DATE = datetime(2020, 1, 2, tzinfo=timezone.utc)
 
 
@@ -73,15 +74,14 @@ def scratch(environment: Environment) -> Iterator[Scratch]:
             yield Scratch(folder, abandoned)
     finally:
         if any(_unclean(folder)):
-            _remove_databases(folder)
+            for pattern in (
+                "*.db*",
+                f"{_INPUTS}*",
+            ):  # they tell of connections; the next run needs nothing but receipts
+                for file in folder.rglob(pattern):
+                    file.unlink(missing_ok=True)
         else:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_databases(folder: Path) -> None:
-    """They hold connections, and the next run needs nothing but receipts."""
-    for file in folder.rglob("*.db*"):
-        file.unlink(missing_ok=True)
 
 
 def _abandoned(parent: Path) -> Iterator[tuple[str, str]]:
@@ -112,18 +112,18 @@ def _ended_cleaning(entry: Mapping[str, Any]) -> bool:
 class Jobs:
     """Makes them in the folder of a run: no two share a database, a receipt or a date."""
 
-    manifest: Manifest
+    inputs: TaskInputs  # of all checks
     folder: Path
     rows: Rows
     template: Path  # of their databases
 
     @classmethod
-    def of(cls, manifest: Manifest, environment: Environment, folder: Path, rows: Rows) -> Jobs:
+    def of(cls, inputs: TaskInputs, environment: Environment, folder: Path, rows: Rows) -> Jobs:
         """With these rows in each one's database. Raises AirflowError."""
         template = folder / "template.db"
         shutil.copyfile(database_template(environment), template)
         rows.into(template)
-        return cls(manifest, folder, rows, template)
+        return cls(inputs, folder, rows, template)
 
     def checking(self, check_ids: Sequence[str]) -> list[Job]:
         """One for each check."""
@@ -136,47 +136,46 @@ class Jobs:
     def cleaning(self, unclean_runs: Mapping[str, str]) -> list[Job]:
         """One for each check that only removes what its run of that id made."""
         return [
-            self._job(self.folder / f"clean-{run_id}", check_id, run_id, {CLEAN_VARIABLE: "1"})
+            self._job(self.folder / f"clean-{run_id}", check_id, run_id, clean=True)
             for check_id, run_id in unclean_runs.items()
         ]
 
-    def _job(self, own: Path, check_id: str, run_id: str, more: Mapping[str, str] | None = None) -> Job:
+    def _job(self, own: Path, check_id: str, run_id: str, *, clean: bool = False) -> Job:
         private_folder(own / "tmp")
         shutil.copy(self.template, own / "airflow.db")  # with its mode
         receipt = Receipt(run_id=run_id, nonce=secrets.token_hex(16), file=own / "receipt")
+        spec = self._specs[check_id]
+        rows = self.rows.told((spec.connection, *spec.params.connections))
+        inputs = replace(self.inputs, checks=[spec], receipt=receipt, clean=clean, rows=rows)
         variables = {
-            **variables_for(self.manifest, own, [check_id]),
-            **receipt.as_environment(),
-            **self.rows.told(self._connections[check_id]),
+            **variables_for(inputs, own, receipt.nonce),
             "TMPDIR": str(own / "tmp"),  # so that what a killed check left there goes with the run
-            **(more or {}),
         }
         date = (_FIRST_DATE + timedelta(seconds=secrets.randbelow(10**8))).isoformat()
         return Job(check_id, own, variables, receipt, date)
 
     @cached_property
-    def _connections(self) -> Mapping[str, tuple[str, ...]]:
-        """Those of each check."""
-        every = (spec for specs in self.manifest.checks.values() for spec in specs)
-        return {spec.id: (spec.connection, *spec.params.connections) for spec in every}
+    def _specs(self) -> Mapping[str, CheckSpec]:
+        return {spec.id: spec for spec in self.inputs.checks}
 
 
-def variables_for(manifest: Manifest, folder: Path, check_ids: Sequence[str]) -> dict[str, str]:
-    """What makes an Airflow process work in `folder`, on a database of its own, and know these checks only."""
+def variables_for(inputs: TaskInputs, folder: Path, nonce: str = "all") -> dict[str, str]:
+    """What makes an Airflow process work in `folder`, on a database of its own, and know these inputs.
+
+    The `nonce` is in the environment of whatever the process starts, see `process_tree`: in the file's name.
+    """
     return {
-        **for_dag(manifest),
-        "AIRFLOW_BOOTSTRAP_CHECKS": json.dumps(list(check_ids)),
+        **for_dag(inputs, folder / f"{_INPUTS}-{nonce}"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
         "AIRFLOW__LOGGING__REMOTE_LOGGING": "False",
     }
 
 
-def for_dag(manifest: Manifest) -> dict[str, str]:
-    """The variables with which any Airflow finds the smoke DAG and nothing else."""
+def for_dag(inputs: TaskInputs, file: Path) -> dict[str, str]:
+    """The variables with which any Airflow finds the smoke DAG and nothing else; the inputs are then in the file."""
     variables = {
-        "AIRFLOW_BOOTSTRAP_FILE": str(manifest.file.absolute()),
-        "AIRFLOW_BOOTSTRAP_PROFILE": manifest.profile or "",
+        **inputs.write(file),
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(_BUNDLES),

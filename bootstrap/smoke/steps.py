@@ -25,6 +25,7 @@ from bootstrap.checks.kind import (
 from bootstrap.domain.connection import mask_login, mask_secrets
 from bootstrap.manifest.loader import CheckSpec
 from bootstrap.smoke import diagnosis, expected_key
+from bootstrap.smoke.inputs import TaskInputs
 from bootstrap.smoke.receipt import Receipt
 from bootstrap.smoke.resolve import resolve
 
@@ -42,12 +43,12 @@ class Steps:
     What the operator proves, and the order of its parts, is `proves`; its work counts as the last of them.
     """
 
-    def __init__(self, spec: CheckSpec, kind: CheckKind, receipt: Receipt, store_label: str) -> None:
+    def __init__(self, spec: CheckSpec, kind: CheckKind, inputs: TaskInputs) -> None:
         self.spec = spec
         self.kind = kind
-        self.receipt = receipt
+        self.inputs = inputs
+        self.receipt = receipt = inputs.receipt or Receipt.by_hand()
         self.run = Run(id=receipt.run_id, tell=receipt.write)
-        self.store_label = store_label
         self._given: tuple[str, CheckParams, Run] = (spec.connection, spec.params, self.run)
         self.proves = own_steps(kind, spec.params)
         self._current: StepName = "resolve"
@@ -125,11 +126,11 @@ class Steps:
             raise
 
     def _resolve(self) -> tuple[Any, str]:
-        conn, source = resolve(self.spec.connection, self.store_label)
+        conn, source = resolve(self.spec.connection, self.inputs)
         _mask(conn)
-        expected_key.require(self.spec.connection, conn, source)
+        expected_key.require(self.spec.connection, conn, source, self.inputs.expected, self.inputs.key)
         for conn_id in self.spec.params.connections:
-            _mask(resolve(conn_id, self.store_label)[0])
+            _mask(resolve(conn_id, self.inputs)[0])
         return conn, source
 
     def _clean(self) -> str | None:

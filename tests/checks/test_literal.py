@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from bootstrap import plugins
+from bootstrap.manifest.loader import load
+from bootstrap.smoke.inputs import TaskInputs
 from tests.checks.bench import Bench, Cell
 from tests.systems.in_process import Answer, Request, http_server, serving
 
@@ -63,7 +65,8 @@ def test_no_parameter_is_a_template_but_the_arguments_of_operator(bench: Bench) 
     connections["other"] = {"conn_type": "generic", "checks": []}
     file = bench.folder / "literal.yaml"
     file.write_text(yaml.safe_dump({"version": 1, "connections": connections}))
-    env = {**os.environ, "AIRFLOW_BOOTSTRAP_FILE": str(file), "AIRFLOW_HOME": str(bench.folder / "airflow")}
+    inputs = TaskInputs.of(load(file)).write(bench.folder / "inputs")
+    env = {**os.environ, **inputs, "AIRFLOW_HOME": str(bench.folder / "airflow")}
     ran = subprocess.run([sys.executable, "-c", RENDER], env=env, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr[-2000:]
     changed = dict(line.partition(" ")[::2] for line in ran.stdout.splitlines() if line.startswith("c_"))

@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from bootstrap.checks import _user_code
 from bootstrap.checks import python as check
+from bootstrap.manifest.loader import load
+from bootstrap.smoke.inputs import TaskInputs
 from tests.checks.bench import Bench, Cell, passed_steps, secrets
 
 pytestmark = pytest.mark.airflow
@@ -225,7 +227,7 @@ def test_a_module_in_the_dags_folder(bench: Bench, good: dict[str, Any], tmp_pat
     (tmp_path / "bootstrap.yaml").write_text("version: 1\nairflow: {dags: dags}\n")
     del bench, good
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW_BOOTSTRAP_FILE", str(tmp_path / "bootstrap.yaml"))
+        patch.setattr(_user_code, "_folders", list(TaskInputs.of(load(tmp_path / "bootstrap.yaml")).folders))
         patch.setattr("sys.path", [])  # restored afterwards
         assert callable(_user_code.find("bench_in_dags.reads"))
 

@@ -28,6 +28,7 @@ from tests.systems.process import free_port
 
 VAULT = 'stores: {v: {kind: vault, url: "http://127.0.0.1:1", mount: airflow}}\n'
 CLASS = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
+KEY = "of this run"
 
 
 class EnvironmentVariablesBackend:
@@ -54,12 +55,10 @@ def manifest(folder: Path, text: str) -> Manifest:
     return load(file)
 
 
-def require(monkeypatch: pytest.MonkeyPatch, told: Mapping[str, Any], conn: Any, backend: Any) -> str:
+def require(told: Mapping[str, Any], conn: Any, backend: Any) -> str:
     """What a check's process says; "" where nothing is wrong."""
-    [secret] = told.values()
-    monkeypatch.setenv(registered.VARIABLE, secret.unmasked())
     try:
-        registered.require("web", conn, backend, "its place")
+        registered.require("web", conn, backend, "its place", json.loads(json.dumps(told)), KEY)
     except Diagnosed as err:
         return err.cause.message
     return ""
@@ -95,9 +94,9 @@ def test_the_source_is_one_that_the_manifest_registers_in(
     vault = SimpleNamespace(backend_class="a.Vault", kwargs={})
     chosen = SimpleNamespace(secrets=vault if "vault" in text else serving, workers=None)
     monkeypatch.setattr(registered, "settings", lambda _: chosen)  # a class of this file is not installed
-    told = registered.expecting(manifest(tmp_path, text), {}, {})
+    told = registered.expecting(manifest(tmp_path, text), {}, {}, KEY)
     every = (EnvironmentVariablesBackend, MetastoreBackend, ExecutionAPISecretsBackend, MyBackend)
-    passed = {kind for kind in every if not require(monkeypatch, told, airflows(Connection("http")), kind())}
+    passed = {kind for kind in every if not require(told, airflows(Connection("http")), kind())}
     assert passed == allowed
 
 
@@ -105,11 +104,10 @@ def test_the_source_is_one_that_the_manifest_registers_in(
     ("register", "advised"), [("[{file: {path: c.json}}]", True), ("[metadata]", False), ("[]", False)]
 )
 def test_what_is_in_a_file_that_no_backend_reads_is_not_registered_again(
-    register: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, advised: bool
+    register: str, tmp_path: Path, *, advised: bool
 ) -> None:
-    [secret] = registered.expecting(manifest(tmp_path, f"register: {register}\n"), {}).values()
-    monkeypatch.setenv(registered.VARIABLE, secret.unmasked())
-    assert ("LocalFilesystemBackend" in registered.advice()) is advised
+    told = registered.expecting(manifest(tmp_path, f"register: {register}\n"), {}, {}, KEY)
+    assert ("LocalFilesystemBackend" in registered.advice(told)) is advised
 
 
 FOUND = Connection("http", "said", "h", "u", "p", "s", 80, {"a": 1, "b": {"c": True}})
@@ -131,15 +129,13 @@ FOUND = Connection("http", "said", "h", "u", "p", "s", 80, {"a": 1, "b": {"c": T
         ({"extra": {"a": 1, "b": {"c": True}, "d": None}}, "extra.d differs"),
     ],
 )
-def test_every_field_is_as_it_was_registered(
-    change: dict[str, Any], differing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = registered.expecting(manifest(tmp_path, "register: [{env: {}}]\n"), {"web": FOUND}, {})
-    assert "p" not in json.loads(next(iter(told.values())).unmasked())["digests"]["web"].values()
+def test_every_field_is_as_it_was_registered(change: dict[str, Any], differing: str, tmp_path: Path) -> None:
+    told = registered.expecting(manifest(tmp_path, "register: [{env: {}}]\n"), {"web": FOUND}, {}, KEY)
+    assert "p" not in told["digests"]["web"].values()
     found = airflows(FOUND)
     vars(found).update({name: value for name, value in change.items() if name != "extra"})
     found.extra_dejson = change.get("extra", found.extra_dejson)
-    said = require(monkeypatch, told, found, EnvironmentVariablesBackend())
+    said = require(told, found, EnvironmentVariablesBackend())
     assert said.endswith(differing) if differing else not said
 
 
@@ -158,10 +154,10 @@ connections:
     known = drift.registered(site, SecretReader(site))
 
     def said(conn_id: str, **change: Any) -> str:
-        told = registered.expecting(site, {"web": known[conn_id]}, {"web": found.unsettled[conn_id]})
+        told = registered.expecting(site, {"web": known[conn_id]}, {"web": found.unsettled[conn_id]}, KEY)
         conn = airflows(known[conn_id])
         vars(conn).update(change)
-        return require(monkeypatch, told, conn, EnvironmentVariablesBackend())
+        return require(told, conn, EnvironmentVariablesBackend())
 
     assert not said("web", password="new", extra_dejson={"a": "new", "b": 2})
     assert said("web", host="other").endswith("host differs")
@@ -212,8 +208,8 @@ def hostile(site: Manifest, monkeypatch: pytest.MonkeyPatch) -> Manifest:
     monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", CLASS)
     kwargs = {"connections_file_path": str(site.folder / "other.json")}
     monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND_KWARGS", json.dumps(kwargs))
-    monkeypatch.setenv("AIRFLOW_BOOTSTRAP_CLEAN", "1")
-    monkeypatch.setenv("AIRFLOW_BOOTSTRAP_REGISTERED", "{}")
+    monkeypatch.setenv("AIRFLOW_BOOTSTRAP_INPUTS", str(site.folder / "other.json"))
+    monkeypatch.setenv("AIRFLOW_BOOTSTRAP_DIGEST_KEY", "0")
     return site
 
 
@@ -238,4 +234,4 @@ def test_a_check_passes_by_its_own_work_and_with_its_own_connection_alone(hostil
 def test_a_variable_of_the_users_never_proves_the_key_of_a_rotation(hostile: Manifest) -> None:
     chosen = [spec for spec in select(hostile, []) if spec.connection == "closed"]
     prover = Prover(hostile, locate(hostile), chosen, Settings(1), lambda _: None)
-    assert prover.live({}).state != "passed"
+    assert prover.live().state != "passed"

@@ -175,7 +175,7 @@ def test_a_key_that_fails_its_checks_changes_nothing(world: World) -> None:
     world.server.sql("REVOKE SELECT ON orders FROM etl", "analytics")  # so that the other role may read nothing
     world.server.sql(f"GRANT SELECT ON orders TO {before}", "analytics")
     try:  # with a variable by which our own processes make a task do nothing but clean up, and succeed
-        result = world.project.run("rotate", "warehouse", AIRFLOW_BOOTSTRAP_CLEAN="1")
+        result = world.project.run("rotate", "warehouse", AIRFLOW_BOOTSTRAP_INPUTS="/dev/null")
     finally:
         world.server.sql("GRANT SELECT ON orders TO etl", "analytics")
     assert result.code == 1, result.text

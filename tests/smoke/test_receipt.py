@@ -7,7 +7,8 @@ import pytest
 
 from bootstrap.checks.base import Run, leftovers
 from bootstrap.domain.secret import mask
-from bootstrap.smoke.receipt import VARIABLE, Receipt
+from bootstrap.smoke.inputs import TaskInputs
+from bootstrap.smoke.receipt import Receipt
 
 
 @pytest.fixture
@@ -15,9 +16,14 @@ def receipt(tmp_path: Path) -> Receipt:
     return Receipt(run_id="run", nonce="fresh", file=tmp_path / "receipt")
 
 
-def test_a_child_writes_what_the_parent_reads(receipt: Receipt, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, receipt.as_environment()[VARIABLE])
-    Receipt.of_this_process().write(step="access", status="passed")
+def test_a_child_writes_what_the_parent_reads(
+    receipt: Receipt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in TaskInputs(receipt=receipt).write(tmp_path / "inputs").items():
+        monkeypatch.setenv(name, value)
+    told = TaskInputs.of_this_process().receipt
+    assert told is not None
+    told.write(step="access", status="passed")
     assert [dict(line) for line in receipt.read()] == [{"nonce": "fresh", "step": "access", "status": "passed"}]
 
 
@@ -37,9 +43,8 @@ def test_a_receipt_holds_no_secret_and_is_private(receipt: Receipt) -> None:
     assert receipt.file.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_task_run_by_hand_needs_no_receipt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
-    receipt = Receipt.of_this_process()
+def test_a_task_run_by_hand_needs_no_receipt() -> None:
+    receipt = Receipt.by_hand()
     receipt.write(step="access")
     assert list(receipt.read()) == []
     assert Run(receipt.run_id).name in set(

@@ -22,6 +22,7 @@ from bootstrap.airflow.environment import Environment, locate
 from bootstrap.checks import _spark_job, _user_code
 from bootstrap.errors import ManifestError
 from bootstrap.manifest.loader import load
+from bootstrap.smoke.inputs import TaskInputs
 from bootstrap.util import children
 from tests.project import ROOT, TIMEOUT, Canary, Project, Result, watched_processes
 
@@ -148,9 +149,9 @@ def test_what_python_or_our_own_processes_would_obey_is_left_out_of_a_childs_env
     text = "version: 1\nairflow: {env: {AIRFLOW_BOOTSTRAP_CLEAN: '1', PYTHONOPTIMIZE: '2', PYTHONPATH: 'lib:', A: b}}\n"
     text += "stores: {e: {kind: env}}\nvariables: {v: {secret: 'e:AIRFLOW_BOOTSTRAP_CLEAN'}}\n"
     environment = located(tmp_path, text)
-    child = environment.child(AIRFLOW_BOOTSTRAP_FILE="ours")
+    child = environment.child(AIRFLOW_BOOTSTRAP_INPUTS="ours")
     ours = {name: value for name, value in child.items() if children.is_ours(name)}
-    assert ours == {"AIRFLOW_BOOTSTRAP_FILE": "ours"}
+    assert ours == {"AIRFLOW_BOOTSTRAP_INPUTS": "ours"}
     assert not {*unwanted} & {*child}
     assert environment.secrets == {}
     assert (child["PYTHONPATH"], child["A"]) == (str(tmp_path / "lib"), "b")
@@ -246,7 +247,7 @@ def test_the_users_code_can_be_imported_while_a_check_asks_for_it_and_no_longer(
     (tmp_path / "users_check.py").write_text("def check(conn):\n    import users_other\n    return users_other.x\n")
     (tmp_path / "users_other.py").write_text("x = 5")
     plant(tmp_path, "orjson_like.py")
-    monkeypatch.setenv("AIRFLOW_BOOTSTRAP_FILE", str(tmp_path / "bootstrap.yaml"))
+    monkeypatch.setattr(_user_code, "_folders", list(TaskInputs.of(load(tmp_path / "bootstrap.yaml")).folders))
     check = _user_code.find("users_check.check")
     for _ in range(2):
         with pytest.raises(ImportError):

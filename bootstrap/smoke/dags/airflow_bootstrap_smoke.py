@@ -1,4 +1,4 @@
-"""The DAG that Airflow finds: one task for each check of the manifest that AIRFLOW_BOOTSTRAP_FILE names."""
+"""The DAG that Airflow finds: one task for each check that AIRFLOW_BOOTSTRAP_INPUTS tells of."""
 
 from bootstrap.smoke.dag import build
 
