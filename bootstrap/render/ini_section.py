@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import configparser
 import re
+import sys
 from collections.abc import Mapping
+from importlib.util import find_spec, module_from_spec
 from typing import TYPE_CHECKING
 
 from bootstrap.errors import AirflowError
@@ -39,9 +41,7 @@ def _indentation(body: str) -> str:
 
 
 def _edited_flat(plain: str, name: str, options: Mapping[str, str | None], where: str) -> str:
-    from configupdater import ConfigUpdater
-
-    updater = ConfigUpdater()
+    updater = _updater()
     try:
         updater.read_string(plain, source=where)
     except configparser.Error as err:
@@ -69,6 +69,20 @@ def _set(updater: ConfigUpdater, section: str, option: str, value: str) -> None:
         updater[section][option].set_values(value.split("\n"), indent="    ", prepend_newline=False)
     else:
         updater[section][option].value = value
+
+
+def _updater() -> ConfigUpdater:
+    """Its class lies in a module of its own; the package would ask importlib.metadata for its version: a tenth of `render`."""
+    name = "configupdater"
+    spec = None if name in sys.modules else find_spec(name)
+    if spec is not None:
+        sys.modules[name] = module_from_spec(spec)  # not executed
+    try:
+        from configupdater.configupdater import ConfigUpdater
+    finally:
+        if spec is not None:
+            del sys.modules[name]
+    return ConfigUpdater()
 
 
 def uneditable(where: str) -> AirflowError:

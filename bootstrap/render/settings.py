@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,6 +169,8 @@ def from_commands(manifest: Manifest) -> Iterator[tuple[str, str]]:
 
 
 def _require_sensitive(manifest: Manifest, known: Release, section: str, option: str) -> None:
+    import difflib
+
     name = f"{section}.{option}"
     allowed = known.sensitive | sensitive_options()
     if section in ("secrets", "workers"):

@@ -17,7 +17,6 @@ from typing import Any
 from bootstrap.airflow.environment import Environment
 from bootstrap.errors import BootstrapError
 from bootstrap.providers.installed import sensitive_options
-from bootstrap.providers.python_source import Sources, UnreadableModule
 from bootstrap.render import ini
 from bootstrap.render.settings import Settings
 from bootstrap.util.file_cache import remembered
@@ -100,7 +99,10 @@ def in_environment(options: Iterator[Managed], settings: Settings, environment: 
     given = {**environment.child(), **{name: value.unmasked() for name, value in environment.secrets.items()}}
     given = {name: value for name, value in given.items() if name not in settings.variables}
     found = {
-        name for item in options for name in _names(item, settings) if name in given and not _says(item, name, given)
+        name
+        for item in options
+        for kind, name in _names(item, settings)
+        if name in given and not _says(item, name, given) and (not kind or _is_sensitive(item, settings))
     }
     if settings.secrets is not None and settings.release.kwarg_variables:
         found |= {name for name in given if name.startswith(_KWARGS)}
@@ -119,14 +121,17 @@ def overriding(names: Sequence[str]) -> str:
     return f"{', '.join(names)} in the environment override{'s' * (len(names) == 1)} airflow.cfg"
 
 
-def _names(item: Managed, settings: Settings) -> Iterator[str]:
-    sensitive = item.option in _JSON or f"{item.section}.{item.option}" in (
-        settings.release.sensitive | sensitive_options()
-    )
+def _names(item: Managed, settings: Settings) -> Iterator[tuple[str, str]]:
+    """The variables that Airflow could ask, each with its kind; those with one only for an option that is sensitive."""
     old = _old_place(item.section, item.option, settings.cache)
     for section, option in filter(None, ((item.section, item.option), old)):
-        for kind in _KINDS if sensitive else ("",):
-            yield _variable(section, option, kind)
+        for kind in _KINDS:
+            yield kind, _variable(section, option, kind)
+
+
+def _is_sensitive(item: Managed, settings: Settings) -> bool:
+    name = f"{item.section}.{item.option}"
+    return item.option in _JSON or name in settings.release.sensitive or name in sensitive_options()
 
 
 def _variable(section: str, option: str, kind: str = "") -> str:
@@ -172,6 +177,8 @@ def _deprecated(folder: Path | None) -> Mapping[str, Any]:
 
 def _read() -> tuple[dict[str, Any], tuple[str, ...]]:
     """{"options": {"section.option": [section, option]}, "sections": {section: section}}, and the files that it comes from."""
+    from bootstrap.providers.python_source import Sources, UnreadableModule
+
     tables: dict[str, dict[Any, Any]] = {name: {} for name in _TABLES}
     files = []
     for name in _MODULES:

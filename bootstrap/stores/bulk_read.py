@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 from bootstrap.errors import StoreError, Unavailable
@@ -34,6 +33,8 @@ class _Reading:
         self.lock = threading.Lock()
 
     def all(self, wanted: list[PathAt], concurrency: int) -> Mapping[PathAt, Stored | StoreError]:
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(min(concurrency, len(wanted)), thread_name_prefix=f"read-{self.name}") as pool:
             return dict(zip(wanted, pool.map(self._read, wanted), strict=True))
 

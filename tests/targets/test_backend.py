@@ -22,6 +22,7 @@ from bootstrap.domain.variable import Variable
 from bootstrap.manifest.loader import Manifest, load
 from bootstrap.render.settings import settings as airflow_settings
 from bootstrap.targets.backend import target as backend
+from bootstrap.targets.backend.secret_paths import BackendTarget
 from bootstrap.targets.base import Content, Key
 from tests.domain.test_connection import CONNECTIONS
 from tests.systems import openbao, require, secret_manager
@@ -134,7 +135,7 @@ def site(
     return made
 
 
-def target(manifest: Manifest) -> backend.BackendTarget:
+def target(manifest: Manifest) -> BackendTarget:
     return backend.open_target(backend.Options(), manifest, SecretReader(manifest))
 
 
