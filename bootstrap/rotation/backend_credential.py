@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from bootstrap import plugins
 from bootstrap.airflow.environment import Environment, require_airflow
-from bootstrap.desired.resolve import SecretReader
-from bootstrap.domain.reference import Reference
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Conflict, ManifestError, UsageError
-from bootstrap.issuers.base import Issuer, KeyFields
-from bootstrap.issuers.kind import IssuerKind
 from bootstrap.manifest.key_place import KeyPlace
 from bootstrap.manifest.loader import Manifest
 from bootstrap.manifest.models import RotateSpec, StoreSpec
 from bootstrap.render import cfg_file, verify
 from bootstrap.render.settings import settings
-from bootstrap.rotation import key_fields
 from bootstrap.rotation.candidate import Content, require_place
-from bootstrap.rotation.issuer_context import Asking
 from bootstrap.rotation.rotatable import Proof
+from bootstrap.rotation.stored_key import StoredKey
 from bootstrap.rotation.verification import Prover
-from bootstrap.smoke.run import Settings, select
-from bootstrap.stores.base import Store, Stored
+from bootstrap.smoke.run import select
+from bootstrap.stores.base import Stored
 from bootstrap.stores.credential import Credential, PlainCredential
 from bootstrap.util import git
 from bootstrap.util.files import write_atomic
@@ -39,17 +31,8 @@ from bootstrap.util.files import write_atomic
 NAME = "airflow:backend"  # no conn_id has a colon
 
 
-@dataclass
-class BackendSubject:
+class BackendSubject(StoredKey):
     """See `Subject`. The secret at `keep` is where the credential is the same for every machine."""
-
-    manifest: Manifest
-    environment: Environment
-    secrets: SecretReader
-    settings: Settings
-    say: Callable[[str], None]
-    journaled: Callable[[str, str], frozenset[str]]
-    name: str = NAME
 
     @property
     def spec(self) -> RotateSpec:
@@ -58,64 +41,13 @@ class BackendSubject:
             raise ManifestError(f"{self.manifest.file}: backend: there is no `rotate:`", "see docs/rotation.md")
         return self.manifest.backend_rotation
 
-    @cached_property
-    def issuer(self) -> Issuer:
-        """Who mints its keys. Raises StoreError, IssuerDenied, ManifestError."""
-        return self._kind.open_issuer(self.spec.options, Asking(self.manifest, self.secrets.fresh(), None))
-
-    @property
-    def _kind(self) -> IssuerKind:
-        return plugins.ISSUERS.get(self.spec.issuer, IssuerKind)
-
-    @property
-    def _keep(self) -> Reference:
-        if self.spec.keep is None:
-            hint = 'keep: {secret: "STORE:PATH#FIELD"}: where every machine and every run finds it'
-            raise ManifestError(f"{self.manifest.file}: backend.rotate: the key `keep` is missing", hint)
-        return self.spec.keep
-
     @property
     def place(self) -> KeyPlace:
         """Where the credential is kept."""
-        return KeyPlace(self._keep, {self._kind.fields(self.spec.options)[-1]: self._keep.field})
-
-    @property
-    def issuer_name(self) -> str:
-        """As the manifest has it."""
-        return self.spec.issuer
-
-    @property
-    def store_name(self) -> str:
-        """Of the store that keeps it."""
-        return self._keep.store
-
-    @property
-    def path(self) -> str:
-        """Of the secret."""
-        return self._keep.path
-
-    @property
-    def store(self) -> Store:
-        """The store that keeps it."""
-        return self.secrets.store(self.store_name)
-
-    @property
-    def grace(self) -> timedelta:
-        """How long both work."""
-        return self.spec.options.grace
-
-    @property
-    def settle(self) -> timedelta:
-        """How long a new one may be refused."""
-        return self.spec.options.settle
-
-    def fields_of(self, stored: Stored) -> KeyFields:
-        """The credential. Raises StoreError."""
-        return key_fields.fields_of(self.place, stored)
-
-    def filled(self, stored: Stored, fields: KeyFields) -> Content:
-        """The secret with another one. Raises StoreError."""
-        return key_fields.filled(self.place, stored, fields)
+        if self.spec.keep is None:
+            hint = 'keep: {secret: "STORE:PATH#FIELD"}: where every machine and every run finds it'
+            raise ManifestError(f"{self.manifest.file}: backend.rotate: the key `keep` is missing", hint)
+        return KeyPlace(self.spec.keep, {self.kind.fields(self.spec.options)[-1]: self.spec.keep.field})
 
     def require(self) -> None:
         """Raises UsageError without a check to prove it by; Conflict if the file holds another one; StoreError, AirflowError."""
@@ -125,8 +57,8 @@ class BackendSubject:
         require_airflow(self.environment)
         kept = self._value(self.store.read(self.path))
         if self._credential.read(str(self._backend_store), self.manifest.folder) != Secret(kept.unmasked().strip()):
-            message = f"{self.name}: {self._file} holds another credential than {self._keep}"
-            raise Conflict(message, f"airflow-bootstrap store put {self._keep} --from-file {self._file}")
+            message = f"{self.name}: {self._file} holds another credential than {self.place.reference}"
+            raise Conflict(message, f"airflow-bootstrap store put {self.place.reference} --from-file {self._file}")
 
     def prove(self, candidate: Content) -> Proof:
         """All checks, in processes whose backend logs in with the candidate, which they get through a pipe."""
@@ -153,10 +85,6 @@ class BackendSubject:
     def prove_live(self) -> Proof:
         """All checks, as Airflow runs them."""
         return self._prover(self.manifest, self.environment).live()
-
-    def others(self) -> frozenset[str]:
-        """See `Subject`."""
-        return self.journaled(self.issuer.account, f"{self.store_name}:{self.path}")
 
     def _value(self, stored: Stored) -> Secret:
         return next(iter(self.fields_of(stored).values()))

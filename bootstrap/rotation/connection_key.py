@@ -2,105 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from bootstrap import plugins
-from bootstrap.airflow.environment import Environment, require_airflow
-from bootstrap.desired.resolve import SecretReader, resolve_all
+from bootstrap.airflow.environment import require_airflow
+from bootstrap.desired.resolve import resolve_all
 from bootstrap.domain.connection import Connection
 from bootstrap.errors import Denied, StoreError, Unavailable, UsageError
-from bootstrap.issuers.base import Issuer, KeyFields
-from bootstrap.issuers.kind import IssuerKind
 from bootstrap.manifest.key_place import KeyPlace, place_of
-from bootstrap.manifest.loader import Manifest
 from bootstrap.manifest.models import INDEX, RotateSpec, TargetSpec, find_references
 from bootstrap.manifest.target_variables import GivesVariables
 from bootstrap.register.plan import Plan, plan
-from bootstrap.rotation import key_fields
 from bootstrap.rotation.candidate import Content, require_place
-from bootstrap.rotation.issuer_context import Asking
 from bootstrap.rotation.rotatable import Proof, State
+from bootstrap.rotation.stored_key import StoredKey
 from bootstrap.rotation.verification import Prover
 from bootstrap.smoke.expected_key import ExpectedKey
-from bootstrap.smoke.run import Settings, select
-from bootstrap.stores.base import Store, Stored
+from bootstrap.smoke.run import select
 from bootstrap.targets.base import Key
 from bootstrap.targets.kind import TargetKind
 
 
-@dataclass
-class ConnectionSubject:
-    """See `Subject`. `journaled` gives the ids of keys of an account that other journals know of."""
-
-    manifest: Manifest
-    environment: Environment
-    name: str
-    secrets: SecretReader
-    settings: Settings
-    say: Callable[[str], None]
-    journaled: Callable[[str, str], frozenset[str]]
-
-    @cached_property
-    def place(self) -> KeyPlace:
-        """Where the key is kept."""
-        return place_of(self.name, self.manifest.connections[self.name], self._kind.fields(self.spec.options))
-
-    @cached_property
-    def issuer(self) -> Issuer:
-        """Who mints its keys. Raises StoreError, IssuerDenied, ManifestError."""
-        asking = Asking(self.manifest, self.secrets.fresh(), self.name)
-        return self._kind.open_issuer(self.spec.options, asking)
-
-    @property
-    def _kind(self) -> IssuerKind:
-        return plugins.ISSUERS.get(self.spec.issuer, IssuerKind)
+class ConnectionSubject(StoredKey):
+    """See `Subject`."""
 
     @property
     def spec(self) -> RotateSpec:
         """What the manifest says."""
         return self.manifest.rotations[self.name]
 
-    @property
-    def issuer_name(self) -> str:
-        """As the manifest has it."""
-        return self.spec.issuer
-
-    @property
-    def store_name(self) -> str:
-        """Of the store that has the secret."""
-        return self.place.reference.store
-
-    @property
-    def path(self) -> str:
-        """Of the secret."""
-        return self.place.reference.path
-
-    @property
-    def store(self) -> Store:
-        """The store that has the secret."""
-        return self.secrets.store(self.store_name)
-
-    @property
-    def grace(self) -> timedelta:
-        """How long both keys work."""
-        return self.spec.options.grace
-
-    @property
-    def settle(self) -> timedelta:
-        """How long a new key may be refused."""
-        return self.spec.options.settle
-
-    def fields_of(self, stored: Stored) -> KeyFields:
-        """The key's fields in the secret. Raises StoreError."""
-        return key_fields.fields_of(self.place, stored)
-
-    def filled(self, stored: Stored, fields: KeyFields) -> Content:
-        """The secret with another key's fields. Raises StoreError."""
-        return key_fields.filled(self.place, stored, fields)
+    @cached_property
+    def place(self) -> KeyPlace:
+        """Where the key is kept."""
+        return place_of(self.name, self.manifest.connections[self.name], self.kind.fields(self.spec.options))
 
     def require(self) -> None:
         """Raises UsageError without a check to prove a key by; StoreError, AirflowError, Unsafe."""
@@ -122,7 +59,7 @@ class ConnectionSubject:
         secrets = self.secrets.fresh()
         fresh = secrets.replaced(self.store_name, self.path, candidate.stored())
         resolved = resolve_all(self.manifest, fresh, self.manifest.connections)
-        ours = dict(self._resolved(resolved))
+        ours = {name: resolved[name] for name in self._connections}
         wrong = next((found for found in ours.values() if isinstance(found, StoreError)), None)
         if wrong is not None:
             state: State = "undecided" if isinstance(wrong, Unavailable | Denied) else "refused"
@@ -149,10 +86,6 @@ class ConnectionSubject:
         ours = {name: it for name, it in found.items() if isinstance(it, Connection)}
         return self._prover().live(ExpectedKey(ours, tuple(self.place.parts)))
 
-    def others(self) -> frozenset[str]:
-        """See `Subject`."""
-        return self.journaled(self.issuer.account, f"{self.store_name}:{self.path}")
-
     @property
     def _connections(self) -> tuple[str, ...]:
         """Whatever is made of the secret."""
@@ -161,9 +94,6 @@ class ConnectionSubject:
     def _is_of_it(self, node: Any) -> bool:
         references = (reference for _, reference in find_references(node))
         return any((each.store, each.path) == (self.store_name, self.path) for each in references)
-
-    def _resolved(self, found: Mapping[str, Connection | StoreError]) -> Iterator[tuple[str, Connection | StoreError]]:
-        return ((name, found[name]) for name in self._connections)
 
     def _plans(self) -> Iterator[Plan]:
         """The changes of what is made of the secret, for each target."""

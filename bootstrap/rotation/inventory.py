@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import replace
 
-from bootstrap import plugins
 from bootstrap.domain.secret import safe_json
 from bootstrap.errors import BootstrapError
-from bootstrap.issuers.kind import IssuerKind, KnowsKeyless
+from bootstrap.issuers.kind import KnowsKeyless
 from bootstrap.rotation.fernet import rotatable
-from bootstrap.rotation.journal import Document, now
+from bootstrap.rotation.journal import now
 from bootstrap.rotation.keyring import Keyring
 from bootstrap.rotation.status import Item, State
 from bootstrap.rotation.steps import due
@@ -24,7 +23,7 @@ def take(keyring: Keyring, name: str) -> Item:
     if name == rotatable.NAME:
         return keyring.fernet_key().item()
     subject = keyring.subject(name)
-    kind = plugins.ISSUERS.get(subject.issuer_name, IssuerKind)
+    kind = subject.kind
     known = Item(
         name=subject.name,
         issuer=subject.issuer_name,
@@ -33,50 +32,39 @@ def take(keyring: Keyring, name: str) -> Item:
         keyless=kind.KEYLESS if isinstance(kind, KnowsKeyless) else "",
     )
     try:
-        known = Item(**{**vars(known), "account": subject.issuer.account})
+        known = replace(known, account=subject.issuer.account)
         document = keyring.journal(subject).look()
         stored = subject.store.read(subject.path)
         fields = subject.fields_of(stored)
     except BootstrapError as err:
-        return Item(**{**vars(known), "error": err})
-    known = Item(**{**vars(known), "journal": document, "version": stored.version})
+        return replace(known, error=err)
+    known = replace(known, journal=document, version=stored.version)
     try:
         key, keys = subject.issuer.identify(fields), subject.issuer.keys()
     except BootstrapError as err:
-        key, keys, known = None, (), Item(**{**vars(known), "error": err})
+        key, keys, known = None, (), replace(known, error=err)
     info = next((each for each in keys if each.id == key), None)
     since = document.rotated or (info.created if info else None) or stored.created
     every = subject.spec.options.every
     upcoming = since + every if since is not None and every is not None else None
-    return Item(
-        **{
-            **vars(known),
-            "key": key,
-            "keys": tuple(keys),
-            "since": since,
-            "expires": info.expires if info else None,
-            "next": upcoming,
-            "grace_until": _grace_until(document, subject.grace),
-            "state": _state(document, subject.grace, every, upcoming),
-        }
-    )
-
-
-def _grace_until(document: Document, grace: timedelta) -> datetime | None:
     rotation = document.rotation
-    return due(rotation, grace) if rotation is not None and rotation.step == "grace" and rotation.promoted else None
-
-
-def _state(document: Document, grace: timedelta, every: timedelta | None, upcoming: datetime | None) -> State:
-    """A key whose age nobody knows can't be shown to be young enough: it is overdue."""
-    if document.rotation is not None:
-        until = _grace_until(document, grace)
-        if until is None:
-            return "unfinished"
-        return "grace" if now() < until else "grace over"
-    if every is not None and (upcoming is None or upcoming < now()):
-        return "overdue"
-    return "good"
+    in_grace = rotation is not None and rotation.step == "grace" and rotation.promoted
+    until = due(rotation, subject.grace) if rotation is not None and in_grace else None
+    state: State = "good"
+    if rotation is not None:
+        state = "unfinished" if until is None else "grace" if now() < until else "grace over"
+    elif every is not None and (upcoming is None or upcoming < now()):
+        state = "overdue"  # a key whose age nobody knows can't be shown to be young enough
+    return replace(
+        known,
+        key=key,
+        keys=tuple(keys),
+        since=since,
+        expires=info.expires if info else None,
+        next=upcoming,
+        grace_until=until,
+        state=state,
+    )
 
 
 def sentence(item: Item) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from bootstrap.desired import interpret
@@ -20,7 +20,8 @@ from bootstrap.stores.structured import json_object
 def fields_of(place: KeyPlace, stored: Stored) -> KeyFields:
     """The key's fields as the secret has them. Raises NotFound, Malformed or Empty."""
     if place.whole:
-        return dict(_picked(interpret.whole(stored, place.reference, place.conn_type), place.parts))
+        connection = interpret.whole(stored, place.reference, place.conn_type)
+        return {field: _value(connection, field) for field in place.parts}
     where = place.where
     return {
         field: pick_field(stored, f"{where}#{part}" if part else where, part) for field, part in place.parts.items()
@@ -54,8 +55,10 @@ def _whole(place: KeyPlace, stored: Stored, fields: KeyFields) -> Content:
     _require_own_words(place, stored, picked)
     found = interpret.whole(stored, place.reference, place.conn_type).as_fields()
     for field, value in fields.items():
-        if field in place.parts:
-            _put(found, field, value.unmasked())
+        if field in place.parts and field.startswith(EXTRA):
+            found["extra"] = {**(found.get("extra") or {}), field.removeprefix(EXTRA): value.unmasked()}
+        elif field in place.parts:
+            found[field] = value.unmasked()
     return _in_place(place, stored, json.dumps(found, ensure_ascii=False))
 
 
@@ -85,22 +88,9 @@ def _alone(stored: Stored, value: Secret) -> Content:
     return Content(value, fields=content(stored).fields and is_document)
 
 
-def _picked(connection: Connection, wanted: Mapping[str, str | None]) -> Iterator[tuple[str, Secret]]:
-    for field in wanted:
-        found = _get(connection, field)
-        if isinstance(found, Mapping):
-            found = json.dumps(found, ensure_ascii=False)
-        yield field, Secret("" if found is None else str(found))
-
-
-def _get(connection: Connection, field: str) -> Any:
-    if field.startswith(EXTRA):
-        return (connection.extra or {}).get(field.removeprefix(EXTRA))
-    return getattr(connection, field)
-
-
-def _put(document: dict[str, Any], field: str, value: str) -> None:
-    if field.startswith(EXTRA):
-        document["extra"] = {**(document.get("extra") or {}), field.removeprefix(EXTRA): value}
-    else:
-        document[field] = value
+def _value(connection: Connection, field: str) -> Secret:
+    extra = connection.extra or {}
+    found = extra.get(field.removeprefix(EXTRA)) if field.startswith(EXTRA) else getattr(connection, field)
+    if isinstance(found, Mapping):
+        found = json.dumps(found, ensure_ascii=False)
+    return Secret("" if found is None else str(found))

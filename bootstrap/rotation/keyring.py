@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -68,13 +68,8 @@ class Keyring:
 
     def subject(self, name: str) -> Rotatable:
         """A key that is in a store."""
-        if name == backend_credential.NAME:
-            return BackendSubject(
-                self.manifest, self.environment, self.secrets, self.settings, self.say, self.journaled
-            )
-        return ConnectionSubject(
-            self.manifest, self.environment, name, self.secrets, self.settings, self.say, self.journaled
-        )
+        kind: type[Rotatable] = BackendSubject if name == backend_credential.NAME else ConnectionSubject
+        return kind(self.manifest, self.environment, name, self.secrets, self.settings, self.say, self.journaled)
 
     def journal(self, subject: Subject) -> Journal:
         """The journal of one, not read yet."""
@@ -84,14 +79,6 @@ class Keyring:
 
     def journaled(self, account: str, place: str) -> frozenset[str]:
         """The ids of this account's keys in the journals of other secrets than the one at `place`."""
-        return frozenset(
-            key for document in self._documents(place) if document.account == account for key in document.keys
-        )
-
-    def _documents(self, place: str) -> Iterator[Document]:
-        for name in self.names:
-            if name == fernet_key.NAME:
-                continue
-            subject = self.subject(name)
-            if f"{subject.store_name}:{subject.path}" != place:
-                yield self.journal(subject).look()
+        subjects = (self.subject(name) for name in self.names if name != fernet_key.NAME)
+        documents = (self.journal(each).look() for each in subjects if f"{each.store_name}:{each.path}" != place)
+        return frozenset(key for document in documents if document.account == account for key in document.keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +14,8 @@ from bootstrap.rotation.candidate import Content
 from bootstrap.stores.base import Store, Stored
 
 State = Literal["passed", "refused", "undecided"]
+_LOGIN = ("auth", "store_denied")  # causes of a refused login
+_FIRST, _LONGEST = 2.0, 15.0  # seconds between two tries
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,21 @@ class Proof:
     why: str = ""
     hint: str = ""
     exit_code: Exit = Exit.FAILED
+
+
+def settled(prove: Callable[[], Proof], settle: timedelta, say: Callable[[str], None]) -> Proof:
+    """The proof of a new key, which may be refused until it is known everywhere: it is tried again for `settle`, and that is said."""
+    until = time.monotonic() + settle.total_seconds()
+    pause = _FIRST
+    while True:
+        proof = prove()
+        left = until - time.monotonic()
+        if proof.state != "refused" or proof.cause not in _LOGIN or left <= 0:
+            return proof
+        if pause == _FIRST:
+            say(f"the key is refused so far ({proof.why}): it may not be known everywhere yet; trying for {left:.0f} s")
+        time.sleep(min(pause, left))
+        pause = min(2 * pause, _LONGEST)
 
 
 class Subject(Protocol):

@@ -23,12 +23,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from bootstrap.errors import IssuerDenied, NotFound
-from bootstrap.issuers.base import Attempt, Key
+from bootstrap.issuers.base import Attempt
 from bootstrap.issuers.kind import Installing
 from bootstrap.rotation.candidate import content
 from bootstrap.rotation.journal import Rotation, Side, StepName, now, over
-from bootstrap.rotation.propagation import settled
-from bootstrap.rotation.rotatable import Proof
+from bootstrap.rotation.rotatable import Proof, settled
 from bootstrap.rotation.step_context import InUse, Next, Refused, Work
 from bootstrap.stores.base import Retiring
 from bootstrap.util.durations import shown
@@ -50,7 +49,11 @@ def issue(work: Work, rotation: Rotation) -> Next:
     work.journal.put(issued)
     until = f", until {key.expires:%Y-%m-%d}" if key.expires is not None else ""
     work.say(f"a new key: {key.id} of {work.subject.issuer.account}{until}")
-    return _kept(work, issued, key)
+    stored = work.subject.store.read(work.subject.path)
+    if stored.version != issued.old.version:
+        raise work.changed()
+    work.keep(issued.run, content(stored), work.subject.filled(stored, key.fields))
+    return _to("verify", issued)
 
 
 def _attempt(rotation: Rotation) -> Attempt:
@@ -83,14 +86,6 @@ def _take_all_away(work: Work, rotation: Rotation, doomed: set[str]) -> None:
     for key_id in sorted(doomed):
         work.take_away(key_id)
         work.say(f"the key {key_id} is of no use: it is gone")
-
-
-def _kept(work: Work, rotation: Rotation, key: Key) -> Next:
-    stored = work.subject.store.read(work.subject.path)
-    if stored.version != rotation.old.version:
-        raise work.changed()
-    work.keep(rotation.run, content(stored), work.subject.filled(stored, key.fields))
-    return _to("verify", rotation)
 
 
 def stage(work: Work, rotation: Rotation) -> Next:

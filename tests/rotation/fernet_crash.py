@@ -164,7 +164,7 @@ def main() -> None:
     ProvidersManager().initialize_providers_configuration()
     settings.engine.dispose()  # no connection is shared with a child
     crash = Crash(home, given["steps"][-1], stale=given["stale"])
-    with mock.patch("bootstrap.rotation.fernet.process.ask_airflow", airflow_here):
+    with mock.patch("bootstrap.rotation.fernet.steps.ask_airflow", airflow_here):
         for step in given["steps"][:-1]:
             forked(partial(getattr(steps, step), home.environment))
         kills = crash.run()

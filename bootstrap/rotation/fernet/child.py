@@ -1,7 +1,7 @@
 """Looks at, or re-encrypts, what Airflow keeps encrypted, inside an Airflow process.
 
 `python -m bootstrap.rotation.fernet.child look|look-everywhere|reencrypt LOCK` prints one JSON object to stdout, which is a pipe: what
-`fernet_rows.look` finds in the end (in XComs, too, but for `look`), or `{"error": a class of bootstrap.errors, "message": …, "hint": …}`. Keys that are
+`rows.look` finds in the end (in XComs, too, but for `look`), or `{"error": a class of bootstrap.errors, "message": …, "hint": …}`. Keys that are
 in airflow.cfg no more come as a JSON list in the variable RETIRED. The file LOCK is held meanwhile.
 """
 

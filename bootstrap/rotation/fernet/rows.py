@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import airflow.models.xcom  # noqa: F401  brings the table
 from airflow import settings
 from airflow.cli.commands import rotate_fernet_key_command  # noqa: F401  brings every model that it re-encrypts
 from airflow.configuration import conf
 from airflow.models.base import Base
 from cryptography.fernet import Fernet, InvalidToken
-from sqlalchemy import event, select, update
+from sqlalchemy import JSON, String, and_, cast, event, select, update
 
 from bootstrap.airflow import warm_up
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import AirflowError
-from bootstrap.rotation.fernet import xcoms as fernet_xcoms
 from bootstrap.rotation.fernet.key_file import key_id, split
 from bootstrap.targets.metadata.rows import BEGIN
 from bootstrap.targets.metadata.tables import fernet
@@ -30,6 +32,8 @@ _NAMES = {  # table → the column that names a row, and how it is called
     "connection_test_request": ("connection_id", "test of the connection"),  # 3.3 and later
 }
 _FLAGS = {"password": "is_encrypted", "extra": "is_extra_encrypted", "val": "is_encrypted", "kwargs": None}
+_BEGINNING = "gAAAA"  # of each Fernet token: its version and its time, as base64
+_TOKEN = re.compile(rf"{_BEGINNING}[A-Za-z0-9_-]{{90,}}={{0,2}}")
 _PLAIN_KWARGS = "{"  # a trigger's, where a migration could not encrypt them; Airflow reads them
 
 
@@ -47,6 +51,34 @@ class Value:
     def plain(self) -> bool:
         """Whether it should be encrypted and isn't; `airflow rotate-fernet-key` fails at it."""
         return self.table.name == "trigger" and self.token.startswith(_PLAIN_KWARGS)
+
+
+@dataclass(frozen=True)
+class XCom:
+    """One with something like a token in it; others than Airflow may have encrypted that.
+
+    Airflow encrypts the options of a Delta or Iceberg table there, which `airflow rotate-fernet-key` leaves as they are.
+    """
+
+    table: Any
+    row: Any
+    value: Any
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"XCom {self.row['dag_id']}.{self.row['task_id']}.{self.row['key']}"
+
+    @property
+    def tokens(self) -> list[str]:
+        """What looks like one."""
+        return _TOKEN.findall(json.dumps(self.value))
+
+    def replace(self, connection: Any, new: Callable[[str], str]) -> None:
+        """Write it with another token for each."""
+        value = json.loads(_TOKEN.sub(lambda found: new(found[0]), json.dumps(self.value)))
+        this = and_(*(column == self.row[column.name] for column in self.table.primary_key))
+        connection.execute(update(self.table).where(this).values(value=value))
 
 
 def look(retired: Sequence[str], *, xcoms: bool) -> dict[str, Any]:
@@ -68,7 +100,7 @@ def look(retired: Sequence[str], *, xcoms: bool) -> dict[str, Any]:
                 needing.setdefault(holder, {})[value.name] = None
             if not _readable(value.token):
                 unreadable[f"{value.name} ({value.column})"] = None
-        for xcom in fernet_xcoms.found(connection) if xcoms else ():
+        for xcom in _xcoms(connection) if xcoms else ():
             for holder in filter(None, (_holder(token, keys) for token in xcom.tokens)):
                 needing.setdefault(holder, {})[xcom.name] = None
     return {
@@ -90,7 +122,7 @@ def reencrypt() -> None:
             for value in list(_values(connection)):
                 if value.plain or not _decrypts(first, value.token):
                     _replace(connection, value)
-            for xcom in list(fernet_xcoms.found(connection, lock=True)):
+            for xcom in list(_xcoms(connection, lock=True)):
                 if not all(_decrypts(first, token) for token in xcom.tokens):
                     xcom.replace(connection, _rotated)
         sys.argv = ["airflow", "rotate-fernet-key"]
@@ -134,6 +166,17 @@ def _values(connection: Any) -> Iterator[Value]:
             for name, flag in encrypted.items():
                 if row[name] and (flag is None or row[flag]):
                     yield Value(table, name, row["id"], f"{called} {row[column]}", row[name])
+
+
+def _xcoms(connection: Any, *, lock: bool = False) -> Iterator[XCom]:
+    """Those with something like a token. Looks at every XCom there is; not for Airflow 2, which has XComs as bytes."""
+    table = next(it for mapper in Base.registry.mappers if (it := mapper.local_table).name == "xcom")
+    if not isinstance(table.c.value.type, JSON):
+        return
+    query = select(table).where(cast(table.c.value, String).contains(_BEGINNING))
+    for row in connection.execute(query.with_for_update() if lock else query).all():
+        fields = row._mapping  # noqa: SLF001  its public name since SQLAlchemy 1.4
+        yield XCom(table, fields, fields["value"])
 
 
 def _holder(token: str, keys: Mapping[str, Fernet]) -> str | None:

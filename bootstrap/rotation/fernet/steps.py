@@ -7,28 +7,47 @@ back. A key leaves airflow.cfg once no row needs it, and is kept beside until Ai
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from bootstrap.airflow.child_protocol import require
 from bootstrap.airflow.environment import Environment
+from bootstrap.airflow.process import ask_airflow
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import AirflowError, UsageError
 from bootstrap.rotation.fernet import key_file
+from bootstrap.rotation.fernet.child import RETIRED
 from bootstrap.rotation.fernet.key_file import KeyFile, Notes, Source, key_id
-from bootstrap.rotation.fernet.process import EVERYWHERE, REENCRYPT, ROWS, Look, ask
 
 RESTART = (
     "take airflow.cfg to every machine and restart all of Airflow's processes: one that runs knows only the keys that"
     " were there at its start"
 )
 NEW_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+ROWS, EVERYWHERE, REENCRYPT = "look", "look-everywhere", "reencrypt"  # the second: in XComs, too, which takes its time
+_CHILD = "bootstrap.rotation.fernet.child"
 _SHOWN = 5  # rows in a message
 _ELSEWHERE: Mapping[Source, str] = {
     "environment": "the variable AIRFLOW__CORE__FERNET_KEY",
     "command": "what [core] fernet_key_cmd prints",
     "secret": "the secret that [core] fernet_key_secret names",
 }
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a process with Airflow found: see `rows.look`."""
+
+    ids: tuple[str, ...]
+    needing: Mapping[str, Sequence[str]]
+    unreadable: Sequence[str]
+
+    def behind(self, key: str) -> list[str]:
+        """The rows that can't be read with this key alone."""
+        needed = (name for holder, names in self.needing.items() if holder != key for name in names)
+        return list(dict.fromkeys((*needed, *self.unreadable)))
 
 
 @dataclass(frozen=True)
@@ -67,6 +86,18 @@ class Done:
     next: str = ""
 
 
+def ask(environment: Environment, file: KeyFile, what: str, retired: Sequence[Secret] = ()) -> Look:
+    """What `child` answers. Raises AirflowError, also where Airflow's keys are not those of airflow.cfg."""
+    with_retired = environment.with_secrets({RETIRED: Secret(json.dumps([key.reveal() for key in retired]))})
+    told = require(ask_airflow(with_retired, _CHILD, what, str(key_file.lock_of(environment))))
+    if file.keys and tuple(told["ids"]) != file.ids:
+        raise AirflowError(
+            f"Airflow's Fernet keys ({', '.join(told['ids']) or 'none'}) are not those of {file.path} ({', '.join(file.ids)})",
+            "airflow-bootstrap explain --config core.fernet_key",
+        )
+    return Look(tuple(told["ids"]), told["needing"], told["unreadable"])
+
+
 def state(environment: Environment) -> FernetState:
     """Reads airflow.cfg and every encrypted row; changes nothing. Raises AirflowError, Unavailable, Busy."""
     file, notes = key_file.load(environment), Notes.load(environment)
@@ -75,12 +106,14 @@ def state(environment: Environment) -> FernetState:
 
 def begin(environment: Environment) -> Done:
     """Put a new key before the old one. Refuses where a row can't be read already. Raises AirflowError, UsageError."""
+    from cryptography.fernet import Fernet
+
     with key_file.locked(environment):
         file, look = _settled(environment)
         if file.under_way:
             return Done(changed=False, text=_begun(file), state=_state(environment, file, look), next=RESTART)
         _require_readable(look)
-        new = _new_key()
+        new = Secret(Fernet.generate_key().decode())
         Notes.load(environment).with_made(new).save()
         file = file.write([new, file.keys[0]])
         found = _state(environment, file, ask(environment, file, ROWS))
@@ -107,7 +140,8 @@ def reencrypt(environment: Environment) -> Done:
             look = _reencrypted(environment, file)
         found = _state(environment, file, look)
     total = sum(found.rows_by_key.values())
-    return Done(changed=changed, text=f"{_rows(total)} encrypted with key {look.ids[0]}", state=found)
+    rows = f"{total} row is" if total == 1 else f"{total} rows are"
+    return Done(changed=changed, text=f"{rows} encrypted with key {look.ids[0]}", state=found)
 
 
 def finish(environment: Environment) -> Done:
@@ -209,12 +243,6 @@ def _state(environment: Environment, file: KeyFile, look: Look) -> FernetState:
     )
 
 
-def _new_key() -> Secret:
-    from cryptography.fernet import Fernet
-
-    return Secret(Fernet.generate_key().decode())
-
-
 def _begun(file: KeyFile) -> str:
     old = ", ".join(dict.fromkeys(name for name in file.ids if name != file.ids[0]))
     return f"key {file.ids[0]} encrypts, and {old} still decrypts, in {file.path}"
@@ -242,10 +270,6 @@ def _not_ours(file: KeyFile) -> UsageError:
         f"by hand: 1. make it NEW,OLD, NEW being what this prints: {NEW_KEY}; 2. restart all of Airflow's processes;"
         " 3. airflow rotate-fernet-key; 4. make it NEW; 5. restart them again",
     )
-
-
-def _rows(count: int) -> str:
-    return f"{count} row is" if count == 1 else f"{count} rows are"
 
 
 def _listed(names: Sequence[str]) -> str:
