@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, Field
 
@@ -17,6 +19,7 @@ from bootstrap.issuers.base import WINDOW, Attempt, IssuerOptions, KeyFields, Ke
 from bootstrap.manifest.field_types import SecretRef
 from bootstrap.util.retrying import GIVE_UP, retried
 
+S = TypeVar("S")
 T = TypeVar("T")
 Name = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -101,22 +104,6 @@ def new_password() -> Secret:
     return Secret(secrets.token_urlsafe(32))
 
 
-def next_user(users: Sequence[str], current: str | None) -> str:
-    """The user whose turn it is. Raises IssuerDenied if the connection's login is none of them."""
-    if current not in users:
-        raise IssuerDenied(
-            f"rotate: the connection's login is none of the users {' and '.join(users)}, so it can't be told whose turn it is",
-            "make the connection's login one of `users`, or name its user there",
-        )
-    return next(user for user in users if user != current)
-
-
-def user_of(fields: KeyFields, users: Sequence[str]) -> str | None:
-    """Which of the users these fields log in as."""
-    login = fields.get("login")
-    return login.unmasked() if login and login.unmasked() in users else None
-
-
 def check_window(attempt: Attempt, at: Address) -> None:
     """Raise TooLate if the attempt began too long ago to send its request now."""
     if datetime.now(timezone.utc) > attempt.since + timedelta(seconds=WINDOW):
@@ -126,24 +113,75 @@ def check_window(attempt: Attempt, at: Address) -> None:
         )
 
 
-def asked(request: Callable[[], T], give_up: float = GIVE_UP) -> T:
-    """What `request` returns; made again while the server can't be reached. It must be safe to make twice."""
-    return retried(request, lambda err: 0.0 if _may_pass(err) else None, give_up=give_up)
+@dataclass(frozen=True)
+class DatabaseServer(ABC, Generic[S]):
+    """A server as its admin sees it. `seconds` is how long one answer may take, `give_up` how long to try again."""
+
+    at: Address
+    seconds: float = SECONDS
+    give_up: float = GIVE_UP
+
+    @abstractmethod
+    def session(self) -> AbstractContextManager[S]:
+        """A login of the admin's. Raises IssuerError, also for what is raised inside of it."""
+
+    def ask(self, work: Callable[[S], T]) -> T:
+        """What `work` returns, in one session. It is done again after a failure that may pass, so it must be safe to do twice."""
+
+        def once() -> T:
+            with self.session() as session:
+                return work(session)
+
+        return retried(once, _after, give_up=self.give_up)
 
 
-def _may_pass(err: BaseException) -> bool:
-    return isinstance(err, IssuerUnavailable) and not isinstance(err, TooLate)
+def _after(err: BaseException) -> float | None:
+    return 0.0 if isinstance(err, IssuerUnavailable) and not isinstance(err, TooLate) else None
 
 
-def lost_user(users: Sequence[str], attempt: Attempt, keys: Sequence[KeyInfo]) -> Sequence[str]:
-    """The user whose turn it was, if it had no password before the attempt and has one now: that is the attempt's.
+@dataclass
+class TwoUsers(ABC):
+    """Two users that take turns; a key is a user with a password, and its id is the user's name."""
 
-    One that had a password before is left as it is: a new attempt replaces that anyway.
-    """
-    if attempt.current not in users:
-        return []
-    user = next_user(users, attempt.current)
-    return [key.id for key in keys if key.id == user and key.id not in attempt.known]
+    server: DatabaseServer[Any]
+    users: Sequence[str]
+    account: str
+
+    @abstractmethod
+    def keys(self) -> Sequence[KeyInfo]:
+        """The users that have a password."""
+
+    def lost(self, attempt: Attempt) -> Sequence[str]:
+        """The user whose turn it was, if it had no password before the attempt and has one now: that is the attempt's.
+
+        One that had a password before is left as it is: a new attempt replaces that anyway.
+        """
+        if attempt.current not in self.users:
+            return []
+        user = self.next_user(attempt)
+        return [key.id for key in self.keys() if key.id == user and key.id not in attempt.known]
+
+    def identify(self, fields: KeyFields) -> str | None:
+        """The user that these fields log in as."""
+        login = fields.get("login")
+        return login.unmasked() if login and login.unmasked() in self.users else None
+
+    def next_user(self, attempt: Attempt) -> str:
+        """The user whose turn it is. Raises IssuerDenied if the connection's login is none of them."""
+        if attempt.current not in self.users:
+            raise IssuerDenied(
+                f"rotate: the connection's login is none of the users {' and '.join(self.users)}, so it can't be told whose turn it is",
+                "make the connection's login one of `users`, or name its user there",
+            )
+        return next(user for user in self.users if user != attempt.current)
+
+    def require_own(self, key_id: str) -> None:
+        """Raises IssuerDenied for a key of a user that isn't this rotation's to change."""
+        if key_id not in self.users:
+            raise IssuerDenied(
+                f"{self.server.at.shown}: {key_id} is none of this rotation's users ({', '.join(self.users)})",
+                "name it in `users` again, or change it by hand",
+            )
 
 
 def in_use(user: str, sessions: int, at: Address) -> IssuerDenied:
@@ -151,14 +189,6 @@ def in_use(user: str, sessions: int, at: Address) -> IssuerDenied:
     return IssuerDenied(
         f"{at.shown}: somebody uses {user}, whose password would be replaced ({sessions} sessions)",
         "the other one of `users` must be nobody else's: end its sessions, then run the command again",
-    )
-
-
-def foreign(key_id: str, at: Address, users: Sequence[str]) -> IssuerDenied:
-    """The error for a key of a user that isn't this rotation's to change."""
-    return IssuerDenied(
-        f"{at.shown}: {key_id} is none of this rotation's users ({', '.join(users)})",
-        "name it in `users` again, or change it by hand",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -65,27 +66,25 @@ class Api:
 
     def ask(self, call: Call) -> dict[str, Any]:
         """Send a request that may be sent again. Raises Refused or IssuerUnavailable."""
-        return retried(lambda: self.once(call), patience(_busy, _blip))
+        busy, blip = partial(_again, Refused), partial(_again, Unanswered)
+        return retried(lambda: self.once(call), patience(busy, blip))
 
     def once(self, call: Call, before: Callable[[], None] = lambda: None) -> dict[str, Any]:
         """Send a request once, after `before`, which may stop it. Raises Refused or IssuerUnavailable."""
         import requests
+
+        from bootstrap.util.http_client import is_cut
 
         headers = self.login.headers()
         before()
         try:
             answer = self.login.send(call.method, call.url, params=call.query, json=call.body, headers=headers)
         except (requests.exceptions.RequestException, OSError) as err:  # OSError: a file of certificates
-            raise self._unreachable(call, err) from err
+            what = "the server did not answer" if "timed out" in str(err) else "can't reach the server"
+            message = f"{self.where}: can't {call.doing}: {what}: {' '.join(foreign(err).split())[:300]}"
+            hint = "check the network, its proxy, and the issuer's endpoint"
+            raise Unanswered(message, hint, 0.0 if is_cut(err) else None) from err
         return self._read(call, answer)
-
-    def _unreachable(self, call: Call, err: Exception) -> Unanswered:
-        from bootstrap.util.http_client import is_cut
-
-        what = "the server did not answer" if "timed out" in str(err) else "can't reach the server"
-        said = " ".join(foreign(err).split())[:300]
-        hint = "check the network, its proxy, and the issuer's endpoint"
-        return Unanswered(f"{self.where}: can't {call.doing}: {what}: {said}", hint, 0.0 if is_cut(err) else None)
 
     def _read(self, call: Call, answer: Any) -> dict[str, Any]:
         """The JSON object that an answer brings, whose status says that what was asked for is done."""
@@ -113,22 +112,15 @@ class Api:
         if constraint := _violated(error):
             return f"an organization policy forbids it: ask for an exception from {constraint}, or use no key at all"
         if error["status"] == "PERMISSION_DENIED":
-            return self._grant(_message(error))
+            found = _PERMISSION.search(_message(error))
+            command = f"gcloud iam service-accounts add-iam-policy-binding {self.account}"
+            grant = f"{command} --member {self.login.principal} --role {_ROLE}"
+            return f"grant {found[0]}: {grant}" if found else grant
         return _HINTS.get(error["status"], "see what Google says: https://cloud.google.com/iam/docs/keys-create-delete")
 
-    def _grant(self, message: str) -> str:
-        found = _PERMISSION.search(message)
-        command = f"gcloud iam service-accounts add-iam-policy-binding {self.account}"
-        grant = f"{command} --member {self.login.principal} --role {_ROLE}"
-        return f"grant {found[0]}: {grant}" if found else grant
 
-
-def _busy(err: BaseException) -> float | None:
-    return err.again if isinstance(err, Refused) else None
-
-
-def _blip(err: BaseException) -> float | None:
-    return err.again if isinstance(err, Unanswered) else None
+def _again(kind: type[Refused | Unanswered], err: BaseException) -> float | None:
+    return err.again if isinstance(err, kind) else None
 
 
 def _json_object(answer: Any) -> dict[str, Any] | None:

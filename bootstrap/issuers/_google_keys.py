@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from bootstrap.domain.secret import Secret
-from bootstrap.errors import IssuerUnavailable
+from bootstrap.errors import IssuerError, IssuerUnavailable
+from bootstrap.issuers._google_api import Api, Call
 from bootstrap.issuers._google_login import key_document
 from bootstrap.issuers.base import Key, KeyInfo
 from bootstrap.util.durations import moment, shown
@@ -21,6 +23,7 @@ _PROJECTS = (  # by an account's address
     re.compile(r"(?P<project>[a-z0-9.-]+)@appspot\.gserviceaccount\.com"),
     re.compile(r"(?P<project>[0-9]+)-compute@developer\.gserviceaccount\.com"),
 )
+_ACTIVITY = "locations/global/activityTypes/serviceAccountKeyLastAuthentication/activities:query"
 _NEVER = 9999  # the year in which a key expires that has no end
 _EARLIEST = datetime.min.replace(tzinfo=timezone.utc)
 
@@ -99,6 +102,28 @@ def _end(item: Mapping[str, Any]) -> datetime | None:
     """When it expires, as an organization policy may want (constraints/iam.serviceAccountKeyExpiryHours)."""
     end = moment(item["validBeforeTime"]).replace(microsecond=0) if "validBeforeTime" in item else None
     return end if end is not None and end.year < _NEVER else None
+
+
+def last_uses(api: Api, analyzer: str, keys: Iterable[GoogleKey]) -> Mapping[str, datetime]:
+    """When keys were last used, by their ids; keys that nothing is known of aren't in it, be it only since nobody may ask.
+
+    Google's Policy Analyzer tells it by the day, and some days late; it is an API that a project must enable and few may ask.
+    https://cloud.google.com/policy-intelligence/docs/activity-analyzer-service-account-authentication
+    https://cloud.google.com/policy-intelligence/docs/reference/policyanalyzer/rest/v1/projects.locations.activityTypes.activities/query
+    """
+    used: dict[str, datetime] = {}
+    with contextlib.suppress(IssuerError):
+        for key in keys:
+            url = f"{analyzer}/v1/projects/{key.name.split('/')[1]}/{_ACTIVITY}"
+            query = {"filter": f'activities.full_resource_name="//iam.googleapis.com/{key.name}"'}
+            document = api.once(Call("read when keys were used", "GET", url, query))
+            with contextlib.suppress(
+                AttributeError, KeyError, TypeError, ValueError
+            ):  # an answer that is none tells nothing
+                for item in document.get("activities", []):
+                    if text := item["activity"].get("lastAuthenticatedTime"):
+                        used[id_of(item["fullResourceName"])] = moment(text).replace(microsecond=0)
+    return used
 
 
 def with_use(keys: Iterable[GoogleKey], used: Mapping[str, datetime]) -> Sequence[KeyInfo]:

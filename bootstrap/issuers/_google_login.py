@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -20,15 +21,15 @@ TIMEOUT = 10  # seconds for one request
 _WRITE_KEY = "gcloud iam service-accounts keys create FILE --iam-account ACCOUNT"
 
 
+@dataclass
 class Login:
     """One identity; its token is fetched once, and again before it ends. Connects at the first request.
 
     `where` begins each message; `load` brings google.auth's credentials.
     """
 
-    def __init__(self, where: str, load: Callable[[], Any]) -> None:
-        self._where = where
-        self._load = load
+    where: str
+    load: Callable[[], Any]
 
     @property
     def principal(self) -> str:
@@ -46,7 +47,7 @@ class Login:
                 self._credentials.refresh(self._requests)
                 mask(self._credentials.token)
         except GoogleAuthError as err:
-            raise _refused(self._where, err) from err
+            raise _refused(self.where, err) from err
         self._credentials.apply(headers)
         quota_project = getattr(self._credentials, "quota_project_id", None)
         return {**headers, "x-goog-user-project": quota_project} if quota_project else headers
@@ -57,7 +58,7 @@ class Login:
 
     @cached_property
     def _credentials(self) -> Any:
-        return self._load()
+        return self.load()
 
     @cached_property
     def _requests(self) -> Any:
@@ -117,17 +118,9 @@ def _default(where: str) -> Any:
 
 
 def _of_key(where: str, admin: Reference, surroundings: Surroundings) -> Any:
+    """By a key, or that of a whole connection. Raises IssuerDenied, StoreError."""
     from google.oauth2 import service_account
 
-    info = _admin_key(where, admin, surroundings)
-    try:
-        return service_account.Credentials.from_service_account_info(info, scopes=SCOPES)  # type: ignore[no-untyped-call]  # google.auth has no types
-    except Exception:  # quotes the key
-        raise IssuerDenied(f"{where}: {admin} is not a complete key of a service account", _WRITE_KEY) from None
-
-
-def _admin_key(where: str, admin: Reference, surroundings: Surroundings) -> dict[str, Any]:
-    """The key, or that of a whole connection. Raises IssuerDenied, StoreError."""
     try:
         found = key_document(surroundings.value(admin).reveal())
     except Malformed:  # a connection of several fields is no one value
@@ -140,7 +133,10 @@ def _admin_key(where: str, admin: Reference, surroundings: Surroundings) -> dict
         what = "neither a service account's key nor a connection with one in keyfile_dict"
         raise IssuerDenied(f"{where}: {admin} is {what}", _WRITE_KEY)
     mask(json.dumps(found))
-    return found
+    try:
+        return service_account.Credentials.from_service_account_info(found, scopes=SCOPES)  # type: ignore[no-untyped-call]  # google.auth has no types
+    except Exception:  # quotes the key
+        raise IssuerDenied(f"{where}: {admin} is not a complete key of a service account", _WRITE_KEY) from None
 
 
 def _refused(where: str, err: Any) -> IssuerError:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import IssuerDenied, IssuerError, IssuerUnavailable
-from bootstrap.issuers._database import SECONDS, Address, asked
-from bootstrap.util.retrying import GIVE_UP
-
-T = TypeVar("T")
+from bootstrap.issuers._database import Address, DatabaseServer
 
 _OLDEST_MARIADB, _OLDEST_MYSQL = (10, 4), (8, 0, 14)
 _NO_ANSWER = 3024  # the connector's own: no byte came within read_timeout
@@ -39,35 +36,24 @@ class Session:
         self.connection.cursor().execute(statement, tuple(values))
 
 
-@dataclass(frozen=True)
-class Server:
-    """A server as its admin sees it. `seconds` is how long one answer may take, `give_up` how long to try again."""
-
-    at: Address
-    seconds: int = SECONDS
-    give_up: float = GIVE_UP
-
-    def ask(self, work: Callable[[Session], T]) -> T:
-        """What `work` returns. It is done again after a failure that may pass. Raises IssuerError."""
-        return asked(lambda: self._once(work), self.give_up)
-
-    def _once(self, work: Callable[[Session], T]) -> T:
-        with self._translated(), self._session() as session:
-            return work(session)
+class Server(DatabaseServer[Session]):
+    """A MariaDB or MySQL server."""
 
     @contextlib.contextmanager
-    def _session(self) -> Iterator[Session]:
-        import mysql.connector
+    def session(self) -> Iterator[Session]:
+        """See `DatabaseServer`."""
+        with self._translated():
+            import mysql.connector
 
-        connection: Any = mysql.connector.connect(**self._parameters())
-        try:
-            yield self._prepared(connection)
-        except mysql.connector.Error as err:
-            if err.errno == _NO_ANSWER:
-                self._end(connection.connection_id)
-            raise
-        finally:
-            connection.close()
+            connection: Any = mysql.connector.connect(**self._parameters())
+            try:
+                yield self._prepared(connection)
+            except mysql.connector.Error as err:
+                if err.errno == _NO_ANSWER:
+                    self._end(connection.connection_id)
+                raise
+            finally:
+                connection.close()
 
     def _prepared(self, connection: Any) -> Session:
         cursor = connection.cursor()

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
 
 from bootstrap.domain.secret import Secret, foreign, mask
 from bootstrap.errors import IssuerDenied, IssuerError, IssuerUnavailable
-from bootstrap.issuers._database import SECONDS, Address, asked
-from bootstrap.util.retrying import GIVE_UP
-
-T = TypeVar("T")
+from bootstrap.issuers._database import Address, DatabaseServer
 
 _OLDEST = 100000  # an older server, and Redshift, would take a SCRAM verifier for the password itself
 # Of connections' extras; what is left goes to libpq. PostgresHook.ignored_extra_options and its own words.
@@ -62,43 +58,28 @@ class Session:
         return cursor
 
 
-@dataclass(frozen=True)
-class Server:
-    """A server as its admin sees it. `seconds` is how long one try may take, `give_up` how long to try again."""
-
-    at: Address
-    seconds: float = SECONDS
-    give_up: float = GIVE_UP
-
-    def ask(self, work: Callable[[Session], T]) -> T:
-        """What `work` returns, in one transaction. It is done again after a failure that may pass. Raises IssuerError."""
-        return asked(lambda: self._once(work), self.give_up)
-
-    def _once(self, work: Callable[[Session], T]) -> T:
-        with self._translated(), self._session() as session:
-            session.run("BEGIN")
-            # Else a statement that waits for a lock would be done long after we have left.
-            session.run("SELECT set_config('statement_timeout', %s, true)", (f"{int(self.seconds * 800)}ms",))
-            result = work(session)
-            session.run("COMMIT")
-            return result
+class Server(DatabaseServer[Session]):
+    """A Postgres server; each session is one transaction."""
 
     @contextmanager
-    def _session(self) -> Iterator[Session]:
-        import psycopg2
+    def session(self) -> Iterator[Session]:
+        """See `DatabaseServer`."""
+        with self._translated():
+            import psycopg2
 
-        connection = psycopg2.connect(**self._parameters(), async_=1)
-        try:
-            session = Session(connection, self.seconds)
-            session.wait()
-            if connection.server_version < _OLDEST:
-                raise IssuerDenied(
-                    f"{self.at.shown}: the server is no Postgres of release 10 or later",
-                    "passwords of older ones, and of Redshift, can't be rotated by this issuer",
-                )
-            yield session
-        finally:
-            connection.close()
+            with closing(psycopg2.connect(**self._parameters(), async_=1)) as connection:
+                session = Session(connection, self.seconds)
+                session.wait()
+                if connection.server_version < _OLDEST:
+                    raise IssuerDenied(
+                        f"{self.at.shown}: the server is no Postgres of release 10 or later",
+                        "passwords of older ones, and of Redshift, can't be rotated by this issuer",
+                    )
+                session.run("BEGIN")
+                # Else a statement that waits for a lock would be done long after we have left.
+                session.run("SELECT set_config('statement_timeout', %s, true)", (f"{int(self.seconds * 800)}ms",))
+                yield session
+                session.run("COMMIT")
 
     def _parameters(self) -> dict[str, Any]:
         fixed = {

@@ -11,12 +11,11 @@ import os
 import shlex
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -25,13 +24,12 @@ from bootstrap.errors import IssuerDenied, IssuerUnavailable
 from bootstrap.util import children
 from bootstrap.util.files import PRIVATE_FILE, expanded, state_folder
 from bootstrap.util.model import Model
-from bootstrap.util.processes import flock
+from bootstrap.util.processes import flock, until
 
 VERSION = 1
 PROTOCOL = "docs/rotation-command.md has the protocol"
 _SHOWN = 300  # characters of what it said
 _NAME = 80  # characters of its command line
-_POLL = 0.05  # seconds
 _WORDS = (
     "created", "error", "expires", "fields", "hint", "id", "ids", "key", "keys", "kind", "last_used", "message",
     "sessions", "state",
@@ -82,7 +80,9 @@ class Program:
         with self._alone(what) as lock:
             done = self._run(json.dumps({"version": VERSION, **request}), what, lock)
         with contextlib.suppress(ValidationError):
-            _fail(what, Failure.model_validate_json(done.out).error)
+            error = Failure.model_validate_json(done.out).error
+            failure = IssuerDenied if error.kind == "denied" else IssuerUnavailable
+            raise failure(f"{what}: {_line(error.message)}", _line(error.hint) or f"try it by hand; {PROTOCOL}")
         if done.code != 0:
             hidden = request["action"] == "issue" and bool(done.out.strip())  # it may have made a key, and tell it here
             last = "it answered, so what else it said is not shown" if hidden else _last_line(done.said)
@@ -108,20 +108,18 @@ class Program:
                 f"{what}: can't lock it: {foreign(err)}", "give this user the folder .bootstrap"
             ) from err
         try:
-            until = time.monotonic() + self.timeout
-            while not flock(lock):
-                if time.monotonic() > until:
-                    message = f"{what}: the program still runs for an earlier call"
-                    raise IssuerUnavailable(message, "wait until it has ended, or end it; then run this again")
-                time.sleep(_POLL)
+            if not until(lambda: flock(lock), self.timeout):
+                message = f"{what}: the program still runs for an earlier call"
+                raise IssuerUnavailable(message, "wait until it has ended, or end it; then run this again")
             yield lock
         finally:
             os.close(lock)
 
     def _run(self, stdin: str, what: str, lock: int) -> _Done:
+        first = self.argv[0]
         try:
             process = subprocess.Popen(
-                [self._command(), *self.argv[1:]],
+                [str(self.folder.absolute() / expanded(first)) if "/" in first else first, *self.argv[1:]],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -132,7 +130,7 @@ class Program:
             )
         except (OSError, ValueError) as err:
             why = getattr(err, "strerror", None) or foreign(err)
-            message = f"{what}: can't start {self.argv[0]}: {why}"
+            message = f"{what}: can't start {first}: {why}"
             raise IssuerDenied(message, "check its path and that it may be run") from err
         with process:
             try:
@@ -144,15 +142,6 @@ class Program:
                     os.killpg(process.pid, signal.SIGKILL)  # it, or what it left running
         return _Done(process.returncode, out, said)
 
-    def _command(self) -> str:
-        first = self.argv[0]
-        return str(self.folder.absolute() / expanded(first)) if "/" in first else first
-
-
-def _fail(what: str, error: Error) -> NoReturn:
-    kind = IssuerDenied if error.kind == "denied" else IssuerUnavailable
-    raise kind(f"{what}: {_line(error.message)}", _line(error.hint) or f"try it by hand; {PROTOCOL}")
-
 
 def _parsed(what: str, text: bytes, kind: type[_Answer]) -> _Answer:
     """The answer. The message quotes nothing of it: it may hold a key, in the place of a name, too."""
@@ -160,15 +149,11 @@ def _parsed(what: str, text: bytes, kind: type[_Answer]) -> _Answer:
         return kind.model_validate_json(text)
     except ValidationError as err:
         wrong = "; ".join(
-            f"{'.'.join(map(_word, each['loc'])) or 'answer'}: {each['msg']}"
+            # a key that isn't the protocol's may be a secret in the wrong place
+            f"{'.'.join(str(part) if isinstance(part, int) or part in _WORDS else '…' for part in each['loc']) or 'answer'}: {each['msg']}"
             for each in err.errors(include_input=False, include_url=False, include_context=False)
         )
         raise IssuerUnavailable(f"{what}: not an answer that was expected: {wrong}", PROTOCOL) from None
-
-
-def _word(part: str | int) -> str:
-    """A part of where it is wrong; a key that isn't the protocol's may be a secret in the wrong place."""
-    return str(part) if isinstance(part, int) or part in _WORDS else "…"
 
 
 def _last_line(said: bytes) -> str:

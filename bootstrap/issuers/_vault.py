@@ -161,6 +161,7 @@ class Api:
     accessor: str
     metadata: str
     mark: str
+    expires: str
     listing: str = "list"
 
 
@@ -180,6 +181,18 @@ class ByAccessor:
         return [
             key_id for key_id, about in self._all(others) if self._metadata(about).get(self._api.mark) == attempt.run
         ]
+
+    def keys(self) -> Sequence[KeyInfo]:
+        """Those that are there, and therefore work. A Vault doesn't tell when one was used."""
+        return [
+            KeyInfo(key_id, "enabled", moment(about.get("creation_time")), moment(about.get(self._api.expires)))
+            for key_id, about in self._all()
+            if self._is_own(key_id, about)
+        ]
+
+    def _is_own(self, _key_id: str, _about: Mapping[str, Any]) -> bool:
+        """Whether a key that is listed is of the account."""
+        return True
 
     def disable(self, key_id: str) -> None:
         """Nothing does that. Raises IssuerDenied for a key that is there."""
@@ -216,13 +229,10 @@ class ByAccessor:
         return about.get(self._api.metadata) or {}
 
 
-def info(key_id: str, created: datetime | None, expires: datetime | None) -> KeyInfo:
-    """A key that is there, and therefore works. A Vault doesn't tell when it was used."""
-    return KeyInfo(key_id, "enabled", created=created, expires=expires)
-
-
 def moment(text: object) -> datetime | None:
-    """A Vault's time; None for one that isn't set."""
+    """A Vault's time, as text or in seconds; None for one that isn't set."""
+    if isinstance(text, int):
+        return datetime.fromtimestamp(text, timezone.utc)
     with contextlib.suppress(ValueError):
         return durations.moment(text) if isinstance(text, str) and not text.startswith(_ZERO) else None
     return None

@@ -7,7 +7,9 @@ seconds until it is known everywhere. AWS tells a key's last use with a lag of m
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
@@ -16,7 +18,7 @@ from pydantic import AfterValidator, Field
 from bootstrap.domain.secret import PublicText, Secret
 from bootstrap.errors import IssuerDenied, IssuerUnavailable
 from bootstrap.issuers._aws import FULL, GONE, Iam, code
-from bootstrap.issuers.base import WINDOW, Attempt, Issuer, IssuerOptions, Key, KeyFields, KeyInfo, Surroundings, Window
+from bootstrap.issuers.base import Attempt, Issuer, IssuerOptions, Key, KeyFields, KeyInfo, Surroundings
 from bootstrap.manifest.field_types import SecretRef
 from bootstrap.util.durations import shown
 from bootstrap.util.urls import checked
@@ -66,11 +68,7 @@ class AccessKeys:
             raise self._full(there, attempt.current)
         if attempt.current is not None and all(key.id != attempt.current for key in there):
             self._require_nobody_elses(attempt.current)
-        if (datetime.now(timezone.utc) - attempt.since).total_seconds() > WINDOW:
-            raise IssuerUnavailable(f"{self.account}: too slow to make a key safely; none was made", "run this again")
-        return self._made(attempt)
-
-    def _made(self, attempt: Attempt) -> Key:
+        attempt.require_early(self.account)
         try:
             made = self._iam.once("create_access_key", UserName=self.user)["AccessKey"]
             secret = Secret(made["SecretAccessKey"])
@@ -89,8 +87,7 @@ class AccessKeys:
 
     def lost(self, attempt: Attempt) -> Sequence[str]:
         """The one key that the attempt can have made. Raises IssuerDenied for more than one, or if its last use can't be asked."""
-        window = Window(attempt)
-        found = [key.id for key in self._listed() if window.holds(key) and self._last_use(key.id) is None]
+        found = [key.id for key in self._listed() if attempt.may_have_made(key) and self._last_use(key.id) is None]
         if len(found) > 1:
             raise IssuerDenied(
                 f"{self.account}: {', '.join(found)} were made when an earlier run made a key whose secret is lost",
@@ -100,9 +97,13 @@ class AccessKeys:
 
     def keys(self) -> Sequence[KeyInfo]:
         """One more request for each key's last use; unknown where that may not be asked."""
-        return [
-            KeyInfo(key.id, key.state, key.created, last_used=self._last_use_if_told(key.id)) for key in self._listed()
-        ]
+        found = []
+        for key in self._listed():
+            used = None
+            with contextlib.suppress(IssuerDenied):
+                used = self._last_use(key.id)
+            found.append(replace(key, last_used=used))
+        return found
 
     def identify(self, fields: KeyFields) -> str | None:
         """The id is the login."""
@@ -110,11 +111,11 @@ class AccessKeys:
 
     def disable(self, key_id: str) -> None:
         """Inactive."""
-        self._change(key_id, "Inactive")
+        self._unless_gone("update_access_key", UserName=self.user, AccessKeyId=key_id, Status="Inactive")
 
     def enable(self, key_id: str) -> None:
         """Active."""
-        if not self._change(key_id, "Active"):
+        if not self._unless_gone("update_access_key", UserName=self.user, AccessKeyId=key_id, Status="Active"):
             raise IssuerDenied(
                 f"{self.account}: the key {key_id} is gone", "airflow-bootstrap rotate makes another one"
             )
@@ -122,9 +123,6 @@ class AccessKeys:
     def destroy(self, key_id: str) -> None:
         """Deleted."""
         self._unless_gone("delete_access_key", UserName=self.user, AccessKeyId=key_id)
-
-    def _change(self, key_id: str, status: str) -> bool:
-        return self._unless_gone("update_access_key", UserName=self.user, AccessKeyId=key_id, Status=status)
 
     def _unless_gone(self, method: str, **request: str) -> bool:
         """False if there is no such key. If the user is gone, or it is another user's key, nobody knows that it is: an error."""
@@ -168,12 +166,6 @@ class AccessKeys:
         about: Any = self._iam.ask("get_access_key_last_used", AccessKeyId=key_id).get("AccessKeyLastUsed") or {}
         found: datetime | None = about.get("LastUsedDate")
         return found
-
-    def _last_use_if_told(self, key_id: str) -> datetime | None:
-        try:
-            return self._last_use(key_id)
-        except IssuerDenied:
-            return None
 
     def _full(self, there: Sequence[KeyInfo], current: str | None) -> IssuerDenied:
         now = datetime.now(timezone.utc)

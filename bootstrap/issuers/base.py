@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from bootstrap.domain.secret import Secret
+from bootstrap.errors import IssuerUnavailable
 from bootstrap.manifest.kinds import IssuerOptions
 from bootstrap.stores.base import Store
 
@@ -58,6 +59,20 @@ class Attempt:
     since: datetime
     current: str | None
     known: tuple[str, ...] = ()
+
+    def may_have_made(self, key: KeyInfo) -> bool:
+        """Whether the key is new since the attempt began, was made while it could (by the issuer's clock), and was never used."""
+        if key.id in self.known or key.id == self.current or key.last_used is not None:
+            return False
+        if key.created is None:
+            return True
+        begin, end = self.since - timedelta(seconds=SKEW), self.since + timedelta(seconds=WINDOW + SKEW)
+        return begin <= key.created <= end
+
+    def require_early(self, account: str) -> None:
+        """Raises IssuerUnavailable if a key made now could not be told from others' later on."""
+        if (datetime.now(timezone.utc) - self.since).total_seconds() > WINDOW:
+            raise IssuerUnavailable(f"{account}: too slow to make a key safely; none was made", "run this again")
 
 
 class Issuer(Protocol):
@@ -125,20 +140,3 @@ class Surroundings(Protocol):
     def store(self, name: str) -> Store:
         """A store of the manifest, opened. Raises ManifestError if there is none of this name."""
         ...
-
-
-@dataclass(frozen=True)
-class Window:
-    """When a key must have been made to be an attempt's own, by the issuer's clock."""
-
-    attempt: Attempt
-    skew: float = field(default=SKEW, kw_only=True)
-
-    def holds(self, key: KeyInfo) -> bool:
-        """Whether the key is new since the attempt began, was made while it could, and was never used."""
-        if key.id in self.attempt.known or key.id == self.attempt.current or key.last_used is not None:
-            return False
-        if key.created is None:
-            return True
-        begin = self.attempt.since - timedelta(seconds=self.skew)
-        return begin <= key.created <= self.attempt.since + timedelta(seconds=WINDOW + self.skew)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field
@@ -12,7 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, Field
 from bootstrap.domain.secret import PublicText, Secret
 from bootstrap.errors import IssuerDenied, IssuerUnavailable
 from bootstrap.issuers._program import PROTOCOL, Program
-from bootstrap.issuers.base import WINDOW, Attempt, Issuer, IssuerOptions, Key, KeyFields, KeyInfo, Surroundings
+from bootstrap.issuers.base import Attempt, Issuer, IssuerOptions, Key, KeyFields, KeyInfo, Surroundings
 from bootstrap.util.durations import Duration
 from bootstrap.util.model import Model
 
@@ -62,10 +62,6 @@ class Listed(Model):
     last_used: AwareDatetime | None = None
     sessions: int = 0
 
-    def info(self) -> KeyInfo:
-        """As an issuer lists it."""
-        return KeyInfo(**dict(self))
-
 
 class Listing(Model):
     """All keys."""
@@ -99,24 +95,46 @@ def open_issuer(options: Options, surroundings: Surroundings) -> Issuer:
 
 
 @dataclass(frozen=True)
-class Command:
-    """What the program says."""
+class ByProgram:
+    """An issuer's part about keys that are there. Of a key that is gone, a program says nothing."""
 
     program: Program
+
+    def keys(self) -> Sequence[KeyInfo]:
+        """The program's listing."""
+        return [KeyInfo(**dict(key)) for key in self.program.ask({"action": "keys"}, Listing).keys]
+
+    def disable(self, key_id: str) -> None:
+        """It is refused from now on, and kept."""
+        self.program.ask({"action": "disable", "key": key_id}, Nothing)
+
+    def enable(self, key_id: str) -> None:
+        """It is accepted again. Raises IssuerDenied as the program says."""
+        self.program.ask({"action": "enable", "key": key_id}, Nothing)
+
+    def destroy(self, key_id: str) -> None:
+        """It is removed."""
+        self.program.ask({"action": "destroy", "key": key_id}, Nothing)
+
+
+@dataclass(frozen=True)
+class Command(ByProgram):
+    """What the program says."""
+
     fields: tuple[str, ...]
     account: str
 
     def issue(self, attempt: Attempt) -> Key:
         """Once."""
-        require_early(attempt, self.account)
+        attempt.require_early(self.account)
         made = self.program.ask({"action": "issue", **told(attempt)}, _Issued).key
-        values = {name: _secret(name, value, made.id) for name, value in made.fields.items()}
+        values = {
+            # A login that is the key's id is no secret: masked, no message could name the key
+            name: PublicText(value) if name == "login" and value == made.id else Secret(value)
+            for name, value in made.fields.items()
+        }
         for value in values.values():
             value.reveal()
-        self._require_whole(made)
-        return Key(made.id, values, made.created, made.expires)
-
-    def _require_whole(self, made: _Made) -> None:
         what = f"{self.program.name}: issue"
         if made.fields.keys() != set(self.fields) or not all(made.fields.values()):
             message = (
@@ -125,6 +143,7 @@ class Command:
             raise IssuerUnavailable(message, f"correct the program, or `fields:`; {PROTOCOL}")
         if any(made.id == value for name, value in made.fields.items() if name != "login"):
             raise IssuerUnavailable(f"{what}: the key's id is its secret, and ids are written down", PROTOCOL)
+        return Key(made.id, values, made.created, made.expires)
 
     def lost(self, attempt: Attempt) -> Sequence[str]:
         """As the program can tell by the run's name. Raises IssuerDenied if it names a key that is older than the attempt."""
@@ -135,31 +154,10 @@ class Command:
             raise IssuerDenied(message, f"correct the program; {PROTOCOL}")
         return ids
 
-    def keys(self) -> Sequence[KeyInfo]:
-        """Its listing."""
-        return [key.info() for key in self.program.ask({"action": "keys"}, Listing).keys]
-
     def identify(self, fields: KeyFields) -> str | None:
         """The program gets the fields."""
         values = {name: value.reveal() for name, value in fields.items()}
         return self.program.ask({"action": "identify", "fields": values}, Identified).id
-
-    def disable(self, key_id: str) -> None:
-        """Of a key that is gone, the program says nothing."""
-        self.program.ask({"action": "disable", "key": key_id}, Nothing)
-
-    def enable(self, key_id: str) -> None:
-        """Raises IssuerDenied as the program says."""
-        self.program.ask({"action": "enable", "key": key_id}, Nothing)
-
-    def destroy(self, key_id: str) -> None:
-        """Of a key that is gone, the program says nothing."""
-        self.program.ask({"action": "destroy", "key": key_id}, Nothing)
-
-
-def _secret(name: str, value: str, key_id: str) -> Secret:
-    """A login that is the key's id is no secret: masked, no message could name the key."""
-    return PublicText(value) if name == "login" and value == key_id else Secret(value)
 
 
 def told(attempt: Attempt) -> Mapping[str, Any]:
@@ -170,9 +168,3 @@ def told(attempt: Attempt) -> Mapping[str, Any]:
         "current": attempt.current,
         "known": list(attempt.known),
     }
-
-
-def require_early(attempt: Attempt, account: str) -> None:
-    """Raises IssuerUnavailable if a key made now could not be told from others' later on."""
-    if (datetime.now(timezone.utc) - attempt.since).total_seconds() > WINDOW:
-        raise IssuerUnavailable(f"{account}: too slow to make a key safely; none was made", "run this again")

@@ -16,11 +16,10 @@ from urllib.parse import quote
 from pydantic import AfterValidator, Field
 
 from bootstrap.errors import IssuerDenied, IssuerError, IssuerUnavailable
-from bootstrap.issuers._google_activity import last_uses
 from bootstrap.issuers._google_api import Api, Call, Refused
-from bootstrap.issuers._google_keys import FIELD, GoogleKey, listed, made, resource_name, told, with_use
+from bootstrap.issuers._google_keys import FIELD, GoogleKey, last_uses, listed, made, resource_name, told, with_use
 from bootstrap.issuers._google_login import key_document, login
-from bootstrap.issuers.base import WINDOW, Attempt, Issuer, IssuerOptions, Key, KeyFields, KeyInfo, Surroundings, Window
+from bootstrap.issuers.base import WINDOW, Attempt, Issuer, IssuerOptions, Key, KeyFields, KeyInfo, Surroundings
 from bootstrap.manifest.field_types import SecretRef
 from bootstrap.util.loopback import is_here
 from bootstrap.util.urls import checked
@@ -187,9 +186,9 @@ class GoogleServiceAccountKeys:
 
     def _candidates(self, attempt: Attempt) -> Sequence[KeyInfo]:
         """Keys that the attempt may have made."""
-        new = [key for key in self._listed() if not key.uploaded and Window(attempt).holds(key.info)]
+        new = [key for key in self._listed() if not key.uploaded and attempt.may_have_made(key.info)]
         used = last_uses(self._api, self._options.analyzer, new)
-        return [info for info in with_use(new, used) if Window(attempt).holds(info)]
+        return [info for info in with_use(new, used) if attempt.may_have_made(info)]
 
     def _still_unsettled(self, attempt: Attempt) -> float:
         """Seconds for which a key of this attempt may still be missing from the listing."""

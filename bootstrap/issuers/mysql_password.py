@@ -19,10 +19,10 @@ from pydantic import Field
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import IssuerDenied
 from bootstrap.issuers import _database
-from bootstrap.issuers._database import Address, DatabaseOptions, Users, check_window, foreign, gone
+from bootstrap.issuers._database import DatabaseOptions, TwoUsers, Users, check_window, gone
 from bootstrap.issuers._mysql import Server, Session
 from bootstrap.issuers._mysql_accounts import Account, accounts, require_settable, set_password
-from bootstrap.issuers.base import Attempt, Issuer, Key, KeyFields, KeyInfo, Surroundings
+from bootstrap.issuers.base import Attempt, Issuer, Key, KeyInfo, Surroundings
 
 _PORT = 3306
 
@@ -44,47 +44,37 @@ def open_issuer(options: Options, surroundings: Surroundings) -> Issuer:
     """The users of a server. Raises StoreError, and IssuerDenied for an admin that can't be one."""
     at = _database.address(options, options.users, surroundings, "mysql", _PORT)
     name = _database.account("mysql", at, [f"{user}@{options.host}" for user in options.users])
-    return Alternating(Server(at), options.users, options.host, name)
+    return Alternating(Server(at), options.users, name, options.host)
 
 
 @dataclass
-class Alternating:
-    """Two users; a key is a user with a password, and its id is the user's name."""
+class Alternating(TwoUsers):
+    """Two users of MariaDB or MySQL."""
 
     server: Server
-    users: Sequence[str]
     host: str
-    account: str
 
     def issue(self, attempt: Attempt) -> Key:
         """A new password for the user whose turn it is. Sent again it is the same one."""
-        user = _database.next_user(self.users, attempt.current)
+        user = self.next_user(attempt)
         password = _database.new_password()
 
         def work(session: Session) -> None:
             found = self._fit(session, user, attempt)
-            check_window(attempt, self._at)
+            check_window(attempt, self.server.at)
             set_password(session, found, self.host, password, "ACCOUNT UNLOCK")
 
         self.server.ask(work)
         return Key(user, {"login": Secret(user), "password": password})
-
-    def lost(self, attempt: Attempt) -> Sequence[str]:
-        """The user whose turn it was, if it had no password before and has one now."""
-        return _database.lost_user(self.users, attempt, self.keys())
 
     def keys(self) -> Sequence[KeyInfo]:
         """The users that have a password."""
         found = self.server.ask(lambda session: self._accounts(session, self.users))
         return [account.as_key() for account in found if account.is_key]
 
-    def identify(self, fields: KeyFields) -> str | None:
-        """The user that these fields log in as."""
-        return _database.user_of(fields, self.users)
-
     def disable(self, key_id: str) -> None:
         """Nobody logs in as this user any more; whoever is in stays."""
-        self._mine(key_id)
+        self.require_own(key_id)
 
         def work(session: Session) -> None:
             if self._accounts(session, [key_id]):
@@ -94,25 +84,25 @@ class Alternating:
 
     def enable(self, key_id: str) -> None:
         """The user logs in with its old password again."""
-        self._mine(key_id)
+        self.require_own(key_id)
 
         def work(session: Session) -> None:
             found = self._accounts(session, [key_id])
             if not found or not found[0].is_key:
-                raise gone(key_id, self._at)
+                raise gone(key_id, self.server.at)
             session.run("ALTER USER %s@%s ACCOUNT UNLOCK", (key_id, self.host))
 
         self.server.ask(work)
 
     def destroy(self, key_id: str) -> None:
         """The password gives way to one that nobody has; the user stays, locked, since it is needed again."""
-        self._mine(key_id)
+        self.require_own(key_id)
 
         def work(session: Session) -> None:
             for account in self._accounts(session, [key_id]):
                 if not account.is_key:
                     continue
-                require_settable(session, account, self._at)
+                require_settable(session, account, self.server.at)
                 set_password(session, account, self.host, _database.new_password(), "PASSWORD EXPIRE ACCOUNT LOCK")
                 if not session.mariadb:  # a second one, which RETAIN CURRENT PASSWORD keeps, would stay
                     session.run("ALTER USER %s@%s DISCARD OLD PASSWORD", (key_id, self.host))
@@ -124,23 +114,15 @@ class Alternating:
         found = {account.user: account for account in self._accounts(session, self.users)}
         if user not in found:
             raise IssuerDenied(
-                f"{self._at.shown}: there is no account {user}@{self.host}",
+                f"{self.server.at.shown}: there is no account {user}@{self.host}",
                 f"CREATE USER '{user}'@'{self.host}' ACCOUNT LOCK PASSWORD EXPIRE; and give it the rights of {attempt.current}",
             )
         for account in found.values():
-            require_settable(session, account, self._at)
+            require_settable(session, account, self.server.at)
         taking = found[user]
         if taking.is_key and not taking.locked and taking.sessions and user in attempt.known:
-            raise _database.in_use(user, taking.sessions, self._at)
+            raise _database.in_use(user, taking.sessions, self.server.at)
         return taking
 
     def _accounts(self, session: Session, users: Sequence[str]) -> list[Account]:
         return accounts(session, users, self.host)
-
-    def _mine(self, key_id: str) -> None:
-        if key_id not in self.users:
-            raise foreign(key_id, self._at, self.users)
-
-    @property
-    def _at(self) -> Address:
-        return self.server.at

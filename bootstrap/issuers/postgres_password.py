@@ -13,6 +13,9 @@ in most clouds, a role that never had a password is told from others by VALID UN
 
 from __future__ import annotations
 
+import hashlib
+import re
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -24,12 +27,14 @@ from typing_extensions import Self
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import IssuerDenied
 from bootstrap.issuers import _database
-from bootstrap.issuers._database import Address, DatabaseOptions, Name, Users, check_window, foreign, gone
+from bootstrap.issuers._database import DatabaseOptions, Name, TwoUsers, Users, check_window, gone
 from bootstrap.issuers._postgres import Server, Session
-from bootstrap.issuers._postgres_single import Single
 from bootstrap.issuers.base import Attempt, Issuer, Key, KeyFields, KeyInfo, Surroundings
 
 _PORT = 5432
+_MARKED = re.compile(
+    r"[A-Za-z0-9_-]{43}\.([0-9a-f]{8})"
+)  # 256 random bits, then which password it is, which is no secret
 _ONE_OR_TWO = "say either `users: [a, b]`, two users that take turns, or `user: a`, whose only password is replaced"
 _OVERLAP = (
     "Postgres keeps one password for a role: with `user`, the old one stops working in the moment in which the new one starts to, "
@@ -96,35 +101,27 @@ class _Role:
 
 
 @dataclass
-class Alternating:
-    """Two roles; a key is a role with a password, and its id is the role's name.
+class Alternating(TwoUsers):
+    """Two roles.
 
     A destroyed one has no password, and VALID UNTIL '-infinity', which everybody may read; a date that was there is lost.
     """
 
-    server: Server
-    users: Sequence[str]
-    account: str
-
     def issue(self, attempt: Attempt) -> Key:
         """A new password for the role whose turn it is. Sent again it is the same one."""
-        user = _database.next_user(self.users, attempt.current)
+        user = self.next_user(attempt)
         password = _database.new_password()
 
         def work(session: Session) -> _Role:
             role = self._fit(session, user, attempt)
             verifier = session.verifier(user, password)
             until = role.expires.isoformat() if role.expires else "infinity"
-            check_window(attempt, self._at)
+            check_window(attempt, self.server.at)
             session.run(_alter(user, "LOGIN PASSWORD %s VALID UNTIL %s"), (verifier, until))
             return role
 
         role = self.server.ask(work)
         return Key(user, {"login": Secret(user), "password": password}, expires=role.expires)
-
-    def lost(self, attempt: Attempt) -> Sequence[str]:
-        """The role whose turn it was, if it had no password before and has one now."""
-        return _database.lost_user(self.users, attempt, self.keys())
 
     def keys(self) -> Sequence[KeyInfo]:
         """The roles that have a password. Everybody may see whose the sessions are, so that their number is true."""
@@ -134,10 +131,6 @@ class Alternating:
             for role in found
             if role.is_key
         ]
-
-    def identify(self, fields: KeyFields) -> str | None:
-        """The role that these fields log in as."""
-        return _database.user_of(fields, self.users)
 
     def disable(self, key_id: str) -> None:
         """Nobody logs in as this role any more; whoever is in stays."""
@@ -149,10 +142,10 @@ class Alternating:
         def work(session: Session) -> None:
             roles = _roles(session, [key_id])
             if not roles or not roles[0].is_key:
-                raise gone(key_id, self._at)
+                raise gone(key_id, self.server.at)
             session.run(_alter(key_id, "LOGIN"))
 
-        self._mine(key_id)
+        self.require_own(key_id)
         self.server.ask(work)
 
     def destroy(self, key_id: str) -> None:
@@ -164,25 +157,89 @@ class Alternating:
             if _roles(session, [key_id]):
                 session.run(_alter(key_id, change))
 
-        self._mine(key_id)
+        self.require_own(key_id)
         self.server.ask(work)
-
-    def _mine(self, key_id: str) -> None:
-        if key_id not in self.users:
-            raise foreign(key_id, self._at, self.users)
 
     def _fit(self, session: Session, user: str, attempt: Attempt) -> _Role:
         """The role, if it can take over. Raises IssuerDenied."""
-        roles = {role.name: role for role in _roles(session, self.users)}
-        if user not in roles:
-            raise _missing(user, str(attempt.current), self._at)
-        _same_groups(session, user, str(attempt.current), self._at)
-        _free(roles[user], attempt, self._at)
-        return roles[user]
+        shown, current = self.server.at.shown, str(attempt.current)
+        role = next((role for role in _roles(session, self.users) if role.name == user), None)
+        if role is None:
+            raise IssuerDenied(
+                f"{shown}: there is no role {user}",
+                f"CREATE ROLE {user} NOLOGIN VALID UNTIL '-infinity' IN ROLE the_groups_of_{current}",
+            )
+        # Rights that a role got by itself are for the checks to find
+        groups = {name: {row[0] for row in session.rows(_GROUPS, (name, [user, current]))} for name in (user, current)}
+        missing = {name: groups[other] - groups[name] for name, other in ((user, current), (current, user))}
+        lacks = [f"{name} is not in {', '.join(sorted(names))}" for name, names in missing.items() if names]
+        if lacks:
+            raise IssuerDenied(
+                f"{shown}: the roles {user} and {current} have different rights: {'; '.join(lacks)}",
+                "GRANT the groups of one to the other",
+            )
+        if role.login and role.is_key and role.sessions and role.name in attempt.known:
+            raise _database.in_use(role.name, role.sessions, self.server.at)
+        if role.expires is not None and role.expires <= datetime.now(timezone.utc):
+            raise IssuerDenied(
+                f"{shown}: the role {role.name} is valid until {role.expires:%Y-%m-%d} only, which is over",
+                f"ALTER ROLE {role.name} VALID UNTIL 'infinity'",
+            )
+        return role
 
-    @property
-    def _at(self) -> Address:
-        return self.server.at
+
+@dataclass
+class Single:
+    """A password works once it is installed, and the one before doesn't any more. Nothing is left to disable or destroy.
+
+    A new password ends in the id of its key: the server can't tell one password from another.
+    """
+
+    server: Server
+    user: str
+    account: str
+
+    def issue(self, attempt: Attempt) -> Key:
+        """A new password. Nothing is sent."""
+        mark = hashlib.sha256(attempt.run.encode()).hexdigest()[:8]
+        return Key(f"{self.user}#{mark}", {"password": Secret(f"{secrets.token_urlsafe(32)}.{mark}")})
+
+    def install(self, key_id: str | None, fields: KeyFields) -> None:
+        """Make this the role's password, which may also be the old one. Raises IssuerDenied for a role that isn't there."""
+        password = fields.get("password")
+        if not password:
+            raise IssuerDenied(f"{self.server.at.shown}: the key {key_id or 'before'} has no password", "rotate again")
+
+        def work(session: Session) -> None:
+            from psycopg2 import sql
+
+            verifier = session.verifier(self.user, password)
+            session.run(sql.SQL("ALTER ROLE {} PASSWORD %s").format(sql.Identifier(self.user)), (verifier,))
+
+        self.server.ask(work)
+
+    def lost(self, attempt: Attempt) -> Sequence[str]:  # noqa: ARG002  the contract's
+        """None: a password that was never installed is no key."""
+        return []
+
+    def keys(self) -> Sequence[KeyInfo]:
+        """None, since Postgres doesn't tell which password a role has."""
+        return []
+
+    def identify(self, fields: KeyFields) -> str | None:
+        """The key whose mark the password ends in; None for one that wasn't made here."""
+        password = fields.get("password")
+        marked = _MARKED.fullmatch(password.reveal()) if password else None
+        return f"{self.user}#{marked[1]}" if marked else None
+
+    def disable(self, key_id: str) -> None:
+        """Nothing: it was replaced."""
+
+    def enable(self, key_id: str) -> None:
+        """Nothing: it works if it is installed."""
+
+    def destroy(self, key_id: str) -> None:
+        """Nothing: it was replaced."""
 
 
 def _alter(user: str, change: str) -> Any:
@@ -215,37 +272,3 @@ _GROUPS = """
     JOIN pg_catalog.pg_roles m ON m.oid = r.member
     WHERE m.rolname = %s::text AND g.rolname <> ALL(%s::text[]) ORDER BY g.rolname
 """
-
-
-def _same_groups(session: Session, user: str, current: str, at: Address) -> None:
-    """Raise IssuerDenied unless both are in the same groups. Rights that a role got by itself are for the checks to find."""
-    of = {name: {row[0] for row in session.rows(_GROUPS, (name, [user, current]))} for name in (user, current)}
-    if of[user] == of[current]:
-        return
-    lacks = [f"{name} is not in {', '.join(sorted(of[other] - of[name]))}" for name, other in _pairs(user, current, of)]
-    raise IssuerDenied(
-        f"{at.shown}: the roles {user} and {current} have different rights: {'; '.join(lacks)}",
-        "GRANT the groups of one to the other",
-    )
-
-
-def _pairs(user: str, current: str, of: dict[str, set[str]]) -> list[tuple[str, str]]:
-    return [(name, other) for name, other in ((user, current), (current, user)) if of[other] - of[name]]
-
-
-def _free(role: _Role, attempt: Attempt, at: Address) -> None:
-    """Raise IssuerDenied if somebody uses the role, or if its new password wouldn't work."""
-    if role.login and role.is_key and role.sessions and role.name in attempt.known:
-        raise _database.in_use(role.name, role.sessions, at)
-    if role.expires is not None and role.expires <= datetime.now(timezone.utc):
-        raise IssuerDenied(
-            f"{at.shown}: the role {role.name} is valid until {role.expires:%Y-%m-%d} only, which is over",
-            f"ALTER ROLE {role.name} VALID UNTIL 'infinity'",
-        )
-
-
-def _missing(user: str, current: str, at: Address) -> IssuerDenied:
-    return IssuerDenied(
-        f"{at.shown}: there is no role {user}",
-        f"CREATE ROLE {user} NOLOGIN VALID UNTIL '-infinity' IN ROLE the_groups_of_{current}",
-    )

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from bootstrap.domain.secret import Secret
 from bootstrap.issuers._program import Program
-from bootstrap.issuers.base import Attempt, Issuer, IssuerOptions, Key, KeyFields, KeyInfo, Surroundings
-from bootstrap.issuers.command import Identified, Listing, Nothing, Patience, Words, require_early
+from bootstrap.issuers.base import Attempt, Issuer, IssuerOptions, Key, KeyFields, Surroundings
+from bootstrap.issuers.command import ByProgram, Identified, Nothing, Patience, Words
 
 _LETTERS = "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none looks like another
 
@@ -39,10 +39,9 @@ def open_issuer(options: Options, surroundings: Surroundings) -> Issuer:
 
 
 @dataclass(frozen=True)
-class Random:
+class Random(ByProgram):
     """Secrets that a program installs; each has the name of the run that drew it as its id."""
 
-    program: Program
     options: Options
 
     @property
@@ -52,33 +51,16 @@ class Random:
 
     def issue(self, attempt: Attempt) -> Key:
         """Draw one, and have it accepted beside the others."""
-        require_early(attempt, self.account)
+        attempt.require_early(self.account)
         value = Secret("".join(secrets.choice(_LETTERS) for _ in range(self.options.length)))
         self.program.ask({"action": "add", "key": attempt.run, "value": value.reveal()}, Nothing)
         return Key(attempt.run, {self.options.field: value})
 
     def lost(self, attempt: Attempt) -> Sequence[str]:
         """The one of this run, if it was installed."""
-        listed = self.keys()
-        return [key.id for key in listed if key.id == attempt.run]
-
-    def keys(self) -> Sequence[KeyInfo]:
-        """The program's listing."""
-        return [key.info() for key in self.program.ask({"action": "keys"}, Listing).keys]
+        return [key.id for key in self.keys() if key.id == attempt.run]
 
     def identify(self, fields: KeyFields) -> str | None:
         """The program gets the secret."""
         value = fields[self.options.field].reveal()
         return self.program.ask({"action": "identify", "value": value}, Identified).id
-
-    def disable(self, key_id: str) -> None:
-        """It is refused from now on, and kept."""
-        self.program.ask({"action": "disable", "key": key_id}, Nothing)
-
-    def enable(self, key_id: str) -> None:
-        """It is accepted again."""
-        self.program.ask({"action": "enable", "key": key_id}, Nothing)
-
-    def destroy(self, key_id: str) -> None:
-        """It is removed."""
-        self.program.ask({"action": "destroy", "key": key_id}, Nothing)

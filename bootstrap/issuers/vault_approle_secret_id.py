@@ -16,7 +16,6 @@ somebody got with a secret_id outlives it, until its own TTL: the role's `token_
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Literal
 
@@ -24,8 +23,8 @@ from pydantic import Field
 
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import IssuerDenied
-from bootstrap.issuers._vault import Api, ByAccessor, Vault, end, info, moment, vault_of
-from bootstrap.issuers.base import Attempt, Issuer, IssuerOptions, Key, KeyFields, KeyInfo, Surroundings
+from bootstrap.issuers._vault import Api, ByAccessor, Vault, end, vault_of
+from bootstrap.issuers.base import Attempt, Issuer, IssuerOptions, Key, KeyFields, Surroundings
 
 KEYLESS = (
     "Airflow can log in to Vault as the workload that it is, with no secret_id: by its Kubernetes service account "
@@ -68,6 +67,7 @@ class SecretIds(ByAccessor):
             accessor="secret_id_accessor",
             metadata="metadata",
             mark=_RUN,
+            expires="expiration_time",
         )
         super().__init__(vault, api, f"vault_approle_secret_id:{options.store}:{self._role}")
 
@@ -83,13 +83,6 @@ class SecretIds(ByAccessor):
             created=started,
             expires=end(started, data.get("secret_id_ttl")),
         )
-
-    def keys(self) -> Sequence[KeyInfo]:
-        """All of the role, whoever made them."""
-        return [
-            info(key_id, moment(about.get("creation_time")), moment(about.get("expiration_time")))
-            for key_id, about in self._all()
-        ]
 
     def identify(self, fields: KeyFields) -> str | None:
         """The server knows a secret_id's accessor."""

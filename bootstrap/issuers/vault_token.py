@@ -22,7 +22,7 @@ with a `period` ends, too, unless something else renews it. A server gives less 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
@@ -30,8 +30,8 @@ from pydantic import Field, model_validator
 
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import IssuerDenied
-from bootstrap.issuers._vault import Api, ByAccessor, Vault, end, info, moment, vault_of
-from bootstrap.issuers.base import Attempt, Issuer, IssuerOptions, Key, KeyFields, KeyInfo, Surroundings
+from bootstrap.issuers._vault import Api, ByAccessor, Vault, end, vault_of
+from bootstrap.issuers.base import Attempt, Issuer, IssuerOptions, Key, KeyFields, Surroundings
 from bootstrap.util.durations import Duration
 
 KEYLESS = (
@@ -47,6 +47,7 @@ _API = Api(
     accessor="accessor",
     metadata="meta",
     mark=_RUN,
+    expires="expire_time",
     listing='list", "sudo',  # between quotes in a hint
 )
 _Name = Annotated[str, Field(pattern=r"^[^\s/]+$")]
@@ -117,10 +118,6 @@ class Tokens(ByAccessor):
             expires=end(started, auth.get("lease_duration")),
         )
 
-    def keys(self) -> Sequence[KeyInfo]:
-        """Those whose metadata says so, and those that were shown to `identify`: the first was made by somebody else."""
-        return [_info(key_id, about) for key_id, about in self._all() if self._is_own(key_id, about)]
-
     def identify(self, fields: KeyFields) -> str | None:
         """The server knows a token's accessor; None for a token that has ended, too, and for a batch token, which has none."""
         token = fields.get("password")
@@ -131,6 +128,7 @@ class Tokens(ByAccessor):
         return accessor
 
     def _is_own(self, key_id: str, about: Mapping[str, Any]) -> bool:
+        """Those whose metadata says so, and those that were shown to `identify`: the first was made by somebody else."""
         return key_id in self._shown or self._metadata(about).get(_ACCOUNT) == self.account
 
     def _wanted(self, attempt: Attempt) -> Mapping[str, Any]:
@@ -156,9 +154,3 @@ class Tokens(ByAccessor):
         if uses := role.get("token_num_uses"):
             message = f"{where}: a token of this role works for {uses} requests only"
             raise IssuerDenied(message, f"vault write {path} token_num_uses=0")
-
-
-def _info(key_id: str, about: Mapping[str, Any]) -> KeyInfo:
-    created = about.get("creation_time")
-    begun = datetime.fromtimestamp(created, timezone.utc) if isinstance(created, int) else None
-    return info(key_id, begun, moment(about.get("expire_time")))

@@ -17,10 +17,9 @@ from bootstrap.domain.secret import Secret, redact
 from bootstrap.errors import IssuerDenied, IssuerUnavailable
 from bootstrap.issuers._database import TooLate
 from bootstrap.issuers._postgres import Server
-from bootstrap.issuers._postgres_single import Single
 from bootstrap.issuers.base import Issuer, Key, KeyFields, KeyInfo
 from bootstrap.issuers.kind import Installing
-from bootstrap.issuers.postgres_password import Alternating, Options, fields, open_issuer
+from bootstrap.issuers.postgres_password import Alternating, Options, Single, fields, open_issuer
 from tests.rotation.databases import ADMIN, Manifest, attempt
 from tests.systems import faulty, postgres
 
