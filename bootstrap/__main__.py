@@ -44,7 +44,7 @@ def main() -> None:
     code, came = _INTERRUPTED, False
     _without_current_folder()
     try:
-        from bootstrap.util.interrupts import Interrupts
+        from bootstrap.util.own_process import Interrupts
 
         interrupts = Interrupts()
         code = _run()
@@ -57,8 +57,7 @@ def main() -> None:
 
 
 def _run() -> int:
-    from bootstrap.util.streams import Streams
-    from bootstrap.util.umask import keep_private
+    from bootstrap.util.own_process import Streams, keep_private
 
     gc.set_threshold(GC_THRESHOLD)
     streams = Streams()

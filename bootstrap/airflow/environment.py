@@ -20,8 +20,8 @@ from bootstrap.manifest.loader import Manifest
 from bootstrap.manifest.secret_variables import secret_variables
 from bootstrap.util import children, distributions
 from bootstrap.util.files import expanded, state_folder
-from bootstrap.util.logins import has_login
 from bootstrap.util.special_files import is_special
+from bootstrap.util.urls import has_login
 
 _UNUSABLE = "%$?"  # %(name)s and $NAME are variables in airflow.cfg, and ? ends the file's name in SQLite's URL
 _ASCII = 127

@@ -18,7 +18,7 @@ from bootstrap.domain.secret_forms import forms, masks, parts
 from bootstrap.domain.secret_matcher import MASK, Matcher, utf8
 from bootstrap.domain.sensitive import names_secret as is_sensitive
 from bootstrap.errors import BootstrapError
-from bootstrap.util.printable import plain
+from bootstrap.util.human import plain
 
 __all__ = [
     "MASK",
@@ -237,6 +237,6 @@ def fingerprint(value: object) -> str:
     """
     import hmac
 
-    from bootstrap.util.canonical_json import canonical
+    from bootstrap.util.json_text import canonical
 
     return hmac.digest(_FINGERPRINT_KEY, canonical(value).encode(), "sha256").hex()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
 from bootstrap.domain.sensitive import names_secret
-from bootstrap.util.printable import plain
+from bootstrap.util.human import plain
 
 SHORT = 4  # a value shorter than this is masked only where it stands alone: elsewhere the gaps would spell it out
 _ID_OF_A_KEY = "private_key_id"  # tells a Google account's keys apart, in public listings too: people must see it

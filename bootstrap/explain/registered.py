@@ -20,7 +20,7 @@ from bootstrap.manifest.target_variables import GivesVariables
 from bootstrap.render.settings import settings
 from bootstrap.stores.kind import known_in_airflow
 from bootstrap.targets.kind import TargetKind
-from bootstrap.util.canonical_json import canonical
+from bootstrap.util.json_text import canonical
 
 _SOURCES = {"backend": "backend", "file": "backend", "metadata": "database"}
 _TEXTS = ("host", "login", "password", "schema")

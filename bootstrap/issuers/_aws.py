@@ -14,8 +14,8 @@ from bootstrap.domain.reference import Reference
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import IssuerDenied, IssuerError, IssuerUnavailable
 from bootstrap.issuers.base import Surroundings
-from bootstrap.util.loopback import is_here
 from bootstrap.util.retrying import retried
+from bootstrap.util.urls import is_here
 
 GONE = "NoSuchEntity"
 FULL = "LimitExceeded"

@@ -14,7 +14,7 @@ from bootstrap.domain.secret import foreign, mask
 from bootstrap.errors import IssuerDenied, IssuerError, IssuerUnavailable, Malformed
 from bootstrap.issuers.base import Surroundings
 from bootstrap.util.json_text import loads
-from bootstrap.util.loopback import proxies
+from bootstrap.util.urls import proxies
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 TIMEOUT = 10  # seconds for one request

@@ -21,8 +21,7 @@ from bootstrap.issuers._google_keys import FIELD, GoogleKey, last_uses, listed, 
 from bootstrap.issuers._google_login import key_document, login
 from bootstrap.issuers.base import WINDOW, Attempt, Issuer, IssuerOptions, Key, KeyFields, KeyInfo, Surroundings
 from bootstrap.manifest.field_types import SecretRef
-from bootstrap.util.loopback import is_here
-from bootstrap.util.urls import checked
+from bootstrap.util.urls import checked, is_here
 
 KEYLESS = (
     "Airflow on Google Cloud, or elsewhere with workload identity federation, needs no key: attach the service account to "

@@ -33,7 +33,7 @@ from bootstrap.manifest.problems import Problem, nearest, nuls
 from bootstrap.manifest.reader import LONGEST, Reader, mistake
 from bootstrap.manifest.rotations import backend_rotation, rotations
 from bootstrap.stores.kind import ReadByAirflow, StoreKind
-from bootstrap.util import children, logins, special_files
+from bootstrap.util import children, special_files, urls
 from bootstrap.util.files import expanded
 from bootstrap.util.input_text import BadInput, read
 from bootstrap.util.yaml_document import Document, Path_, overlay, parse
@@ -259,6 +259,6 @@ class _Builder(Reader):
         told = {problem.path for problem in self.problems}
         data = {key: value for key, value in self.document.data.items() if key != "profiles"}
         hint = "take user and password out of it, and keep them in a store (or use --allow-plaintext)"
-        for path in logins.places(data):
+        for path in urls.login_places(data):
             if path not in told:
                 self.problems.append(Problem(path, "an address with a password in plain text", hint))

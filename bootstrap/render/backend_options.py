@@ -19,7 +19,7 @@ from bootstrap.render.backend_kwargs.result import Problem
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
 from bootstrap.stores.credential import Credential, PlainCredential
 from bootstrap.stores.kind import ReadByAirflow
-from bootstrap.util import logins
+from bootstrap.util import urls
 from bootstrap.util.files import cache_folder
 from bootstrap.util.yaml_document import Path_
 
@@ -67,7 +67,7 @@ def served(manifest: Manifest, source: Source, place: Place, known: Release, *, 
     found = _backend(manifest, source)
     advice = (*found.advice, *_checked(manifest, found, place, known if elsewhere else None))
     credentials = found.secret_kwargs
-    has_login = any(True for _ in logins.places(found.kwargs))
+    has_login = any(True for _ in urls.login_places(found.kwargs))
     context = _context(manifest, source)
     own = {name: _reader(source, context) for name, source in found.environment.items()}
     if manifest.backend is not None and manifest.backend.credential == "inline":

@@ -24,8 +24,7 @@ def _html(report: Report) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     from bootstrap import __version__
-    from bootstrap.util.human import measured
-    from bootstrap.util.printable import printable
+    from bootstrap.util.human import measured, printable
     from bootstrap.util.templates import FOLDERS
 
     environment = Environment(

@@ -86,6 +86,6 @@ def _require_writable(path: Path) -> None:
 
 def _write(path: Path, text: str) -> None:
     from bootstrap.util.files import file_mode, write_atomic
-    from bootstrap.util.umask import users_umask
+    from bootstrap.util.own_process import users_umask
 
     write_atomic(path, text, mode=file_mode(path, 0o666 & ~users_umask()))

@@ -13,7 +13,7 @@ from pathlib import Path
 from bootstrap.manifest.loader import Manifest
 from bootstrap.smoke.report import Report, StageResult
 from bootstrap.util import special_files
-from bootstrap.util.printable import printable
+from bootstrap.util.human import printable
 from bootstrap.util.yaml_document import reread
 
 # A connection, or a line of the manifest → an annotation's `file` and `line`; empty: not known.

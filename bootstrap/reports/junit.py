@@ -10,8 +10,7 @@ from bootstrap.checks.base import CauseName
 from bootstrap.errors import Exit
 from bootstrap.smoke.report import Report, StageResult
 from bootstrap.smoke.verdict import CheckResult
-from bootstrap.util.human import measured
-from bootstrap.util.printable import printable
+from bootstrap.util.human import measured, printable
 
 UNJUDGED: tuple[CauseName, ...] = ("store_unreachable", "store_denied", "provider_missing", "check_error")
 _CLASS = "airflow_bootstrap"

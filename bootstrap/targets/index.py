@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from bootstrap.domain.connection import Connection
 from bootstrap.errors import Malformed
 from bootstrap.targets.base import Change, Content, Key, Registered
-from bootstrap.util.canonical_json import canonical as canonical_text
+from bootstrap.util.json_text import canonical as canonical_text
 from bootstrap.util.json_text import loads
 
 _DIGITS = 16  # of a digest: the list has to fit into one secret

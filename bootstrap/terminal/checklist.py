@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from bootstrap.smoke.report import Report, StageResult, StageStatus
 from bootstrap.smoke.verdict import CheckResult, CheckStatus
 from bootstrap.terminal.console import Console, cell
-from bootstrap.util.human import measured
-from bootstrap.util.printable import printable
+from bootstrap.util.human import measured, printable
 
 if TYPE_CHECKING:
     from rich.table import Table

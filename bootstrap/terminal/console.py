@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Literal
 
 from bootstrap.domain.secret import safe_json, safety_net
 from bootstrap.errors import BootstrapError
-from bootstrap.util.printable import printable
+from bootstrap.util.human import printable
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole

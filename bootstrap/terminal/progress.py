@@ -15,7 +15,7 @@ from bootstrap.smoke.run import OnResult
 from bootstrap.smoke.verdict import CheckResult
 from bootstrap.terminal.checklist import check_line
 from bootstrap.terminal.console import Console, cell
-from bootstrap.util.printable import printable
+from bootstrap.util.human import printable
 
 if TYPE_CHECKING:
     from rich.table import Table

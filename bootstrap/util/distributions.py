@@ -5,6 +5,7 @@ importlib.metadata would say the same, and takes 20 ms to: it imports a parser o
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -27,25 +28,19 @@ def version(name: str, folders: Sequence[str | Path] | None = None) -> str | Non
 
 def at_least(name: str, least: str) -> bool:
     """True if `name` is installed, in that version or a later one."""
-    found = version(name)
-    return found is not None and _numbers(found) >= _numbers(least)
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(map(int, re.findall(r"\d+", text)[:3]))
+    found, wanted = (tuple(map(int, re.findall(r"\d+", text)[:3])) for text in (version(name) or "", least))
+    return found >= wanted
 
 
 def have_entry_points(group: str, folders: Sequence[str]) -> bool:
     """Whether a distribution in these folders has entry points of this group."""
     header = f"[{group}]".encode()
-    return any(header in _entry_points(Path(folder, entry)) for folder in folders for entry in metadata_folders(folder))
-
-
-def _entry_points(metadata: Path) -> bytes:
-    try:
-        return (metadata / "entry_points.txt").read_bytes()
-    except OSError:
-        return b""
+    for folder in folders:
+        for entry in metadata_folders(folder):
+            with contextlib.suppress(OSError):
+                if header in Path(folder, entry, "entry_points.txt").read_bytes():
+                    return True
+    return False
 
 
 @lru_cache

@@ -23,7 +23,10 @@ def remembered(folder: Path, name: str, asked: Any, find_out: Callable[[], tuple
     question = json.dumps([__version__, sys.version, asked])
     key = hashlib.sha256(question.encode()).hexdigest()
     place = folder / f"{name}.json"
-    known = _load(place)
+    known: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        loaded = json.loads(place.read_bytes())
+        known = loaded if isinstance(loaded, dict) else {}
     if key in known and _is_current(known[key]):
         return known[key]["answer"]
     answer, files = find_out()
@@ -34,14 +37,6 @@ def remembered(folder: Path, name: str, asked: Any, find_out: Callable[[], tuple
         with contextlib.suppress(OSError):  # without room for it, the answer is as good
             write_atomic(place, json.dumps({**others, key: entry}))
     return answer
-
-
-def _load(place: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(place.read_bytes())
-        return found if isinstance(found, dict) else {}
-    except (OSError, ValueError, RecursionError):
-        return {}
 
 
 def _is_current(entry: Any) -> bool:
@@ -59,12 +54,9 @@ def _digest(files: Mapping[str, Any], answer: Any) -> str:
 
 def _stamps(files: Collection[str]) -> dict[str, Any]:
     """By when a file was changed, and its size; None where it is gone."""
-    return {file: _stamp(file) for file in files}
-
-
-def _stamp(file: str) -> list[int] | None:
-    try:
-        found = Path(file).stat()
-    except OSError:
-        return None
-    return [found.st_mtime_ns, found.st_size]
+    stamps: dict[str, list[int] | None] = dict.fromkeys(files)
+    for file in files:
+        with contextlib.suppress(OSError):
+            found = Path(file).stat()
+            stamps[file] = [found.st_mtime_ns, found.st_size]
+    return stamps

@@ -57,12 +57,18 @@ def write_atomic(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE) 
 def _replace(target: Path, data: bytes, mode: int) -> None:
     import tempfile
 
-    _remove_leftovers(target)
+    for leftover in target.parent.glob(f".{glob.escape(target.name[:_NAME_KEPT])}.*.tmp"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - leftover.stat().st_mtime > LEFTOVER_AGE:  # younger ones may be another process's work
+                leftover.unlink()  # a killed run left it half-written
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:_NAME_KEPT]}.", suffix=".tmp", dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)
-            _keep_owner(target, file.fileno())
+            if os.geteuid() == 0:
+                with contextlib.suppress(FileNotFoundError):  # root who replaces somebody's file leaves it theirs
+                    found = target.stat()
+                    os.fchown(file.fileno(), found.st_uid, found.st_gid)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -71,22 +77,6 @@ def _replace(target: Path, data: bytes, mode: int) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise
-
-
-def _keep_owner(target: Path, descriptor: int) -> None:
-    """Root who replaces somebody's file leaves it theirs."""
-    with contextlib.suppress(FileNotFoundError):
-        if os.geteuid() == 0:
-            found = target.stat()
-            os.fchown(descriptor, found.st_uid, found.st_gid)
-
-
-def _remove_leftovers(target: Path) -> None:
-    """What a killed run left half-written; younger ones may be another process's work."""
-    for leftover in target.parent.glob(f".{glob.escape(target.name[:_NAME_KEPT])}.*.tmp"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - leftover.stat().st_mtime > LEFTOVER_AGE:
-                leftover.unlink()
 
 
 def file_mode(path: Path, default: int = PRIVATE_FILE) -> int:
@@ -147,19 +137,12 @@ def folder_locked(folder: Path, *, busy: str, timeout: float = 5.0) -> Iterator[
 
     Raises Busy, saying `busy`, after `timeout` seconds; OSError.
     """
-    import fcntl
+    from bootstrap.util.processes import flock, until
 
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        until = time.monotonic() + timeout
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as err:
-                if time.monotonic() > until:
-                    raise Busy(busy, "wait for it to end, then run this again") from err
-                time.sleep(0.05)
+        if not until(lambda: flock(descriptor), timeout):
+            raise Busy(busy, "wait for it to end, then run this again")
         yield
     finally:
         os.close(descriptor)

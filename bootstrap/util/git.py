@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from bootstrap.util.files import file_mode, shown, write_atomic
+from bootstrap.util.own_process import users_umask
 from bootstrap.util.special_files import is_special, read
-from bootstrap.util.umask import users_umask
 
 State = Literal["ignored", "taken", "tracked", "unknown"]
 _TIMEOUT = 20.0  # seconds

@@ -1,17 +1,25 @@
-"""Sizes, ages and names for people."""
+"""Text for people: sizes, ages, and foreign text made harmless for terminals, logs and pages."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bootstrap.util.printable import printable
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _SIZES = ("kB", "MB", "GB", "TB")
 _STEP = 1000
 _AGES = (("d", 86400), ("h", 3600), ("min", 60))  # seconds
+# ECMA-48: control sequences (colours, cursor), and strings that a terminal takes as its title, a link, the clipboard
+_SEQUENCE = re.compile(
+    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)"
+)
+# What XML forbids, what a terminal obeys, and what turns the direction of writing or ends a line unseen
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 
 
 def measured(values: Mapping[str, Any]) -> str:
@@ -44,6 +52,18 @@ def age(created: datetime, now: datetime) -> str:
     seconds = max(0, int((now - created).total_seconds()))
     unit, length = next(((unit, length) for unit, length in _AGES if seconds >= length), ("s", 1))
     return f"{seconds // length} {unit}"
+
+
+def printable(text: str) -> str:
+    """`text` with U+FFFD instead of each control character but tab and newline."""
+    return _CONTROL.sub("\ufffd", text)
+
+
+def plain(text: str) -> str:
+    """`text` without a terminal's sequences, its colours for instance, and otherwise `printable`."""
+    if _CONTROL.search(text) is None:
+        return text
+    return printable(_SEQUENCE.sub("", text.replace("\r\n", "\n")))
 
 
 def visible(text: str) -> str:

@@ -1,11 +1,12 @@
-"""Parses JSON from outside, stricter than Python's parser; each error has its place."""
+"""Parses JSON from outside, stricter than Python's parser, each error with its place; and writes equal data as equal text."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any, NoReturn
 
 from bootstrap.util.input_text import DEPTH, BadInput, place
@@ -41,8 +42,14 @@ def _loaded(text: str, decoder: json.JSONDecoder) -> Any:
         raise BadInput("not valid JSON", line=err.lineno, column=err.colno) from None  # its `doc` is the text
     except (RecursionError, ValueError):  # ValueError: also a number of more digits than Python takes
         _locate(text, unique=decoder.object_pairs_hook is not None)
-    if _is_deep(data):
-        _locate(text, unique=False)
+    level = [data]
+    for _ in range(DEPTH + 1):
+        containers = [node for node in level if isinstance(node, dict | list)]
+        if not containers:
+            break
+        level = [item for node in containers for item in (node.values() if isinstance(node, dict) else node)]
+    else:
+        _locate(text, unique=False)  # it is nested too deep
     return data
 
 
@@ -65,19 +72,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _ANY = json.JSONDecoder(parse_float=_finite, parse_constant=_constant)
-
-
-def _is_deep(data: Any) -> bool:
-    level = [data]
-    for _ in range(DEPTH):
-        level = [item for node in level if isinstance(node, dict | list) for item in _items(node)]
-        if not level:
-            return False
-    return any(isinstance(node, dict | list) for node in level)
-
-
-def _items(node: dict[str, Any] | list[Any]) -> Any:
-    return node.values() if isinstance(node, dict) else node
 
 
 def _require_text(text: str, data: Any, *, unique: bool) -> Any:
@@ -142,3 +136,21 @@ def _string(token: str) -> str:
         return str(json.loads(token))
     except ValueError:
         return ""
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True)  # made once: `json.dumps` makes one each time
+
+
+def canonical(value: Any) -> str:
+    """Plain data as JSON: the order of keys makes no difference, nor does 2.0 for 2: a Vault gives back the one for the other."""
+    return _ENCODER.encode(value if isinstance(value, str) else _plain(value))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(Decimal(repr(value)))  # the digits that JSON writers write, not those of the binary number
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import socket
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +15,9 @@ from bootstrap.util import children
 
 def free_port(wanted: int | None) -> int:
     """`wanted` if nobody listens there, else any free loopback port."""
-    for port in (wanted, 0):
-        if port is None:
-            continue
+    import socket
+
+    for port in (0,) if wanted is None else (wanted, 0):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
@@ -67,6 +65,8 @@ def _is_own(process: Path, argument: str) -> bool:
 
 
 def _ps(*options: str) -> str:
+    import subprocess  # not at the top: `render` takes a lock, and starts no process
+
     answer = subprocess.run(["ps", *options], capture_output=True, text=True, check=False, env=children.environment())
     return answer.stdout
 

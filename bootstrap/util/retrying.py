@@ -64,16 +64,12 @@ class TokenBucket:
         self._tokens = self.burst
 
     def take(self) -> None:
-        """Wait until one more request may be sent."""
-        wait = self._reserve()
-        if wait > 0:
-            time.sleep(wait)
-
-    def _reserve(self) -> float:
-        """Seconds until the token that is taken here is there; those who come later wait longer."""
+        """Wait until one more request may be sent; those who come later wait longer."""
         with self._lock:
             now = time.monotonic()
             per_second = self.per_minute / 60
             self._tokens = min(self.burst, self._tokens + (now - self._filled) * per_second) - 1
             self._filled = now
-            return -self._tokens / per_second
+            wait = -self._tokens / per_second
+        if wait > 0:
+            time.sleep(wait)

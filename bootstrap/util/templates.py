@@ -24,15 +24,8 @@ def render(name: str, **values: Any) -> str:
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"json": _json, "cfg": _cfg}
+    environment.filters |= {
+        "json": lambda value: json.dumps(value).replace("$", r"\u0024"),  # Airflow fills in each `$NAME` of a value
+        "cfg": lambda value: value.replace("%", "%%").replace("\n", " "),  # on one line, and Airflow interpolates `%`
+    }
     return environment.get_template(name).render(**values)
-
-
-def _json(value: Any) -> str:
-    """JSON in which a `$` is escaped: Airflow fills in each `$NAME` of a value before it reads it."""
-    return json.dumps(value).replace("$", r"\u0024")
-
-
-def _cfg(value: str) -> str:
-    """A value for airflow.cfg on one line: Airflow interpolates `%`."""
-    return value.replace("%", "%%").replace("\n", " ")

@@ -1,4 +1,4 @@
-"""Taking a URL apart in the same way on every Python.
+"""Taking a URL apart in the same way on every Python, and what a URL gives away: this machine's address, or a password.
 
 Patch releases differ in brackets (gh-103848 in 3.11.4, gh-105704 in 3.12.9 and 3.13.2) and in leading spaces (gh-102153 in
 3.10.12 and 3.11.4): a password `p[1]` is read by some and refused by others; a host `db[::1]` reads as `::1` or is refused.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 _LEADING = "".join(map(chr, range(33)))  # what the URL standard strips: control characters and the space
@@ -16,6 +18,9 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _BRACKETED = re.compile(r"\[([^\[\]]*)\](?::[0-9]*)?")
 _FUTURE = re.compile(r"v[0-9A-Fa-f]+\..+")  # RFC 3986: IPvFuture
 _QUOTED = str.maketrans({"[": "%5B", "]": "%5D"})
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_LOGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/@]*?:([^\s/@]+)@")
+_PLACEHOLDER = re.compile(r"\$\{?\w+\}?|\{\{.*\}\}|\$\(.*\)|<.*>|\*+")  # what a shell or a person fills in
 
 
 class BadUrl(ValueError):
@@ -83,3 +88,34 @@ def _require_address(place: str) -> None:
         ipaddress.IPv6Address(found[1] if found else "")
     except ValueError as err:
         raise BadUrl("brackets in the URL's host hold no IPv6 address") from err
+
+
+def is_here(url: str) -> bool:
+    """True if it leads to this machine. What is no URL leads nowhere."""
+    return host_of(url) in _LOOPBACK
+
+
+def proxies(url: str, proxy: str | None = None) -> dict[str, str]:
+    """`proxy`, or what the environment says, as requests takes it."""
+    from requests.utils import get_environ_proxies
+
+    if is_here(url):
+        return {}
+    return {"http": proxy, "https": proxy} if proxy else get_environ_proxies(url)
+
+
+def has_login(text: str) -> bool:
+    """True if the text has an address with a password in it: http://user:password@host, which is plain text whatever the field is called."""
+    return any(_PLACEHOLDER.fullmatch(found[1]) is None for found in _LOGIN.finditer(text))
+
+
+def login_places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where in plain data such addresses stand."""
+    if isinstance(node, Mapping):
+        for key, item in node.items():
+            yield from login_places(item, (*path, key))
+    elif isinstance(node, list | tuple):
+        for index, item in enumerate(node):
+            yield from login_places(item, (*path, index))
+    elif isinstance(node, str) and has_login(node):
+        yield path

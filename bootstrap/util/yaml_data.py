@@ -29,17 +29,15 @@ class Spot(NamedTuple):
 
 def load(text: str, dialect: Dialect) -> Any:
     """The data of the one document in a text; None for an empty one. Raises BadInput."""
-    return _read(text, _Reader(dialect))
+    return _read(text, _Reader(dialect))[0]
 
 
 def spots(text: str, dialect: Dialect) -> Spot:
     """The places of all that `load` returns, as a tree. Raises BadInput."""
-    reader = _Placing(dialect)
-    _read(text, reader)
-    return reader.top
+    return _read(text, _Reader(dialect, places=True))[1]
 
 
-def _read(text: str, reader: _Reader) -> Any:
+def _read(text: str, reader: _Reader) -> tuple[Any, Spot]:
     try:
         return reader.read(iter(_Loader(text).get_event, None))
     except yaml.MarkedYAMLError as err:
@@ -70,33 +68,30 @@ class _Anchor(NamedTuple):
 
 
 class _Reader:
-    """Turns events into data."""
+    """Turns events into data; `places`: notes where each value came from. That takes more memory than the data: it is read anew for it."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, *, places: bool = False) -> None:
         self._dialect = dialect
+        self._with_places = places
         self._anchors: dict[str, _Anchor] = {}
         self._events: Iterator[Any] = iter(())
         self._count = self._aliased = 0  # values so far, those of aliases included; and these alone
 
-    def read(self, events: Iterator[Any]) -> Any:
-        """The data of the only document."""
+    def read(self, events: Iterator[Any]) -> tuple[Any, Spot]:
+        """The data of the only document, and its place."""
         self._events = events
         next(events)
         if isinstance(next(events), yaml.StreamEndEvent):
-            return None
+            return None, Spot(1, 1, {})
         event = next(events)
         value, inside = self._value(event, 0)
-        self._end(event, inside)
         next(events)
         if isinstance(found := next(events), yaml.DocumentStartEvent):
             raise _bad(found, "not valid YAML: a second document", "keep one of them")
-        return value
-
-    def _end(self, event: Any, inside: Any) -> None:
-        """The top, which began with an event, has been read."""
+        return value, _spot(event, inside)
 
     def _value(self, event: Any, depth: int) -> tuple[Any, Any]:
-        """What begins with an event, and what `_inside` made of the places in it."""
+        """What begins with an event, and the places in it; None where nobody wants to know."""
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         before = self._count
@@ -139,10 +134,11 @@ class _Reader:
 
     def _sequence(self, depth: int) -> tuple[list[Any], Any]:
         values: list[Any] = []
-        places: Any = self._places()
+        places: Any = {} if self._with_places else None
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             value, inside = self._value(event, depth + 1)
-            self._note(places, len(values), event, inside)
+            if places is not None:
+                places[len(values)] = _spot(event, inside)
             values.append(value)
         return values, places
 
@@ -150,9 +146,11 @@ class _Reader:
         """YAML's `<<: *anchor` included: of several, the first one counts, and own keys before all."""
         own: dict[str, Any] = {}
         merged: dict[str, Any] = {}
-        places, merged_places = self._places(), self._places()
+        places: Any = {} if self._with_places else None
+        merged_places: Any = {} if self._with_places else None
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            tag = self._bare_tag(event)
+            bare = isinstance(event, yaml.ScalarEvent) and event.tag is None and event.implicit[0]
+            tag = self._dialect.tag_of(event.value) if bare else ""
             if tag == MERGE:
                 for value, inside in self._merged(next(self._events), depth):
                     merged = {**value, **merged}
@@ -162,15 +160,11 @@ class _Reader:
             if key in own:
                 raise _bad(event, f"the key {key!r} appears twice", "keep one of them")
             own[key], inside = self._value(next(self._events), depth + 1)
-            self._note(places, key, event, inside)
+            if places is not None:
+                places[key] = _spot(event, inside)
         if merged:
             return {**merged, **own}, {**merged_places, **places} if places is not None else None
         return own, places
-
-    def _bare_tag(self, event: Any) -> str:
-        """The tag of a bare word; '' for what is none."""
-        bare = isinstance(event, yaml.ScalarEvent) and event.tag is None and event.implicit[0]
-        return self._dialect.tag_of(event.value) if bare else ""
 
     def _merged(self, event: Any, depth: int) -> list[tuple[dict[str, Any], Any]]:
         value, inside = self._value(event, depth + 1)
@@ -188,28 +182,6 @@ class _Reader:
         if not isinstance(key, str):
             raise _bad(event, "a key must be text", "put text with brackets in quotes")
         return key
-
-    def _places(self) -> Any:
-        """What `_note` fills; None where nobody wants to know."""
-        return None
-
-    def _note(self, places: Any, step: str | int, event: Any, inside: Any) -> None:
-        """What stands at `step` has the place of an event."""
-
-
-class _Placing(_Reader):
-    """Notes where each value came from. That takes more memory than the data: it is read anew for it."""
-
-    top = Spot(1, 1, {})
-
-    def _end(self, event: Any, inside: Any) -> None:
-        self.top = _spot(event, inside)
-
-    def _places(self) -> dict[str | int, Spot]:
-        return {}
-
-    def _note(self, places: dict[str | int, Spot], step: str | int, event: Any, inside: Any) -> None:
-        places[step] = _spot(event, inside)
 
 
 def _spot(event: Any, inside: Any) -> Spot:

@@ -49,9 +49,8 @@ class Dialect:
     def unknown_tag(self, tag: str) -> tuple[str, str]:
         """What is wrong with it, and the next step."""
         name = tag.removeprefix(TAG)
-        return (
-            f"the tag !!{name} makes what JSON has not" if name in _KNOWN else "not valid YAML: an unknown tag"
-        ), _QUOTE
+        known = name in _KNOWN
+        return f"the tag !!{name} makes what JSON has not" if known else "not valid YAML: an unknown tag", _QUOTE
 
     def _may_be(self, text: str, tag: str) -> bool:
         pattern = self.words.get(tag)
@@ -77,30 +76,18 @@ def _words(**patterns: str) -> dict[str, re.Pattern[str]]:
     return {f"{TAG}{name}": re.compile(pattern) for name, pattern in patterns.items()}
 
 
-def _null(_: str) -> None:
-    return None
-
-
-def _true(text: str) -> bool:
-    return text.lower() == "true"
-
-
-def _core_int(text: str) -> int:
-    return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
-
-
-def _core_float(text: str) -> float:
-    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-
-
 def _ambiguous(text: str) -> Any:
-    raise BadInput(
-        f"{text}: text to YAML 1.2, and {str(text.lower() in {'yes', 'on'}).lower()} to YAML 1.1",
-        f"write {str(text.lower() in {'yes', 'on'}).lower()}, or '{text}' in quotes where it is text",
-    )
+    boolean = "true" if text.lower() in {"yes", "on"} else "false"
+    hint = f"write {boolean}, or '{text}' in quotes where it is text"
+    raise BadInput(f"{text}: text to YAML 1.2, and {boolean} to YAML 1.1", hint)
 
 
-_MAKE = {NULL: _null, BOOL: _true, INT: _core_int, FLOAT: _core_float}
+_MAKE: Mapping[str, Callable[[str], Any]] = {
+    NULL: lambda _: None,
+    BOOL: lambda text: text.lower() == "true",
+    INT: lambda text: int(text, {"0o": 8, "0x": 16}.get(text[:2], 10)),
+    FLOAT: lambda text: float(text.lower().replace(".inf", "inf").replace(".nan", "nan")),
+}
 _NULL = r"~|null|Null|NULL|"
 _BOOL = r"true|True|TRUE|false|False|FALSE"
 _FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
@@ -136,17 +123,16 @@ GO = Dialect(  # gopkg.in/yaml.v3, resolve.go: what the Astro CLI reads its sett
 
 WORDS = Dialect({MERGE: re.compile("<<")}, dict.fromkeys((NULL, BOOL, INT, FLOAT), str))  # each as it stands there
 
-JSON_WORDS = (
-    Dialect(  # for secrets: what isn't exactly how JSON writes a value (00123, 1.10, yes) stays the text that it is
-        _words(
-            int=r"0|-?[1-9][0-9]*",
-            float=r"-?(?:0|[1-9][0-9]{0,7})\.(?:0|[0-9]{0,3}[1-9])",
-            bool=r"true|false",
-            null=r"~|null|",
-            merge="<<",
-        ),
-        _MAKE,
-    )
+# For secrets: what isn't exactly how JSON writes a value (00123, 1.10, yes) stays the text that it is
+JSON_WORDS = Dialect(
+    _words(
+        int=r"0|-?[1-9][0-9]*",
+        float=r"-?(?:0|[1-9][0-9]{0,7})\.(?:0|[0-9]{0,3}[1-9])",
+        bool=r"true|false",
+        null=r"~|null|",
+        merge="<<",
+    ),
+    _MAKE,
 )
 
 
@@ -156,14 +142,8 @@ def _by_pyyaml(name: str) -> Callable[[str], Any]:
     return lambda text: construct(yaml.ScalarNode(f"{TAG}{name}", text))
 
 
-def _pyyaml_words() -> dict[str, re.Pattern[str]]:
-    """PyYAML's words; a date is left as the text that it is, for JSON has none."""
-    found = {
-        tag: pattern for resolvers in yaml.SafeLoader.yaml_implicit_resolvers.values() for tag, pattern in resolvers
-    }
-    return {tag: found[tag] for tag in (BOOL, INT, FLOAT, NULL, MERGE)}
-
-
-YAML_1_1 = Dialect(  # what Airflow reads its files with: yaml.safe_load
-    _pyyaml_words(), {f"{TAG}{name}": _by_pyyaml(name) for name in ("bool", "int", "float", "null")}
+_PYYAML = {tag: pattern for words in yaml.SafeLoader.yaml_implicit_resolvers.values() for tag, pattern in words}
+YAML_1_1 = Dialect(  # what Airflow reads its files with: yaml.safe_load. A date is left as the text that it is, for JSON has none
+    {tag: _PYYAML[tag] for tag in (BOOL, INT, FLOAT, NULL, MERGE)},
+    {f"{TAG}{name}": _by_pyyaml(name) for name in ("bool", "int", "float", "null")},
 )

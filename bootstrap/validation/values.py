@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from bootstrap.domain.connection import Connection
-from bootstrap.util.loopback import is_here
+from bootstrap.util.urls import is_here
 from bootstrap.validation.problem import Problem
 
 _FIELDS = ("conn_type", "host", "login", "password", "schema")

@@ -215,7 +215,7 @@ def test_an_interrupt_while_modules_are_imported_is_130_without_a_traceback(proj
 def test_an_interrupt_that_a_callback_would_swallow_comes_after_the_import() -> None:
     code = """
 import importlib.abc, importlib.machinery, os, signal, sys
-from bootstrap.util.interrupts import Interrupts
+from bootstrap.util.own_process import Interrupts
 interrupts = Interrupts()
 class Finder(importlib.abc.MetaPathFinder):
     def find_spec(self, name, *_):
@@ -241,7 +241,7 @@ except KeyboardInterrupt:
 def test_an_interrupt_that_compiled_code_swallows_leaves_no_traceback() -> None:
     code = """
 import os, signal
-from bootstrap.util.interrupts import Interrupts
+from bootstrap.util.own_process import Interrupts
 interrupts = Interrupts()
 class Swallower:
     def __del__(self):

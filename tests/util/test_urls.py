@@ -22,8 +22,7 @@ from bootstrap.stores.aws import options as aws_options
 from bootstrap.stores.aws import session
 from bootstrap.stores.vault import options as vault_options
 from bootstrap.targets.rest_api import client
-from bootstrap.util import loopback
-from bootstrap.util.urls import BadUrl, checked, host_of, join, split
+from bootstrap.util.urls import BadUrl, checked, host_of, is_here, join, split
 from bootstrap.validation import uris
 
 CANARY = "c4n4ry"
@@ -162,8 +161,8 @@ def test_a_password_is_masked_whatever_the_rest_of_the_url_is(place: str) -> Non
 
 
 def test_no_url_leads_to_this_machine() -> None:
-    assert [text for text in BAD if loopback.is_here(text)] == []
-    assert loopback.is_here("http://u:[@127.0.0.1:5")
+    assert [text for text in BAD if is_here(text)] == []
+    assert is_here("http://u:[@127.0.0.1:5")
     pytest.importorskip("botocore")
     assert session.config("http://[bad]").proxies is None
 

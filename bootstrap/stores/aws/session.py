@@ -7,7 +7,7 @@ from typing import Any
 
 from bootstrap.stores.aws.options import AssumeRoleAuth, AwsOptions, KeysAuth, ProfileAuth, Source
 from bootstrap.stores.base import Context
-from bootstrap.util.loopback import is_here
+from bootstrap.util.urls import is_here
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 5, 10  # seconds
 _SESSION_NAME = "airflow-bootstrap"  # what CloudTrail shows

@@ -25,7 +25,7 @@ from bootstrap.stores.vault.auth import (
     UserpassAuth,
 )
 from bootstrap.stores.vault.options import Options, file_in
-from bootstrap.util.loopback import is_here
+from bootstrap.util.urls import is_here
 
 BACKEND_CLASS = "airflow.providers.hashicorp.secrets.vault.VaultBackend"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bootstrap.errors import Conflict, Denied, StoreError, Unavailable
 from bootstrap.stores.base import CONCURRENCY
 from bootstrap.stores.vault.errors import CHECK_CREDENTIAL, no_vault, refused, unreachable
-from bootstrap.util.loopback import proxies
+from bootstrap.util.urls import proxies
 
 if TYPE_CHECKING:
     import hvac

@@ -16,8 +16,8 @@ from bootstrap.domain.secret import foreign
 from bootstrap.errors import Denied, StoreError, Unavailable
 from bootstrap.targets.rest_api.errors import CHECK_CREDENTIAL, CHECK_URL
 from bootstrap.util.http_client import PooledSession, authorities, innermost, is_cut, retry_after
-from bootstrap.util.loopback import proxies
 from bootstrap.util.retrying import patience, retried
+from bootstrap.util.urls import proxies
 
 TIMEOUT = (10, 180)  # seconds: to connect; and for an answer, since Airflow masks each new password in quadratic time
 _MAY_PASS = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.util.canonical_json import canonical
+from bootstrap.util.json_text import canonical
 
 
 @pytest.mark.parametrize(
