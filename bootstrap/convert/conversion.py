@@ -12,6 +12,7 @@ from typing import Any
 from bootstrap.convert.found import Found
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.reference import Reference
+from bootstrap.domain.secret_shapes import is_gap
 from bootstrap.domain.sensitive import (
     data_is_secret,
     is_number,
@@ -21,7 +22,6 @@ from bootstrap.domain.sensitive import (
     names_secret,
     repeats,
     secret_texts,
-    unfilled,
 )
 
 CONNECTIONS, VARIABLES = "source-connections", "source-variables"  # not below what Airflow's backend reads
@@ -164,7 +164,7 @@ class _Split:
 
     def _text(self, key: str, value: str, name: str, *, named: bool = False) -> Any:
         """As it is, or a reference; of a gap in a field for a secret a reference, too, that nothing stands at yet."""
-        if unfilled(value):
+        if is_gap(value):
             self.unfilled[name] = self._reference(name) if named else None
             return self.unfilled[name] or value
         return self._keep(name, value) if is_secret(key, value, self._conn_type) else value

@@ -7,10 +7,10 @@ characters and nested extras, are only read, in the way of `airflow.models.conne
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote
 
 from bootstrap.domain.secret import fingerprint, mask
 from bootstrap.domain.secret_shapes import own_parts
@@ -54,7 +54,8 @@ class Connection:
 
     def fingerprints(self) -> dict[str, str]:
         """A fingerprint for each field that is set; for `extra`, one for each of its keys (`extra.sslmode`)."""
-        return dict(_flat_fingerprints(self.as_fields()))
+        found = {name: fingerprint(value) for name, value in self.as_fields().items() if name != "extra"}
+        return found | {f"extra.{key}": fingerprint(value) for key, value in (self.extra or {}).items()}
 
     def mask(self) -> None:
         """Mask this connection's secrets in all output from now on."""
@@ -75,14 +76,6 @@ def mask_login(login: str | None, password: str | None) -> None:
     if password:
         mask(password)
         mask(f"{login or ''}:{password}")
-
-
-def _flat_fingerprints(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, value in values.items():
-        if name == "extra" and isinstance(value, Mapping):
-            yield from ((f"extra.{key}", fingerprint(item)) for key, item in value.items())
-        else:
-            yield name, fingerprint(value)
 
 
 def from_text(text: str, where: str) -> Connection:
@@ -174,22 +167,22 @@ def _from_uri(uri: str, where: str) -> Connection:
         parts = urls.split(rest if nested else f"//{rest}")
     except urls.BadUrl as err:
         raise Malformed(f"{where}: the URI's host or port is not valid", "percent-encode special characters") from err
-    host = _host(parts)
-    connection = Connection(
+    host = unquote(parts.hostname or "")
+    if (
+        "/" in host
+    ):  # a path stays as it is written, as Airflow's `_parse_netloc_to_hostname` gives it; else small letters
+        host = unquote(parts.netloc.rpartition("@")[2].partition(":")[0])
+    port = port_number(parts.port, where)
+    query: dict[str, Any] = dict(parse_qsl(parts.query, keep_blank_values=True))
+    return Connection(
         conn_type=normalize(scheme.lower()),
         host=(f"{parts.scheme}://{host}" if parts.scheme and host else host) or None,
         login=_unquoted(parts.username),
         password=_unquoted(parts.password),
         schema=unquote(parts.path[1:]) or None,
-        port=port_number(parts.port, where),
+        port=port,
+        extra=extra_object(query["__extra__"], where) if "__extra__" in query else query if parts.query else None,
     )
-    return replace(connection, extra=_extra_of_query(parts.query, where))
-
-
-def _host(parts: SplitResult) -> str:
-    """In small letters, unless it is a path, as Airflow's `_parse_netloc_to_hostname` gives it."""
-    host = unquote(parts.hostname or "")
-    return unquote(parts.netloc.rpartition("@")[2].partition(":")[0]) if "/" in host else host
 
 
 def query_types(uri: str) -> dict[str, str]:
@@ -205,25 +198,10 @@ def _json_type(text: str) -> str:
         value = loads(text) if text else text
     except BadInput:
         return ""
-    names = {
-        bool: "a boolean",
-        int: "a number",
-        float: "a number",
-        list: "a list",
-        dict: "an object",
-        str: "another text",
-    }
+    numbers = dict.fromkeys((int, float), "a number")
+    names = {bool: "a boolean", **numbers, list: "a list", dict: "an object", str: "another text"}
     return "" if value == text else names.get(type(value), "null")
 
 
 def _unquoted(value: str | None) -> str | None:
     return unquote(value) if value else None
-
-
-def _extra_of_query(query: str, where: str) -> Mapping[str, Any] | None:
-    if not query:
-        return None
-    values: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
-    if "__extra__" in values:
-        return extra_object(values["__extra__"], where)
-    return values

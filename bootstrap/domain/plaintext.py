@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bootstrap.domain.sensitive import is_secret_name, named_items, tells, unfilled, why_secret
+from bootstrap.domain.secret_shapes import is_gap
+from bootstrap.domain.sensitive import is_secret_name, named_items, tells, why_secret
 from bootstrap.util.yaml_document import Path_
 
 _FIELDS = ("description", "host", "login", "password", "schema", "extra", "checks")
@@ -49,12 +50,9 @@ def _found(node: Any, path: Path_, key: str, conn_type: str | None, *, inside: b
     elif isinstance(node, list | tuple):
         for index, item in enumerate(node):
             yield from _found(item, (*path, index), key, conn_type, inside=inside)
-    elif isinstance(node, str) and node and (said := _said(node, key, conn_type, inside=inside)):
-        yield path, said
-
-
-def _said(text: str, key: str, conn_type: str | None, *, inside: bool) -> str:
-    if (inside or is_secret_name(key, conn_type)) and unfilled(text):
-        return "is a gap of a template that nobody filled in"
-    why = why_secret(key, text, conn_type) or ("is a secret" if inside and tells(text) else "")
-    return f"{why} in plain text" if why else ""
+    elif isinstance(node, str) and (inside or is_secret_name(key, conn_type)) and is_gap(node):
+        yield path, "is a gap of a template that nobody filled in"
+    elif isinstance(node, str):
+        why = why_secret(key, node, conn_type) or ("is a secret" if inside and tells(node) else "")
+        if why:
+            yield path, f"{why} in plain text"

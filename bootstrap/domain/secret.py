@@ -12,7 +12,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from bootstrap.domain.secret_forms import forms, masks, parts
 from bootstrap.domain.secret_matcher import MASK, Matcher, utf8
@@ -20,22 +20,7 @@ from bootstrap.domain.sensitive import names_secret as is_sensitive
 from bootstrap.errors import BootstrapError
 from bootstrap.util.human import plain
 
-__all__ = [
-    "MASK",
-    "PublicText",
-    "Secret",
-    "fingerprint",
-    "foreign",
-    "foreign_stream",
-    "is_sensitive",
-    "mask",
-    "masks",
-    "redact",
-    "safe_json",
-    "safe_value",
-    "safety_net",
-    "trust",
-]
+__all__ = ["MASK", "is_sensitive", "masks"]  # from here, too
 
 _DISTINCT = 6  # characters; what is shorter can stand in any text by chance
 _PLAIN = re.compile(r"[A-Za-z]{1,16}|[0-9]+(?:[_./:-][0-9]+)*")  # a word; a number, an address, a date
@@ -200,7 +185,13 @@ def safety_net(text: str) -> str:
 
 def safe_value(value: object) -> object:
     """`safety_net` for every string inside plain JSON data; keys are names."""
-    return _each(value, safety_net)
+    if isinstance(value, str):
+        return safety_net(value)
+    if isinstance(value, dict):
+        return {key: safe_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [safe_value(item) for item in value]
+    return value
 
 
 def safe_json(document: object, indent: int | None = 2) -> str:
@@ -218,16 +209,6 @@ def _settled() -> _Known:
     if _known.pending:
         _known.settle()
     return _known
-
-
-def _each(value: object, change: Callable[[str], str]) -> object:
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, dict):
-        return {key: _each(item, change) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_each(item, change) for item in value]
-    return value
 
 
 def fingerprint(value: object) -> str:

@@ -39,13 +39,8 @@ def forms(value: str, *, everywhere: bool = True) -> set[str]:
 
 
 def parts(value: str) -> Iterator[str]:
-    """The value, and what of it gives it away on its own."""
+    """The value, and what of it gives it away on its own: the lines of a PEM, the strings of a JSON document."""
     yield value
-    yield from _parts(value)
-
-
-def _parts(value: str) -> Iterator[str]:
-    """The lines of a PEM, the strings of a JSON document."""
     lines = [line.strip() for line in value.splitlines()]
     if len(lines) > 1:
         yield from (line for line in lines if len(line) >= SHORT and not line.startswith("-----"))
@@ -57,7 +52,7 @@ def _parts(value: str) -> Iterator[str]:
 
 
 def _sensitive_strings(node: object, *, inside: bool = False) -> Iterator[str]:
-    """Every string below a key whose name is that of a secret, and its lines."""
+    """Every string below a key whose name is that of a secret, and its parts."""
     if isinstance(node, dict):
         for key, item in node.items():
             yield from _sensitive_strings(item, inside=masks(str(key), inside=inside))
@@ -65,8 +60,7 @@ def _sensitive_strings(node: object, *, inside: bool = False) -> Iterator[str]:
         for item in node:
             yield from _sensitive_strings(item, inside=inside)
     elif isinstance(node, str) and inside and len(node) >= SHORT:
-        yield node
-        yield from _parts(node)
+        yield from parts(node)
 
 
 def _escaped(value: str) -> Iterator[str]:

@@ -184,7 +184,9 @@ class Matcher:
             lengths ^= 1 << length
         for length in range(SHORT - 1, 0, -1) if self._short else ():
             form = text[at : at + length]
-            if form in self._short and form not in but and not _joined(text, at, at + length):
+            around = (text[at - 1 : at], text[at + length : at + length + 1])
+            is_part = any(char.isalnum() or char == "_" for char in around)  # of a word
+            if form in self._short and form not in but and not is_part:
                 return len(form)
         return 0
 
@@ -220,8 +222,3 @@ def _begins(forms: list[str], head: str) -> bool:
     """True if one of these, which are sorted, begins so."""
     place = bisect_left(forms, head)
     return place < len(forms) and forms[place].startswith(head)
-
-
-def _joined(text: str, at: int, end: int) -> bool:
-    """True if what is there is only a part of a word."""
-    return any(char.isalnum() or char == "_" for char in (text[at - 1 : at], text[end : end + 1]))

@@ -51,9 +51,7 @@ _WEBHOOKS = re.compile(
     re.IGNORECASE,
 )
 _HINTS = re.compile(r"hook|services|integration|intake|ifttt|bot\d|hc-ping|pipedream|^/?T[0-9A-Z]{2}", re.IGNORECASE)
-_URL_PARTS = re.compile(
-    r"\s*[A-Za-z][A-Za-z0-9+.-]*://(?:([^/?#]*)@)?[^/?#]*([^#]*)"
-)  # of any text: what is no URL hides nothing
+_URL_PARTS = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://(?:([^/?#]*)@)?[^/?#]*([^#]*)")  # what is no URL hides nothing
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]{0,40})://([^\s/?#@]+(?::[^\s@]*)?)@")
 _ORACLE = re.compile(r"jdbc:oracle:\w{1,10}:[^\s/@]{1,100}/([^\s@]+)@", re.IGNORECASE)
 _BY_TOKEN = (
@@ -110,8 +108,11 @@ def is_random(text: str) -> bool:
     """True if a part of a text can only be made by chance: capitals, small letters and digits in no order that words have."""
     if len(text) < _RANDOM:
         return False
-    plain = _PUBLIC.sub(" ", _PUBLIC_BLOCK.sub(" ", text))
-    return any(map(_is_random_run, _parts(plain.strip())))
+    plain = _PUBLIC.sub(" ", _PUBLIC_BLOCK.sub(" ", text)).strip()
+    # Base64 has a slash now and then; a path has more of them, and words between
+    whole = _BASE64.fullmatch(plain) is not None and plain.count("/") <= len(plain) // _LONG + 1
+    parts = [plain] if whole else [part for run in _RUN.findall(plain) for part in run.split("/")]
+    return any(map(_is_random_run, parts))
 
 
 def is_dense(text: str) -> bool:
@@ -173,12 +174,6 @@ def _has_credential(text: str) -> bool:
 def _is_credential(found: str) -> bool:
     """What follows `Basic` or `Bearer`, and no word: `Basic authentication`."""
     return len(found) >= _DENSE or any(char.isdigit() or char.isupper() for char in found[1:])
-
-
-def _parts(text: str) -> list[str]:
-    """Base64 has a slash now and then; a path has more of them, and words between."""
-    whole = _BASE64.fullmatch(text) is not None and text.count("/") <= len(text) // _LONG + 1
-    return [text] if whole else [part for run in _RUN.findall(text) for part in run.split("/")]
 
 
 def _is_random_run(run: str) -> bool:

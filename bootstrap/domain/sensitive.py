@@ -7,6 +7,7 @@ First what the provider itself declares a password (`secret_extras`), then the n
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -99,15 +100,17 @@ def why_secret(key: str, value: str, conn_type: str | None = None) -> str:
     """Why a text is a secret, for people: "is a secret", "looks like …"; "" where it is none."""
     text = value.strip()
     named = is_secret_name(key, conn_type)
-    if not text or not (named or secret_shapes.may_be_secret(text)) or unfilled(text):
+    if not text or not (named or secret_shapes.may_be_secret(text)) or secret_shapes.is_gap(text):
         return ""
     no_value = text.lower() in _NO_VALUE and key != "password"
-    if named and not no_value and not _is_place_of_key(key, text):
+    words = _words(key)
+    last = words[-1] if words else ""
+    # `ssh_key: /etc/key.pem`, `encryption_key: arn:aws:kms:…`; a password begins as it likes
+    is_place_of_key = last in {"key", "keys"} and secret_shapes.is_place(text)
+    if named and not no_value and not is_place_of_key:
         return "is a secret"
     if found := looks_secret(text):
         return f"looks like {found}"
-    words = _words(key)
-    last = words[-1] if words else ""
     if last in _PUBLIC or (set(words) & _PLAIN_KEYS and last in {"key", "keys"}):
         return ""
     if last in _WEAK and secret_shapes.is_dense(text):
@@ -121,26 +124,23 @@ def looks_secret(text: str) -> str:
         return ""
     if found := secret_shapes.shape(text):
         return found
-    if text.lstrip().startswith(("{", "[")) and data_is_secret(_json(text)):
-        return "data with a secret in it"
+    if text.lstrip().startswith(("{", "[")):
+        with contextlib.suppress(ValueError, RecursionError):
+            if data_is_secret(json.loads(text)):
+                return "data with a secret in it"
     assigned = "=" in text and any(_is_assigned(*pair) for pair in _PAIR.findall(text))
     said = ": " in text and any(_is_said(*pair) for pair in _HEADER.findall(text))
     return "a text with a secret in it" if assigned or said else ""
 
 
-def unfilled(text: str) -> bool:
-    """True if a text is a template's gap that nobody filled in."""
-    return secret_shapes.is_gap(text)
-
-
 def tells(text: str) -> bool:
     """True if a text below a name that says secret is one: neither blank, nor a gap, nor a mere `true`."""
-    return bool(text.strip()) and text.strip().lower() not in _NO_VALUE and not unfilled(text)
+    return bool(text.strip()) and text.strip().lower() not in _NO_VALUE and not secret_shapes.is_gap(text)
 
 
-def data_is_secret(value: Any, *, inside: bool = False, conn_type: str | None = None) -> bool:
+def data_is_secret(value: Any, *, inside: bool = False) -> bool:
     """True if there is a secret anywhere in plain JSON data; `inside`: below a name that says so."""
-    return next(secret_texts(value, inside=inside, conn_type=conn_type), None) is not None
+    return next(secret_texts(value, inside=inside), None) is not None
 
 
 def secret_texts(node: Any, *, key: str = "", inside: bool = False, conn_type: str | None = None) -> Iterator[str]:
@@ -169,7 +169,9 @@ def named_items(node: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
 @lru_cache(maxsize=4096)  # the fields of many connections have few names
 def is_secret_name(key: str, conn_type: str | None = None) -> bool:
     """True if the provider declares a password of this name, or the name says so."""
-    bare = _bare(key)
+    bare = (
+        key.split("__", 2)[-1] if key.startswith("extra__") else key
+    )  # Airflow's old form: extra__snowflake__password
     return (bare in declared(conn_type) and not bare.endswith(("_path", "_file"))) or names_secret(bare)
 
 
@@ -190,11 +192,6 @@ def _words(key: str) -> list[str]:
     return [word for part in _SPLIT.split(key) if (word := part.lower().rstrip("0123456789"))]
 
 
-def _bare(key: str) -> str:
-    """Without the prefix of Airflow's old forms: `extra__snowflake__private_key_content`."""
-    return key.split("__", 2)[-1] if key.startswith("extra__") else key
-
-
 def _is_secret_after_all(words: list[str]) -> bool:
     """AppRole's `secret_id`, headers that authorize, and what HTTP's basic authentication takes."""
     if words[-2:] == ["secret", "id"]:
@@ -211,15 +208,10 @@ def _is_key(words: list[str], joined: str) -> bool:
     return any(key in {"key", "keys"} and kind in _KEYS for kind, key in pairs) or joined.endswith(_KEY_ENDS)
 
 
-def _is_place_of_key(key: str, text: str) -> bool:
-    """`ssh_key: /etc/key.pem`, `encryption_key: arn:aws:kms:…`; a password begins as it likes."""
-    return _words(key)[-1:] in (["key"], ["keys"]) and secret_shapes.is_place(text)
-
-
 def _is_assigned(name: str, value: str) -> bool:
     """`Password=…;` in a connection string, `?sig=…` in a URL."""
     text = value.strip("\"'")
-    if not text or text.lower() in _NO_VALUE or unfilled(text):
+    if not tells(text):
         return False
     return names_secret(name) or (
         name.lower() in _QUERY
@@ -230,17 +222,4 @@ def _is_assigned(name: str, value: str) -> bool:
 def _is_said(name: str, value: str) -> bool:
     """`password: …` at the end of a line, as in YAML; in a sentence it would be followed by more."""
     text = value.strip("\"'")
-    return (
-        bool(text)
-        and not unfilled(text)
-        and text.lower() not in _NO_VALUE
-        and not text.startswith(("|", ">", "/"))
-        and names_secret(name)
-    )
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    return tells(text) and not text.startswith(("|", ">", "/")) and names_secret(name)
