@@ -44,28 +44,22 @@ def main() -> None:
     code, came = _INTERRUPTED, False
     _without_current_folder()
     try:
-        from bootstrap.util.own_process import Interrupts
+        from bootstrap.util.own_process import Interrupts, Streams, keep_private
 
         interrupts = Interrupts()
-        code = _run()
+        gc.set_threshold(GC_THRESHOLD)
+        streams = Streams()
+        keep_private()
+        _without_pydantic_plugins()
+        from bootstrap.cli import main as run
+
+        code = run(unwritten=streams.end)
         interrupts.end()
         came = interrupts.came
     except KeyboardInterrupt:  # while modules were imported, or a second one
         sys.stderr.write("warning: interrupted\n")
     gc.freeze()  # or the interpreter would look for garbage in all of it once more, to throw it away
     sys.exit(_INTERRUPTED if came else code)
-
-
-def _run() -> int:
-    from bootstrap.util.own_process import Streams, keep_private
-
-    gc.set_threshold(GC_THRESHOLD)
-    streams = Streams()
-    keep_private()
-    _without_pydantic_plugins()
-    from bootstrap.cli import main as run
-
-    return run(unwritten=streams.end)
 
 
 if __name__ == "__main__":

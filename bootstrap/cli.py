@@ -18,19 +18,9 @@ from bootstrap.domain.secret import foreign
 from bootstrap.errors import BootstrapError, Exit, UsageError
 from bootstrap.terminal.console import Console, wants_color
 
-_OF_THE_MACHINE = frozenset(
-    {
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EFBIG,
-        errno.EROFS,
-        errno.EIO,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.ENOENT,
-        errno.EBADF,
-    }
-)  # what is wrong with no file in particular: a disk, a limit, the current folder
+_OF_THE_MACHINE = {  # what is wrong with no file in particular: a disk, a limit, the current folder
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOENT, errno.EBADF,
+}  # fmt: skip
 
 COMMANDS = {  # in the order of a first day
     "init": "write a starter manifest, or convert what you have",
@@ -159,7 +149,10 @@ def _run(arguments: list[str], holder: dict[str, Any]) -> int:
             _console(holder).detail(_origin(err))
         return err.exit_code
     except Exception as err:
-        return _unexpected(_console(holder), err)
+        # A file, folder or disk that can't be used is the user's to fix; anything else is a bug of ours
+        of_the_user = isinstance(err, OSError) and (err.filename is not None or err.errno in _OF_THE_MACHINE)
+        _console(holder).error(_unusable(err) if isinstance(err, OSError) and of_the_user else _bug(err))
+        return Exit.USAGE if of_the_user else Exit.BUG
 
 
 def _origin(err: BaseException) -> str:
@@ -176,20 +169,10 @@ def _console(holder: dict[str, Any]) -> Console:
     return app.console if isinstance(app, App) else Console(color=wants_color())
 
 
-def _unexpected(console: Console, err: Exception) -> Exit:
-    """A file, folder or disk that can't be used is the user's to fix; anything else is a bug of ours."""
-    if isinstance(err, OSError) and (err.filename is not None or err.errno in _OF_THE_MACHINE):
-        console.error(_unusable(err))
-        return Exit.USAGE
-    console.error(_bug(err))
-    return Exit.BUG
-
-
 def _unusable(err: OSError) -> UsageError:
     if err.filename is not None:
-        return UsageError(
-            f"{err.filename}: {err.strerror}", "check its permissions, its folder, and the free space on its disk"
-        )
+        hint = "check its permissions, its folder, and the free space on its disk"
+        return UsageError(f"{err.filename}: {err.strerror}", hint)
     try:
         os.getcwd()  # noqa: PTH109  as Path does
     except OSError:
@@ -208,7 +191,6 @@ def _bug(err: Exception) -> BootstrapError:
         with os.fdopen(descriptor, "w") as file:
             file.write(foreign("".join(traceback.format_exception(err))))
     except OSError as full:
-        return BootstrapError(
-            said, f"set TMPDIR to a folder with space for the traceback ({full.strerror}), and report it"
-        )
+        hint = f"set TMPDIR to a folder with space for the traceback ({full.strerror}), and report it"
+        return BootstrapError(said, hint)
     return BootstrapError(said, f"report it with {name}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from pathlib import Path
 
 from bootstrap import plugins
 from bootstrap.airflow.environment import Environment, installed_version, require_usable_paths
@@ -54,12 +53,18 @@ def examine(manifest: Manifest, environment: Environment, secrets: SecretReader)
         if finding.ok:
             reachable.add(name)
             yield from _excess(manifest, secrets, name)
-    if not any(_is_down(manifest, source.store) for source in manifest.sources if source.store not in reachable):
+    down = {name for name, store in manifest.stores.items() if store.kind == "embedded" and name not in reachable}
+    if not any(
+        source.store in down for source in manifest.sources
+    ):  # it would be started again to say what airflow.cfg needs
         yield from _backend(manifest)
         yield from surroundings.examine(manifest, environment)
     complete = reachable == set(manifest.stores)  # else every secret of that store would be reported again
     resolved = resolve_all(manifest, secrets, manifest.connections) if complete else {}
-    yield from _secrets(resolved)
+    errors = [item for item in resolved.values() if isinstance(item, StoreError)]
+    yield from (failed("secret", err) for err in errors)
+    if resolved and not errors:
+        yield Finding("secrets", f"all there, for {len(resolved)} connections")
     found = {conn_id: item for conn_id, item in resolved.items() if isinstance(item, Connection)}
     if usable:
         yield from _providers(manifest, found)
@@ -85,11 +90,6 @@ def _backend(manifest: Manifest) -> Iterator[Finding]:
             yield failed("backend", err)
 
 
-def _is_down(manifest: Manifest, store: str | None) -> bool:
-    """Whether it would have to be started again to say what airflow.cfg needs."""
-    return store is not None and manifest.stores[store].kind == "embedded"
-
-
 def worst(findings: list[Finding]) -> Exit:
     """The exit code that speaks for all: Airflow, then stores, then the rest."""
     return max((finding.exit_code for finding in findings), default=Exit.OK)
@@ -112,7 +112,11 @@ def _airflow(manifest: Manifest) -> Finding:
 
 def _providers(manifest: Manifest, connections: Mapping[str, Connection]) -> Iterator[Finding]:
     """What checks and the backend can't do without; what a conn_type comes with is a warning, as no DAG may need its hook."""
-    types = _conn_types(manifest, connections)
+    said = {conn_id: spec.conn_type for conn_id, spec in manifest.connections.items()}
+    types = {conn_id: normalize(conn_type) for conn_id, conn_type in said.items() if conn_type is not None}
+    types |= {
+        conn_id: connection.conn_type for conn_id, connection in connections.items()
+    }  # secrets have the last word
     facts = known(types.values(), cache_folder(manifest.folder))
     needed = _needed(manifest)
     packages = {facts.package(conn_type) or "" for conn_type in types.values() if not facts.has(conn_type)} - {""}
@@ -129,21 +133,10 @@ def _providers(manifest: Manifest, connections: Mapping[str, Connection]) -> Ite
                 yield Finding(f"connection {conn_id}", problem.message, problem.hint, warning=True)
 
 
-def _conn_types(manifest: Manifest, connections: Mapping[str, Connection]) -> dict[str, str]:
-    """As the secrets say, which have the last word; else as the manifest does. Some may be unknown."""
-    said = {conn_id: spec.conn_type for conn_id, spec in manifest.connections.items()}
-    types = {conn_id: normalize(conn_type) for conn_id, conn_type in said.items() if conn_type is not None}
-    return types | {conn_id: connection.conn_type for conn_id, connection in connections.items()}
-
-
 def _needed(manifest: Manifest) -> set[str]:
     """The packages that checks and the backend need and that aren't installed."""
-    missing = {
-        package
-        for specs in manifest.checks.values()
-        for spec in specs
-        for package in packages_missing_for(manifest, spec)
-    }
+    checks = [spec for specs in manifest.checks.values() for spec in specs]
+    missing = {package for spec in checks for package in packages_missing_for(manifest, spec)}
     for source in manifest.sources:
         if source.store is not None:
             kind = plugins.STORES.get(manifest.stores[source.store].kind, StoreKind)
@@ -189,17 +182,17 @@ def _home(environment: Environment) -> Finding:
         return failed("home", err)
     if not environment.initialised:
         return Finding("home", f"{shown(environment.home)} (up creates it)")
-    if environment.keeps_own_database and not database.exists() and _says_sqlite(environment.config, database):
+    if (
+        environment.keeps_own_database
+        and not database.exists()
+        and f"sqlite:///{database}" in special_files.read(environment.config).decode(errors="replace")
+    ):
         fix = f"AIRFLOW_HOME={environment.home} airflow db migrate"
         return Finding("home", f"{environment.home} has no database", fix, Exit.AIRFLOW)
     if found := git.exposed(environment.config):
         fix = f"echo '*' > {environment.home / '.gitignore'}, or as much of it as git must not have"
         return Finding("home", f"{shown(environment.config)} can hold keys, and {found}", fix, warning=True)
     return Finding("home", shown(environment.home))
-
-
-def _says_sqlite(config: Path, database: Path) -> bool:
-    return f"sqlite:///{database}" in special_files.read(config).decode(errors="replace")
 
 
 def _dags(manifest: Manifest) -> Iterator[Finding]:
@@ -239,13 +232,6 @@ def _excess(manifest: Manifest, secrets: SecretReader, name: str) -> Iterator[Fi
         yield Finding(f"store {name}", f"its credential {sentence}", fix, warning=True)
 
 
-def _secrets(resolved: Mapping[str, Connection | StoreError]) -> Iterator[Finding]:
-    errors = [item for item in resolved.values() if isinstance(item, StoreError)]
-    yield from (failed("secret", err) for err in errors)
-    if resolved and not errors:
-        yield Finding("secrets", f"all there, for {len(resolved)} connections")
-
-
 def config_options(manifest: Manifest, environment: Environment, secrets: SecretReader) -> Iterator[Finding]:
     """Whether Airflow gets each option of `config:` from its secrets backend, as it is there, or from a command."""
     found = {(section, option): reference for section, option, reference in from_secrets(manifest)}
@@ -269,12 +255,8 @@ def config_options(manifest: Manifest, environment: Environment, secrets: Secret
         if answers[section, option].fits(secrets.value(reference)):
             yield Finding(subject, f"Airflow gets it from {reference}")
         else:
-            yield Finding(
-                subject,
-                f"Airflow gets another value than {reference} holds",
-                f"airflow-bootstrap explain --config {section}.{option}",
-                Exit.FAILED,
-            )
+            fix = f"airflow-bootstrap explain --config {section}.{option}"
+            yield Finding(subject, f"Airflow gets another value than {reference} holds", fix, Exit.FAILED)
 
 
 def _config_secrets(manifest: Manifest, secrets: SecretReader) -> Iterator[Finding]:

@@ -55,7 +55,8 @@ class Progress:
             self.stopped = err
             if not any(result.status == "failed" for result in self.stages[before:]):
                 seconds = time.monotonic() - began
-                self.stages += (_failure(name, part, seconds) for part in err.parts or (err,))
+                for part in err.parts or (err,):
+                    self.stages.append(StageResult(name, "", part.message, "failed", part.hint, seconds, part.line))
         except KeyboardInterrupt:
             self.interrupted = True
 
@@ -80,10 +81,6 @@ class Progress:
             stopped=self.stopped,
             interrupted=self.interrupted or checked.interrupted,
         )
-
-
-def _failure(stage: str, err: BootstrapError, seconds: float) -> StageResult:
-    return StageResult(stage, "", err.message, "failed", err.hint, seconds, err.line)
 
 
 @dataclass(frozen=True)
@@ -126,9 +123,8 @@ def _doctor(job: Job, _progress: Progress) -> Iterator[StageResult]:
         yield _result("doctor", finding)
     wrong = [finding for finding in findings if not finding.ok]
     if wrong:
-        err = BootstrapError(
-            f"{len(wrong)} of {len(findings)} things are missing", "; ".join(item.fix for item in wrong)
-        )
+        fixes = "; ".join(item.fix for item in wrong)
+        err = BootstrapError(f"{len(wrong)} of {len(findings)} things are missing", fixes)
         err.exit_code = doctor.worst(findings)
         raise err
 

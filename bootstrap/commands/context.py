@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bootstrap.errors import UsageError
 from bootstrap.terminal.console import Console
 
 if TYPE_CHECKING:
@@ -73,6 +74,15 @@ class App:
         if file := file_behind(sys.stdout.fileno()):
             self.keep_out_of_git(file)
         self.console.reveal(text)
+
+    def write(self, file: Path, text: str, mode: int = 0o600) -> None:
+        """A file that the user asked for, in one step. Raises UsageError."""
+        from bootstrap.util.files import write_atomic
+
+        try:
+            write_atomic(file, text, mode=mode)
+        except OSError as err:
+            raise UsageError(f"can't write {file}: {err.strerror}", "check the permissions of its folder") from err
 
     def alone(self) -> AbstractContextManager[None]:
         """Keeps a second run that writes out. Raises Busy."""

@@ -33,11 +33,18 @@ def command(app: App, *, conn_ids: tuple[str, ...], form: str | None, output: st
 
     Without a CONN_ID, all of them. If a secret is missing, nothing is written.
     """
+    from difflib import get_close_matches
+
     from bootstrap.convert import export
     from bootstrap.desired.resolve import resolve_all
 
-    wanted = _wanted(app, conn_ids)
-    resolved = resolve_all(app.manifest, app.secrets, wanted)
+    known = app.manifest.connections
+    for conn_id in conn_ids:
+        if conn_id not in known:
+            near = get_close_matches(conn_id, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
+            raise UsageError(f"the manifest has no connection {conn_id!r}", hint)
+    resolved = resolve_all(app.manifest, app.secrets, list(dict.fromkeys(conn_ids)) or list(known))
     failed = [item for item in resolved.values() if isinstance(item, StoreError)]
     for err in failed:
         app.console.error(err)
@@ -52,38 +59,19 @@ def command(app: App, *, conn_ids: tuple[str, ...], form: str | None, output: st
     return Exit.OK
 
 
-def _wanted(app: App, conn_ids: tuple[str, ...]) -> list[str]:
-    from difflib import get_close_matches
-
-    known = app.manifest.connections
-    for conn_id in conn_ids:
-        if conn_id not in known:
-            near = get_close_matches(conn_id, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
-            raise UsageError(f"the manifest has no connection {conn_id!r}", hint)
-    return list(dict.fromkeys(conn_ids)) or list(known)
-
-
 def _write(app: App, connections: Mapping[str, Connection], text: str, output: str, *, yes: bool) -> None:
-    from bootstrap.util.files import shown, write_atomic
+    from bootstrap.util.files import shown
     from bootstrap.util.special_files import is_special
 
     if output == "-":
         if sys.stdout.isatty() and not yes:
-            _ask_to_show(len(connections))
+            if not sys.stdin.isatty():
+                raise UsageError("can't ask whether to show secrets: there is no terminal", "add --yes, or -o FILE")
+            click.confirm(f"Show the secrets of {len(connections)} connections on this terminal?", abort=True, err=True)
         app.reveal(text)
         return
     if Path(output).exists() and not is_special(Path(output)):
         raise UsageError(f"{output} already exists, and is not overwritten", "name another file, or remove it")
     app.keep_out_of_git(Path(output))
-    try:
-        write_atomic(Path(output), text)
-    except OSError as err:
-        raise UsageError(f"can't write {output}: {err.strerror}", "check the permissions of its folder") from err
+    app.write(Path(output), text)
     app.console.note(f"{shown(Path(output))}: written, {len(connections)} connections with their secrets")
-
-
-def _ask_to_show(count: int) -> None:
-    if not sys.stdin.isatty():
-        raise UsageError("can't ask whether to show secrets: there is no terminal", "add --yes, or -o FILE")
-    click.confirm(f"Show the secrets of {count} connections on this terminal?", abort=True, err=True)

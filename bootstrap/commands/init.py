@@ -66,14 +66,23 @@ def command(app: App, /, **wishes: str | None) -> int:
     if wanted.script not in (None, "-"):
         _require_new(Path(str(wanted.script)))
     if wanted.source is None:
-        return _starter(app, wanted, target)
-    stores = _stores(app)
-    made = _make(stores, wanted)
+        from bootstrap.convert.starter import STARTER
+
+        if wanted.format or wanted.store or wanted.script:
+            raise UsageError("--format, --store and --script need a source", "name one with --from SOURCE")
+        _write(app, target, STARTER)
+        return Exit.OK
+    stores, made = _make(app, wanted)
     text = made.manifest(stores)
     trust(text)
     _secrets(app, wanted, stores, made, target)
     _write(app, target, text)
-    return _tell(app, made)
+    for note in (*made.notes, *made.gaps()):
+        app.console.warn(note)
+    for err in made.left_out:
+        app.console.error(err)
+    app.console.note(f"{len(made.conversion.connections)} connections, {len(made.conversion.variables)} variables")
+    return max((err.exit_code for err in made.left_out), default=Exit.OK)
 
 
 def _target(app: App, wishes: Wishes) -> Path | None:
@@ -101,25 +110,11 @@ def _require_new(file: Path) -> None:
         )
 
 
-def _starter(app: App, wishes: Wishes, target: Path | None) -> int:
-    from bootstrap.convert.starter import STARTER
+def _make(app: App, wishes: Wishes) -> tuple[Stores, Made]:
+    from bootstrap.convert.making import Stores, make
 
-    if wishes.format or wishes.store or wishes.script:
-        raise UsageError("--format, --store and --script need a source", "name one with --from SOURCE")
-    _write(app, target, STARTER)
-    return Exit.OK
-
-
-def _stores(app: App) -> Stores:
-    from bootstrap.convert.making import Stores
-
-    return Stores(app.file, app.manifest if app.file.exists() else None, lambda: app.secrets, app.concurrency)
-
-
-def _make(stores: Stores, wishes: Wishes) -> Made:
-    from bootstrap.convert.making import make
-
-    return make(str(wishes.source), wishes.format, stores, wishes.store, sys.stdin.buffer.read)
+    stores = Stores(app.file, app.manifest if app.file.exists() else None, lambda: app.secrets, app.concurrency)
+    return stores, make(str(wishes.source), wishes.format, stores, wishes.store, sys.stdin.buffer.read)
 
 
 def _pick(app: App, wishes: Wishes) -> int:
@@ -129,34 +124,28 @@ def _pick(app: App, wishes: Wishes) -> int:
         raise UsageError("--pick prints one secret of a source", "init --from SOURCE --pick STORE:PATH#FIELD")
     if sys.stdout.isatty():
         raise UsageError("a secret is not printed to a terminal", "pipe it on: … | airflow-bootstrap store put REF")
-    app.console.reveal(pick(_make(_stores(app), wishes), str(wishes.pick)))
+    app.console.reveal(pick(_make(app, wishes)[1], str(wishes.pick)))
     return Exit.OK
 
 
 def _secrets(app: App, wishes: Wishes, stores: Stores, made: Made, target: Path | None) -> None:
-    from bootstrap.convert.making import put
+    from bootstrap.convert.making import put, script
+    from bootstrap.util.files import expanded
 
     if wishes.script is not None:
-        _script(app, wishes, stores, made, target)
+        name, _ = stores.named(wishes.store)
+        source = f"metadata:{expanded(str(wishes.source).partition(':')[2]).absolute()}"
+        references = made.conversion.references(name)
+        text = script(str(target or app.file), source, made.form, name, references)
+        _write(app, None if wishes.script == "-" else Path(wishes.script), text)
     elif made.conversion.secrets:
         name, store = stores.named(wishes.store)
         written = put(name, store, made.conversion.secrets, app.concurrency)
         app.console.note(f"{name}: {written} secrets written, {len(made.conversion.secrets) - written} were there")
 
 
-def _script(app: App, wishes: Wishes, stores: Stores, made: Made, target: Path | None) -> None:
-    from bootstrap.convert.making import script
-    from bootstrap.util.files import expanded
-
-    name, _ = stores.named(wishes.store)
-    source = f"metadata:{expanded(str(wishes.source).partition(':')[2]).absolute()}"
-    references = made.conversion.references(name)
-    text = script(str(target or app.file), source, made.form, name, references)
-    _write(app, None if wishes.script == "-" else Path(str(wishes.script)), text)
-
-
 def _write(app: App, file: Path | None, text: str) -> None:
-    from bootstrap.util.files import shown, write_atomic
+    from bootstrap.util.files import shown
 
     if file is None:
         app.console.reveal(text)  # there is no secret in it, and a word that is one elsewhere stays readable
@@ -164,17 +153,7 @@ def _write(app: App, file: Path | None, text: str) -> None:
     _require_new(file)  # also if it came to be meanwhile
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(file, text, mode=PUBLIC_FILE)
     except OSError as err:
         raise UsageError(f"can't write {file}: {err.strerror}", "check the permissions of its folder") from err
+    app.write(file, text, PUBLIC_FILE)
     app.console.note(f"{shown(file)}: written")
-
-
-def _tell(app: App, made: Made) -> int:
-    for note in (*made.notes, *made.gaps()):
-        app.console.warn(note)
-    for err in made.left_out:
-        app.console.error(err)
-    conversion = made.conversion
-    app.console.note(f"{len(conversion.connections)} connections, {len(conversion.variables)} variables")
-    return max((err.exit_code for err in made.left_out), default=Exit.OK)

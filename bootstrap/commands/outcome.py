@@ -15,7 +15,6 @@ from bootstrap.errors import BootstrapError, Exit
 
 if TYPE_CHECKING:
     from bootstrap.reports.files import Files
-    from bootstrap.reports.github import Locate
     from bootstrap.smoke.report import Report
     from bootstrap.up import Progress
 
@@ -68,20 +67,14 @@ def _tell_github(app: App, report: Report) -> None:
 
     if github.active():
         root = Path(os.environ.get("GITHUB_WORKSPACE") or ".")
-        for line in github.workflow_commands(report, _places(app, root)):
+        try:
+            locate = github.places(app.manifest, root)
+        except BootstrapError:  # of a manifest that is wrong, lines alone are known
+            locate = github.lines(app.file, {}, root)
+        for line in github.workflow_commands(report, locate):
             click.echo(line, err=True)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
             github.append_summary(report, Path(summary))
         except OSError as err:
             app.console.warn(f"can't write GITHUB_STEP_SUMMARY: {foreign(err)}")
-
-
-def _places(app: App, root: Path) -> Locate:
-    """Of a manifest that is wrong, lines alone are known."""
-    from bootstrap.reports import github
-
-    try:
-        return github.places(app.manifest, root)
-    except BootstrapError:
-        return github.lines(app.file, {}, root)

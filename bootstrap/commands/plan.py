@@ -9,7 +9,7 @@ import click
 
 from bootstrap.commands.context import App
 from bootstrap.commands.options import Asking, changes_options
-from bootstrap.errors import Exit, UsageError
+from bootstrap.errors import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +40,11 @@ def command(app: App, *, check: bool, asking: Asking, out: Path | None, json_fil
     asked = Asked(app.manifest.owner, asking.prune, asking.overwrite)
     if json_file is not None:
         _write(app, plans, asked, json_file)
-    if out is not None:
-        _save(app, plans, asked, out)
+    if out is not None and any(each.problems for each in plans):
+        app.console.warn(f"{out} is not written: the plan can't be applied as it is")
+    elif out is not None:
+        _write(app, plans, asked, str(out))
+        app.console.note(f"apply it: airflow-bootstrap register {out}")
     return code
 
 
@@ -80,21 +83,9 @@ def told(app: App, plans: Sequence[Plan], *, check: bool, quiet: bool = False) -
 
 def _write(app: App, plans: Sequence[Plan], asked: Asked, file: str) -> None:
     from bootstrap.register.plan_file import document, text
-    from bootstrap.util.files import write_atomic
 
     found = text(document(plans, asked))
     if file == "-":
         app.console.reveal(found)
     else:
-        try:
-            write_atomic(Path(file), found)
-        except OSError as err:
-            raise UsageError(f"can't write {file}: {err.strerror}", "check its folder") from err
-
-
-def _save(app: App, plans: Sequence[Plan], asked: Asked, out: Path) -> None:
-    if any(each.problems for each in plans):
-        app.console.warn(f"{out} is not written: the plan can't be applied as it is")
-        return
-    _write(app, plans, asked, str(out))
-    app.console.note(f"apply it: airflow-bootstrap register {out}")
+        app.write(Path(file), found)

@@ -12,7 +12,6 @@ from bootstrap.commands.context import App
 from bootstrap.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from bootstrap.airflow.environment import Environment
     from bootstrap.render.cfg_file import Rendering
     from bootstrap.render.settings import Settings
 
@@ -124,6 +123,7 @@ def _remove(app: App, wishes: Wishes) -> int:
 
 
 def _finish(app: App, rendering: Rendering, wishes: Wishes, settings: Settings | None) -> int:
+    from bootstrap.util.files import shown
     from bootstrap.util.special_files import is_special
 
     if wishes.is_printed:
@@ -139,20 +139,13 @@ def _finish(app: App, rendering: Rendering, wishes: Wishes, settings: Settings |
         for place in rendering.shadows:
             app.console.warn(str(place))
     if wishes.check:
-        return _compare(app, rendering, wishes, settings)
-    if not wishes.diff:
+        differs = "is rendered" if wishes.remove else "differs from the manifest"
+        app.console.note(f"{shown(rendering.file)}: {differs if rendering.changed else 'nothing to change'}")
+    elif not wishes.diff:
         _write(app, settings, rendering, wishes)
+    if wishes.check or not wishes.diff:
         _require_effect(app, settings, rendering)
-    return Exit.OK
-
-
-def _compare(app: App, rendering: Rendering, wishes: Wishes, settings: Settings | None) -> int:
-    from bootstrap.util.files import shown
-
-    differs = "is rendered" if wishes.remove else "differs from the manifest"
-    app.console.note(f"{shown(rendering.file)}: {differs if rendering.changed else 'nothing to change'}")
-    _require_effect(app, settings, rendering)
-    return Exit.FAILED if rendering.changed else Exit.OK
+    return Exit.FAILED if wishes.check and rendering.changed else Exit.OK
 
 
 def _require_effect(app: App, settings: Settings | None, rendering: Rendering) -> None:
@@ -172,17 +165,21 @@ def _write(app: App, settings: Settings | None, rendering: Rendering, wishes: Wi
 
     environment = replace(app.environment, config=rendering.file.absolute())
     _keep_out_of_git(app, rendering, backup=wishes.backup)
+    kept, done = None, "nothing to change"
+    if rendering.changed:
+        done = "removed" if rendering.after is None else "as it was before" if wishes.remove else "written"
     if wishes.verify and settings is not None:
-        kept = _write_verified(settings, rendering, environment, backup=wishes.backup)
+        from bootstrap.render import verify
+
+        if rendering.changed:
+            kept = verify.write_verified(rendering, settings, environment, backup=wishes.backup)
+        else:
+            verify.verify(settings, environment)
     elif rendering.changed:
         kept = cfg_file.write(rendering, environment.records, backup=wishes.backup)
-    else:
-        kept = None
     if kept is not None:
         app.console.note(f"{shown(kept)}: copy of the old file")
-    app.console.note(
-        f"{shown(rendering.file)}: {_done(rendering, wishes)}{', read back by Airflow' if wishes.verify else ''}"
-    )
+    app.console.note(f"{shown(rendering.file)}: {done}{', read back by Airflow' if wishes.verify else ''}")
 
 
 def _keep_out_of_git(app: App, rendering: Rendering, *, backup: bool) -> None:
@@ -197,20 +194,3 @@ def _keep_out_of_git(app: App, rendering: Rendering, *, backup: bool) -> None:
     if backup and rendering.before is not None:
         pattern = f"/{git.escaped(rendering.file.name)}.*.bak"
         app.keep_out_of_git(rendering.file.with_name(f"{rendering.file.name}.x.bak"), pattern)
-
-
-def _write_verified(settings: Settings, rendering: Rendering, environment: Environment, *, backup: bool) -> Path | None:
-    from bootstrap.render import verify as read_back
-
-    if not rendering.changed:
-        read_back.verify(settings, environment)
-        return None
-    return read_back.write_verified(rendering, settings, environment, backup=backup)
-
-
-def _done(rendering: Rendering, wishes: Wishes) -> str:
-    if not rendering.changed:
-        return "nothing to change"
-    if rendering.after is None:
-        return "removed"
-    return "as it was before" if wishes.remove else "written"

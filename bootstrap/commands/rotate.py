@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -49,24 +50,17 @@ def command(
         raise UsageError("--give-up needs a name", "airflow-bootstrap rotate --give-up CONN_ID")
     if json_file is not None and mode != "status":
         raise UsageError("--json needs --status", "airflow-bootstrap rotate --status --json FILE")
-    keyring = _keyring(app, timeout)
-    names = keyring.chosen(conn_ids)
-    if mode == "status":
-        return _status(app, keyring, names, json_file)
     from bootstrap.airflow.session import AirflowSession
-
-    with app.alone(), AirflowSession():
-        return max(_one(app, keyring, name, mode, despite_use=despite_use) for name in names)
-
-
-def _keyring(app: App, timeout: float) -> Keyring:
-    import os
-
     from bootstrap.rotation.keyring import Keyring
     from bootstrap.smoke.run import Settings
 
     settings = Settings(jobs=os.cpu_count() or 1, timeout=timeout)
-    return Keyring(app.manifest, app.environment, app.secrets, settings, app.console.note)
+    keyring = Keyring(app.manifest, app.environment, app.secrets, settings, app.console.note)
+    names = keyring.chosen(conn_ids)
+    if mode == "status":
+        return _status(app, keyring, names, json_file)
+    with app.alone(), AirflowSession():
+        return max(_one(app, keyring, name, mode, despite_use=despite_use) for name in names)
 
 
 def _one(app: App, keyring: Keyring, name: str, mode: Mode | None, *, despite_use: bool) -> int:
@@ -76,8 +70,7 @@ def _one(app: App, keyring: Keyring, name: str, mode: Mode | None, *, despite_us
     try:
         engine = keyring.engine(name, Voice(app.console.note, _asked), despite_use=despite_use)
         acts = {"resume": engine.resume, "rollback": engine.roll_back, "give-up": engine.give_up, None: engine.rotate}
-        act = acts.get(mode)
-        act = act or _due(keyring, name, engine)
+        act = acts.get(mode) or _due(keyring, name, engine)
         app.console.data(f"{name}: {_told(act()) if act is not None else 'nothing is due'}\n")
     except BootstrapError as err:
         app.console.error(err)

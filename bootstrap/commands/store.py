@@ -79,17 +79,14 @@ def get(app: App, *, reference: str, reveal: bool, yes: bool) -> int:
     if reveal:
         value = value_of(app.secrets, app.manifest, reference)
         if sys.stdout.isatty() and not yes:
-            _ask_to_show(reference)
+            if not sys.stdin.isatty():
+                hint = "add --yes, or pipe it on"
+                raise UsageError(f"can't ask whether to show {reference}: there is no terminal", hint)
+            click.confirm(f"Show the value of {reference} on this terminal?", abort=True, err=True)
         app.reveal(value + ("\n" if sys.stdout.isatty() else ""))
     else:
         app.console.data(describe(app.secrets, app.manifest, reference) + "\n")
     return Exit.OK
-
-
-def _ask_to_show(reference: str) -> None:
-    if not sys.stdin.isatty():
-        raise UsageError(f"can't ask whether to show {reference}: there is no terminal", "add --yes, or pipe it on")
-    click.confirm(f"Show the value of {reference} on this terminal?", abort=True, err=True)
 
 
 @command.command("list")
