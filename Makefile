@@ -84,9 +84,9 @@ schema: $(INSTALLED_DEV)  ## generate the JSON Schemas, docs/checks.md, the room
 	@mv docs/architecture.md.new docs/architecture.md
 	@$(BIN)/python -c 'import sys; from tools.backends_table import generated; print(generated(sys.argv[1:]), end="")' $(BACKENDS_FROM) > $(BACKENDS).new
 	@mv $(BACKENDS).new $(BACKENDS)
-	@$(BIN)/python -c 'import sys; from bootstrap.providers.conn_types import generated; print(generated(sys.argv[1:]), end="")' $(PROVIDERS_FROM) > $(CONN_TYPES).new
+	@$(BIN)/python -c 'import sys; from tools.provider_tables import generated_conn_types; print(generated_conn_types(sys.argv[1:]), end="")' $(PROVIDERS_FROM) > $(CONN_TYPES).new
 	@mv $(CONN_TYPES).new $(CONN_TYPES)
-	@$(BIN)/python -c 'import sys; from bootstrap.providers.secret_extras import generated; print(generated(sys.argv[1:]), end="")' $(PROVIDERS_FROM) > $(SECRET_EXTRAS).new
+	@$(BIN)/python -c 'import sys; from tools.provider_tables import generated_secret_extras; print(generated_secret_extras(sys.argv[1:]), end="")' $(PROVIDERS_FROM) > $(SECRET_EXTRAS).new
 	@mv $(SECRET_EXTRAS).new $(SECRET_EXTRAS)
 
 lock: $(UV)  ## compile requirements/*.txt anew from pyproject.toml

@@ -22,9 +22,8 @@ from bootstrap.render.shadows import Shadowed
 from bootstrap.smoke.run import packages_missing_for
 from bootstrap.store_admin.policy import most
 from bootstrap.stores import embedded
-from bootstrap.stores.base import KnowsPlace
+from bootstrap.stores.base import KnowsPlace, Privileged
 from bootstrap.stores.kind import NeedsProvider, StoreKind
-from bootstrap.stores.needs import Privileged
 from bootstrap.targets.base import Key
 from bootstrap.targets.metadata.target import Options as MetadataOptions
 from bootstrap.targets.metadata.target import open_target as open_metadata

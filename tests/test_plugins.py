@@ -31,7 +31,8 @@ from bootstrap.issuers import (
 )
 from bootstrap.issuers import kind as issuer_kind
 from bootstrap.issuers import random as random_secret
-from bootstrap.manifest import kinds, target_variables
+from bootstrap.manifest import kinds
+from bootstrap.manifest import secret_variables as target_variables
 from bootstrap.manifest.kinds import CheckParams, SuitsConnTypes, default_checks
 from bootstrap.manifest.loader import load
 from bootstrap.plugins import Registry

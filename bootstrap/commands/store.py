@@ -99,16 +99,15 @@ def list_(app: App, *, name: str, prefix: str, long: bool, as_json: bool) -> int
     """List a store's secrets below PREFIX, without values: a table on a terminal, else one STORE:PATH per line."""
     from datetime import datetime, timezone
 
-    from bootstrap.store_admin import listing
-    from bootstrap.store_admin.put_get import known_store
+    from bootstrap.store_admin.put_get import document, entries, known_store
     from bootstrap.terminal.secrets_table import table
     from bootstrap.util.human import visible
 
     store = known_store(app.secrets, app.manifest, name)
     if as_json:
-        app.console.reveal(listing.document(name, listing.entries(store, prefix)))
+        app.console.reveal(document(name, entries(store, prefix)))
     elif long or sys.stdout.isatty():
-        app.console.rich().print(table(name, listing.entries(store, prefix), datetime.now(timezone.utc)))
+        app.console.rich().print(table(name, entries(store, prefix), datetime.now(timezone.utc)))
     else:
         app.console.data("".join(f"{visible(f'{name}:{path}')}\n" for path in store.names(prefix)))
     return Exit.OK
@@ -141,7 +140,7 @@ def copy(  # noqa: PLR0913  one parameter for each option
 
 
 def _show(app: App, plan: CopyPlan, *, check: bool) -> int:
-    from bootstrap.store_admin.copy_text import planned
+    from bootstrap.store_admin.copy_apply import planned
 
     app.console.data("".join(f"{line}\n" for line in planned(plan)))
     _tell_of_conflicts(app, plan)
@@ -149,16 +148,16 @@ def _show(app: App, plan: CopyPlan, *, check: bool) -> int:
 
 
 def _apply(app: App, plan: CopyPlan) -> int:
-    from bootstrap.store_admin import copy_apply, copy_text
+    from bootstrap.store_admin import copy_apply
     from bootstrap.terminal.progress import counted
 
     for move in plan.stuck:
-        app.console.data(f"{copy_text.planned_line(plan, move)}\n")
+        app.console.data(f"{copy_apply.planned_line(plan, move)}\n")
     results = []
     for result in counted(app.console, copy_apply.apply(plan), len(plan.pending), "copying"):
-        app.console.data(f"{copy_text.copied_line(plan, result)}\n")
+        app.console.data(f"{copy_apply.copied_line(plan, result)}\n")
         results.append(result)
-    app.console.data(f"{copy_text.copied_sum(plan, results)}\n")
+    app.console.data(f"{copy_apply.copied_sum(plan, results)}\n")
     _tell_of_conflicts(app, plan)
     return copy_apply.exit_code(plan, results)
 

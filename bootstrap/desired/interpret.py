@@ -35,9 +35,8 @@ def whole(stored: Stored, reference: Reference, conn_type: str | None) -> Connec
     if document is not None:
         _one_reading(document, where)
     elif text.lstrip().startswith("-----BEGIN "):
-        raise Malformed(
-            f"{where}: a PEM, not a connection", f'name it where it belongs: {{secret: "{where}"}} in extra'
-        )
+        message = f"{where}: a PEM, not a connection"
+        raise Malformed(message, f'name it where it belongs: {{secret: "{where}"}} in extra')
     elif "://" not in text:
         hint = f'for a password write password: {{secret: "{where}"}} beside conn_type, host and login'
         raise Malformed(f"{where}: neither a connection's JSON nor a URI", hint)
@@ -109,9 +108,8 @@ def _one_reading(document: Mapping[str, Any], where: str) -> None:
 
 def _of_key(key: Mapping[str, Any], text: str, where: str, conn_type: str | None) -> Connection:
     if conn_type != _GOOGLE:
-        raise Malformed(
-            f"{where}: a service account's key, not a connection", f"set conn_type: {_GOOGLE} beside `from`"
-        )
+        message = f"{where}: a service account's key, not a connection"
+        raise Malformed(message, f"set conn_type: {_GOOGLE} beside `from`")
     made = Connection(conn_type=_GOOGLE, extra={"keyfile_dict": text})
     project = key.get("project_id")
     return replace(made, extra={"project": project, "keyfile_dict": text}) if isinstance(project, str) else made

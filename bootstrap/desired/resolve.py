@@ -129,7 +129,10 @@ def _about(what: str, err: StoreError) -> StoreError:
 
 def resolve(spec: ConnectionSpec, secrets: SecretReader) -> Connection:
     """One connection with its secrets in place. Raises StoreError."""
-    resolved = _whole(spec, spec.from_, secrets) if spec.from_ is not None else _from_parts(spec, secrets)
+    if spec.from_ is not None:
+        resolved = interpret.whole(secrets.found(spec.from_), spec.from_, spec.conn_type)
+    else:
+        resolved = _from_parts(spec, secrets)
     if spec.conn_type is not None and connection.normalize(spec.conn_type) != resolved.conn_type:
         raise Malformed(
             f"{spec.from_}: a connection of type {resolved.conn_type!r}, not {spec.conn_type!r} as the manifest says",
@@ -137,10 +140,6 @@ def resolve(spec: ConnectionSpec, secrets: SecretReader) -> Connection:
         )
     resolved.mask()
     return resolved
-
-
-def _whole(spec: ConnectionSpec, reference: Reference, secrets: SecretReader) -> Connection:
-    return interpret.whole(secrets.found(reference), reference, spec.conn_type)
 
 
 def _from_parts(spec: ConnectionSpec, secrets: SecretReader) -> Connection:

@@ -1,6 +1,6 @@
 """Decides which values of a connection, a variable or a configuration are secret: one rule for all who read, write or show them.
 
-First what the provider itself declares a password (`secret_extras`), then the name of the field by its words (`x-api-key`,
+First what the provider itself declares a password (`providers.installed`), then the name of the field by its words (`x-api-key`,
 `accessToken`), then what the value looks like. The words of Airflow's own masker are among ours, but for `proxy`, `proxies`,
 `service_account` and `dsn`, whose values decide: `http://proxy:3128` is no secret, `http://u:p@proxy` is one.
 """
@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Any
 
 from bootstrap.domain import secret_shapes
-from bootstrap.providers.secret_extras import declared
+from bootstrap.providers.installed import declared
 
 _SPLIT = re.compile(r"[^0-9A-Za-z]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 

@@ -16,7 +16,7 @@ from bootstrap.checks.base import Cause
 from bootstrap.domain.connection import Connection, normalize
 from bootstrap.explain.visible import is_remote
 from bootstrap.manifest.loader import Manifest
-from bootstrap.manifest.target_variables import GivesVariables
+from bootstrap.manifest.secret_variables import GivesVariables
 from bootstrap.render.settings import settings
 from bootstrap.stores.kind import known_in_airflow
 from bootstrap.targets.kind import TargetKind

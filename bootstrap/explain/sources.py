@@ -19,7 +19,7 @@ from bootstrap.domain.secret import foreign
 from bootstrap.errors import UNDECRYPTABLE, Unavailable
 from bootstrap.explain import backends
 from bootstrap.stores.airflow_look import Look, Query, Told
-from bootstrap.stores.vault.airflow_look import is_refused
+from bootstrap.stores.vault.backend import is_refused
 from bootstrap.util.causes import chain
 from bootstrap.util.input_text import BadInput
 from bootstrap.util.json_text import loads

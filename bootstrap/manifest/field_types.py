@@ -23,6 +23,10 @@ _REFERENCE_SCHEMA = {
 }
 
 
+def _or_reference(*schemas: Mapping[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [*schemas, _REFERENCE_SCHEMA]})
+
+
 def _reference(data: Any) -> Reference:
     if isinstance(data, Reference):
         return data
@@ -118,15 +122,11 @@ VariableName = Annotated[
     str, BeforeValidator(_variable_name), WithJsonSchema({"type": "string", "pattern": f"^{_VARIABLE}$"})
 ]
 SecretRef = Annotated[Reference, PlainValidator(_reference), WithJsonSchema(_REFERENCE_SCHEMA)]
-Text = Annotated[
-    str | Reference,
-    PlainValidator(_text_or_reference),
-    WithJsonSchema({"anyOf": [{"type": "string"}, _REFERENCE_SCHEMA]}),
-]
+Text = Annotated[str | Reference, PlainValidator(_text_or_reference), _or_reference({"type": "string"})]
 Port = Annotated[
     int | Reference,
     PlainValidator(_port_or_reference),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, _REFERENCE_SCHEMA]}),
+    _or_reference({"type": "integer", "minimum": 1, "maximum": 65535}),
 ]
 ConfigOption = Annotated[
     Reference | Command,

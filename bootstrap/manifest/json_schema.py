@@ -23,15 +23,8 @@ def schema() -> dict[str, Any]:
     params = {name: plugins.CHECKS.get(name, SuitsConnTypes).Params for name in plugins.CHECKS.names()}
     options = {name: plugins.TARGETS.get(name, Configurable).Options for name in plugins.TARGETS.names()}
     minted = {name: plugins.ISSUERS.get(name, FillsFields).Options for name in plugins.ISSUERS.names()}
-    models: list[type[Model]] = [
-        Top,
-        ConnectionSpec,
-        Kept,
-        *kinds.values(),
-        *params.values(),
-        *options.values(),
-        *minted.values(),
-    ]
+    of_plugins = (*kinds.values(), *params.values(), *options.values(), *minted.values())
+    models: list[type[Model]] = [Top, ConnectionSpec, Kept, *of_plugins]
     refs, document = models_json_schema([(model, "validation") for model in models], ref_template=_TEMPLATE)
     names = {model: refs[model, "validation"] for model in models}
     result: dict[str, Any] = document["$defs"].pop(names[Top]["$ref"].rpartition("/")[2])
@@ -39,20 +32,19 @@ def schema() -> dict[str, Any]:
     result["title"] = "bootstrap.yaml"
     result["$defs"] = document["$defs"]
     fields = result["properties"]
-    fields["stores"] = _mapping({"oneOf": [names[kinds[kind]] for kind in kinds]})
-    fields["connections"] = _mapping(names[ConnectionSpec])
-    fields["register"]["items"] = _named({name: names[options[name]] for name in plugins.TARGETS.names()})
+    stores = {"oneOf": [names[model] for model in kinds.values()]}
+    fields["stores"] = {"type": "object", "additionalProperties": stores}
+    fields["connections"] = {"type": "object", "additionalProperties": names[ConnectionSpec]}
+    fields["register"]["items"] = _named({name: names[model] for name, model in options.items()})
     spec = result["$defs"][names[ConnectionSpec]["$ref"].rpartition("/")[2]]
-    rotations = [names[minted[name]] for name in minted]
+    rotations = [names[model] for model in minted.values()]
     spec["properties"]["rotate"] = {"oneOf": rotations}
-    _backend(result["$defs"])["rotate"] = _kept(rotations, result["$defs"])
-    spec["properties"]["checks"] = {"type": "array", "items": _named({name: names[params[name]] for name in params})}
+    result["$defs"]["Backend"]["properties"]["rotate"] = _kept(rotations, result["$defs"])
+    spec["properties"]["checks"] = {
+        "type": "array",
+        "items": _named({name: names[model] for name, model in params.items()}),
+    }
     return result
-
-
-def _backend(models: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = models["Backend"]["properties"]
-    return found
 
 
 def _kept(rotations: list[dict[str, Any]], models: dict[str, Any]) -> dict[str, Any]:
@@ -68,10 +60,6 @@ def _kept(rotations: list[dict[str, Any]], models: dict[str, Any]) -> dict[str, 
 def generated() -> str:
     """The schema as JSON text."""
     return json.dumps(schema(), indent=2) + "\n"
-
-
-def _mapping(values: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "additionalProperties": values}
 
 
 def _named(params: dict[str, Any]) -> dict[str, Any]:

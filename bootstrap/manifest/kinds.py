@@ -49,7 +49,6 @@ class Configurable(Protocol):
     @property
     def Options(self) -> type[Model]:  # noqa: N802  a class
         """What bootstrap.yaml may say of it."""
-        ...
 
 
 @runtime_checkable
@@ -59,11 +58,9 @@ class FillsFields(Protocol):
     @property
     def Options(self) -> type[IssuerOptions]:  # noqa: N802  a class
         """What `rotate:` may say of it."""
-        ...
 
     def fields(self, options: Any, /) -> tuple[str, ...]:
         """Which fields of a connection a key fills ("password", "extra.keyfile_dict"). `options` is one of its Options."""
-        ...
 
 
 @runtime_checkable
@@ -73,12 +70,10 @@ class SuitsConnTypes(Protocol):
     @property
     def Params(self) -> type[CheckParams]:  # noqa: N802  a class
         """What bootstrap.yaml may say of it."""
-        ...
 
     @property
     def CONN_TYPES(self) -> tuple[str, ...]:  # noqa: N802  a constant of the module
         """Whose default check it is: each connection of such a type has it, unless the manifest names others."""
-        ...
 
 
 def default_checks(conn_type: str | None) -> Iterator[str]:

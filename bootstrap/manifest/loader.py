@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,21 +17,10 @@ from bootstrap.domain.secret_matcher import Matcher
 from bootstrap.domain.sensitive import secret_texts
 from bootstrap.errors import ManifestError, UsageError
 from bootstrap.manifest import secret_variables
+from bootstrap.manifest.key_place import backend_rotation, rotations
 from bootstrap.manifest.kinds import Configurable, SuitsConnTypes, default_checks
-from bootstrap.manifest.models import (
-    INDEX,
-    Backend,
-    CheckSpec,
-    ConnectionSpec,
-    Manifest,
-    Source,
-    StoreSpec,
-    TargetSpec,
-    Top,
-)
-from bootstrap.manifest.problems import Problem, nearest, nuls
-from bootstrap.manifest.reader import LONGEST, Reader, mistake
-from bootstrap.manifest.rotations import backend_rotation, rotations
+from bootstrap.manifest.models import INDEX, CheckSpec, ConnectionSpec, Manifest, Source, StoreSpec, TargetSpec, Top
+from bootstrap.manifest.problems import LONGEST, Problem, Reader, mistake, nearest, nuls
 from bootstrap.stores.kind import ReadByAirflow, StoreKind
 from bootstrap.util import children, special_files, urls
 from bootstrap.util.files import expanded
@@ -49,9 +38,8 @@ def load(file: Path, *, profile: str | None = None, allow_plaintext: bool = Fals
     try:
         text = read(file)
     except FileNotFoundError as err:
-        raise ManifestError(
-            f"there is no manifest {file}", "airflow-bootstrap init writes one; or name another with -f FILE"
-        ) from err
+        message = f"there is no manifest {file}"
+        raise ManifestError(message, "airflow-bootstrap init writes one; or name another with -f FILE") from err
     except OSError as err:
         raise ManifestError(f"can't read {file}: {err.strerror}", "check its permissions") from err
     except BadInput as err:
@@ -68,9 +56,8 @@ def load(file: Path, *, profile: str | None = None, allow_plaintext: bool = Fals
 
 def _with_profile(document: Document, profile: str | None) -> Document:
     if not isinstance(document.data, dict):
-        raise ManifestError(
-            f"{document.place(())}: a manifest is a mapping that begins with `version: 1`", "see the README"
-        )
+        message = f"{document.place(())}: a manifest is a mapping that begins with `version: 1`"
+        raise ManifestError(message, "see the README")
     if profile is None:
         return document
     known = document.data.get("profiles")
@@ -108,12 +95,18 @@ class _Builder(Reader):
         for conn_id, spec in specs.items():
             self.references(("connections", conn_id), spec)
         rotated = dict(rotations(self, specs))
-        self._backend(top.backend, store_specs)
+        if top.backend is not None:
+            self._source(("backend",), top.backend, store_specs)
+            if top.backend.workers is not None:
+                self._source(("backend", "workers"), top.backend.workers, store_specs)
         backend_rotated = backend_rotation(self, top.backend)
         register = tuple(self._targets(top))
         self.references(("config",), top.config)
         self.references(("variables",), top.variables)
-        self._names_of_ours(("connections", "variables"))
+        for section in ("connections", "variables"):
+            if INDEX in self.section(section):
+                message = "this is the name of the list that `register` keeps beside what it registers"
+                self.problems.append(Problem((section, INDEX), message, "rename it"))
         for path, node, conn_type in parts(self.document.data, self.profile):
             own = "it into your own environment" if "airflow" in path else f'{{secret: "{SHAPE_HELP}"}}'
             self._plain_secrets(path, node, own, conn_type)
@@ -163,13 +156,6 @@ class _Builder(Reader):
             if parsed is not None:
                 self.length(("connections", conn_id), "conn_id", conn_id)
                 yield conn_id, parsed
-
-    def _backend(self, backend: Backend | None, specs: Mapping[str, StoreSpec]) -> None:
-        if backend is None:
-            return
-        self._source(("backend",), backend, specs)
-        if backend.workers is not None:
-            self._source(("backend", "workers"), backend.workers, specs)
 
     def _source(self, path: Path_, source: Source, specs: Mapping[str, StoreSpec]) -> None:
         self._plain_secrets((*path, "kwargs"), source.kwargs, "{env: NAME} or {file: PATH}")
@@ -221,25 +207,15 @@ class _Builder(Reader):
             parsed = self.model(module.Params, given, (*path, name))
             if parsed is None:
                 continue
-            self._other_connections((*path, name), parsed.connections)
+            for other in parsed.connections:
+                if other not in self.section("connections"):
+                    self.unknown((*path, name), "connection", other, self.section("connections"))
             seen[name] = seen.get(name, 0) + 1
             suffix = f"-{seen[name]}" if seen[name] > 1 else ""
             check_id = f"{conn_id}.{name}{suffix}"
             if len(conn_id) <= LONGEST:
                 self.length(("connections", conn_id), f"task's name ({name} for a conn_id)", check_id)
             yield CheckSpec(id=check_id, connection=conn_id, name=name, params=parsed, given=given)
-
-    def _other_connections(self, path: Path_, conn_ids: Sequence[str]) -> None:
-        known = self.section("connections")
-        for conn_id in conn_ids:
-            if conn_id not in known:
-                self.unknown(path, "connection", conn_id, known)
-
-    def _names_of_ours(self, sections: Sequence[str]) -> None:
-        for section in sections:
-            if INDEX in self.section(section):
-                message = "this is the name of the list that `register` keeps beside what it registers"
-                self.problems.append(Problem((section, INDEX), message, "rename it"))
 
     def _plain_secrets(self, path: Path_, node: Any, instead: str, conn_type: str | None = None) -> None:
         if self.context["allow_plaintext"]:

@@ -1,11 +1,11 @@
-"""The environment variables of this process that hold secrets, according to the manifest."""
+"""Environment variables that hold secrets: of this process, according to the manifest, and those that a target gives."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -18,6 +18,14 @@ from bootstrap.stores.kind import ReadsVariables, StoreKind
 from bootstrap.util import children
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
+@runtime_checkable
+class GivesVariables(Protocol):
+    """An optional power of a target: Airflow finds in its environment what is registered there."""
+
+    def variables(self, options: Any, manifest: Manifest, /) -> dict[str, Secret]:
+        """AIRFLOW_CONN_… and AIRFLOW_VAR_…, for the processes of Airflow that we start. `options` is one of its Options."""
 
 
 def names(manifest: Manifest) -> set[str]:
@@ -34,7 +42,10 @@ def secret_variables(manifest: Manifest) -> dict[str, Secret]:
 def _names(node: Any, manifest: Manifest) -> Iterator[str]:
     """Wherever they stand: in stores, connections, variables, options, targets, and what rotates keys."""
     if isinstance(node, Reference):
-        yield from _variable(node, manifest)
+        spec = manifest.stores[node.store]
+        kind = plugins.STORES.get(spec.kind, StoreKind)
+        if isinstance(kind, ReadsVariables):
+            yield kind.variable(spec.options, node.path)
     elif isinstance(node, Credential):
         if node.env is not None:
             yield node.env
@@ -52,10 +63,3 @@ def _inside(node: Any) -> Iterable[Any]:
     if isinstance(node, BaseModel):
         return [getattr(node, name) for name in type(node).model_fields]
     return [getattr(node, item.name) for item in fields(node)] if is_dataclass(node) else []
-
-
-def _variable(reference: Reference, manifest: Manifest) -> Iterator[str]:
-    spec = manifest.stores[reference.store]
-    kind = plugins.STORES.get(spec.kind, StoreKind)
-    if isinstance(kind, ReadsVariables):
-        yield kind.variable(spec.options, reference.path)

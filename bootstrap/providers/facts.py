@@ -7,11 +7,11 @@ import json
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from bootstrap.providers import conn_types
+from bootstrap.providers.installed import conn_types as shipped
 from bootstrap.util import distributions
 from bootstrap.util.file_cache import remembered
 
@@ -49,23 +49,21 @@ class Known:
     def package(self, conn_type: str) -> str | None:
         """The distribution that brings it, installed or not; None for one that nobody knows."""
         name = UNREGISTERED.get(conn_type, conn_type)
-        return self.types.get(name) or conn_types.shipped().get(name)
+        return self.types.get(name) or shipped().get(name)
 
 
 def known(conn_types: Iterable[str], cache: Path) -> Known:
     """What there is to know of these; kept in the folder `cache`, which exists."""
-    stamp = _distributions()
+    folders = [[folder, sorted(distributions.metadata_folders(folder))] for folder in sys.path]
+    stamp = hashlib.sha256(json.dumps(folders).encode()).hexdigest()  # of what is installed, with its versions
     rows, complete = remembered(cache, "conn-types", [stamp, "booleans"], _types)
     wanted = {UNREGISTERED.get(name, name) for name in conn_types} & set(rows)
     airflow = distributions.version("apache-airflow-core") or distributions.version("apache-airflow")
-    extras = {name: _extras(cache, stamp, rows[name]) for name in wanted}
+    extras = {}
+    for name in wanted:
+        row = rows[name]
+        extras[name] = Extras(*map(frozenset, remembered(cache, "conn-extras", [stamp, row], partial(_read, row))))
     return Known({name: row[0] for name, row in rows.items()}, extras, airflow is not None, complete)
-
-
-def _distributions() -> str:
-    """Stands for what is installed, with its versions."""
-    names = [[folder, sorted(distributions.metadata_folders(folder))] for folder in sys.path]
-    return hashlib.sha256(json.dumps(names).encode()).hexdigest()
 
 
 def _types() -> tuple[Any, Collection[str]]:
@@ -76,11 +74,6 @@ def _types() -> tuple[Any, Collection[str]]:
     return [rows, found.complete], found.files
 
 
-def _extras(cache: Path, stamp: Any, row: list[Any]) -> Extras:
-    answer = remembered(cache, "conn-extras", [stamp, row], lambda: _read(row))
-    return Extras(*map(frozenset, answer))
-
-
 def _read(row: list[Any]) -> tuple[Any, Collection[str]]:
     from bootstrap.providers.hook_source import facts
     from bootstrap.providers.metadata import Declared
@@ -88,7 +81,7 @@ def _read(row: list[Any]) -> tuple[Any, Collection[str]]:
     sources = _sources(tuple(sys.path))
     package, hook, home, fields, hidden, booleans = row
     found = facts(Declared(package, hook, home, tuple(fields), tuple(hidden)), sources)
-    answer = [sorted(each) for each in (found.keys, found.words, found.hidden - found.read, booleans)]
+    answer = [sorted(each) for each in (*found, booleans)]
     return answer, [str(file) for file in sources.files]
 
 

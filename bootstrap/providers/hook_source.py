@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 from bootstrap.providers.metadata import Declared
 from bootstrap.providers.python_source import Definition, Module, Sources, UnreadableModule, dotted_text
@@ -22,34 +21,25 @@ _ALL = {"host", "login", "password", "schema", "port"}
 _READS = ("get", "pop", "setdefault")
 
 
-@dataclass
-class Facts:
-    """Of one conn_type: the extra's keys, words that look like one of them, the fields that its form hides, and those that
-    the source reads of anything.
+def facts(declared: Declared, sources: Sources) -> tuple[set[str], set[str], set[str]]:
+    """Of one conn_type: the extra's keys, words that look like one of them, and the fields that its form hides and its source
+    never reads of anything. Only what the provider declares, where the hook's source can't be read.
     """
-
-    keys: set[str] = field(default_factory=set)
-    words: set[str] = field(default_factory=set)
-    hidden: set[str] = field(default_factory=set)
-    read: set[str] = field(default_factory=set)
-
-
-def facts(declared: Declared, sources: Sources) -> Facts:
-    """What the provider declares and its hook does; only the former, where the hook's source can't be read."""
-    found = Facts({_bare(key) for key in declared.fields}, hidden=set(declared.hidden))
+    keys, hidden = {_bare(key) for key in declared.fields}, set(declared.hidden)
     texts: set[str] = set()
+    read: set[str] = set()
     for module, classes in _modules(declared, sources):
         for name in classes:
-            _of_class(module.names[name], found, own=f"{module.name}.{name}" == declared.hook)
+            _of_class(module.names[name], keys, hidden, own=f"{module.name}.{name}" == declared.hook)
         for node in ast.walk(module.tree):
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-                found.read.update(_ALL if node.attr == "get_uri" else {node.attr} & _ALL)
-            found.keys.update(_bare(key) for key in _keys(node, module) if _KEY.fullmatch(key))
+                read.update(_ALL if node.attr == "get_uri" else {node.attr} & _ALL)
+            keys.update(_bare(key) for key in _keys(node, module) if _KEY.fullmatch(key))
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and _KEY.fullmatch(node.value):
                 texts.add(node.value)
-    spelt_otherwise = {plain(key) for key in found.keys}
-    found.words = {text for text in texts if plain(text) not in spelt_otherwise and nearest(text, found.keys)}
-    return found
+    spelt_otherwise = {plain(key) for key in keys}
+    words = {text for text in texts if plain(text) not in spelt_otherwise and nearest(text, keys)}
+    return keys, words, hidden - read
 
 
 def passwords(declared: Declared, sources: Sources) -> set[str]:
@@ -115,15 +105,15 @@ def _definition(module: Module, dotted: str, sources: Sources) -> Definition | N
         return None
 
 
-def _of_class(node: object, found: Facts, *, own: bool) -> None:
+def _of_class(node: object, keys: set[str], hidden: set[str], *, own: bool) -> None:
     """The fields of the form that a class makes. What a base hides, a hook may use: CloudSQLHook's port."""
     for function in node.body if isinstance(node, ast.ClassDef) else ():
         if not isinstance(function, ast.FunctionDef):
             continue
         if function.name == "get_connection_form_widgets":
-            found.keys.update(_bare(key) for key in _form(function))
+            keys.update(_bare(key) for key in _form(function))
         elif function.name == "get_ui_field_behaviour" and own:
-            found.hidden.update(_hidden(function))
+            hidden.update(_hidden(function))
 
 
 def _form(function: ast.FunctionDef, wanted: Callable[[ast.expr], bool] = lambda _: True) -> Iterator[str]:

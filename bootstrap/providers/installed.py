@@ -1,16 +1,22 @@
-"""The providers that are installed here, by what each says of itself.
+"""The providers that are installed here, by what each says of itself, and shipped tables of those that aren't.
 
 Each distribution's own `get_provider_info` is run by its path (0.1 s in all); loading the entry point would import Airflow (1.5 s).
+`make schema` adds what is installed to the tables; the other rows are kept by hand, from the providers' lists of connections.
 """
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bootstrap.providers import conn_types
+from bootstrap.util.templates import folder_of
+
+CONN_TYPES, SECRET_EXTRAS = "conn_types.json", "secret_extras.json"
+PROVIDERS = "apache-airflow-providers-"
 
 
 @cache
@@ -41,9 +47,40 @@ def sensitive_options() -> frozenset[str]:
 
 def package_for(conn_type: str) -> str | None:
     """The distribution that brings a conn_type, installed or well known; None if we don't know."""
-    if conn_type in providers():
-        return providers()[conn_type]
-    return conn_types.shipped().get(conn_type)
+    return providers().get(conn_type) or conn_types().get(conn_type)
+
+
+@cache
+def conn_types() -> Mapping[str, str]:
+    """The distribution that brings each conn_type of Airflow's community providers, installed or not."""
+    rows = json.loads((folder_of(CONN_TYPES) / CONN_TYPES).read_text(encoding="utf-8"))
+    return {conn_type: PROVIDERS + package for conn_type, package in rows.items()}
+
+
+@cache
+def secret_extras() -> Mapping[str, frozenset[str]]:
+    """The keys of `extra` that Airflow's community providers declare as passwords, by conn_type."""
+    rows = json.loads((folder_of(SECRET_EXTRAS) / SECRET_EXTRAS).read_text(encoding="utf-8"))
+    return {conn_type: frozenset(keys) for conn_type, keys in rows.items()}
+
+
+@cache
+def declared(conn_type: str | None) -> frozenset[str]:
+    """Those keys for one conn_type; of a provider that isn't Airflow's own, as it is installed here."""
+    if conn_type is None or conn_type in secret_extras() or conn_type in conn_types():
+        return secret_extras().get(conn_type or "", frozenset())
+    return installed_extras(tuple(sys.path)).get(conn_type, frozenset())
+
+
+@cache
+def installed_extras(folders: tuple[str, ...]) -> Mapping[str, frozenset[str]]:
+    """As `secret_extras`, of the providers that are installed in these folders."""
+    from bootstrap.providers.hook_source import passwords
+    from bootstrap.providers.metadata import installed
+    from bootstrap.providers.python_source import Sources
+
+    sources = Sources(folders)
+    return {name: frozenset(passwords(row, sources)) for name, row in installed(folders).types.items()}
 
 
 def _provider_info(entry: Any) -> Mapping[str, Any]:

@@ -121,7 +121,7 @@ def _declared(package: str, module: str, row: Mapping[str, Any]) -> Declared:
     make = partial(Declared, package, str(row.get("hook-class-name") or ""), module.rpartition(".")[0])
     schemas = dict(_schemas(fields))
     passwords = (name for name, schema in schemas.items() if schema.get("format") == "password")
-    booleans = (name for name, schema in schemas.items() if "boolean" in _kinds(schema))
+    booleans = (name for name, schema in schemas.items() if "boolean" in (schema.get("type") or ()))  # one, or a list
     return make(tuple(fields), tuple(hidden or ()), tuple(passwords), tuple(booleans))
 
 
@@ -130,8 +130,3 @@ def _schemas(fields: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
         schema = said.get("schema") if isinstance(said, Mapping) else None
         if isinstance(schema, Mapping):
             yield str(name), schema
-
-
-def _kinds(schema: Mapping[str, Any]) -> list[Any]:
-    found = schema.get("type")
-    return found if isinstance(found, list) else [found]

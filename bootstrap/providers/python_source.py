@@ -75,7 +75,8 @@ class Module:
                 yield node.name, node
             case ast.Import():
                 for alias in node.names:
-                    yield alias.asname or alias.name.partition(".")[0], Import(_imported(alias))
+                    package = alias.name.partition(".")[0]
+                    yield alias.asname or package, Import(alias.name if alias.asname else package)
             case ast.ImportFrom():
                 for alias in node.names:
                     yield alias.asname or alias.name, Import(self._absolute(node), alias.name)
@@ -207,10 +208,6 @@ def _at_top(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
                 yield from _at_top([*statement.body, *handlers, *statement.orelse, *statement.finalbody])
             case ast.With(body=inner):
                 yield from _at_top(inner)
-
-
-def _imported(alias: ast.alias) -> str:
-    return alias.name if alias.asname else alias.name.partition(".")[0]
 
 
 def _member(module: Module, node: Node, rest: Sequence[str]) -> Definition | None:

@@ -15,7 +15,7 @@ from bootstrap.errors import AirflowError, ManifestError
 from bootstrap.manifest.field_types import Command
 from bootstrap.manifest.kinds import Configurable
 from bootstrap.manifest.models import Backend, Manifest
-from bootstrap.manifest.target_variables import GivesVariables
+from bootstrap.manifest.secret_variables import GivesVariables
 from bootstrap.providers.installed import sensitive_options
 from bootstrap.render.backend_options import SECRETS, WORKERS, Serving, joined, refused, served
 from bootstrap.stores.base import BackendPaths, Context

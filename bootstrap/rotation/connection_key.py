@@ -14,7 +14,7 @@ from bootstrap.domain.connection import Connection
 from bootstrap.errors import Denied, StoreError, Unavailable, UsageError
 from bootstrap.manifest.key_place import KeyPlace, place_of
 from bootstrap.manifest.models import INDEX, RotateSpec, TargetSpec, find_references
-from bootstrap.manifest.target_variables import GivesVariables
+from bootstrap.manifest.secret_variables import GivesVariables
 from bootstrap.register.plan import Plan, plan
 from bootstrap.rotation.candidate import Content, require_place
 from bootstrap.rotation.rotatable import Proof, State

@@ -1,15 +1,23 @@
-"""Carries out what `store_copy.plan_copy` planned: many writes at a time, each with check-and-set, and read back."""
+"""Carries out what `copy_plan.plan_copy` planned: many writes at a time, each with check-and-set, and read back.
+
+And prints it, no values: what would happen, what happened, and the counts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from bootstrap.domain.secret import Secret
 from bootstrap.errors import Exit, Malformed, NotFound, StoreError, Unavailable
-from bootstrap.store_admin.copy_plan import CopyPlan, End, Move
-from bootstrap.store_admin.copy_values import Conversion, mask_payload
-from bootstrap.stores.base import Stored, Version
+from bootstrap.store_admin.copy_plan import Conversion, CopyPlan, Move, mask_payload
+from bootstrap.util.human import visible
+
+_SIGNS = {"create": "+", "update": "~", "unchanged": "=", "conflict": "!", "skip": "-", "failed": "✗"}
+_COUNTED = ("create", "update")
+_DONE = {"create": "created", "update": "updated"}
 
 
 @dataclass(frozen=True)
@@ -30,9 +38,22 @@ def apply(plan: CopyPlan) -> Iterator[Copied]:
         return
     for move in pending:
         mask_payload(move.payload)
-    writing = _Writing(plan)
+    failures: list[Unavailable] = []  # the first is quoted
+
+    def write(move: Move) -> Copied:
+        if failures:
+            message = f"{plan.target.where(move.target)}: not written: {failures[0].message}"
+            return Copied(move, Unavailable(message, failures[0].hint))
+        try:
+            _write(plan, move)
+        except StoreError as err:
+            if isinstance(err, Unavailable):
+                failures.append(err)
+            return Copied(move, err)
+        return Copied(move)
+
     with ThreadPoolExecutor(min(plan.concurrency, len(pending)), thread_name_prefix="copy") as pool:
-        yield from pool.map(writing.write, pending)
+        yield from pool.map(write, pending)
 
 
 def exit_code(plan: CopyPlan, results: Sequence[Copied]) -> Exit:
@@ -41,33 +62,52 @@ def exit_code(plan: CopyPlan, results: Sequence[Copied]) -> Exit:
     return max(plan.exit_code, *errors, Exit.FAILED if plan.in_conflict else Exit.OK)
 
 
-class _Writing:
-    def __init__(self, plan: CopyPlan) -> None:
-        self.end: End = plan.target
-        self.values = Conversion(plan.source.store, plan.target.store)
-        self.failure: Unavailable | None = None
+def _write(plan: CopyPlan, move: Move) -> None:
+    """Write, and read back. Raises StoreError."""
+    store = plan.target.store
+    version = store.write(move.target, move.payload, expect=move.expect)
+    try:
+        written = store.read(move.target, version)  # a pinned version is there at once, the newest may lag
+    except NotFound:
+        written = store.read(move.target)  # KV version 1 keeps no versions
+    if not Conversion(plan.source.store, store).is_in(written, move.payload):
+        message = f"{plan.target.where(move.target)}: reads back different from what was written"
+        raise Malformed(message, "compare the two, and run this again")
 
-    def write(self, move: Move) -> Copied:
-        where = self.end.where(move.target)
-        if self.failure is not None:
-            return Copied(move, Unavailable(f"{where}: not written: {self.failure.message}", self.failure.hint))
-        try:
-            self._write(move, where)
-        except StoreError as err:
-            if isinstance(err, Unavailable):
-                self.failure = self.failure or err
-            return Copied(move, err)
-        return Copied(move)
 
-    def _write(self, move: Move, where: str) -> None:
-        version = self.end.store.write(move.target, move.payload, expect=move.expect)
-        if not self.values.is_in(self._read_back(move.target, version), move.payload):
-            raise Malformed(
-                f"{where}: reads back different from what was written", "compare the two, and run this again"
-            )
+def planned(plan: CopyPlan) -> Iterator[str]:
+    """A line for each secret, and the count."""
+    yield from (planned_line(plan, move) for move in plan.moves)
+    counts = Counter[str](move.action for move in plan.moves)
+    yield f"{plan.target.name}: {_sum(counts, {'create': 'to create', 'update': 'to update'})}"
 
-    def _read_back(self, path: str, version: Version) -> Stored:
-        try:
-            return self.end.store.read(path, version)  # a pinned version is there at once, the newest may lag
-        except NotFound:
-            return self.end.store.read(path)  # KV version 1 keeps no versions
+
+def planned_line(plan: CopyPlan, move: Move) -> str:
+    """One secret: its sign, where it comes from and goes to, and what would happen."""
+    what = f"{move.action}: {move.why}" if move.why else move.action
+    if move.action in _COUNTED and not isinstance(move.payload, Secret):
+        what += f", fields: {', '.join(sorted(move.payload))}"
+    return _line(_SIGNS[move.action], plan, move, what)
+
+
+def copied_line(plan: CopyPlan, copied: Copied) -> str:
+    """One secret that was written, or not."""
+    if copied.error is not None:
+        return _line(_SIGNS["failed"], plan, copied.move, f"failed: {copied.error.message}")
+    return _line(_SIGNS[copied.move.action], plan, copied.move, f"{_DONE[copied.move.action]}, read back")
+
+
+def copied_sum(plan: CopyPlan, results: Iterable[Copied]) -> str:
+    """The count at the end."""
+    counts = Counter[str](move.action for move in plan.moves if move.action not in _COUNTED)
+    counts.update("failed" if result.error else result.move.action for result in results)
+    return f"{plan.target.name}: {_sum(counts, _DONE)}"
+
+
+def _line(sign: str, plan: CopyPlan, move: Move, what: str) -> str:
+    return visible(f"{sign} {plan.source.where(move.source)} → {plan.target.where(move.target)}  {what}")
+
+
+def _sum(counts: Mapping[str, int], words: Mapping[str, str]) -> str:
+    named = {**words, "conflict": "in conflict", "skip": "skipped"}
+    return ", ".join(f"{counts[action]} {named.get(action, action)}" for action in _SIGNS if counts.get(action))

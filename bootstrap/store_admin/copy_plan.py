@@ -6,19 +6,22 @@ a text stays what it is, byte for byte. Only newest versions are copied, and not
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
+from bootstrap.desired import interpret
 from bootstrap.desired.resolve import SecretReader
-from bootstrap.domain.secret import Secret
+from bootstrap.domain import connection
+from bootstrap.domain.secret import Secret, fingerprint
 from bootstrap.errors import BootstrapError, Exit, IllegalName, NotFound, StoreError, Unavailable, UsageError
 from bootstrap.manifest.loader import Manifest
-from bootstrap.store_admin.copy_values import Conversion, Payload
 from bootstrap.store_admin.put_get import known_store
-from bootstrap.stores.base import Store, Stored, Version
+from bootstrap.stores.base import Fields, Store, Stored, Version, keeps_fields, pick_field
 from bootstrap.stores.bulk_read import read_many
 
+Payload: TypeAlias = Secret | Fields
 Action = Literal["create", "update", "unchanged", "conflict", "skip", "failed"]
 _CHANGES = ("create", "update")
 _NOTHING = Secret("")  # where nothing is to be written
@@ -109,13 +112,20 @@ def plan_copy(manifest: Manifest, secrets: SecretReader, source: str, target: st
     Raises UsageError, Uncopyable if a name can't be in the target, and StoreError where a store can't be read at all.
     """
     from_, to = _end(manifest, secrets, source), _end(manifest, secrets, target)
-    _check_ends(from_, to)
+    if not to.store.writable:
+        raise UsageError(f"store {to.name} is read-only, so nothing can be copied to it", "name another target")
+    folder = f"{from_.prefix}{from_.store.separator}" if from_.prefix else ""
+    if from_.name == to.name and f"{to.prefix}{to.store.separator}".startswith(folder):
+        raise UsageError(f"{to.where(to.prefix)} is inside {from_.where(from_.prefix)}", "name a target beside it")
     sources = list(from_.store.names(from_.prefix))
     if not sources:
         raise NotFound(f"{source}: there is no secret below it", f"airflow-bootstrap store list {from_.name}")
     targets = _targets(from_, to, sources, keep_names=options.as_connections)
     there = _read(to, targets.values(), secrets.concurrency)
-    _check_names(from_, to, targets, there)
+    illegal = [(path, err) for path, name in targets.items() if isinstance(err := there[name], IllegalName)]
+    if illegal:
+        lines = (f"{from_.where(path)}: {err.message}" for path, err in illegal)
+        raise Uncopyable("\n".join([f"no names for a secret of store {to.name}:", *lines]), illegal[0][1].hint)
     found = _read(from_, sources, secrets.concurrency)
     planner = _Planner(from_, to, options)
     moves = (planner.move(path, name, found[path], there[name]) for path, name in targets.items())
@@ -128,14 +138,6 @@ def _end(manifest: Manifest, secrets: SecretReader, text: str) -> End:
         raise UsageError(f"{text!r} is not STORE:PREFIX", f"{name}: with nothing after it, it means the whole store")
     store = known_store(secrets, manifest, name)
     return End(name, store, prefix.strip(store.separator))
-
-
-def _check_ends(from_: End, to: End) -> None:
-    if not to.store.writable:
-        raise UsageError(f"store {to.name} is read-only, so nothing can be copied to it", "name another target")
-    folder = f"{from_.prefix}{from_.store.separator}" if from_.prefix else ""
-    if from_.name == to.name and f"{to.prefix}{to.store.separator}".startswith(folder):
-        raise UsageError(f"{to.where(to.prefix)} is inside {from_.where(from_.prefix)}", "name a target beside it")
 
 
 def _targets(from_: End, to: End, sources: Sequence[str], *, keep_names: bool) -> dict[str, str]:
@@ -155,13 +157,6 @@ def _targets(from_: End, to: End, sources: Sequence[str], *, keep_names: bool) -
     if lines:
         raise Uncopyable("\n".join(lines), "copy each to a prefix of its own, or rename one")
     return targets
-
-
-def _check_names(from_: End, to: End, targets: Mapping[str, str], there: Mapping[str, Stored | StoreError]) -> None:
-    illegal = [(path, err) for path, name in targets.items() if isinstance(err := there[name], IllegalName)]
-    if illegal:
-        lines = (f"{from_.where(path)}: {err.message}" for path, err in illegal)
-        raise Uncopyable("\n".join([f"no names for a secret of store {to.name}:", *lines]), illegal[0][1].hint)
 
 
 def _read(end: End, paths: Iterable[str], concurrency: int) -> Mapping[str, Stored | StoreError]:
@@ -206,3 +201,51 @@ class _Planner:
 
 def _failed(source: str, target: str, err: StoreError) -> Move:
     return Move(source, target, "failed", error=err, why=err.message)
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """From one store to another."""
+
+    source: Store
+    target: Store
+    as_connections: bool = False
+
+    def payload(self, found: Stored, where: str) -> Payload:
+        """What to write. Raises Malformed or Empty for what is to be a connection and is none."""
+        if self.as_connections:
+            return _connection(found, where).as_fields()
+        if found.fields is None or not (keeps_fields(self.source) or keeps_fields(self.target)):
+            return found.value
+        return _unwrapped(json.loads(found.value.unmasked()))
+
+    def is_in(self, there: Stored, payload: Payload) -> bool:
+        """True if the target holds this already. Compares fingerprints."""
+        if isinstance(payload, Secret):
+            held: Payload = there.value
+            if keeps_fields(self.target):
+                held = _unwrapped(json.loads(there.value.unmasked()))
+            return fingerprint(held.unmasked() if isinstance(held, Secret) else held) == fingerprint(payload.unmasked())
+        return there.fields is not None and fingerprint(json.loads(there.value.unmasked())) == fingerprint(payload)
+
+
+def mask_payload(payload: Payload) -> None:
+    """Mask it in all output from now on."""
+    (payload if isinstance(payload, Secret) else Secret(json.dumps(payload, ensure_ascii=False))).reveal()
+
+
+def _unwrapped(data: Any) -> Payload:
+    """A secret whose only field is `value` is that value."""
+    if set(data) == {"value"} and isinstance(data["value"], str):
+        return Secret(data["value"])
+    return dict(data)
+
+
+def _connection(found: Stored, where: str) -> connection.Connection:
+    """As bootstrap reads it from a path where Airflow looks."""
+    if found.wording is not None:
+        return interpret.worded(found, where)
+    only_value = found.fields is not None and set(found.fields) == {"value"}
+    if found.fields is None or only_value:
+        return connection.from_text(pick_field(found, where, None).unmasked(), where)
+    return connection.from_fields({name: value.unmasked() for name, value in found.fields.items()}, where)

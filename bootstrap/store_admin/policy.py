@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
 from bootstrap import plugins
 from bootstrap.desired.resolve import SecretReader
-from bootstrap.domain.reference import Reference
 from bootstrap.errors import UsageError
 from bootstrap.manifest.key_place import candidate_path, journal_path, place_of
 from bootstrap.manifest.kinds import FillsFields
 from bootstrap.manifest.loader import Manifest
-from bootstrap.manifest.models import INDEX, RotateSpec, find_references
-from bootstrap.stores.base import BackendPaths, Context
+from bootstrap.manifest.models import INDEX, find_references
+from bootstrap.stores.base import BackendPaths, Context, Needs
 from bootstrap.stores.kind import StoreKind, WritesPolicy
-from bootstrap.stores.needs import Needs
 
 Purpose = Literal["read", "register", "prune", "rotate", "airflow"]
 
@@ -29,12 +27,14 @@ def needs(manifest: Manifest, secrets: SecretReader, name: str, purpose: Purpose
     Airflow's own secrets backend looks for.
     """
     if purpose == "airflow":
-        return Needs(below=_unique(_looked_below(manifest, name)))
+        looked = (BackendPaths(*source.paths).all for source in manifest.sources if source.store == name)
+        return Needs(below=_unique(path for paths in looked for path in paths))
     kept = list(_kept(manifest, name)) if purpose != "read" else []
     rotated = _unique(_rotated(manifest, name)) if purpose == "rotate" else ()
     candidates = _unique(map(candidate_path, rotated))
     write = _unique((*_written(kept, secrets, name), *rotated, *candidates, *map(journal_path, rotated)))
-    options = [spec.options for spec in _rotations(manifest)] if purpose == "rotate" else []
+    own = [manifest.backend_rotation] if manifest.backend_rotation is not None else []
+    options = [spec.options for spec in (*manifest.rotations.values(), *own)] if purpose == "rotate" else []
     wanted = find_references([manifest.connections, manifest.variables, manifest.config, options])
     read = _unique(reference.path for _, reference in wanted if reference.store == name)
     prune = _unique(prefix for prefix, _ in kept) if purpose == "prune" else ()
@@ -52,33 +52,18 @@ def most(manifest: Manifest, secrets: SecretReader, name: str) -> Needs:
     return replace(needs(manifest, secrets, name, "rotate"), prune=needs(manifest, secrets, name, "prune").prune)
 
 
-def _rotations(manifest: Manifest) -> Iterator[RotateSpec]:
-    yield from manifest.rotations.values()
-    if manifest.backend_rotation is not None:
-        yield manifest.backend_rotation
-
-
 def _rotated(manifest: Manifest, name: str) -> Iterator[str]:
     """The secrets of the store that hold a key which is replaced."""
     own = manifest.backend_rotation
-    found = [_place(manifest, conn_id, spec) for conn_id, spec in manifest.rotations.items()]
-    found += [own.keep] if own is not None and own.keep is not None else []
+    found = [own.keep] if own is not None and own.keep is not None else []
+    for conn_id, spec in manifest.rotations.items():
+        fields = plugins.ISSUERS.get(spec.issuer, FillsFields).fields(spec.options)
+        found.append(place_of(conn_id, manifest.connections[conn_id], fields).reference)
     yield from (place.path for place in found if place.store == name)
-
-
-def _place(manifest: Manifest, conn_id: str, spec: RotateSpec) -> Reference:
-    fields = plugins.ISSUERS.get(spec.issuer, FillsFields).fields(spec.options)
-    return place_of(conn_id, manifest.connections[conn_id], fields).reference
 
 
 def _unique(paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(paths)))
-
-
-def _looked_below(manifest: Manifest, name: str) -> Iterator[str]:
-    for source in manifest.sources:
-        if source.store == name:
-            yield from BackendPaths(*source.paths).all
 
 
 def _kept(manifest: Manifest, name: str) -> Iterator[tuple[str, Iterable[str]]]:
@@ -101,25 +86,21 @@ def _written(kept: Sequence[tuple[str, Iterable[str]]], secrets: SecretReader, n
 def policy(manifest: Manifest, secrets: SecretReader, name: str | None, purpose: Purpose, wanted: str | None) -> str:
     """The policy's text; its format is the kind's first unless `wanted`. Raises UsageError where there is none."""
     name = name if name is not None else _only_store(manifest, secrets, purpose)
-    texts = _texts(manifest, secrets, name, purpose)
-    found = wanted if wanted is not None else next(iter(texts))
-    if found not in texts:
-        kind = manifest.stores[name].kind
-        raise UsageError(f"a policy of a store of kind {kind} has no format {wanted}", f"there are: {', '.join(texts)}")
-    return texts[found]
-
-
-def _texts(manifest: Manifest, secrets: SecretReader, name: str, purpose: Purpose) -> Mapping[str, str]:
     if name not in manifest.stores:
         raise UsageError(f"the manifest has no store {name!r}", f"there are: {', '.join(manifest.stores) or 'none'}")
     spec = manifest.stores[name]
     kind = plugins.STORES.get(spec.kind, StoreKind)
     if not isinstance(kind, WritesPolicy):
         raise UsageError(f"store {name}: a store of kind {spec.kind} has no policies", "name another store")
-    wanted = needs(manifest, secrets, name, purpose)
-    if wanted == Needs():
+    needed = needs(manifest, secrets, name, purpose)
+    if needed == Needs():
         raise UsageError(f"store {name}: --for {purpose} needs nothing of it", "name another store, or another --for")
-    return kind.policy(spec.options, wanted, Context(name, manifest.folder))
+    texts = kind.policy(spec.options, needed, Context(name, manifest.folder))
+    found = wanted if wanted is not None else next(iter(texts))
+    if found not in texts:
+        message = f"a policy of a store of kind {spec.kind} has no format {wanted}"
+        raise UsageError(message, f"there are: {', '.join(texts)}")
+    return texts[found]
 
 
 def _only_store(manifest: Manifest, secrets: SecretReader, purpose: Purpose) -> str:

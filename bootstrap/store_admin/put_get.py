@@ -1,16 +1,17 @@
-"""Implements `store put`, `get`, `start`, `stop` and `status`."""
+"""Implements `store put`, `get`, `list`, `start`, `stop` and `status`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import timezone
 
 from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.reference import Reference, parse_reference
-from bootstrap.domain.secret import MASK, Secret
+from bootstrap.domain.secret import MASK, Secret, safe_json
 from bootstrap.errors import Conflict, NotFound, UsageError
 from bootstrap.manifest.loader import Manifest
-from bootstrap.stores.base import Context, Listing, Store, Version, pick_field
+from bootstrap.stores.base import Context, Entry, Listing, Store, Version, pick_field
 from bootstrap.stores.embedded import Server
 from bootstrap.stores.embedded import store as embedded
 
@@ -35,10 +36,8 @@ def as_text(data: bytes, source: str) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        raise UsageError(
-            f"{source} is not UTF-8 text, and a secret is text",
-            "put it as base64: base64 FILE | airflow-bootstrap store put …",
-        ) from None
+        message = f"{source} is not UTF-8 text, and a secret is text"
+        raise UsageError(message, "put it as base64: base64 FILE | airflow-bootstrap store put …") from None
 
 
 def put_value(secrets: SecretReader, manifest: Manifest, text: str, value: str) -> Version:
@@ -82,6 +81,29 @@ def describe(secrets: SecretReader, manifest: Manifest, text: str) -> str:
     number = f", version {stored.version}" if has_versions else ""
     fields = f", fields: {', '.join(sorted(stored.fields))}" if stored.fields and reference.field is None else ""
     return f"{reference}: {MASK}{number}{written}{fields}"
+
+
+def entries(store: Store, prefix: str) -> list[Entry]:
+    """What a store tells of all secrets below `prefix` without reading a value; of a store that tells no more, their paths. Raises StoreError."""
+    if isinstance(store, Listing):
+        return list(store.entries(prefix))
+    return [Entry(path) for path in store.names(prefix)]
+
+
+def document(name: str, found: Sequence[Entry]) -> str:
+    """Such a list as JSON, for programs: null is what the store doesn't tell."""
+    rows = [
+        {
+            "reference": f"{name}:{entry.path}",
+            "path": entry.path,
+            "version": entry.version,
+            "versions": entry.versions,
+            "created": entry.created.astimezone(timezone.utc).isoformat() if entry.created else None,
+            "state": entry.state or None,
+        }
+        for entry in found
+    ]
+    return safe_json(rows, indent=1)
 
 
 def embedded_servers(manifest: Manifest) -> Iterator[tuple[str, Server]]:

@@ -48,22 +48,18 @@ class BackendLook(Protocol):
 
     def names(self, backend: Any, query: Query) -> Sequence[str]:
         """What it asks its store for, in order, as its client takes them."""
-        ...
 
     def shown(self, backend: Any, name: str) -> str:
         """Such a name as the store calls it."""
-        ...
 
     def look(self, backend: Any, query: Query, name: str) -> Look | None:
         """The secret of this name, asked through the backend's own client; None: it isn't there.
 
         Raises the client's errors, also those that the backend would hide behind a None, and Told.
         """
-        ...
 
     def is_missing(self, error: BaseException) -> bool:
         """True if the store says by this error that there is no such secret."""
-        ...
 
 
 def option(backend: Any, query: Query, suffix: str) -> Any:

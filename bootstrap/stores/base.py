@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -52,6 +52,28 @@ class Entry:
     state: str = ""
 
 
+@dataclass(frozen=True)
+class Needs:
+    """The operations on a store that a manifest needs, for policies: paths by what happens to them; each sorted, none twice.
+
+    `read` and `write` are secrets (a written one is read first), `below` are prefixes below which Airflow itself reads
+    whatever it is asked for, `prune` are prefixes below which what is no longer wanted is read, and deleted. Of `destroy`, old
+    versions are destroyed, where a store of this kind can; where it can't, what is in `delete` is deleted instead. Both are
+    among the written ones.
+    """
+
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
+    prune: tuple[str, ...] = ()
+    destroy: tuple[str, ...] = ()
+    delete: tuple[str, ...] = ()
+
+    def prunes(self, path: str, separator: str) -> bool:
+        """True if the secret at `path` may have to be deleted, since it is no longer wanted."""
+        return path.startswith(tuple(f"{prefix}{separator}" for prefix in self.prune))
+
+
 class Store(Protocol):
     """Reads and writes secrets, from many threads at once.
 
@@ -65,19 +87,15 @@ class Store(Protocol):
 
     def read(self, path: str, version: Version | None = None) -> Stored:
         """The secret at `path`: the newest version, or the one asked for."""
-        ...
 
     def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:
         """Write `path` if its version still is `expect` (None: it doesn't exist). Raises Conflict otherwise."""
-        ...
 
     def names(self, prefix: str) -> Iterator[str]:
         """The paths of all secrets below `prefix`, sorted."""
-        ...
 
     def ping(self) -> str:
         """Reach the store and log in; returns where it is, for people."""
-        ...
 
 
 @runtime_checkable
@@ -86,7 +104,6 @@ class Listing(Protocol):
 
     def entries(self, prefix: str) -> Iterator[Entry]:
         """All secrets below `prefix`, sorted by path, deleted and disabled ones too."""
-        ...
 
 
 @runtime_checkable
@@ -95,15 +112,12 @@ class Retiring(Protocol):
 
     def disable(self, path: str, version: Version) -> None:
         """Nobody can read this version any more, until `enable`."""
-        ...
 
     def enable(self, path: str, version: Version) -> None:
         """It can be read again."""
-        ...
 
     def destroy(self, path: str, version: Version) -> None:
         """Its value is gone for good."""
-        ...
 
 
 @runtime_checkable
@@ -115,7 +129,6 @@ class Deleting(Protocol):
 
         Raises NotFound where there is nothing. `write(expect=None)` makes the secret again.
         """
-        ...
 
 
 @runtime_checkable
@@ -138,7 +151,17 @@ class KnowsPlace(Protocol):
 
     def check_place(self) -> None:
         """Raises Malformed or Unavailable where it isn't there, or isn't what the manifest says."""
-        ...
+
+
+@runtime_checkable
+class Privileged(Protocol):
+    """An optional power of a store: knows what its credential is allowed to do."""
+
+    def excess(self, needs: Needs) -> Sequence[str]:
+        """What it may do far beyond its needs, in a sentence each, such as "may delete any secret of the mount".
+
+        Empty where nothing is wrong, or where the store doesn't tell. Raises Unavailable.
+        """
 
 
 @dataclass(frozen=True)
@@ -213,7 +236,13 @@ def pick_field(stored: Stored, where: str, name: str | None) -> Secret:
     if name is None or (name == "value" and fields is None):
         value = fields["value"] if fields is not None and set(fields) == {"value"} else stored.value
     elif fields is None:
-        raise Malformed(f"{where}: the secret has no fields, it is {_what(stored.value)}", "leave out the #FIELD")
+        text, what = stored.value.unmasked(), "one value"
+        if text.lstrip().startswith("{"):
+            try:
+                loads(text)
+            except BadInput as err:
+                what = f"{err.problem} (line {err.line}, column {err.column})"
+        raise Malformed(f"{where}: the secret has no fields, it is {what}", "leave out the #FIELD")
     elif name not in fields:
         known = ", ".join(sorted(fields)) or "none"
         raise NotFound(f"{where}: the secret has no field {name!r}; its fields are: {known}", hint)
@@ -222,15 +251,3 @@ def pick_field(stored: Stored, where: str, name: str | None) -> Secret:
     if not value:
         raise Empty(f"{where}: the value is empty", hint)
     return value
-
-
-def _what(value: Secret) -> str:
-    """What a value is that has no fields."""
-    text = value.unmasked()
-    if not text.lstrip().startswith("{"):
-        return "one value"
-    try:
-        loads(text)
-    except BadInput as err:
-        return f"{err.problem} (line {err.line}, column {err.column})"
-    return "one value"

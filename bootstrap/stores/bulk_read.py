@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
@@ -19,37 +18,22 @@ def read_many(
 
     Once the store fails to answer, it is not asked for what is still to come: those get an error that says so.
     """
+    failures: list[Unavailable] = []  # the first is quoted
+
+    def read(place: PathAt) -> Stored | StoreError:
+        if failures:
+            return Unavailable(f"{name}:{place[0]}: not read: {failures[0].message}", failures[0].hint)
+        try:
+            return store.read(*place)
+        except StoreError as err:
+            if isinstance(err, Unavailable):
+                failures.append(err)
+            return err
+
     wanted = list(dict.fromkeys(places))
     if len(wanted) < 2:  # noqa: PLR2004  a thread would only cost time
-        return {place: _read(store, place) for place in wanted}
-    return _Reading(name, store).all(wanted, concurrency)
+        return {place: read(place) for place in wanted}
+    from concurrent.futures import ThreadPoolExecutor
 
-
-class _Reading:
-    def __init__(self, name: str, store: Store) -> None:
-        self.name = name
-        self.store = store
-        self.failure: Unavailable | None = None
-        self.lock = threading.Lock()
-
-    def all(self, wanted: list[PathAt], concurrency: int) -> Mapping[PathAt, Stored | StoreError]:
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(min(concurrency, len(wanted)), thread_name_prefix=f"read-{self.name}") as pool:
-            return dict(zip(wanted, pool.map(self._read, wanted), strict=True))
-
-    def _read(self, place: PathAt) -> Stored | StoreError:
-        if self.failure is not None:
-            return Unavailable(f"{self.name}:{place[0]}: not read: {self.failure.message}", self.failure.hint)
-        found = _read(self.store, place)
-        if isinstance(found, Unavailable):
-            with self.lock:
-                self.failure = self.failure or found
-        return found
-
-
-def _read(store: Store, place: PathAt) -> Stored | StoreError:
-    try:
-        return store.read(*place)
-    except StoreError as err:
-        return err
+    with ThreadPoolExecutor(min(concurrency, len(wanted)), thread_name_prefix=f"read-{name}") as pool:
+        return dict(zip(wanted, pool.map(read, wanted), strict=True))

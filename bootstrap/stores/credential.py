@@ -44,25 +44,21 @@ class Credential(Model):
             if not value:
                 raise Denied(f"store {store}: ${self.env} is not set", f"export {self.env}=…")
             return Secret(value)
-        return Secret(self._content(store, self.path(folder)))
-
-    def path(self, folder: Path) -> Path:
-        """Where the file is; a relative path starts in `folder`."""
-        return (folder / expanded(str(self.file))).absolute()
-
-    @staticmethod
-    def _content(store: str, path: Path) -> str:
+        path = self.path(folder)
         try:
             value = special_files.read(path).decode("utf-8").strip()
         except OSError as err:
-            raise Denied(
-                f"store {store}: can't read its credential {path}: {err.strerror}", f"write it to {path}"
-            ) from err
+            message = f"store {store}: can't read its credential {path}: {err.strerror}"
+            raise Denied(message, f"write it to {path}") from err
         except UnicodeDecodeError:  # it quotes the content
             raise Denied(f"store {store}: its credential {path} is not text", f"write it to {path}") from None
         if not value:
             raise Denied(f"store {store}: its credential {path} is empty", f"write it to {path}")
-        return value
+        return Secret(value)
+
+    def path(self, folder: Path) -> Path:
+        """Where the file is; a relative path starts in `folder`."""
+        return (folder / expanded(str(self.file))).absolute()
 
 
 @dataclass(frozen=True)

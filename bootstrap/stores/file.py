@@ -49,15 +49,12 @@ class FileStore:
             raise NotFound(f"{self.name}:{path}: a file has no versions", "leave out the @VERSION")
         node: Any = self._document
         if path in node:  # a key with a slash of its own
-            return self._stored(path, node[path])
-        for step in path.split("/"):
-            if not isinstance(node, Mapping) or step not in node:
-                raise NotFound(f"{self.name}:{path}: {self.file} has no {step!r} there", f"add it to {self.file}")
-            node = node[step]
-        return self._stored(path, node)
-
-    @staticmethod
-    def _stored(path: str, node: Any) -> Stored:
+            node = node[path]
+        else:
+            for step in path.split("/"):
+                if not isinstance(node, Mapping) or step not in node:
+                    raise NotFound(f"{self.name}:{path}: {self.file} has no {step!r} there", f"add it to {self.file}")
+                node = node[step]
         return replace(as_stored(node), wording=local_filesystem(path.rpartition("/")[2]))
 
     def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:  # noqa: ARG002  refused

@@ -11,8 +11,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from bootstrap.plugins import STORES
 from bootstrap.stores.airflow_look import BackendLook
-from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Store
-from bootstrap.stores.needs import Needs
+from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Needs, Store
 from bootstrap.util.model import Model
 
 OwnOptions: TypeAlias = Any  # one of the module's own Options
@@ -25,11 +24,9 @@ class StoreKind(Protocol):
     @property
     def Options(self) -> type[Model]:  # noqa: N802  a class
         """What bootstrap.yaml may say of it; `kind: Literal[…]` is one of its fields."""
-        ...
 
     def open_store(self, options: OwnOptions, context: Context, /) -> Store:
         """The store. Sends no request yet."""
-        ...
 
 
 @runtime_checkable
@@ -38,7 +35,6 @@ class ReadByAirflow(Protocol):
 
     def airflow_backend(self, options: OwnOptions, paths: BackendPaths, context: Context, /) -> AirflowBackend:
         """The class and its arguments. Raises ManifestError for what the class can't do."""
-        ...
 
 
 @runtime_checkable
@@ -48,7 +44,6 @@ class NeedsProvider(Protocol):
     @property
     def PROVIDER(self) -> str:  # noqa: N802  a constant of the module
         """The package, such as apache-airflow-providers-hashicorp."""
-        ...
 
 
 @runtime_checkable
@@ -58,17 +53,14 @@ class KnownInAirflow(Protocol):
     @property
     def PLACE(self) -> tuple[str, ...]:  # noqa: N802  a constant of the module
         """Which of its keyword arguments say where the store is."""
-        ...
 
     @property
     def REFUSALS(self) -> tuple[str, ...]:  # noqa: N802  a constant of the module
         """The names of the exceptions that say that the credential is refused, or that there is none."""
-        ...
 
     @property
     def LOOKS(self) -> Mapping[str, BackendLook]:  # noqa: N802  a constant of the module
         """By the name of the backend's class: how to see what it asks for, and what is there."""
-        ...
 
 
 @runtime_checkable
@@ -77,7 +69,6 @@ class WritesPolicy(Protocol):
 
     def policy(self, options: OwnOptions, needs: Needs, context: Context, /) -> Mapping[str, str]:
         """The least that the credential must be allowed, by format ("hcl", "terraform"); the first is the usual one."""
-        ...
 
 
 @runtime_checkable
@@ -86,7 +77,6 @@ class ReadsVariables(Protocol):
 
     def variable(self, options: OwnOptions, path: str, /) -> str:
         """The variable that holds the secret at `path`."""
-        ...
 
 
 @cache

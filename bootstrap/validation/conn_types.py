@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from bootstrap.domain.connection import likeliest
-from bootstrap.providers import conn_types
+from bootstrap.providers import installed
 from bootstrap.providers.facts import Known
 from bootstrap.util import distributions
 from bootstrap.util.nearest import nearest
@@ -37,7 +37,7 @@ def problems(conn_type: str, known: Known) -> Iterator[Problem]:
         message = f"{message}: the scheme of a connection's URI is its type"
         yield Problem("conn_type", message, _OVER_TLS[conn_type], strict=strict)
     elif package is None:
-        types = {*known.types, *conn_types.shipped()}
+        types = {*known.types, *installed.conn_types()}
         meant = likeliest(conn_type)
         near = meant if meant in types else nearest(conn_type, types, _CLOSE)
         hint = f"did you mean {near!r}?" if near else "conn_type: generic, if your own code reads it"

@@ -7,7 +7,7 @@ import pytest
 from bootstrap import plugins
 from bootstrap.checks.base import CheckParams
 from bootstrap.checks.kind import CheckKind, Cleans, Documented
-from bootstrap.providers import conn_types
+from bootstrap.providers import installed
 from tests.project import ROOT
 from tools.checks_reference import generated
 
@@ -25,7 +25,7 @@ def test_every_check_says_what_it_needs(name: str) -> None:
     documented = plugins.CHECKS.get(name, Documented)
     assert f"- **compares**: {documented.COMPARES}\n" in generated()
     assert f"\n## {name}\n" in generated()
-    known = set(conn_types.shipped().values())
+    known = set(installed.conn_types().values())
     assert {it for it in kind.PROVIDERS if it.startswith("apache-airflow-providers")} <= known | {
         "apache-airflow-providers-common-sql"
     }

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.store_admin.listing import document
+from bootstrap.store_admin.put_get import document
 from bootstrap.stores.base import Entry
 from bootstrap.terminal.secrets_table import table
 from bootstrap.util.human import age

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from bootstrap.domain.sensitive import names_secret, repeats, secret_texts, why_secret
-from bootstrap.providers import secret_extras
+from bootstrap.providers import installed
 from tests.project import ROOT
+from tools.provider_tables import generated_secret_extras
 
 HEX = "9f86d081884c7d659a2feaa0c55ad015"
 UUID = "6a1b2c3d-1f2e-4a5b-8c9d-0e1f2a3b4c5d"
@@ -262,8 +263,8 @@ def test_what_is_no_secret_stays_plain(key: str, value: str, conn_type: str | No
 
 
 def test_the_shipped_table_says_what_the_installed_providers_declare() -> None:
-    assert {"keyfile_dict", "client_secret"} <= secret_extras.declared("google_cloud_platform")
-    assert (ROOT / "templates" / secret_extras.NAME).read_text() == secret_extras.generated(), "make schema"
+    assert {"keyfile_dict", "client_secret"} <= installed.declared("google_cloud_platform")
+    assert (ROOT / "templates" / installed.SECRET_EXTRAS).read_text() == generated_secret_extras(), "make schema"
 
 
 PROVIDER = """
@@ -295,13 +296,13 @@ def test_a_provider_of_somebody_elses_is_read_and_never_imported(
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    secret_extras.declared.cache_clear()
+    installed.declared.cache_clear()
     try:
-        assert secret_extras.declared("acme") == {"entry", "vault_word"}
+        assert installed.declared("acme") == {"entry", "vault_word"}
         assert why_secret("vault_word", "x", "acme") == "is a secret"
         assert why_secret("shelf", "x", "acme") == ""
     finally:
-        secret_extras.declared.cache_clear()
+        installed.declared.cache_clear()
 
 
 def test_the_words_of_airflows_own_masker_are_among_ours() -> None:

@@ -13,7 +13,7 @@ from bootstrap.errors import Exit, ManifestError, UsageError
 from bootstrap.manifest.field_types import Command
 from bootstrap.manifest.loader import Manifest, load
 from bootstrap.stores.credential import Credential
-from bootstrap.stores.vault.auth import AppRoleAuth, TokenAuth
+from bootstrap.stores.vault.options import AppRoleAuth, TokenAuth
 
 CANARY = "canary-7f3a"
 SHAPE = '{secret: "STORE:PATH[#FIELD][@VERSION]"}'

@@ -25,8 +25,7 @@ from bootstrap.rotation.journal import Document, Journal
 from bootstrap.rotation.rotatable import Proof, Voice
 from bootstrap.smoke.run import Settings
 from bootstrap.store_admin.policy import most, needs, policy
-from bootstrap.stores.base import Context
-from bootstrap.stores.needs import Needs
+from bootstrap.stores.base import Context, Needs
 from bootstrap.stores.vault import policy as vault_policy
 from bootstrap.stores.vault.policy import Engine as Mount
 from bootstrap.stores.vault.policy import texts

@@ -15,9 +15,8 @@ from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import BootstrapError, Conflict, Denied, Exit, Malformed, NotFound, Unavailable, UsageError
 from bootstrap.manifest.loader import Manifest, load
-from bootstrap.store_admin.copy_apply import Copied, apply, exit_code
+from bootstrap.store_admin.copy_apply import Copied, apply, copied_line, copied_sum, exit_code, planned
 from bootstrap.store_admin.copy_plan import CopyPlan, End, Options, plan_copy
-from bootstrap.store_admin.copy_text import copied_line, copied_sum, planned
 from bootstrap.store_admin.put_get import known_store, put_value, value_of
 from tests.project import Canary, Project
 from tests.systems import openbao, require

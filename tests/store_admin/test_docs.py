@@ -14,10 +14,9 @@ import pytest
 import yaml
 
 from bootstrap import plugins
-from bootstrap.stores.base import Context
+from bootstrap.stores.base import Context, Needs
 from bootstrap.stores.embedded import store
 from bootstrap.stores.kind import ReadByAirflow, StoreKind, WritesPolicy
-from bootstrap.stores.needs import Needs
 from tests.project import ROOT, Project
 from tests.systems import require
 

@@ -17,8 +17,7 @@ from bootstrap.errors import BootstrapError, Denied, Exit, NotFound, UsageError
 from bootstrap.manifest.loader import Manifest, load
 from bootstrap.register.plan import Rules, plan
 from bootstrap.store_admin.policy import needs, policy
-from bootstrap.stores.base import Context, Store
-from bootstrap.stores.needs import Needs
+from bootstrap.stores.base import Context, Needs, Store
 from bootstrap.stores.vault import policy as vault_policy
 from bootstrap.stores.vault.policy import Engine, texts
 from tests.project import Project

@@ -16,7 +16,7 @@ from bootstrap.domain.secret import Secret
 from bootstrap.errors import Malformed
 from bootstrap.manifest.key_place import KeyPlace
 from bootstrap.rotation import key_fields
-from bootstrap.store_admin.copy_values import Conversion
+from bootstrap.store_admin.copy_plan import Conversion
 from bootstrap.stores.base import Stored
 from bootstrap.stores.structured import as_stored
 from bootstrap.stores.wording import local_filesystem, secrets_manager

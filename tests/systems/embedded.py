@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootstrap.stores.embedded.root import root_token
+from bootstrap.stores.embedded.keys import root_token
 
 if TYPE_CHECKING:
     import hvac

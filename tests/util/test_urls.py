@@ -18,8 +18,8 @@ from bootstrap.domain.secret_shapes import own_parts
 from bootstrap.errors import Malformed
 from bootstrap.issuers import aws_access_key, google_service_account_key
 from bootstrap.smoke.diagnosis import diagnose
+from bootstrap.stores.aws import client as session
 from bootstrap.stores.aws import options as aws_options
-from bootstrap.stores.aws import session
 from bootstrap.stores.vault import options as vault_options
 from bootstrap.targets.rest_api import client
 from bootstrap.util.urls import BadUrl, checked, host_of, is_here, join, split

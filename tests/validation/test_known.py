@@ -11,13 +11,14 @@ import pytest
 
 from bootstrap.desired.resolve import SecretReader
 from bootstrap.manifest.loader import load
-from bootstrap.providers import conn_types
+from bootstrap.providers import installed
 from bootstrap.providers.facts import known
 from bootstrap.util import distributions
 from bootstrap.util.nearest import nearest
 from bootstrap.validation import uris
 from bootstrap.validation.conn_types import install_command
 from tests.project import ROOT
+from tools.provider_tables import generated_conn_types
 
 MANAGER = """
 import json
@@ -67,11 +68,11 @@ def test_a_key_like_no_other_has_no_nearest() -> None:
 
 
 def test_the_table_is_current() -> None:
-    assert (ROOT / "templates" / "conn_types.json").read_text() == conn_types.generated(), "make schema"
+    assert (ROOT / "templates" / "conn_types.json").read_text() == generated_conn_types(), "make schema"
 
 
 def test_a_row_of_the_table_stays_when_its_provider_is_not_installed() -> None:
-    assert conn_types.shipped()["snowflake"] == "apache-airflow-providers-snowflake"
+    assert installed.conn_types()["snowflake"] == "apache-airflow-providers-snowflake"
     assert distributions.version("apache-airflow-providers-snowflake") is None
 
 

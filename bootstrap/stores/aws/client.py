@@ -1,33 +1,28 @@
-"""AWS client: one for all threads of a store, logged in once, with retries."""
+"""AWS client: one for all threads of a store, logged in once by the credential that its `auth` names, with retries."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
-from bootstrap.errors import Denied, StoreError
-from bootstrap.stores.aws.errors import (
-    FAILED,
-    THROTTLED,
-    Told,
-    is_missing_permission,
-    no_package,
-    not_aws,
-    status,
-    told,
-    translated,
-)
-from bootstrap.stores.aws.options import AwsOptions
-from bootstrap.stores.aws.session import config, session
+from bootstrap.errors import Denied, StoreError, Unavailable
+from bootstrap.stores.aws.errors import DENIED, FAILED, THROTTLED, Told, is_one, not_aws, told, translated
+from bootstrap.stores.aws.options import AssumeRoleAuth, AwsOptions, KeysAuth, ProfileAuth, Source
 from bootstrap.stores.base import Context
 from bootstrap.stores.place import Place
 from bootstrap.util.retrying import GIVE_UP, patience, retried
+from bootstrap.util.urls import is_here
 
 Service: TypeAlias = Literal["secretsmanager", "ssm"]
 Request: TypeAlias = Mapping[str, Any]
 
+CONNECT_TIMEOUT, READ_TIMEOUT = 5, 10  # seconds
+_SESSION_NAME = "airflow-bootstrap"  # what CloudTrail shows
+# How botocore finds a setting: its name in the file, its variables, its default, its type.
+_NO_PROFILE: dict[str, tuple[None, list[str], None, None]] = {"profile": (None, [], None, None)}
 _UNEXPECTED = (AttributeError, KeyError, TypeError)  # botocore's parser expects what AWS answers
 _CUT_OFF = ("ConnectionClosedError", "ResponseStreamingError")  # botocore's names for a connection that broke
 
@@ -84,7 +79,7 @@ class Client:
         try:
             needed(place, self.ask(place, method, {"MaxResults": 1}), key)
         except Denied as err:
-            if not is_missing_permission(err.__cause__):
+            if err.__cause__ is None or not is_one(told(err.__cause__)[0], DENIED):
                 raise
         return str(self._api(place).meta.endpoint_url)
 
@@ -102,12 +97,12 @@ class Client:
         try:
             import boto3  # noqa: F401
         except ImportError as err:
-            raise no_package(self.context.name) from err
-        url = self.options.endpoint_url
+            message = f"store {self.context.name}: the AWS client is not installed"
+            raise Unavailable(message, "pip install boto3") from err
+        region, url = self.options.region, self.options.endpoint_url
+        made = session(self.options, self.context)
         settings = config(url, self.context.concurrency)
-        return session(self.options, self.context).client(
-            self.service, region_name=self.options.region, endpoint_url=url, config=settings
-        )
+        return made.client(self.service, region_name=region, endpoint_url=url, config=settings)
 
     @staticmethod
     def failure(place: Place, err: BaseException) -> StoreError:
@@ -129,9 +124,87 @@ def needed(place: Place, answer: Mapping[str, Any], key: str) -> Any:
 
 
 def _throttled(err: BaseException) -> float | None:
-    return 0.0 if told(err)[0] in THROTTLED else None
+    return 0.0 if is_one(told(err)[0], THROTTLED) else None
 
 
 def _blip(err: BaseException) -> float | None:
-    blip = told(err)[0] in FAILED or status(err) >= 500 or type(err).__name__ in _CUT_OFF  # noqa: PLR2004  HTTP's
+    """A server that fails, or a connection that broke."""
+    response: Any = getattr(err, "response", None) or {}
+    status = int((response.get("ResponseMetadata") or {}).get("HTTPStatusCode") or 0)
+    blip = is_one(told(err)[0], FAILED) or status >= 500 or type(err).__name__ in _CUT_OFF  # noqa: PLR2004  HTTP's
     return 0.0 if blip else None
+
+
+def config(endpoint_url: str | None, connections: int = 1) -> Any:
+    """How a client behaves. No proxy gets to see what is meant for this machine; trying again is our business."""
+    from botocore.config import Config
+
+    local = endpoint_url is not None and is_here(endpoint_url)
+    return Config(
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        retries={"total_max_attempts": 1},
+        max_pool_connections=connections,
+        proxies={} if local else None,
+    )
+
+
+def session(options: AwsOptions, context: Context) -> Any:
+    """The session; a role is taken on at the first request, and again before it expires. Raises botocore's errors, Denied."""
+    if isinstance(options.auth, AssumeRoleAuth):
+        return _as_role(options.auth, options.region, context)
+    return _plain(options.auth, context)
+
+
+def _plain(auth: Source, context: Context) -> Any:
+    import boto3
+    import botocore.session
+
+    if isinstance(auth, ProfileAuth):
+        return boto3.Session(profile_name=auth.profile)
+    if not isinstance(auth, KeysAuth):
+        return boto3.Session()
+    token = auth.session_token.read(context.name, context.folder).reveal() if auth.session_token else None
+    return boto3.Session(
+        botocore_session=botocore.session.Session(_NO_PROFILE),  # $AWS_PROFILE has no say in it
+        aws_access_key_id=auth.access_key_id,
+        aws_secret_access_key=auth.secret_access_key.read(context.name, context.folder).reveal(),
+        aws_session_token=token,
+    )
+
+
+def _as_role(auth: AssumeRoleAuth, region: str, context: Context) -> Any:
+    import boto3
+    import botocore.session
+    from botocore.credentials import AssumeRoleCredentialFetcher, CredentialResolver, DeferredRefreshableCredentials
+    from botocore.exceptions import NoCredentialsError
+
+    source = _plain(auth.source, context)
+    credentials = source.get_credentials()
+    if credentials is None:
+        raise NoCredentialsError
+
+    def sts(service: str, **keys: Any) -> Any:
+        settings = config(auth.endpoint_url)
+        return source.client(service, region_name=region, endpoint_url=auth.endpoint_url, config=settings, **keys)
+
+    extra = {"RoleSessionName": _SESSION_NAME}
+    if auth.external_id is not None:
+        extra["ExternalId"] = auth.external_id
+    fetcher = AssumeRoleCredentialFetcher(sts, credentials, auth.role_arn, extra_args=extra)
+    role = _Provider(DeferredRefreshableCredentials(fetcher.fetch_credentials, _Provider.METHOD))
+    found = botocore.session.Session(_NO_PROFILE)
+    found.register_component("credential_provider", CredentialResolver([role]))
+    return boto3.Session(botocore_session=found)
+
+
+@dataclass
+class _Provider:
+    """Where botocore finds the role's credentials."""
+
+    credentials: Any
+    METHOD = "assume-role"
+
+    def load(self) -> Any:
+        """The credentials."""
+        return self.credentials

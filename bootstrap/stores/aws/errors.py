@@ -7,49 +7,33 @@ Codes: docs.aws.amazon.com/secretsmanager/latest/apireference (each action's err
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import Denied, Malformed, NotFound, StoreError, Unavailable
 from bootstrap.stores.place import Place
 
-THROTTLED = frozenset(
-    {
-        "RequestLimitExceeded",
-        "SlowDown",
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "TooManyRequestsException",
-    }
-)
-FAILED = frozenset(
-    {"InternalFailure", "InternalServerError", "InternalServiceError", "InternalServiceErrorException"}
-    | {"ServiceUnavailable", "ServiceUnavailableException"}
-)
-MISSING = frozenset({"ResourceNotFoundException", "ParameterNotFound"})
-NO_VERSION = frozenset({"ParameterVersionNotFound"})
-DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "KMSAccessDeniedException"})
-_KEY_REFUSED = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "IncompleteSignatureException",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "InvalidToken",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "NotAuthorized",
-        "OptInRequired",
-        "RequestExpired",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
-_OTHER_KIND = frozenset({"HierarchyTypeMismatchException", "UnsupportedParameterType"})
-_NO_KEY = frozenset({"DecryptionFailure", "EncryptionFailure", "InvalidKeyId"})
+# Error codes, some of which AWS also writes with "Exception" at the end: see `is_one`.
+THROTTLED = {"RequestLimitExceeded", "SlowDown", "Throttling", "Throttled", "TooManyRequests"}
+FAILED = {"InternalFailure", "InternalServerError", "InternalServiceError", "ServiceUnavailable"}
+DENIED = {"AccessDenied", "UnauthorizedOperation", "KMSAccessDenied"}
+MISSING = ("ResourceNotFoundException", "ParameterNotFound")
+_NO_VERSION = "ParameterVersionNotFound"
+_KEY_REFUSED = {
+    "ExpiredToken",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "InvalidSignature",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "NotAuthorized",
+    "OptInRequired",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClient",
+}
+_OTHER_KIND = {"HierarchyTypeMismatch", "UnsupportedParameterType"}
+_NO_KEY = {"DecryptionFailure", "EncryptionFailure", "InvalidKeyId"}
 _DELETED = re.compile(r"marked (for deletion|deleted)|scheduled for deletion")
 _NO_VALUE = re.compile(r"can't find the specified secret value")
 _ACTION = re.compile(r"not authorized to perform: (?P<action>[\w-]+:\w+)(?: on (?:the )?resource: (?P<resource>\S+))?")
@@ -91,10 +75,9 @@ def told(err: BaseException) -> tuple[str, str]:
     return foreign(code), " ".join(foreign(text).split())[:500]
 
 
-def status(err: BaseException) -> int:
-    """The HTTP status of an answer; 0 for an error that is none."""
-    response: Any = getattr(err, "response", None) or {}
-    return int((response.get("ResponseMetadata") or {}).get("HTTPStatusCode") or 0)
+def is_one(code: str, codes: set[str]) -> bool:
+    """True if an answer's code is one of these."""
+    return code.removesuffix("Exception") in codes
 
 
 def translated(place: Place, err: BaseException) -> StoreError:
@@ -108,26 +91,24 @@ def translated(place: Place, err: BaseException) -> StoreError:
 
 
 def _answered(place: Place, code: str, said: str) -> StoreError:
-    if code in MISSING | NO_VERSION:
+    if code in (*MISSING, _NO_VERSION):
         return _missing(place, code, said)
     if code == "InvalidRequestException" and _DELETED.search(said):
         return NotFound(f"{place}: {DELETED}", place.put)
-    if code in THROTTLED:
+    if is_one(code, THROTTLED):
         return Unavailable(f"{place}: AWS limits the rate of requests: {said or code}", "try again later")
-    if code in _OTHER_KIND:
-        return Malformed(
-            f"{place}: there is a parameter of another type: {said or code}", "delete it, and run this again"
-        )
-    if code in FAILED:
-        return Unavailable(
-            f"{place}: the server failed: {code}: {said}", "try again; see https://health.aws.amazon.com"
-        )
+    if is_one(code, _OTHER_KIND):
+        message = f"{place}: there is a parameter of another type: {said or code}"
+        return Malformed(message, "delete it, and run this again")
+    if is_one(code, FAILED):
+        message = f"{place}: the server failed: {code}: {said}"
+        return Unavailable(message, "try again; see https://health.aws.amazon.com")
     return Unavailable(f"{place}: the store can't do this: {code}: {said}", _CHECK_PLACE)
 
 
 def _missing(place: Place, code: str, said: str) -> NotFound:
     listing = f"airflow-bootstrap store list {place.store}"
-    if code in NO_VERSION or (place.version is not None and _NO_VALUE.search(said)):
+    if code == _NO_VERSION or (place.version is not None and _NO_VALUE.search(said)):
         return NotFound(f"{place}: there is no such version", listing)
     if _NO_VALUE.search(said):
         return NotFound(f"{place}: the secret has no value yet", place.put)
@@ -137,9 +118,9 @@ def _missing(place: Place, code: str, said: str) -> NotFound:
 
 
 def _refused(place: Place, code: str, said: str) -> StoreError | None:
-    if code in DENIED:
+    if is_one(code, DENIED):
         return Denied(f"{place}: the store refused: {said or code}", _grant(said))
-    if code in _KEY_REFUSED or code == "RequestTimeTooSkewed":
+    if is_one(code, _KEY_REFUSED):
         hint = _CLOCK if "Skewed" in code or "Signature expired" in said or "not yet current" in said else _CHECK_AUTH
         return Denied(f"{place}: AWS refused the credential: {code}: {said}", hint)
     if code in _NO_KEY or code.startswith("KMS"):
@@ -159,19 +140,9 @@ def _grant(said: str) -> str:
     return "check the policies of the store's user or role: see `store policy`"
 
 
-def is_missing_permission(err: BaseException | None) -> bool:
-    """True if AWS accepts the credential, and only a permission is missing."""
-    return err is not None and told(err)[0] in DENIED
-
-
 def not_aws(place: Place, what: str) -> Unavailable:
     """Something answers, and it is not AWS."""
     return Unavailable(f"{place}: the answer is not that of AWS ({what})", _CHECK_PLACE)
-
-
-def no_package(store: str) -> Unavailable:
-    """The client isn't installed."""
-    return Unavailable(f"store {store}: the AWS client is not installed", "pip install boto3")
 
 
 _NO_CREDENTIAL = {
@@ -204,9 +175,8 @@ def _unanswered(place: Place, err: BaseException) -> StoreError:
         hint = "let AWS_CA_BUNDLE name a file with the authority that signed the certificate"
         return Unavailable(f"{place}: can't reach the server: {said}", hint)
     if names & _UNREACHABLE:
-        return Unavailable(
-            f"{place}: can't reach the server: {said}", "check the network, its proxy, and the store's region"
-        )
+        message = f"{place}: can't reach the server: {said}"
+        return Unavailable(message, "check the network, its proxy, and the store's region")
     if "ResponseParserError" in names:
         return not_aws(place, "not JSON")
     return Unavailable(f"{place}: the store can't make sense of the request: {said}", _CHECK_PLACE)

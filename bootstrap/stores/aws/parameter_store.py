@@ -12,28 +12,21 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from bootstrap.domain.secret import Secret
-from bootstrap.errors import Conflict, IllegalName, Malformed, NotFound, StoreError, Unavailable
+from bootstrap.errors import IllegalName, Malformed, NotFound, StoreError, Unavailable
 from bootstrap.stores.aws import backend
-from bootstrap.stores.aws import policy as aws_policy
-from bootstrap.stores.aws.airflow_look import ParameterStoreLook
 from bootstrap.stores.aws.client import Client, needed
 from bootstrap.stores.aws.errors import MISSING, Told
 from bootstrap.stores.aws.options import AwsOptions
-from bootstrap.stores.aws.values import as_text
-from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Entry, Fields, Stored, Version
-from bootstrap.stores.needs import Needs
+from bootstrap.stores.aws.policy import PARAMETER_STORE, least
+from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Entry, Fields, Needs, Stored, Version
 from bootstrap.stores.place import Place
-from bootstrap.stores.structured import as_stored
+from bootstrap.stores.structured import as_stored, payload
 
 Tier = Literal["standard", "advanced", "intelligent-tiering"]
 LARGEST: dict[Tier, int] = {"standard": 4096, "advanced": 8192, "intelligent-tiering": 8192}  # bytes of a value
-_TIERS: dict[Tier, str] = {
-    "standard": "Standard",
-    "advanced": "Advanced",
-    "intelligent-tiering": "Intelligent-Tiering",
-}
 PROVIDER, PLACE, REFUSALS = backend.PROVIDER, backend.PLACE, backend.REFUSALS
-LOOKS = {"SystemsManagerParameterStoreBackend": ParameterStoreLook()}
+LOOKS = {"SystemsManagerParameterStoreBackend": backend.ParameterStoreLook()}
+_BACKEND = "airflow.providers.amazon.aws.secrets.systems_manager.SystemsManagerParameterStoreBackend"
 NAME = re.compile(r"(?!aws|ssm)[A-Z0-9_.-]+(/[A-Z0-9_.-]+){0,14}", re.IGNORECASE | re.ASCII)
 _SELECTOR = re.compile(r"[1-9][0-9]{0,17}|(?!aws|ssm)[A-Za-z_.-][A-Za-z0-9_.-]{0,99}")  # a version's number, or a label
 _LONGEST = 1011  # characters of a parameter's ARN
@@ -79,13 +72,12 @@ class ParameterStore:
         """
         self._legal(path)
         place = self._client.place(path)
-        text = as_text(place, value, LARGEST[self._tier])
+        text = payload(place, value, LARGEST[self._tier], "AWS")
         if _REFERENCE.search(text):
-            raise Malformed(
-                f"{place}: AWS keeps no parameter with {{{{…}}}} in its value", "use a store of another kind"
-            )
+            message = f"{place}: AWS keeps no parameter with {{{{…}}}} in its value"
+            raise Malformed(message, "use a store of another kind")
         key = self._client.options.key_id
-        request = {"Name": f"/{path}", "Value": text, "Type": "SecureString", "Tier": _TIERS[self._tier]}
+        request = {"Name": f"/{path}", "Value": text, "Type": "SecureString", "Tier": self._tier.title()}
         request |= {"KeyId": key} if key else {}
         return self._create(place, request) if expect is None else self._replace(place, request, expect)
 
@@ -97,14 +89,17 @@ class ParameterStore:
         self._legal(path)
         place = self._client.place(path)
         if _version(self._parameter(place, decrypted=False)) != expect:
-            raise _conflict(place)
+            raise place.conflict()
         try:
             self._client.ask(place, "delete_parameter", {"Name": f"/{path}"}, repeatable=False)
         except NotFound:  # somebody else was first
             return
         except Unavailable:
-            if not self._is_gone(place):
-                raise
+            try:  # the answer may have been lost
+                self._parameter(place, decrypted=False)
+            except NotFound:
+                return
+            raise
 
     def names(self, prefix: str) -> Iterator[str]:
         """Needs ssm:DescribeParameters; no value is decrypted."""
@@ -139,21 +134,18 @@ class ParameterStore:
         try:
             return self._put(place, {**request, "Overwrite": False}, "1")
         except Told as err:
-            raise _conflict(place) from err
+            raise place.conflict() from err
 
     def _replace(self, place: Place, request: Mapping[str, Any], expect: Version) -> Version:
         try:
-            if _version(self._parameter(place, decrypted=False, let=tuple(MISSING))) != expect:
-                raise _conflict(place)
+            if _version(self._parameter(place, decrypted=False, let=MISSING)) != expect:
+                raise place.conflict()
             wanted = str(int(expect) + 1)
             written = self._put(place, {**request, "Overwrite": True}, wanted)
         except Told as err:
-            raise _conflict(place) from err
+            raise place.conflict() from err
         if written != wanted:
-            raise Conflict(
-                f"{place}: somebody else wrote version {wanted} at the same moment; this one became version {written}",
-                f"compare the two: airflow-bootstrap store get {place}@{wanted}",
-            )
+            raise place.overtaken(wanted, written)
         return written
 
     def _put(self, place: Place, request: Mapping[str, Any], wanted: Version) -> Version:
@@ -176,23 +168,13 @@ class ParameterStore:
             raise Unavailable(f"{err.message}; whether it was written is not known", err.hint) from err
         return found.version == wanted and found.value.unmasked() == value
 
-    def _is_gone(self, place: Place) -> bool:
-        """True if nothing is there. Raises Unavailable if that is unknown."""
-        try:
-            self._parameter(place, decrypted=False)
-        except NotFound:
-            return True
-        return False
-
     def _legal(self, path: str) -> None:
         options = self._client.options
         longest = _LONGEST - len(f"arn:{options.partition}:ssm:{options.region}:123456789012:parameter/")
         if not NAME.fullmatch(path) or {".", ".."} & set(path.split("/")) or len(path) > longest:
             hint = "up to 15 names of letters without accents, digits, . - and _ with single slashes between them;"
-            raise IllegalName(
-                f"{self.name}:{path!r}: no name that a parameter of AWS's can have",
-                f"{hint} none begins with aws or ssm",
-            )
+            message = f"{self.name}:{path!r}: no name that a parameter of AWS's can have"
+            raise IllegalName(message, f"{hint} none begins with aws or ssm")
 
 
 def _version(found: Mapping[str, Any]) -> Version:
@@ -204,10 +186,6 @@ def _entry(parameter: Mapping[str, Any]) -> Entry:
     return Entry(parameter["Name"].lstrip("/"), str(version), min(version, _KEPT), parameter.get("LastModifiedDate"))
 
 
-def _conflict(place: Place) -> Conflict:
-    return Conflict(f"{place}: somebody else changed it meanwhile", "run this again to see their change")
-
-
 def open_store(options: Options, context: Context) -> ParameterStore:
     """The store; connects and logs in at the first request."""
     return ParameterStore(Client("ssm", options, context), options.tier)
@@ -215,9 +193,11 @@ def open_store(options: Options, context: Context) -> ParameterStore:
 
 def airflow_backend(options: Options, paths: BackendPaths, context: Context) -> AirflowBackend:
     """Airflow's SystemsManagerParameterStoreBackend. Raises ManifestError for a path that can be none there."""
-    return backend.parameter_store(options, paths, context, NAME)
+    kwargs = {name: path and f"/{path}" for name, path in backend.prefixes(paths, context, NAME).items()}
+    return backend.airflow_backend(_BACKEND, kwargs, options)
 
 
 def policy(options: Options, needs: Needs, context: Context) -> Mapping[str, str]:
     """The least policy, by format: `iam` a JSON document, `terraform` a resource with it."""
-    return aws_policy.parameter_store(options, needs, context, advanced=options.tier != "standard")
+    encrypts = ("Encrypt",) if options.tier == "standard" else ("Encrypt", "GenerateDataKey")
+    return least(PARAMETER_STORE, options, needs, context, encrypts=encrypts)

@@ -7,17 +7,19 @@ afterwards has written, and leaves a label that disturbs nobody. A secret that i
 restored first: whoever is killed right then, leaves it there with its last value.
 
 Sending a value again under the same token changes nothing, so a lost answer is no second version. Facts:
-docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html, /API_UpdateSecretVersionStage.html.
+docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html, /API_UpdateSecretVersionStage.html,
+/API_DeleteSecret.html, /API_RestoreSecret.html.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootstrap.errors import Conflict, StoreError
+from bootstrap.errors import NotFound, StoreError
 from bootstrap.stores.aws.client import Client, needed
 from bootstrap.stores.aws.errors import Told
 from bootstrap.stores.base import Version
@@ -25,6 +27,7 @@ from bootstrap.stores.place import Place
 
 CURRENT = "AWSCURRENT"
 CANDIDATE = "airflow-bootstrap-candidate"
+RECOVERY = 7  # days until a deleted secret is gone for good; AWS takes no less
 _EXISTS, _GONE = "ResourceExistsException", "ResourceNotFoundException"
 _WRONG = ("InvalidParameterException", "InvalidRequestException")
 
@@ -55,7 +58,7 @@ class Writing:
         """Write if the current version still is `expect`. Raises Conflict."""
         found = self._described()
         if found.get("DeletedDate") or self._current(found) != expect:
-            raise conflict(self.place)
+            raise self.place.conflict()
         return self._put(expect)
 
     def _fill(self) -> Version:
@@ -64,7 +67,7 @@ class Writing:
         if found.get("DeletedDate"):
             self.client.ask(self.place, "restore_secret", {"SecretId": self.path})
         elif current is not None:
-            raise conflict(self.place)
+            raise self.place.conflict()
         return self._put(current)
 
     def _put(self, expect: Version | None) -> Version:
@@ -73,7 +76,7 @@ class Writing:
             answer = self.client.ask(self.place, "put_secret_value", request, let=(_GONE, "InvalidRequestException"))
         except Told as err:
             if err.code == _GONE or err.is_deleted:
-                raise conflict(self.place) from err
+                raise self.place.conflict() from err
             raise self.client.failure(self.place, err) from err
         if CURRENT not in needed(self.place, answer, "VersionStages"):  # AWS makes a first version current by itself
             self._promote(expect)
@@ -92,7 +95,7 @@ class Writing:
                 return
             self._unlabel()
             lost = current != expect or err.is_deleted
-            raise (conflict(self.place) if lost else self.client.failure(self.place, err)) from err
+            raise (self.place.conflict() if lost else self.client.failure(self.place, err)) from err
 
     def _unlabel(self) -> None:
         """Take our label away. It may be with the next writer already, and it disturbs nobody where it stays."""
@@ -106,7 +109,7 @@ class Writing:
         try:
             return self.client.ask(self.place, "describe_secret", {"SecretId": self.path}, let=(_GONE,))
         except Told as err:
-            raise conflict(self.place) from err
+            raise self.place.conflict() from err
 
     def _current(self, found: Mapping[str, Any]) -> Version | None:
         needed(self.place, found, "Name")
@@ -117,9 +120,24 @@ class Writing:
         return {"SecretString": self.text, "ClientRequestToken": self.token}
 
 
-def conflict(place: Place) -> Conflict:
-    """Somebody else was first."""
-    return Conflict(f"{place}: somebody else changed it meanwhile", "run this again to see their change")
+def delete(client: Client, place: Place, expect: Version) -> None:
+    """Schedule it for deletion if its current version is `expect`. Raises Conflict.
+
+    AWS deletes whatever is current, and a secret that is scheduled for deletion can't be written. So what was current at that
+    moment is current afterwards: if that isn't `expect`, the secret is restored. Nobody can read it between the two.
+    """
+    with suppress(NotFound):  # somebody else was first, or the answer to an earlier attempt was lost
+        client.ask(place, "delete_secret", {"SecretId": place.path, "RecoveryWindowInDays": RECOVERY})
+    try:
+        found = client.ask(place, "describe_secret", {"SecretId": place.path})
+    except NotFound:
+        return
+    current = current_version(needed(place, found, "VersionIdsToStages"))
+    if current == expect and found.get("DeletedDate"):
+        return
+    if found.get("DeletedDate"):
+        client.ask(place, "restore_secret", {"SecretId": place.path})
+    raise place.conflict()
 
 
 def current_version(stages: Mapping[str, list[str]]) -> Version | None:

@@ -11,23 +11,20 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from bootstrap.domain.secret import Secret
-from bootstrap.errors import IllegalName, Malformed, NotFound
+from bootstrap.errors import IllegalName, NotFound
 from bootstrap.stores.aws import backend
-from bootstrap.stores.aws import policy as aws_policy
-from bootstrap.stores.aws.airflow_look import SecretsManagerLook
 from bootstrap.stores.aws.client import Client, needed
 from bootstrap.stores.aws.options import AwsOptions
-from bootstrap.stores.aws.secret_deleting import delete
-from bootstrap.stores.aws.secret_writing import CURRENT, Writing, conflict, current_version
-from bootstrap.stores.aws.values import as_text
-from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Entry, Fields, Stored, Version
-from bootstrap.stores.needs import Needs
+from bootstrap.stores.aws.policy import SECRETS_MANAGER, least
+from bootstrap.stores.aws.secret_writing import CURRENT, Writing, current_version, delete
+from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Entry, Fields, Needs, Stored, Version
 from bootstrap.stores.place import Place
-from bootstrap.stores.structured import as_stored
+from bootstrap.stores.structured import as_stored, payload
 from bootstrap.stores.wording import secrets_manager
 
 PROVIDER, PLACE, REFUSALS = backend.PROVIDER, backend.PLACE, backend.REFUSALS
-LOOKS = {"SecretsManagerBackend": SecretsManagerLook()}
+LOOKS = {"SecretsManagerBackend": backend.SecretsManagerLook()}
+_BACKEND = "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend"
 LARGEST = 65536  # bytes of a value
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}")
 _VERSION_ID = re.compile(r"[A-Za-z0-9_-]{32,64}")  # a UUID, as a rule; Terraform makes others
@@ -57,8 +54,9 @@ class SecretsManagerStore:
         self._legal(path)
         place = self._client.place(path, version)
         answer = self._client.ask(place, "get_secret_value", {"SecretId": path, **_which(place, version)})
+        text = answer.get("SecretString")
         return replace(
-            as_stored(_text(place, answer)),
+            as_stored(place.decoded(bytes(needed(place, answer, "SecretBinary"))) if text is None else str(text)),
             version=str(needed(place, answer, "VersionId")),
             created=answer.get("CreatedDate"),
             wording=self._wording,
@@ -68,13 +66,13 @@ class SecretsManagerStore:
         """Check-and-set, as aws_secret_writing says. A secret that is scheduled for deletion is restored for it."""
         self._legal(path)
         place = self._client.place(path)
-        writing = Writing(self._client, place, path, as_text(place, value, LARGEST))
+        writing = Writing(self._client, place, path, payload(place, value, LARGEST, "AWS"))
         return writing.create() if expect is None else writing.replace(expect)
 
     def delete(self, path: str, *, expect: Version) -> None:
         """Schedules it for deletion in a week, as aws_secret_deleting says: nobody can read it from now on."""
         if self.read(path).version != expect:
-            raise conflict(self._client.place(path))
+            raise self._client.place(path).conflict()
         delete(self._client, self._client.place(path), expect)
 
     def names(self, prefix: str) -> Iterator[str]:
@@ -115,15 +113,6 @@ def _which(place: Place, version: Version | None) -> Mapping[str, str]:
     return {"VersionStage": version}
 
 
-def _text(place: Place, answer: Mapping[str, Any]) -> str:
-    if "SecretString" in answer:
-        return str(answer["SecretString"])
-    try:
-        return bytes(needed(place, answer, "SecretBinary")).decode("utf-8")
-    except UnicodeDecodeError:  # it quotes the value
-        raise Malformed(f"{place}: the value is not text", "store it as UTF-8, or as base64") from None
-
-
 def _entry(secret: Mapping[str, Any]) -> Entry:
     version = current_version(secret.get("SecretVersionsToStages") or {})
     state = "deleted" if secret.get("DeletedDate") else "" if version else "no version yet"
@@ -137,9 +126,11 @@ def open_store(options: Options, context: Context) -> SecretsManagerStore:
 
 def airflow_backend(options: Options, paths: BackendPaths, context: Context) -> AirflowBackend:
     """Airflow's SecretsManagerBackend. Raises ManifestError for a path that can be none there."""
-    return backend.secrets_manager(options, paths, context, _NAME)
+    kwargs = {**backend.prefixes(paths, context, _NAME), "sep": "/"}
+    advice = "Airflow's SecretsManagerBackend leaves out the description of a connection"
+    return backend.airflow_backend(_BACKEND, kwargs, options, (advice,))
 
 
 def policy(options: Options, needs: Needs, context: Context) -> Mapping[str, str]:
     """The least policy, by format: `iam` a JSON document, `terraform` a resource with it."""
-    return aws_policy.secrets_manager(options, needs, context)
+    return least(SECRETS_MANAGER, options, needs, context, encrypts=("GenerateDataKey",))

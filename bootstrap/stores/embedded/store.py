@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
+from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Needs
 from bootstrap.stores.credential import Credential
 from bootstrap.stores.embedded import MOUNT, Server
-from bootstrap.stores.needs import Needs
 from bootstrap.stores.vault import policy as vault_policy
-from bootstrap.stores.vault.auth import TokenAuth
 from bootstrap.stores.vault.backend import airflow_backend as vault_backend
 from bootstrap.stores.vault.kv2 import Kv2
 from bootstrap.stores.vault.options import Options as VaultOptions
+from bootstrap.stores.vault.options import TokenAuth
 from bootstrap.stores.vault.session import Session
 from bootstrap.stores.vault.store import LOOKS, PLACE, PROVIDER, REFUSALS
 from bootstrap.util.files import state_folder

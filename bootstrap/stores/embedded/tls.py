@@ -27,9 +27,8 @@ def lasts(folder: Path) -> bool:
     try:
         from bootstrap.stores.embedded import certificate
     except ModuleNotFoundError as err:
-        raise Unavailable(
-            f"the embedded store needs {foreign(err.name)}, which is not installed", f"pip install {foreign(err.name)}"
-        ) from err
+        message = f"the embedded store needs {foreign(err.name)}, which is not installed"
+        raise Unavailable(message, f"pip install {foreign(err.name)}") from err
     try:
         return certificate.lasts(ca_file(folder).read_bytes(), server_file(folder).read_bytes())
     except FileNotFoundError:

@@ -27,7 +27,8 @@ def status(folder: Path, url: str, path: str, *, method: str = "GET", token: str
     headers = {"X-Vault-Token": token} if token else {}
     connection = None
     try:
-        connection = http.client.HTTPSConnection(split(url).netloc, timeout=_SECONDS, context=_trusting(folder))
+        trusting = ssl.create_default_context(cafile=str(ca_file(folder)))
+        connection = http.client.HTTPSConnection(split(url).netloc, timeout=_SECONDS, context=trusting)
         connection.request(method, path, headers=headers)
         return connection.getresponse().status
     except (OSError, http.client.HTTPException):  # before ValueError: a certificate that isn't trusted is that, too
@@ -60,15 +61,10 @@ def through_socket(file: Path, method: str, path: str, body: object = None) -> t
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read() or b"{}")
         except (OSError, http.client.HTTPException, ValueError) as err:
-            raise Unavailable(
-                f"the server does not answer at {file}: {foreign(err)}", "airflow-bootstrap store stop"
-            ) from err
+            message = f"the server does not answer at {file}: {foreign(err)}"
+            raise Unavailable(message, "airflow-bootstrap store stop") from err
         finally:
             connection.close()
-
-
-def _trusting(folder: Path) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(ca_file(folder)))
 
 
 class _Local(http.client.HTTPConnection):

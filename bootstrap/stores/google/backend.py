@@ -1,29 +1,32 @@
-"""How Airflow reads the store: CloudSecretManagerBackend, as it is."""
+"""How Airflow reads the store: CloudSecretManagerBackend, what it asks for, and what Secret Manager tells of such a secret."""
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bootstrap.domain.secret import foreign
 from bootstrap.errors import ManifestError
+from bootstrap.stores.airflow_look import Look, Query, Told, names_a_team, option
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
 from bootstrap.stores.credential import Credential
-from bootstrap.stores.google.credentials import path_of
-from bootstrap.stores.google.options import Auth, FederationAuth, KeyAuth, KeyFileAuth, Options
+from bootstrap.stores.google.errors import is_no_place
+from bootstrap.stores.google.options import Auth, DefaultAuth, FederationAuth, KeyAuth, Options
+from bootstrap.stores.place import no_such_secret
 
 BACKEND_CLASS = "airflow.providers.google.cloud.secrets.secret_manager.CloudSecretManagerBackend"
 _KEY = "gcp_credential_config_file"  # takes the JSON itself, too
+_MISSING = ("NotFound", "InvalidArgument")  # the latter: there can't be a secret of this name
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,250}")
 
 
 def airflow_backend(options: Options, paths: BackendPaths, context: Context) -> AirflowBackend:
     """The class and its arguments. No credential stands among them. Raises ManifestError for what Airflow can't read."""
     if options.location is not None:
-        raise ManifestError(
-            f"store {context.name}: Airflow's backend can't read the secrets of a location ({options.location})",
-            "keep what Airflow reads in a store without `location`",
-        )
+        message = f"store {context.name}: Airflow's backend can't read the secrets of a location ({options.location})"
+        raise ManifestError(message, "keep what Airflow reads in a store without `location`")
     connections, variables, config = paths.single("Secret Manager")
     for prefix in (connections, variables, config):
         if prefix is not None and not _PREFIX.fullmatch(prefix):
@@ -41,31 +44,61 @@ def airflow_backend(options: Options, paths: BackendPaths, context: Context) -> 
     if options.auth.scopes:
         kwargs["gcp_scopes"] = options.auth.scopes  # a list: the class would take a text apart, letter by letter
     credential, secret_kwargs = _credential(options.auth, context)
-    return AirflowBackend(BACKEND_CLASS, {**kwargs, **credential}, secret_kwargs, advice=_advice(options))
+    advice = []
+    if options.auth.method == "default":
+        advice.append("Airflow's processes need Application Default Credentials of their own")
+    if options.endpoint is not None:
+        advice.append(f"Airflow's backend knows no endpoint: it asks the public one, not {options.endpoint}")
+    return AirflowBackend(BACKEND_CLASS, {**kwargs, **credential}, secret_kwargs, advice=tuple(advice))
 
 
 def _credential(auth: Auth, context: Context) -> tuple[Mapping[str, str], Mapping[str, Credential]]:
     """The arguments that lead to a credential, and the one that is one."""
-    if isinstance(auth, FederationAuth):
-        return {_KEY: path_of(auth.file, context.folder)}, {}
-    if isinstance(auth, KeyFileAuth):
-        return _key_file(path_of(auth.file, context.folder)), {}
-    if isinstance(auth, KeyAuth):
-        if auth.key.file is not None:
-            return _key_file(path_of(auth.key.file, context.folder)), {}
-        return {}, {_KEY: auth.key}
-    return {}, {}
+    if isinstance(auth, DefaultAuth):
+        return {}, {}
+    credential = auth.key if isinstance(auth, KeyAuth) else Credential(file=auth.file)
+    if credential.file is None:
+        return {}, {_KEY: credential}
+    path = str(credential.path(context.folder))
+    if isinstance(auth, FederationAuth) or not path.endswith(".json"):  # as gcp_key_path, the class takes no other name
+        return {_KEY: path}, {}
+    return {"gcp_key_path": path}, {}
 
 
-def _key_file(path: str) -> Mapping[str, str]:
-    """As gcp_key_path, the class takes no file whose name ends otherwise than in .json."""
-    return {"gcp_key_path" if path.endswith(".json") else _KEY: path}
+class SecretManagerLook:
+    """Names are secrets' ids, in the backend's project."""
 
+    def names(self, backend: Any, query: Query) -> Sequence[str]:
+        """In order."""
+        prefix = option(backend, query, "prefix")
+        if prefix is None or names_a_team(backend, query):
+            return ()
+        plain = backend.build_path(prefix, query.key, backend.sep)
+        if not query.team:
+            return (plain,)
+        return (backend._build_team_secret_name(prefix, query.team, query.key), plain)  # noqa: SLF001  has no public name
 
-def _advice(options: Options) -> tuple[str, ...]:
-    said = []
-    if options.auth.method == "default":
-        said.append("Airflow's processes need Application Default Credentials of their own")
-    if options.endpoint is not None:
-        said.append(f"Airflow's backend knows no endpoint: it asks the public one, not {options.endpoint}")
-    return tuple(said)
+    def shown(self, backend: Any, name: str) -> str:  # noqa: ARG002
+        """As it is."""
+        return name
+
+    def look(self, backend: Any, query: Query, name: str) -> Look | None:  # noqa: ARG002
+        """See `BackendLook`."""
+        client = backend.client.client
+        path = client.secret_version_path(backend.project_id, name, "latest")
+        try:
+            found = client.access_secret_version(request={"name": path})
+        except Exception as err:
+            if type(err).__name__ == "NotFound" and is_no_place(foreign(getattr(err, "message", ""))):
+                raise Told("unreachable", f"there is no such place: project {backend.project_id}") from err
+            if self.is_missing(err):
+                raise Told("miss", no_such_secret(f"project {backend.project_id}")) from err
+            raise
+        created = None
+        with contextlib.suppress(Exception):  # whoever may read a secret may not always ask how old it is
+            created = client.get_secret_version(request={"name": found.name}).create_time
+        return Look(name, found.name.rpartition("/")[2], created)
+
+    def is_missing(self, error: BaseException) -> bool:
+        """By the error's name."""
+        return type(error).__name__ in _MISSING

@@ -11,8 +11,9 @@ from typing import Any, Literal, TypeAlias
 from bootstrap.errors import StoreError, Unavailable
 from bootstrap.stores.base import Context
 from bootstrap.stores.google.credentials import Bearer, load
-from bootstrap.stores.google.errors import GooglePlace, is_permanent, no_package, translated
+from bootstrap.stores.google.errors import is_permanent, translated
 from bootstrap.stores.google.options import Options
+from bootstrap.stores.place import Place
 from bootstrap.util import special_files
 from bootstrap.util.retrying import GIVE_UP, TokenBucket, patience, retried
 
@@ -45,11 +46,11 @@ class Client:
         self._buckets = {kind: _bucket(options.requests_per_minute or quota) for kind, quota in QUOTAS.items()}
         self._lock = threading.Lock()
 
-    def place(self, path: str = "", version: str | None = None) -> GooglePlace:
+    def place(self, path: str = "", version: str | None = None) -> Place:
         """What a request is about."""
-        return GooglePlace(self.context.name, path, version, f"project {self.options.project}", self.options.project)
+        return Place(self.context.name, path, version, f"project {self.options.project}", self.options.project)
 
-    def ask(self, place: GooglePlace, method: str, request: Any, *, let: tuple[type[Exception], ...] = ()) -> Any:
+    def ask(self, place: Place, method: str, request: Any, *, let: tuple[type[Exception], ...] = ()) -> Any:
         """Send a request that may be sent again. Raises NotFound, Denied or Unavailable; Google's own exceptions in `let`."""
         try:
             return self.attempt(method, request)
@@ -58,7 +59,7 @@ class Client:
         except Exception as err:
             raise self.failure(place, err) from err
 
-    def failure(self, place: GooglePlace, err: Exception) -> StoreError:
+    def failure(self, place: Place, err: Exception) -> StoreError:
         """Which failure an exception of Google's is; raises any other."""
         if isinstance(err, StoreError):
             raise err
@@ -78,7 +79,9 @@ class Client:
         """Send a request once; its answer, or Google's own exception."""
         self._buckets[_KINDS.get(method, "write")].take()
         headers = self._bearer.metadata()
-        return getattr(self._service, method)(request=request, metadata=headers, retry=None, timeout=timeout or TIMEOUT)
+        with self._lock:
+            service = self._connected
+        return getattr(service, method)(request=request, metadata=headers, retry=None, timeout=timeout or TIMEOUT)
 
     def require(self) -> None:
         """Raises Unavailable where the packages that the store needs are missing."""
@@ -86,12 +89,8 @@ class Client:
             import google.cloud.secretmanager_v1  # noqa: F401
             import google_crc32c  # noqa: F401
         except ImportError as err:
-            raise no_package(self.context.name) from err
-
-    @property
-    def _service(self) -> Any:
-        with self._lock:
-            return self._connected
+            message = f"store {self.context.name}: the Google client is not installed"
+            raise Unavailable(message, "pip install google-cloud-secret-manager google-crc32c") from err
 
     @cached_property
     def _connected(self) -> Any:
@@ -103,10 +102,8 @@ class Client:
         host = self.options.host
         target = host if ":" in host else f"{host}:443"
         tls = grpc.ssl_channel_credentials(root_certificates=self._roots())
-        transport = transports.SecretManagerServiceGrpcTransport(
-            channel=grpc.secure_channel(target, tls, options=_CHANNEL)
-        )
-        return SecretManagerServiceClient(transport=transport)
+        channel = grpc.secure_channel(target, tls, options=_CHANNEL)
+        return SecretManagerServiceClient(transport=transports.SecretManagerServiceGrpcTransport(channel=channel))
 
     def _roots(self) -> bytes | None:
         """Whom to trust. gRPC reads the file once per process, whatever the variable says later."""
@@ -116,9 +113,8 @@ class Client:
         try:
             return special_files.read(Path(file))
         except OSError as err:
-            raise Unavailable(
-                f"store {self.context.name}: can't read {file}: {err.strerror}", f"correct or unset ${ROOTS}"
-            ) from err
+            message = f"store {self.context.name}: can't read {file}: {err.strerror}"
+            raise Unavailable(message, f"correct or unset ${ROOTS}") from err
 
 
 def _bucket(per_minute: int) -> TokenBucket:

@@ -6,7 +6,6 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from bootstrap.domain.secret import foreign, mask
@@ -40,20 +39,15 @@ class Bearer:
             if self._credentials is None:
                 self._credentials = self._load()
             if not self._credentials.valid:
-                self._credentials.refresh(_requests())
+                from google.auth.transport.requests import Request
+
+                self._credentials.refresh(partial(Request(), timeout=TIMEOUT))
                 mask(self._credentials.token)
             self._credentials.apply(headers)
         quota_project = getattr(self._credentials, "quota_project_id", None)
         if quota_project:
             headers["x-goog-user-project"] = quota_project
         return [(name.lower(), value) for name, value in headers.items()]
-
-
-def _requests() -> Any:
-    """google.auth's way to ask for tokens, with a deadline."""
-    from google.auth.transport.requests import Request
-
-    return partial(Request(), timeout=TIMEOUT)
 
 
 def load(auth: Auth, context: Context) -> Any:
@@ -97,9 +91,8 @@ def _default(context: Context, scopes: tuple[str, ...]) -> Any:
             return google.auth.default(scopes=scopes)[0]
     except DefaultCredentialsError as err:
         said = " ".join(foreign(err.args[0] if err.args else err).split()).partition(" To set up")[0]
-        raise Denied(
-            f"store {context.name}: no Application Default Credentials: {said}", "gcloud auth application-default login"
-        ) from err
+        message = f"store {context.name}: no Application Default Credentials: {said}"
+        raise Denied(message, "gcloud auth application-default login") from err
 
 
 def _key(credential: Credential, context: Context, scopes: tuple[str, ...], where: str) -> Any:
@@ -148,8 +141,3 @@ def _json(credential: Credential, context: Context, where: str, hint: str) -> di
     if not isinstance(info, dict):
         raise Denied(f"store {context.name}: {where} is not a JSON object", hint)
     return info
-
-
-def path_of(file: str, folder: Path) -> str:
-    """The absolute path of a credential's file."""
-    return str(Credential(file=file).path(folder))

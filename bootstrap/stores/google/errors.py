@@ -4,43 +4,33 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from bootstrap.domain.secret import foreign
-from bootstrap.errors import Denied, Malformed, NotFound, StoreError, Unavailable
+from bootstrap.errors import Denied, NotFound, StoreError, Unavailable
 from bootstrap.stores.place import Place
 
-PACKAGES = "google-cloud-secret-manager google-crc32c"
 _PERMISSION = re.compile(r"Permission '(?P<permission>[\w.]+)' denied (?:for|on) resource '(?P<resource>[^']+)'")
 _STATE = re.compile(r"versions/(?P<number>\d+)\] is in (?P<state>DISABLED|DESTROYED) state")
 _NO_PROJECT = "Permission denied on resource project"  # of one that is nowhere, too
 _CHECK_PLACE = "check the store's project, location and endpoint"
 _CHECK_CREDENTIAL = "check the store's auth in the manifest; a deleted or disabled key needs a new one"
-_ROOTS = "let GRPC_DEFAULT_SSL_ROOTS_FILE_PATH name a file with the authority that signed the certificate"
 
 
-@dataclass(frozen=True)
-class GooglePlace(Place):
-    """And the project that it is in."""
-
-    project: str = ""
-
-
-def translated(place: GooglePlace, err: Exception) -> StoreError:
+def translated(place: Place, err: Exception) -> StoreError:
     """The failure that `err` means, an exception of google.api_core or google.auth."""
     from google.auth import exceptions as auth
 
     if isinstance(err, auth.GoogleAuthError):
         return _unauthenticated(place, err)
-    said = _said(err)
+    said = " ".join(foreign(getattr(err, "message", None) or str(err) or type(err).__name__).split())[:500]
     if "http2 header with status" in said:  # its code is made of the status; whoever it was, it was no gRPC server
         return Unavailable(f"{place}: the answer is not that of Secret Manager: {said}", _CHECK_PLACE)
     return _answered(place, err, said)
 
 
-def _answered(place: GooglePlace, err: Exception, said: str) -> StoreError:
+def _answered(place: Place, err: Exception, said: str) -> StoreError:
     """What Google itself says."""
     from google.api_core import exceptions as api
 
@@ -55,14 +45,19 @@ def _answered(place: GooglePlace, err: Exception, said: str) -> StoreError:
     return _failed(place, err, said)
 
 
-def _failed(place: GooglePlace, err: Exception, said: str) -> StoreError:
+def _failed(place: Place, err: Exception, said: str) -> StoreError:
     from google.api_core import exceptions as api
 
     if isinstance(err, api.TooManyRequests):
         hint = "set the store's requests_per_minute lower, or ask Google for a higher quota"
         return Unavailable(f"{place}: the quota is used up: {said}", hint)
     if isinstance(err, api.ServiceUnavailable):
-        return Unavailable(f"{place}: can't reach the server: {said}", _unreachable_hint(said))
+        hint = "check the network, its proxy, and the store's endpoint"
+        if "CERTIFICATE_VERIFY_FAILED" in said:
+            hint = "let GRPC_DEFAULT_SSL_ROOTS_FILE_PATH name a file with the authority that signed the certificate"
+        elif "resolv" in said or "DNS" in said:
+            hint = "check the store's endpoint, and the network's DNS"
+        return Unavailable(f"{place}: can't reach the server: {said}", hint)
     if isinstance(err, api.DeadlineExceeded):
         return Unavailable(f"{place}: the server did not answer in time", "check the network, and try again")
     if isinstance(err, api.InvalidArgument):
@@ -70,19 +65,6 @@ def _failed(place: GooglePlace, err: Exception, said: str) -> StoreError:
     if isinstance(err, api.MethodNotImplemented | api.Unknown):
         return Unavailable(f"{place}: the answer is not that of Secret Manager: {said}", _CHECK_PLACE)
     return Unavailable(f"{place}: the server failed: {said}", "try again; see https://status.cloud.google.com")
-
-
-def corrupt(place: GooglePlace) -> Malformed:
-    """A payload that isn't what its checksum says, twice."""
-    return Malformed(
-        f"{place}: the value arrived damaged, twice: its checksum (CRC32C) differs",
-        "write the secret anew, or try again",
-    )
-
-
-def no_package(store: str) -> Unavailable:
-    """The client isn't installed."""
-    return Unavailable(f"store {store}: the Google client is not installed", f"pip install {PACKAGES}")
 
 
 def is_permanent(err: BaseException) -> bool:
@@ -97,17 +79,12 @@ def is_missing_permission(err: BaseException) -> bool:
     return isinstance(err, api.Forbidden) and _PERMISSION.search(str(err)) is not None
 
 
-def _said(err: Any) -> str:
-    text = getattr(err, "message", None) or str(err) or type(err).__name__
-    return " ".join(foreign(text).split())[:500]
-
-
 def is_no_place(said: str) -> bool:
     """True if the project or its location is missing, rather than a secret."""
     return not said.startswith("Secret")
 
 
-def _not_found(place: GooglePlace, said: str) -> StoreError:
+def _not_found(place: Place, said: str) -> StoreError:
     if is_no_place(said):
         return Unavailable(f"{place}: there is no such place: {said}", _CHECK_PLACE)
     if place.version is not None and said.startswith("Secret Version"):
@@ -115,12 +92,11 @@ def _not_found(place: GooglePlace, said: str) -> StoreError:
     return NotFound(place.missing, place.put)
 
 
-def _wrong_state(place: GooglePlace, said: str) -> StoreError:
+def _wrong_state(place: Place, said: str) -> StoreError:
     found = _STATE.search(said)
     if found is None:  # such as a key of one's own (CMEK) that is disabled
-        return Unavailable(
-            f"{place}: the store can't do this now: {said}", "see what Google says of the state it is in"
-        )
+        message = f"{place}: the store can't do this now: {said}"
+        return Unavailable(message, "see what Google says of the state it is in")
     number = found["number"]
     if found["state"] == "DISABLED":
         enable = f"gcloud secrets versions enable {number} --secret {place.path} --project {place.project}"
@@ -128,14 +104,13 @@ def _wrong_state(place: GooglePlace, said: str) -> StoreError:
     return NotFound(f"{place}: version {number} was deleted (it is destroyed)", place.put)
 
 
-def _forbidden(place: GooglePlace, err: Any, said: str) -> StoreError:
+def _forbidden(place: Place, err: Any, said: str) -> StoreError:
     if err.reason == "SERVICE_DISABLED" or "it is disabled" in said:
         enable = f"gcloud services enable secretmanager.googleapis.com --project {place.project}"
         return Denied(f"{place}: the API is disabled: {said}", enable)
     if said.startswith(_NO_PROJECT):
-        return Denied(
-            f"{place}: the store refused: {said}", f"{_CHECK_PLACE}: there is no such project for its account"
-        )
+        message = f"{place}: the store refused: {said}"
+        return Denied(message, f"{_CHECK_PLACE}: there is no such project for its account")
     found = _PERMISSION.search(said)
     hint = "check that the store's account may do this"
     if found is not None:
@@ -143,7 +118,7 @@ def _forbidden(place: GooglePlace, err: Any, said: str) -> StoreError:
     return Denied(f"{place}: the store refused: {said}", hint)
 
 
-def _unauthenticated(place: GooglePlace, err: Any) -> StoreError:
+def _unauthenticated(place: Place, err: Any) -> StoreError:
     """What google.auth says: of a token that it can't get, or of Google's refusal to give one."""
     from google.auth import exceptions as auth
 
@@ -152,9 +127,8 @@ def _unauthenticated(place: GooglePlace, err: Any) -> StoreError:
     said = (f"{words}: {foreign(told['message'])}" if told.get("message") else words)[:500]
     failed = int(told.get("code") or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR
     if isinstance(err, auth.TransportError) or err.retryable or failed:
-        return Unavailable(
-            f"{place}: can't reach the server that gives tokens: {said}", "check the network and its proxy"
-        )
+        message = f"{place}: can't reach the server that gives tokens: {said}"
+        return Unavailable(message, "check the network and its proxy")
     return Denied(f"{place}: Google refused the credential: {said}", _CHECK_CREDENTIAL)
 
 
@@ -166,11 +140,3 @@ def _told(err: Any) -> dict[str, Any]:
     except (IndexError, TypeError, ValueError, KeyError):
         return {}
     return told if isinstance(told, dict) else {}
-
-
-def _unreachable_hint(said: str) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" in said:
-        return _ROOTS
-    if "resolv" in said or "DNS" in said:
-        return "check the store's endpoint, and the network's DNS"
-    return "check the network, its proxy, and the store's endpoint"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from json import dumps
 
-from bootstrap.stores.base import Context
+from bootstrap.stores.base import Context, Needs
 from bootstrap.stores.google.options import Options
-from bootstrap.stores.needs import Needs
 
 WRITES = (
     "secretmanager.secrets.get",
@@ -57,6 +56,13 @@ class _Rules:
         ]
         impersonated = options.auth.impersonate
         self.member = f"serviceAccount:{impersonated[-1]}" if impersonated else _NAME_ME
+        roles = {
+            "Writer": (WRITES, self.write or self.write_below),
+            "Creator": (CREATES, self.write_below),
+            "Pruner": (PRUNES, self.prune),
+            "Destroyer": (DESTROYS, self.destroy),
+        }
+        self.roles = {name: permissions for name, (permissions, needed) in roles.items() if needed}
 
     def start(self, number: str, prefix: str) -> str:
         """How the full names below a prefix begin."""
@@ -70,37 +76,23 @@ class _Rules:
         yield f"MEMBER={self.member}"
         if self.below or self.prune:
             yield f"NUMBER=$(gcloud projects describe {project} --format='value(projectNumber)')"
-        if self.write or self.write_below:
-            yield _gcloud_role(project, "airflowBootstrapWriter", WRITES)
-        if self.write_below:
-            yield _gcloud_role(project, "airflowBootstrapCreator", CREATES)
-        if self.prune:
-            yield _gcloud_role(project, "airflowBootstrapPruner", PRUNES)
-        if self.destroy:
-            yield _gcloud_role(project, "airflowBootstrapDestroyer", DESTROYS)
-        for path in self.read:
-            yield f'gcloud secrets add-iam-policy-binding {path} {where} --member="$MEMBER" --role={READER}'
-        for path in self.write:
-            new = "" if location else " --replication-policy=automatic"
-            role = f"projects/{project}/roles/airflowBootstrapWriter"
-            yield f"gcloud secrets describe {path} {where} || gcloud secrets create {path} {where}{new}"
-            yield f'gcloud secrets add-iam-policy-binding {path} {where} --member="$MEMBER" --role={role}'
-        for path in self.destroy:
-            role = f"projects/{project}/roles/airflowBootstrapDestroyer"
-            yield f'gcloud secrets add-iam-policy-binding {path} {where} --member="$MEMBER" --role={role}'
-        yield from self._gcloud_below()
-
-    def _gcloud_below(self) -> Iterator[str]:
-        bind = f'gcloud projects add-iam-policy-binding {self.options.project} --member="$MEMBER"'
-        writer, creator, pruner = (
-            f"projects/{self.options.project}/roles/airflowBootstrap{it}" for it in ("Writer", "Creator", "Pruner")
-        )
-        roles = [(prefix, writer if prefix in self.write_below else READER) for prefix in self.below]
-        for prefix, role in (*roles, *((prefix, pruner) for prefix in self.prune)):
+        for name, permissions in self.roles.items():
+            role = f"airflowBootstrap{name}"
+            yield f"gcloud iam roles create {role} --project {project} --permissions={','.join(permissions)}"
+        own = f"projects/{project}/roles/airflowBootstrap"
+        for paths, role in ((self.read, READER), (self.write, f"{own}Writer"), (self.destroy, f"{own}Destroyer")):
+            for path in paths:
+                if paths is self.write:
+                    new = "" if location else " --replication-policy=automatic"
+                    yield f"gcloud secrets describe {path} {where} || gcloud secrets create {path} {where}{new}"
+                yield f'gcloud secrets add-iam-policy-binding {path} {where} --member="$MEMBER" --role={role}'
+        bind = f'gcloud projects add-iam-policy-binding {project} --member="$MEMBER"'
+        below = [(prefix, f"{own}Writer" if prefix in self.write_below else READER) for prefix in self.below]
+        for prefix, role in (*below, *((prefix, f"{own}Pruner") for prefix in self.prune)):
             expression = rf"resource.name.startsWith(\"{self.start('$NUMBER', prefix)}\")"
             yield f'{bind} --role={role} --condition="title=below {prefix},expression={expression}"'
         if self.write_below:
-            yield f"{bind} --role={creator} --condition=None"
+            yield f"{bind} --role={own}Creator --condition=None"
 
     def terraform(self) -> Iterator[str]:
         """Resources of the provider hashicorp/google."""
@@ -108,22 +100,22 @@ class _Rules:
         yield f'locals {{\n  member = "{self.member}"\n}}'
         if self.below or self.prune:
             yield f'\ndata "google_project" "this" {{\n  project_id = {project}\n}}'
-        if self.write or self.write_below:
-            yield _terraform_role(project, "writer", "airflowBootstrapWriter", WRITES)
-        if self.write_below:
-            yield _terraform_role(project, "creator", "airflowBootstrapCreator", CREATES)
-        if self.prune:
-            yield _terraform_role(project, "pruner", "airflowBootstrapPruner", PRUNES)
-        if self.destroy:
-            yield _terraform_role(project, "destroyer", "airflowBootstrapDestroyer", DESTROYS)
-        yield from self._terraform_secrets("read", self.read, dumps(READER))
-        yield from self._terraform_secrets("write", self.write, "google_project_iam_custom_role.writer.id")
-        destroyer = "google_project_iam_custom_role.destroyer.id"
-        yield from self._terraform_secrets("destroy", self.destroy, destroyer)
+        for name, permissions in self.roles.items():
+            lines: tuple[str, ...] = (
+                f"project     = {project}",
+                f'role_id     = "airflowBootstrap{name}"',
+                f'title       = "airflowBootstrap{name}"',
+                f"permissions = {dumps(list(permissions))}",
+            )
+            yield _block("google_project_iam_custom_role", name.lower(), lines)
+        reader, own = dumps(READER), "google_project_iam_custom_role"
+        yield from self._terraform_secrets("read", self.read, reader)
+        yield from self._terraform_secrets("write", self.write, f"{own}.writer.id")
+        yield from self._terraform_secrets("destroy", self.destroy, f"{own}.destroyer.id")
         reading = [prefix for prefix in self.below if prefix not in self.write_below]
-        yield from self._terraform_below("read_below", reading, dumps(READER))
-        yield from self._terraform_below("write_below", self.write_below, "google_project_iam_custom_role.writer.id")
-        yield from self._terraform_below("prune_below", self.prune, "google_project_iam_custom_role.pruner.id")
+        yield from self._terraform_below("read_below", reading, reader)
+        yield from self._terraform_below("write_below", self.write_below, f"{own}.writer.id")
+        yield from self._terraform_below("prune_below", self.prune, f"{own}.pruner.id")
         if self.write_below:
             lines = (
                 f"project = {project}",
@@ -161,20 +153,6 @@ class _Rules:
                 "}",
             )
             yield _block("google_project_iam_member", name, lines)
-
-
-def _gcloud_role(project: str, name: str, permissions: Sequence[str]) -> str:
-    return f"gcloud iam roles create {name} --project {project} --permissions={','.join(permissions)}"
-
-
-def _terraform_role(project: str, name: str, role_id: str, permissions: Sequence[str]) -> str:
-    lines = (
-        f"project     = {project}",
-        f'role_id     = "{role_id}"',
-        f'title       = "{role_id}"',
-        f"permissions = {dumps(list(permissions))}",
-    )
-    return _block("google_project_iam_custom_role", name, lines)
 
 
 def _block(kind: str, name: str, lines: Sequence[str]) -> str:

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from bootstrap.domain.secret import Secret, mask
-from bootstrap.errors import Conflict, Denied, Empty, IllegalName, Malformed, NotFound, StoreError, Unavailable
-from bootstrap.stores.base import Context, Entry, Fields, Stored, Version
-from bootstrap.stores.google.airflow_look import SecretManagerLook
-from bootstrap.stores.google.backend import airflow_backend
+from bootstrap.domain.secret import Secret
+from bootstrap.errors import Conflict, Denied, IllegalName, Malformed, NotFound, StoreError, Unavailable
+from bootstrap.stores.base import Context, Entry, Fields, Needs, Stored, Version
+from bootstrap.stores.google.backend import SecretManagerLook, airflow_backend
 from bootstrap.stores.google.client import Client
-from bootstrap.stores.google.errors import GooglePlace, corrupt, is_missing_permission
+from bootstrap.stores.google.errors import is_missing_permission
 from bootstrap.stores.google.options import Options
 from bootstrap.stores.google.policy import DESTROYS, EXCESSIVE, PRUNES, policy
-from bootstrap.stores.google.writing import LEASE, Deleting, Writing, conflict, newest_version, number_of
-from bootstrap.stores.needs import Needs
-from bootstrap.stores.structured import as_stored
+from bootstrap.stores.google.writing import LEASE, Deleting, Writing, newest_version, number_of
+from bootstrap.stores.place import Place
+from bootstrap.stores.structured import as_stored, payload
 
-__all__ = [
-    "LOOKS",
-    "PLACE",
-    "PROVIDER",
-    "REFUSALS",
-    "GoogleStore",
-    "Options",
-    "airflow_backend",
-    "open_store",
-    "policy",
-]
+__all__ = ["LOOKS", "PLACE", "PROVIDER", "REFUSALS", "Options", "airflow_backend", "open_store", "policy"]
 
 PROVIDER = "apache-airflow-providers-google"
 PLACE = ("project_id",)
@@ -65,23 +53,19 @@ class GoogleStore:
         self._client.require()
         place = self._client.place(path, version)
         answer = self._access(place, name)
-        try:
-            text = answer.payload.data.decode("utf-8")
-        except UnicodeDecodeError:  # it quotes the value
-            raise Malformed(f"{place}: the value is not text", "store it as UTF-8, or as base64") from None
-        return replace(as_stored(text), version=number_of(answer))
+        return replace(as_stored(place.decoded(answer.payload.data)), version=number_of(answer))
 
     def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:
         """Check-and-set, as google_writing says. Fields are written as JSON, which Airflow's backend reads."""
         name = self._secret_name(path)
         self._client.require()
+        import google_crc32c
         from google.cloud import secretmanager_v1 as api
 
         place = self._client.place(path)
-        text = value.unmasked() if isinstance(value, Secret) else json.dumps(dict(value), ensure_ascii=False)
-        payload = api.SecretPayload(**_payload(place, text))
-        mask(text)
-        return Writing(self._client, place, name, payload, self._new(), lease=self.lease).write(expect)
+        data = payload(place, value, LARGEST, "Google Secret Manager").encode()
+        sent = api.SecretPayload(data=data, data_crc32c=google_crc32c.value(data))
+        return Writing(self._client, place, name, sent, self._new(), lease=self.lease).write(expect)
 
     def names(self, prefix: str) -> Iterator[str]:
         """The ids that start with `prefix-`, sorted; needs secretmanager.secrets.list on the project."""
@@ -116,7 +100,7 @@ class GoogleStore:
         and secrets.get, versions.get and versions.access.
         """
         if self.read(path).version != expect:
-            raise conflict(self._client.place(path))
+            raise self._client.place(path).conflict()
         Deleting(self._client, self._client.place(path), self._secret_name(path), lease=self.lease).delete(expect)
 
     def disable(self, path: str, version: Version) -> None:
@@ -143,14 +127,11 @@ class GoogleStore:
             raise
         except StoreError:
             return ()
-        needed = (
-            *(PRUNES if needs.prunes(path, self.separator) else ()),
-            *(DESTROYS if path in needs.destroy else ()),
-        )
+        needed = (*(PRUNES if needs.prunes(path, self.separator) else ()), *(DESTROYS if path in needs.destroy else ()))
         found = (permission for permission in EXCESSIVE if permission in answer.permissions)
         return [f"{EXCESSIVE[permission]} {path}" for permission in found if permission not in needed]
 
-    def _access(self, place: GooglePlace, name: str) -> Any:
+    def _access(self, place: Place, name: str) -> Any:
         """A version with its value, which is what was written: its checksum is looked at, and asked for once more."""
         import google_crc32c
 
@@ -159,21 +140,19 @@ class GoogleStore:
             payload = answer.payload
             if "data_crc32c" not in payload or payload.data_crc32c == google_crc32c.value(payload.data):
                 return answer
-        raise corrupt(place)
+        message = f"{place}: the value arrived damaged, twice: its checksum (CRC32C) differs"
+        raise Malformed(message, "write the secret anew, or try again")
 
     def _pages(self, request: dict[str, Any]) -> list[str]:
         """The ids on all pages. Each page is a request of its own, with its own deadline."""
         found: list[str] = []
         while True:
-            answer = self._page(request)
+            pager = self._client.ask(self._client.place(), "list_secrets", request)
+            answer = next(iter(pager.pages))
             found += [secret.name.rpartition("/")[2] for secret in answer.secrets]
             if not answer.next_page_token:
                 return found
             request = {**request, "page_token": answer.next_page_token}
-
-    def _page(self, request: dict[str, Any]) -> Any:
-        pager = self._client.ask(self._client.place(), "list_secrets", request)
-        return next(iter(pager.pages))
 
     def _entry(self, path: str) -> Entry:
         newest = newest_version(self._client, self._client.place(path), self._secret_name(path))
@@ -202,9 +181,8 @@ class GoogleStore:
             except (FailedPrecondition, Aborted):
                 continue
             return
-        raise Conflict(
-            f"{place}: somebody else changes its state meanwhile", f"airflow-bootstrap store list {self.name}"
-        )
+        message = f"{place}: somebody else changes its state meanwhile"
+        raise Conflict(message, f"airflow-bootstrap store list {self.name}")
 
     def _new(self) -> Any:
         """A secret as this store makes them."""
@@ -231,21 +209,6 @@ class GoogleStore:
             hint = "up to 255 letters without accents, digits, - and _ make a name"
             raise IllegalName(f"{self.name}:{path!r}: no name that a secret of Google's can have", hint)
         return f"{self._options.parent}/secrets/{path}"
-
-
-def _payload(place: GooglePlace, text: str) -> dict[str, Any]:
-    """What is sent for a value. Raises Empty or Malformed for what Google would refuse."""
-    import google_crc32c
-
-    try:
-        data = text.encode("utf-8")
-    except UnicodeEncodeError:  # it quotes the value
-        raise Malformed(f"{place}: the value is not text", "write it as UTF-8, or as base64") from None
-    if not data:
-        raise Empty(f"{place}: the value is empty, which Google Secret Manager does not keep", "give it a value")
-    if len(data) > LARGEST:
-        raise Malformed(f"{place}: the value has more than {LARGEST} bytes", "keep it elsewhere, or in parts")
-    return {"data": data, "data_crc32c": google_crc32c.value(data)}
 
 
 def open_store(options: Options, context: Context) -> GoogleStore:

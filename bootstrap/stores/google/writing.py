@@ -18,13 +18,12 @@ from typing import Any
 from bootstrap.errors import Conflict, Denied, NotFound, Unavailable
 from bootstrap.stores.base import Version
 from bootstrap.stores.google.client import TIMEOUT, Client
-from bootstrap.stores.google.errors import GooglePlace
+from bootstrap.stores.place import Place
 from bootstrap.util.retrying import retried
 
 MARK = "airflow-bootstrap-writes"
 LEASE = 30.0  # seconds that a mark keeps others from writing
 _POLL = 0.5  # seconds between two looks at somebody else's mark
-_AGAIN = "run this again to see their change"
 
 
 @dataclass
@@ -32,7 +31,7 @@ class _Changing:
     """One change of one secret, `name` in full."""
 
     client: Client
-    place: GooglePlace
+    place: Place
     name: str
     lease: float = field(default=LEASE, kw_only=True)
     nonce: str = field(default_factory=lambda: secrets.token_hex(8), kw_only=True)
@@ -63,7 +62,7 @@ class _Changing:
             raise self._deleted() from err
 
     def _deleted(self) -> Conflict:
-        return conflict(self.place, "somebody else deleted it meanwhile")
+        return self.place.conflict("somebody else deleted it meanwhile")
 
     def _next(self, expect: Version | None) -> int:
         """The number of the version that we would write. Raises Conflict if the newest one is not what we expect."""
@@ -71,7 +70,7 @@ class _Changing:
         number = 0 if newest is None else int(number_of(newest))
         readable = newest is not None and newest.state.name == "ENABLED"
         if readable != (expect is not None) or (readable and str(number) != expect):
-            raise conflict(self.place)
+            raise self.place.conflict()
         return number + 1
 
 
@@ -92,7 +91,7 @@ class Deleting(_Changing):
             except NotFound:  # somebody else was first, or the answer to an earlier attempt was lost
                 pass
             return
-        raise conflict(self.place, "somebody else is writing it all the time")
+        raise self.place.conflict("somebody else is writing it all the time")
 
 
 @dataclass
@@ -140,7 +139,7 @@ class Writing(_Changing):
             mark = f"{number} {self.nonce}"
             if secret.annotations.get(MARK) == mark or self._update(secret, mark):
                 return number, now
-        raise conflict(self.place, "somebody else is writing it all the time")
+        raise self.place.conflict("somebody else is writing it all the time")
 
     def _update(self, secret: Any, mark: str) -> bool:
         """Write our mark into the secret that was read; False if it was changed since then."""
@@ -174,9 +173,8 @@ class Writing(_Changing):
             return number_of(self.client.once("add_secret_version", request, timeout=min(TIMEOUT, left / 2)))
 
         def after(err: BaseException) -> float | None:
-            return (
-                0.0 if isinstance(err, api.ServiceUnavailable | api.InternalServerError | api.TooManyRequests) else None
-            )
+            blips = api.ServiceUnavailable | api.InternalServerError | api.TooManyRequests
+            return 0.0 if isinstance(err, blips) else None
 
         try:
             added = retried(attempt, after, give_up=left / 2)
@@ -186,10 +184,7 @@ class Writing(_Changing):
                 raise (self._deleted() if isinstance(failure, NotFound) else failure) from err
             added = str(number)
         if added != str(number):
-            raise Conflict(
-                f"{self.place}: somebody else wrote version {number} at the same moment; this one became version {added}",
-                f"compare the two: airflow-bootstrap store get {self.place}@{number}",
-            )
+            raise self.place.overtaken(str(number), added)
         return added
 
     def _arrived(self, number: int) -> bool:
@@ -201,12 +196,7 @@ class Writing(_Changing):
         return bool(answer.payload.data == self.payload.data)
 
 
-def conflict(place: GooglePlace, what: str = "somebody else changed it meanwhile") -> Conflict:
-    """Somebody else was first."""
-    return Conflict(f"{place}: {what}", _AGAIN)
-
-
-def newest_version(client: Client, place: GooglePlace, name: str) -> Any:
+def newest_version(client: Client, place: Place, name: str) -> Any:
     """The newest version of a secret, whatever its state; None if it has none."""
     try:
         return client.ask(place, "get_secret_version", {"name": f"{name}/versions/latest"})

@@ -12,7 +12,6 @@ from bootstrap.errors import Denied, NotFound, StoreError, Unavailable
 CHECK_CREDENTIAL = "check that the credential is valid and its policy allows this"
 _CHECK_AUTH = "check the store's auth in the manifest, and its credential"
 _OWN_KEYS = {"errors", "warnings", "data"}  # one of them is in whatever a Vault answers instead of a secret
-_NO_ENGINE = ("no handler for route", "unsupported path")
 _LONGEST = 500  # characters of what a server says
 
 
@@ -21,32 +20,22 @@ def no_vault(where: str, what: str) -> StoreError:
     return Unavailable(f"{where}: the answer is not that of a Vault ({what})", "check the store's url")
 
 
-def no_package(where: str, method: str, package: str) -> StoreError:
-    """A method of logging in needs what isn't installed."""
-    return Unavailable(
-        f"{where}: the method {method} needs {package}, which is not installed", f"pip install {package}"
-    )
-
-
 def unreachable(where: str, err: Exception) -> StoreError:
     """No answer came."""
     import requests
 
-    cause = _reason(err)
+    from bootstrap.util.http_client import innermost
+
+    inner = innermost(err)
+    cause = (
+        re.sub(r"^[A-Z_]+\] ", "", foreign(inner).rpartition(": ")[2]) or type(inner).__name__
+    )  # without OpenSSL's code
     if isinstance(err, requests.exceptions.SSLError) or "SSL" in str(err):
         hint = "check the store's url, its ca_cert, and its client_cert where the server asks for one"
         return Unavailable(f"{where}: no TLS with the server: {cause}", hint)
     if isinstance(err, requests.exceptions.ProxyError):
         return Unavailable(f"{where}: can't reach the proxy: {cause}", "check the store's proxy, or $HTTPS_PROXY")
     return Unavailable(f"{where}: can't reach the server: {cause}", "check the store's url, and that it is up")
-
-
-def _reason(err: BaseException) -> str:
-    from bootstrap.util.http_client import innermost
-
-    inner = innermost(err)
-    said = re.sub(r"^[A-Z_]+\] ", "", foreign(inner).rpartition(": ")[2])  # OpenSSL's code
-    return said or type(inner).__name__
 
 
 def refused(where: str, err: Any, *, login: bool = False) -> StoreError:
@@ -62,7 +51,9 @@ def refused(where: str, err: Any, *, login: bool = False) -> StoreError:
     if isinstance(err, vault.Forbidden | vault.Unauthorized):
         return Denied(f"{where}: the store refused: {said}", CHECK_CREDENTIAL)
     if isinstance(err, vault.InvalidPath):
-        return _not_there(where, said)
+        if any(words in said for words in ("no handler for route", "unsupported path")):
+            return Unavailable(f"{where}: there is no KV secrets engine: {said}", "check the store's `mount`")
+        return NotFound(f"{where}: there is no such secret", f"airflow-bootstrap store put {where.partition('@')[0]}")
     return _failed(where, err, said)
 
 
@@ -83,12 +74,6 @@ def _failed(where: str, err: Any, said: str) -> StoreError:
 def is_sealed(err: Any) -> bool:
     """True if the server says that it is sealed: nothing but a person changes that."""
     return any("sealed" in text for text in errors_of(err) or ())
-
-
-def _not_there(where: str, said: str) -> StoreError:
-    if any(words in said for words in _NO_ENGINE):
-        return Unavailable(f"{where}: there is no KV secrets engine: {said}", "check the store's `mount`")
-    return NotFound(f"{where}: there is no such secret", f"airflow-bootstrap store put {where.partition('@')[0]}")
 
 
 def errors_of(err: Any) -> list[str] | None:

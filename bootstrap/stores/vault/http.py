@@ -42,28 +42,24 @@ class Adapter(hvac.adapters.JSONAdapter):
         """As hvac's."""
         answer = super().request(*args, raise_exception=False, **kwargs)
         if raise_exception and isinstance(answer, requests.Response) and not answer.ok:
-            raise _failure(answer)
+            try:
+                document = answer.json()
+            except ValueError:
+                document = None
+            errors = document.get("errors") if isinstance(document, dict) else None
+            failure: Any = hvac.exceptions.VaultError.from_status(
+                answer.status_code,
+                answer.text,
+                errors=[str(text) for text in errors] if isinstance(errors, list) else None,
+                method=answer.request.method,
+                url=answer.request.url,
+                text=answer.text,
+                json=document,
+            )
+            failure.status = answer.status_code
+            failure.retry_after = retry_after(answer.headers)
+            raise failure
         return answer
-
-
-def _failure(answer: requests.Response) -> Exception:
-    try:
-        document = answer.json()
-    except ValueError:
-        document = None
-    errors = document.get("errors") if isinstance(document, dict) else None
-    failure: Any = hvac.exceptions.VaultError.from_status(
-        answer.status_code,
-        answer.text,
-        errors=[str(text) for text in errors] if isinstance(errors, list) else None,
-        method=answer.request.method,
-        url=answer.request.url,
-        text=answer.text,
-        json=document,
-    )
-    failure.status = answer.status_code
-    failure.retry_after = retry_after(answer.headers)
-    return failure  # type: ignore[no-any-return]  # hvac has no types here
 
 
 def patience(*, writes: bool) -> After:

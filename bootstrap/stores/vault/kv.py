@@ -1,4 +1,4 @@
-"""Common base of the two versions of the KV secrets engine."""
+"""The KV secrets engine: what both versions have in common, and version 1 (no versions, no check-and-set by the server)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bootstrap.domain.secret import Secret
 from bootstrap.errors import Conflict, Denied, IllegalName, Malformed, NotFound
-from bootstrap.stores.needs import Needs
+from bootstrap.stores.base import Fields, Needs, Stored, Version
+from bootstrap.stores.place import Place
+from bootstrap.stores.structured import as_stored
 from bootstrap.stores.vault import policy
 from bootstrap.stores.vault.client import translate
 from bootstrap.stores.vault.errors import no_vault
@@ -22,7 +25,7 @@ _MOUNTS = "sys/internal/ui/mounts"  # asked as `vault kv` does: no policy is nee
 
 
 class Kv:
-    """One KV mount; `mount` None: each path's first part is its mount."""
+    """One KV mount; `mount` None: each path's first part is its mount. `session`: the log-in, for other requests too."""
 
     writable = True
     keeps_fields = True
@@ -32,13 +35,8 @@ class Kv:
     def __init__(self, name: str, session: Session, mount: str | None) -> None:
         self.name = name
         self.mount = mount
-        self._session = session
+        self.session = session
         self._engines: dict[str, str | None] = {}
-
-    @property
-    def session(self) -> Session:
-        """The store's log-in, for requests about other things than secrets."""
-        return self._session
 
     def names(self, prefix: str) -> Iterator[str]:
         """Walks the tree below `prefix`, a folder; needs the `list` capability."""
@@ -55,8 +53,8 @@ class Kv:
     def ping(self) -> str:
         """Logs in and looks the token up. Needs `lookup-self`, which Vault's default policy has."""
         act = Act(self._where(""), "read", _LOOKUP)
-        self._data(self._session.ask(act, lambda client: client.auth.token.lookup_self()), "")
-        return str(self._session.client.url)
+        self._data(self.session.ask(act, lambda client: client.auth.token.lookup_self()), "")
+        return str(self.session.client.url)
 
     def check_place(self) -> None:
         """Raises Malformed or Unavailable where the mount isn't there, or isn't what the manifest says.
@@ -70,7 +68,7 @@ class Kv:
 
     def excess(self, needs: Needs) -> Sequence[str]:
         """What the token may do far beyond `needs`. Asks for its capabilities, as the default policy allows."""
-        return policy.excess(self._session.client, self.mount, self.kv_version, needs)
+        return policy.excess(self.session.client, self.mount, self.kv_version, needs)
 
     def _walk(self, folder: str) -> Iterator[str]:
         for key in self._keys(folder):
@@ -95,12 +93,13 @@ class Kv:
 
     def _mounts(self) -> list[str]:
         """The KV mounts of this version that the token may see, and that a path's first part can name."""
-        answer = self._session.ask(
+        answer = self.session.ask(
             Act(self._where(""), "read", _MOUNTS), lambda client: client.adapter.get(f"/v1/{_MOUNTS}")
         )
         mounts = {path.rstrip("/"): _engine(about) for path, about in self._data(answer, "")["secret"].items()}
         own = f"KV version {self.kv_version}"
-        return sorted((name for name, engine in mounts.items() if engine == own and "/" not in name), key=_in_tree)
+        names = (name for name, engine in mounts.items() if engine == own and "/" not in name)
+        return sorted(names, key=lambda name: f"{name}/")  # as the paths of their secrets are
 
     def _data(self, answer: Mapping[str, Any], where: str) -> dict[str, Any]:
         """What a Vault's answer is about."""
@@ -117,24 +116,21 @@ class Kv:
         return f"{self.name}:{path}" if path else f"store {self.name}"
 
     def _conflict(self, path: str) -> Conflict:
-        return Conflict(f"{self.name}:{path}: somebody else changed it meanwhile", "run this again to see their change")
+        return Place(self.name, path).conflict()
 
     def _legal(self, path: str) -> None:
         steps = path.split("/")
         if not all(steps) or {".", ".."} & set(steps) or not path.isprintable():
-            raise IllegalName(
-                f"{self.name}:{path!r}: not a legal path", "a path is names with single slashes between them"
-            )
+            message = f"{self.name}:{path!r}: not a legal path"
+            raise IllegalName(message, "a path is names with single slashes between them")
 
     def _place(self, path: str) -> tuple[str, str]:
         """The mount, and the path in it. Raises IllegalName for what can be no secret's."""
         self._legal(path)
         mount, rest = self._split(path)
         if not rest:
-            raise IllegalName(
-                f"{self.name}:{path}: not a legal path: store {self.name} has `mount: null`",
-                "the first part of a path is the mount: MOUNT/PATH",
-            )
+            message = f"{self.name}:{path}: not a legal path: store {self.name} has `mount: null`"
+            raise IllegalName(message, "the first part of a path is the mount: MOUNT/PATH")
         return mount, rest
 
     def _split(self, path: str) -> tuple[str, str]:
@@ -150,7 +146,7 @@ class Kv:
     def _ask(self, path: str, act: Act, send: Callable[[hvac.Client], Any]) -> Mapping[str, Any]:
         """One request to the secrets engine that `path` is in."""
         try:
-            return self._session.ask(act, send)
+            return self.session.ask(act, send)
         except (NotFound, Denied):
             self._check_engine(path)
             raise
@@ -168,19 +164,57 @@ class Kv:
 
     def _look(self, mount: str) -> str | None:
         """What the mount is; None where the server doesn't tell."""
-        client = self._session.client
+        client = self.session.client
         try:
             return translate(self._where(""), lambda: _engine(client.adapter.get(f"/v1/{_MOUNTS}/{mount}")["data"]))
         except (NotFound, Denied):
             return None
 
 
+class Kv1(Kv):
+    """A mount of version 1; a secret's version is a fingerprint of its content, in this process."""
+
+    kv_version = 1
+    lasting_versions = False
+
+    def read(self, path: str, version: Version | None = None) -> Stored:
+        """The secret's fields."""
+        mount, rest = self._place(path)
+        if version is not None:
+            raise NotFound(f"{self.name}:{path}@{version}: KV version 1 keeps no versions", "leave out the @VERSION")
+        act = Act(self._where(path), "read", self._api_path(path))
+        answer = self._ask(path, act, lambda client: client.secrets.kv.v1.read_secret(rest, mount_point=mount))
+        return as_stored(self._data(answer, path))
+
+    def write(self, path: str, value: Secret | Fields, *, expect: Version | None) -> Version:
+        """Check-and-set is a comparison right before the write."""
+        mount, rest = self._place(path)
+        data = {"value": value.reveal()} if isinstance(value, Secret) else dict(value)
+        try:
+            current: Version | None = self.read(path).version
+        except NotFound:
+            current = None
+        if current != expect:
+            raise self._conflict(path)
+        capability = "create" if current is None else "update"
+        act = Act(self._where(path), capability, self._api_path(path), writes=True)
+        self._ask(
+            path,
+            act,
+            lambda client: client.secrets.kv.v1.create_or_update_secret(rest, data, method="POST", mount_point=mount),
+        )
+        return as_stored(data).version
+
+    def delete(self, path: str, *, expect: Version) -> None:
+        """For good, and after a comparison right before: the server has none. What was written between the two is lost."""
+        mount, rest = self._place(path)
+        if self.read(path).version != expect:
+            raise self._conflict(path)
+        act = Act(self._where(path), "delete", self._api_path(path), writes=True)
+        self._ask(path, act, lambda client: client.secrets.kv.v1.delete_secret(rest, mount_point=mount))
+
+
 def _engine(about: Mapping[str, Any]) -> str:
     if about["type"] not in {"kv", "generic"}:
         return f"a secrets engine of type {about['type']}"
     return f"KV version {(about['options'] or {}).get('version', '1')}"
-
-
-def _in_tree(mount: str) -> str:
-    """Sorts mounts as the paths of their secrets are."""
-    return f"{mount}/"

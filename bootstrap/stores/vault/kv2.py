@@ -75,10 +75,8 @@ class Kv2(Kv):
             newest = self._newest(path)
         except NotFound:
             return
-        raise Conflict(
-            f"{self.name}:{path}: somebody else wrote version {newest} while version {expect} was deleted",
-            "run this again to see their change",
-        )
+        message = f"{self.name}:{path}: somebody else wrote version {newest} while version {expect} was deleted"
+        raise Conflict(message, "run this again to see their change")
 
     def disable(self, path: str, version: Version) -> None:
         """What Vault calls to delete a version."""
@@ -88,10 +86,8 @@ class Kv2(Kv):
     def enable(self, path: str, version: Version) -> None:
         """What Vault calls to undelete one."""
         if self._is_destroyed(path, version):
-            raise NotFound(
-                f"{self.name}:{path}@{version}: the version was destroyed",
-                f"airflow-bootstrap store put {self.name}:{path}",
-            )
+            message = f"{self.name}:{path}@{version}: the version was destroyed"
+            raise NotFound(message, f"airflow-bootstrap store put {self.name}:{path}")
         self._retire(path, version, "undelete", lambda kv: kv.undelete_secret_versions)
 
     def destroy(self, path: str, version: Version) -> None:
@@ -118,10 +114,8 @@ class Kv2(Kv):
         """The fields and the version's metadata. Raises NotFound for one that was deleted or destroyed, too."""
         data, metadata = self._read(path, version)
         if data is None:
-            raise NotFound(
-                f"{self.name}:{path}: version {metadata['version']} was deleted",
-                f"airflow-bootstrap store put {self.name}:{path}",
-            )
+            message = f"{self.name}:{path}: version {metadata['version']} was deleted"
+            raise NotFound(message, f"airflow-bootstrap store put {self.name}:{path}")
         return data, metadata
 
     def _read(self, path: str, version: Version | None) -> tuple[dict[str, Any] | None, Mapping[str, Any]]:
@@ -145,12 +139,14 @@ class Kv2(Kv):
         newest = data["versions"].get(str(data["current_version"]))
         if newest is None:  # there is nothing but metadata of one's own
             return Entry(path, versions=0)
+        ends = newest["deletion_time"]  # it may lie ahead: where the mount gives versions a lifetime
+        is_gone = newest["destroyed"] or (ends and moment(ends) <= datetime.now(timezone.utc))
         return Entry(
             path,
             version=str(data["current_version"]),
             versions=len(data["versions"]),
             created=moment(newest["created_time"]),
-            state=_state(newest),
+            state="deleted" if is_gone else "",
         )
 
     def _still_there(self, path: str, expect: Version) -> int:
@@ -187,10 +183,3 @@ def _version(client: hvac.Client, path: str, version: Version | None, mount: str
         if isinstance(answer, dict) and "metadata" in (answer.get("data") or {}):
             return answer
         raise
-
-
-def _state(version: Mapping[str, Any]) -> str:
-    """A time of deletion may lie ahead: where the mount gives versions a lifetime."""
-    deleted = version["deletion_time"]
-    gone = version["destroyed"] or (deleted and moment(deleted) <= datetime.now(timezone.utc))
-    return "deleted" if gone else ""

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.errors import Denied, NotFound, UsageError
-from bootstrap.stores.base import Context
-from bootstrap.stores.needs import Needs
+from bootstrap.stores.base import Context, Needs
 from bootstrap.stores.vault.client import translate
 
 if TYPE_CHECKING:
@@ -98,9 +97,8 @@ def _stanza(path: str, capabilities: Iterable[str]) -> str:
 
 def _exact(path: str) -> str:
     if _MEANS_MORE.search(path):
-        raise UsageError(
-            f"a policy can't name {path} alone: it would mean others too", "give the secret a name without * + {{"
-        )
+        message = f"a policy can't name {path} alone: it would mean others too"
+        raise UsageError(message, "give the secret a name without * + {{")
     return path
 
 
@@ -121,29 +119,21 @@ def excess(client: hvac.Client, mount: str | None, kv_version: int, needs: Needs
     mounts = [mount] if mount is not None else sorted({path.partition("/")[0] for path in own})
     probes = [(each, *(Engine(each, kv_version).api_path(PROBE, part) for part in _PARTS)) for each in mounts]
     asked = [*own, *(path for _, *paths in probes for path in paths), *(path for path, _ in _OFFICES)]
+    api: Any = client.sys  # hvac's stubs leave this method untyped
     try:
-        allowed = _capabilities(client, asked)
+        answer = translate("the store", lambda: api.get_capabilities(asked)["data"])
     except (Denied, NotFound):
         return ()
+    allowed = {path: set(answer[path]) for path in asked}
     if any("root" in rights for rights in allowed.values()):
         return ("is a root token, which may do everything on the server",)
     found = [sentence for path, sentence in _OFFICES if allowed[path] & _WRITE]
     for each, data, metadata in probes:
-        found += _of_mount(each, allowed[data], allowed[metadata])
+        deletes = (allowed[data] | allowed[metadata]) & _DELETE
+        may = {"read": allowed[data] & _READ, "write": allowed[data] & _WRITE, "delete": deletes}
+        if verbs := [verb for verb, rights in may.items() if rights]:
+            found.append(f"may {_listed(verbs)} any secret of the mount {each}")
     return found or list(_of_secrets(own, allowed, needs))
-
-
-def _capabilities(client: hvac.Client, paths: Sequence[str]) -> dict[str, set[str]]:
-    api: Any = client.sys  # hvac's stubs leave this method untyped
-    answer = translate("the store", lambda: api.get_capabilities(list(paths))["data"])
-    return {path: set(answer[path]) for path in paths}
-
-
-def _of_mount(mount: str, data: set[str], metadata: set[str]) -> Iterator[str]:
-    may = {"read": data & _READ, "write": data & _WRITE, "delete": (data | metadata) & _DELETE}
-    verbs = [verb for verb, rights in may.items() if rights]
-    if verbs:
-        yield f"may {_listed(verbs)} any secret of the mount {mount}"
 
 
 def _of_secrets(own: Mapping[str, str], allowed: Mapping[str, set[str]], needs: Needs) -> Iterator[str]:

@@ -151,18 +151,15 @@ class Session:
 
     def _prolong(self, client: hvac.Client) -> None:
         """Renew the token, if that makes it last longer; else wait for its end, and log in anew then."""
-        if self._lease.renewable and self._renew(client):
-            return
+        if self._lease.renewable:
+            started, left = time.monotonic(), self._lease.left
+            auth = _try(lambda: client.auth.token.renew_self()["auth"])
+            if auth and (renewed := _lease(auth, started)).left > left:
+                self._lease = renewed
+                return
+            self._lease = Lease(self._lease.seconds, since=self._lease.since)  # no longer renewable
         if self._lease.left <= 0:
             self._log_in(client)
-
-    def _renew(self, client: hvac.Client) -> bool:
-        started, left = time.monotonic(), self._lease.left
-        auth = _try(lambda: client.auth.token.renew_self()["auth"])
-        renewed = _lease(auth, started) if auth else Lease(self._lease.seconds, since=self._lease.since)
-        longer = renewed.left > left
-        self._lease = renewed if longer else Lease(self._lease.seconds, since=self._lease.since)
-        return longer
 
     def _look_up(self, client: hvac.Client) -> None:
         self._known_lease = True

@@ -9,7 +9,7 @@ import pytest
 
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Conflict, Denied, Unavailable
-from bootstrap.stores.aws.secret_deleting import RECOVERY
+from bootstrap.stores.aws.secret_writing import RECOVERY
 from bootstrap.util import retrying
 from tests.stores.aws.bench import BOTH, PATH, Front, Opened, api, failure, front, key, opened, refusal, region, server
 from tests.stores.contract import whole

@@ -14,7 +14,7 @@ import pytest
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Denied, IllegalName, Malformed, NotFound, Unavailable
 from bootstrap.stores.aws import client as aws_client
-from bootstrap.stores.aws import session
+from bootstrap.stores.aws import client as session
 from bootstrap.stores.base import Store
 from bootstrap.util import retrying
 from tests.stores.aws.bench import (

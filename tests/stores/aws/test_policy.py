@@ -16,9 +16,8 @@ import pytest
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Conflict, Denied, NotFound, StoreError
 from bootstrap.plugins import STORES
-from bootstrap.stores.base import Context, Store
+from bootstrap.stores.base import Context, Needs, Store
 from bootstrap.stores.kind import StoreKind, WritesPolicy
-from bootstrap.stores.needs import Needs
 from tests.stores.aws.bench import ACCOUNT, BOTH, Front, Opened, api, front, key, opened, region, server
 from tests.stores.contract import whole
 from tests.systems import moto

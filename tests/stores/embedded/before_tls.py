@@ -14,8 +14,8 @@ from typing import Any
 import hvac
 
 from bootstrap.stores.embedded import MOUNT
-from bootstrap.stores.embedded.binary import binary
 from bootstrap.stores.embedded.configuration import TOKEN_PERIOD
+from bootstrap.stores.embedded.process import binary
 from tests.systems.process import free_port, start_detached
 
 POLICY = f"""path "{MOUNT}/data/connections/*" {{ capabilities = ["read"] }}

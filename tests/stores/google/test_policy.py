@@ -13,10 +13,9 @@ import pytest
 from pydantic import ValidationError
 
 from bootstrap.errors import Denied, Unavailable
-from bootstrap.stores.base import Context
+from bootstrap.stores.base import Context, Needs
 from bootstrap.stores.google import secret_manager as gsm
 from bootstrap.stores.google.policy import DESTROYS, PRUNES, WRITES
-from bootstrap.stores.needs import Needs
 from bootstrap.util import retrying
 from tests.stores.google.bench import NAME, PATH, Opened, failure, opened, server
 from tests.systems.secret_manager import SecretManager

@@ -15,10 +15,10 @@ from bootstrap.errors import Denied, Exit, Malformed, NotFound, StoreError, Unav
 from bootstrap.stores.base import Context, Store
 from bootstrap.stores.credential import Credential
 from bootstrap.stores.vault import store as vault
-from bootstrap.stores.vault.auth import AppRoleAuth, TokenAuth
 from bootstrap.stores.vault.client import connect
-from bootstrap.stores.vault.kv1 import Kv1
+from bootstrap.stores.vault.kv import Kv1
 from bootstrap.stores.vault.kv2 import Kv2
+from bootstrap.stores.vault.options import AppRoleAuth, TokenAuth
 from bootstrap.stores.vault.session import Session
 from bootstrap.util import retrying
 from tests.stores.contract import CANARY, ILLEGAL, whole

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from bootstrap.domain.connection import Connection
 from bootstrap.stores.base import BackendPaths, Context
 from bootstrap.stores.vault import store as vault
-from bootstrap.stores.vault.kv1 import Kv1
+from bootstrap.stores.vault.kv import Kv1
 from bootstrap.stores.vault.kv2 import Kv2
 from tests.stores.contract import variables_of
 from tests.stores.vault.test_backend import METHODS, backend
