@@ -33,11 +33,10 @@ class Key:
 class Registered:
     """A connection or variable as a target holds it: never a value, only fingerprints of its fields.
 
-    `malformed` says why Airflow could not read it; its fields are then unknown. `undecryptable`: for want of the Fernet key
-    that encrypted it. `owner` is whose manifest registered it,
-    as far as is known; `changed`: somebody else has written it since; `pending`: a run ended before it could tell.
-    `seen` tells it apart in other processes, too, where `version` doesn't: a digest of it, for nobody to see. `error`: the
-    owner's, and may not be read, which matters to nobody who doesn't delete it.
+    `malformed` says why Airflow could not read it; its fields are then unknown. `undecryptable`: for want of the Fernet key that encrypted
+    it. `owner` is whose manifest registered it, as far as is known; `changed`: somebody else has written it since; `pending`: a run
+    ended before it could tell. `seen` tells it apart in other processes, too, where `version` doesn't: a digest of it, for nobody
+    to see. `error`: the owner's, and may not be read, which matters to nobody who doesn't delete it.
     """
 
     fields: Mapping[str, str]

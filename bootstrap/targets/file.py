@@ -97,10 +97,7 @@ class TwoFiles:
         for kind, file in self._files.items():
             if first is not None:
                 message = f"not written, since the other file can't be: {first.message}"
-                error = errors[kind] or Conflict(message, first.hint)
-                for change in parts[kind]:
-                    failed = error if change.action != "unchanged" else None
-                    yield Applied(change.key, change.action, self.where(change.key), failed)
+                yield from file.applied(parts[kind], errors[kind] or Conflict(message, first.hint))
                 continue
             for applied in file.apply(parts[kind]):
                 errors[kind] = errors[kind] or applied.error

@@ -69,7 +69,10 @@ class FileTarget:
 
     def apply(self, changes: Sequence[Change]) -> Iterator[Applied]:
         """Writes the file once, if it still is what the changes were compared with."""
-        error = self._failed(changes, write_atomic)
+        yield from self.applied(changes, self._failed(changes, write_atomic))
+
+    def applied(self, changes: Sequence[Change], error: StoreError | None) -> Iterator[Applied]:
+        """What became of them, all with the same error, if there is one."""
         for change in changes:
             failed = error if change.action != "unchanged" else None
             yield Applied(change.key, change.action, self.where(change.key), failed)

@@ -1,8 +1,7 @@
 """Checks a secrets backend's class and keyword arguments.
 
-Airflow takes a misspelt argument without a word, and fails at the first look-up, which it doesn't tell of either. So they
-are compared here with the signature of the class that is installed, and with what is known of it besides. Nothing of
-Airflow's is imported.
+Airflow accepts a misspelt argument silently, and doesn't report that the first look-up fails either. So the arguments are compared
+here with the signature of the class that is installed, and with the rules for it. Nothing of Airflow's is imported.
 """
 
 from __future__ import annotations

@@ -65,17 +65,14 @@ class Reader:
         self._extras = extras
         self._read: dict[tuple[int, str], Signature] = {}
 
-    def signature(self, definition: Definition) -> Signature:
-        """The arguments of a class. Raises UnreadableModule."""
-        return self._class(definition, _DEEPEST)
-
     def ancestors(self, definition: Definition) -> list[str]:
         """The dotted names of a class and its bases, nearest first. Raises UnreadableModule."""
         if not isinstance(definition.node, ast.ClassDef):
             return [definition.name]
         return [base.name for base in self._line(definition)[0]]
 
-    def _class(self, definition: Definition, steps: int) -> Signature:
+    def signature(self, definition: Definition, steps: int = _DEEPEST) -> Signature:
+        """The arguments of a class or a function, `steps` calls deep. Raises UnreadableModule."""
         if isinstance(definition.node, ast.FunctionDef):
             return self._function(definition, ([], True), steps, bound=definition.owner is not None)
         own = _method(definition, "__init__")
@@ -169,7 +166,7 @@ class Reader:
         definition = self._meant(call.func, frame)
         if definition is None:
             return UNKNOWN
-        found = self._class(definition, frame.steps)  # the call may never happen, and so needs nothing
+        found = self.signature(definition, frame.steps)  # the call may never happen, and so needs nothing
         return replace(found, parameters={name: replace(it, required=False) for name, it in found.parameters.items()})
 
     def _meant(self, func: ast.expr, frame: _Frame) -> Definition | None:
@@ -229,11 +226,8 @@ def _method(place: Definition, name: str) -> Definition | None:
 
 
 def _is_super(func: ast.expr) -> bool:
-    match func:
-        case ast.Attribute(attr="__init__", value=ast.Call(func=ast.Name(id="super"))):
-            return True
-        case _:
-            return False
+    called = func.value if isinstance(func, ast.Attribute) and func.attr == "__init__" else None
+    return isinstance(called, ast.Call) and dotted_text(called.func) == "super"
 
 
 def _needs_bases(node: ast.AST) -> bool:

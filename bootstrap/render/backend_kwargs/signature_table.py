@@ -24,7 +24,7 @@ _READ_AT = {name: rules.read_at for name, rules in RULES.items() if rules.read_a
 class Backend:
     """A secrets backend's class. `package` is '' for one that belongs to no package of Airflow's.
 
-    `rules` is the class that backend_rules has a row for: itself or one that it is derived from, or ''.
+    `rules` is the class that RULES has a row for: itself or one that it is derived from, or ''.
     """
 
     name: str

@@ -56,13 +56,18 @@ class Uses(ast.NodeVisitor):
             if not self._is_it(part) or not isinstance(node.ops[0], ast.In | ast.NotIn):
                 self.visit(part)
 
-    def visit_Assign(self, node: ast.Assign) -> None:
-        """`self.kwargs = name`."""
-        self._assigned(node.value, node.targets)
+    def visit_Assign(self, node: ast.Assign | ast.AnnAssign) -> None:
+        """`self.kwargs = name`, or `self.kwargs: dict = name`."""
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        attributes = [dotted_text(target) for target in targets]
+        if self._is_it(node.value) and all(name.startswith("self.") for name in attributes):
+            self.stored.update(attributes)
+            return
+        for part in (node.value, *targets):
+            if part is not None:
+                self.visit(part)
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        """`self.kwargs: dict = name`."""
-        self._assigned(node.value, [node.target])
+    visit_AnnAssign = visit_Assign  # noqa: N815  NodeVisitor's name
 
     def visit_Name(self, node: ast.Name) -> None:
         """Any other use."""
@@ -75,16 +80,7 @@ class Uses(ast.NodeVisitor):
         elif isinstance(node.ctx, ast.Load):
             self.elsewhere = True
 
-    def _assigned(self, value: ast.expr | None, targets: list[ast.expr]) -> None:
-        attributes = [dotted_text(target) for target in targets]
-        if value is not None and self._is_it(value) and all(name.startswith("self.") for name in attributes):
-            self.stored.update(attributes)
-            return
-        for node in (value, *targets):
-            if node is not None:
-                self.visit(node)
-
-    def _is_it(self, node: ast.expr) -> bool:
+    def _is_it(self, node: ast.expr | None) -> bool:
         return dotted_text(node) == self.name
 
 
