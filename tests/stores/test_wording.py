@@ -20,7 +20,7 @@ from bootstrap.store_admin.copy_plan import Conversion
 from bootstrap.stores.base import Stored
 from bootstrap.stores.structured import as_stored
 from bootstrap.stores.wording import local_filesystem, secrets_manager
-from bootstrap.targets.backend.secrets import read
+from bootstrap.targets.backend.secret_paths import read
 from bootstrap.targets.base import Key
 
 REFERENCE = Reference("aws", "airflow/connections/rds")

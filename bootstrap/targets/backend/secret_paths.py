@@ -6,17 +6,20 @@ is ours is written before the first secret, and again after the last.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+from bootstrap.desired import interpret
+from bootstrap.domain import connection
 from bootstrap.domain.connection import Connection
-from bootstrap.domain.secret import PublicText
+from bootstrap.domain.secret import PublicText, Secret
 from bootstrap.domain.variable import Variable
 from bootstrap.errors import Conflict, Denied, IllegalName, Malformed, ManifestError, NotFound, StoreError, Unavailable
 from bootstrap.manifest.models import INDEX
-from bootstrap.stores.base import Deleting, LastingVersions, Store, Stored, Version, keeps_fields, pick_field
+from bootstrap.stores.base import Deleting, Fields, LastingVersions, Store, Stored, Version, keeps_fields, pick_field
 from bootstrap.stores.bulk_read import PathAt, read_many
-from bootstrap.targets.backend import secrets as backend_secrets
 from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
 from bootstrap.targets.index import Index, canonical, content_hash
 
@@ -49,10 +52,10 @@ class BackendTarget:
         known = [key for key in self._index.owned(self._owner) if key.kind in self._prefixes]
         self._require_own_paths(wanted)
         places: dict[Key, PathAt] = {key: (self._path(key), None) for key in dict.fromkeys((*wanted, *known))}
-        read = read_many(self.name, self.store, places.values(), self._concurrency)
+        answers = read_many(self.name, self.store, places.values(), self._concurrency)
         found: dict[Key, Registered] = {}
         for key, place in places.items():
-            stored = read[place]
+            stored = answers[place]
             if isinstance(stored, Denied) and key not in wanted:
                 found[key] = Registered({}, "", error=stored, owner=self._owner)
             elif (there := self._registered(key, stored)) is not None:
@@ -65,7 +68,7 @@ class BackendTarget:
 
     def _registered(self, key: Key, stored: Stored | StoreError) -> Registered | None:
         if isinstance(stored, Stored):
-            content = backend_secrets.read(key, stored, self.where(key), keeps_fields=keeps_fields(self.store))
+            content = read(key, stored, self.where(key), keeps_fields=keeps_fields(self.store))
             if isinstance(content, Malformed):
                 seen = content_hash(stored.value.unmasked())
                 found = Registered({}, stored.version, content.message, seen=seen)
@@ -226,9 +229,48 @@ class _Writing:
             store.delete(path, expect=str(change.expect))
             return None
         try:
-            return store.write(path, backend_secrets.payload(change.content), expect=change.expect)
+            return store.write(path, _payload(change.content), expect=change.expect)
         except Conflict:  # the last request of a run that was killed may have come after we looked
             there = self._target.registered_one(change.key)
             if there is None or there.fields != change.content.fingerprints():
                 raise
             return there.version
+
+
+def _payload(content: Content) -> Secret | Fields:
+    """Airflow takes `extra` as an object or as its JSON: that keeps numbers which a Vault's 64 bits don't."""
+    if isinstance(content, Variable):
+        return Secret(content.value) if content.secret else PublicText(content.value)
+    fields = content.as_fields()
+    return {**fields, "extra": json.dumps(content.extra)} if _has_large_number(content.extra) else fields
+
+
+def _has_large_number(node: Any) -> bool:
+    if isinstance(node, Mapping):
+        return any(map(_has_large_number, node.values()))
+    if isinstance(node, list | tuple):
+        return any(map(_has_large_number, node))
+    return isinstance(node, int | float) and abs(node) >= 2**53
+
+
+def read(key: Key, stored: Stored, where: str, *, keeps_fields: bool) -> Content | Malformed:
+    """The content, as Airflow's backend of such a store reads it; or why it can't."""
+    try:
+        if key.kind == "variable":
+            return _variable(stored, where, keeps_fields=keeps_fields)
+        if stored.wording is not None:
+            return interpret.worded(stored, where)
+        if stored.fields is None:
+            return connection.from_text(stored.value.unmasked(), where)
+        return connection.from_fields({name: it.unmasked() for name, it in stored.fields.items()}, where)
+    except Malformed as err:
+        return err
+
+
+def _variable(stored: Stored, where: str, *, keeps_fields: bool) -> Variable:
+    """Airflow's VaultBackend takes the field `value`, others the whole text."""
+    if not keeps_fields or stored.fields is None:
+        return Variable(stored.value.unmasked())
+    if "value" not in stored.fields:
+        raise Malformed(f"{where}: it has no field 'value', which Airflow takes a variable from", f"store put {where}")
+    return Variable(stored.fields["value"].unmasked())
