@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -11,12 +10,12 @@ from typing import Any
 
 from bootstrap.domain.reference import Reference
 from bootstrap.domain.secret import foreign, mask
-from bootstrap.errors import IssuerDenied, IssuerError, IssuerUnavailable, Malformed
+from bootstrap.errors import Denied, IssuerDenied, IssuerError, IssuerUnavailable, Malformed
 from bootstrap.issuers.base import Surroundings
+from bootstrap.stores.google.credentials import SCOPES, application_default
 from bootstrap.util.json_text import loads
 from bootstrap.util.urls import proxies
 
-SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 TIMEOUT = 10  # seconds for one request
 _WRITE_KEY = "gcloud iam service-accounts keys create FILE --iam-account ACCOUNT"
 
@@ -104,17 +103,11 @@ def key_document(text: str) -> dict[str, Any] | None:
 
 
 def _default(where: str) -> Any:
-    import google.auth
-    from google.auth.exceptions import DefaultCredentialsError
-
+    hint = "gcloud auth application-default login, or say `admin: {secret: …}`"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that a person's own credentials have no quota project
-            return google.auth.default(scopes=SCOPES)[0]
-    except DefaultCredentialsError as err:
-        said = " ".join(foreign(err.args[0] if err.args else err).split()).partition(" To set up")[0]
-        hint = "gcloud auth application-default login, or say `admin: {secret: …}`"
-        raise IssuerDenied(f"{where}: no Application Default Credentials: {said}", hint) from err
+        return application_default(where, SCOPES, hint)
+    except Denied as err:
+        raise IssuerDenied(err.message, err.hint) from err
 
 
 def _of_key(where: str, admin: Reference, surroundings: Surroundings) -> Any:

@@ -38,14 +38,13 @@ class Writing:
 
     client: Client
     place: Place
-    path: str
     text: str = field(repr=False)
     token: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def create(self) -> Version:
         """Make the secret, or give one a value that has none or was deleted. Raises Conflict if it is there."""
         key = self.client.options.key_id
-        request = {"Name": self.path, **self._value, **({"KmsKeyId": key} if key else {})}
+        request = {"Name": self.place.path, **self._value, **({"KmsKeyId": key} if key else {})}
         try:
             answer = self.client.ask(self.place, "create_secret", request, let=(_EXISTS, *_WRONG))
         except Told as err:
@@ -65,13 +64,13 @@ class Writing:
         found = self._described()
         current = self._current(found)
         if found.get("DeletedDate"):
-            self.client.ask(self.place, "restore_secret", {"SecretId": self.path})
+            self.client.ask(self.place, "restore_secret", {"SecretId": self.place.path})
         elif current is not None:
             raise self.place.conflict()
         return self._put(current)
 
     def _put(self, expect: Version | None) -> Version:
-        request = {"SecretId": self.path, **self._value, "VersionStages": [CANDIDATE]}
+        request = {"SecretId": self.place.path, **self._value, "VersionStages": [CANDIDATE]}
         try:
             answer = self.client.ask(self.place, "put_secret_value", request, let=(_GONE, "InvalidRequestException"))
         except Told as err:
@@ -84,7 +83,7 @@ class Writing:
         return self.token
 
     def _promote(self, expect: Version | None) -> None:
-        request = {"SecretId": self.path, "VersionStage": CURRENT, "MoveToVersionId": self.token}
+        request = {"SecretId": self.place.path, "VersionStage": CURRENT, "MoveToVersionId": self.token}
         if expect is not None:
             request["RemoveFromVersionId"] = expect
         try:
@@ -99,7 +98,7 @@ class Writing:
 
     def _unlabel(self) -> None:
         """Take our label away. It may be with the next writer already, and it disturbs nobody where it stays."""
-        request = {"SecretId": self.path, "VersionStage": CANDIDATE, "RemoveFromVersionId": self.token}
+        request = {"SecretId": self.place.path, "VersionStage": CANDIDATE, "RemoveFromVersionId": self.token}
         try:
             self.client.ask(self.place, "update_secret_version_stage", request, let=(_GONE, *_WRONG))
         except (Told, StoreError):
@@ -107,7 +106,7 @@ class Writing:
 
     def _described(self) -> dict[str, Any]:
         try:
-            return self.client.ask(self.place, "describe_secret", {"SecretId": self.path}, let=(_GONE,))
+            return self.client.ask(self.place, "describe_secret", {"SecretId": self.place.path}, let=(_GONE,))
         except Told as err:
             raise self.place.conflict() from err
 

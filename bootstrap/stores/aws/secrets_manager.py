@@ -66,7 +66,7 @@ class SecretsManagerStore:
         """Check-and-set, as aws_secret_writing says. A secret that is scheduled for deletion is restored for it."""
         self._legal(path)
         place = self._client.place(path)
-        writing = Writing(self._client, place, path, payload(place, value, LARGEST, "AWS"))
+        writing = Writing(self._client, place, payload(place, value, LARGEST, "AWS"))
         return writing.create() if expect is None else writing.replace(expect)
 
     def delete(self, path: str, *, expect: Version) -> None:

@@ -36,23 +36,18 @@ class Status:
 
 
 class Server:
-    """The server that keeps its data in `folder`."""
+    """The server that keeps its data in `folder`.
+
+    `token_file` is what Airflow logs in with, `ca_file` whom Airflow and we trust to be the server.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._process = Process(folder)
         self._airflow = AirflowAccess(folder)
         self._keys = Keys(folder, self._connected)
-
-    @property
-    def token_file(self) -> Path:
-        """What Airflow logs in with."""
-        return self._airflow.token_file
-
-    @property
-    def ca_file(self) -> Path:
-        """Whom Airflow and we trust to be the server."""
-        return tls.ca_file(self.folder)
+        self.token_file = self._airflow.token_file
+        self.ca_file = tls.ca_file(folder)
 
     @property
     def url(self) -> str:

@@ -70,7 +70,7 @@ def load(auth: Auth, context: Context) -> Any:
 def _source(auth: Auth, context: Context, scopes: tuple[str, ...]) -> Any:
     match auth:
         case DefaultAuth():
-            return _default(context, scopes)
+            return application_default(f"store {context.name}", scopes, "gcloud auth application-default login")
         case KeyFileAuth():
             credential = Credential(file=auth.file)
             return _key(credential, context, scopes, str(credential.path(context.folder)))
@@ -81,7 +81,8 @@ def _source(auth: Auth, context: Context, scopes: tuple[str, ...]) -> Any:
             return _federation(auth, context, scopes)
 
 
-def _default(context: Context, scopes: tuple[str, ...]) -> Any:
+def application_default(where: str, scopes: Sequence[str], hint: str) -> Any:
+    """Application Default Credentials, as google.auth finds them. Raises Denied, with `hint` where there are none."""
     import google.auth
     from google.auth.exceptions import DefaultCredentialsError
 
@@ -91,8 +92,7 @@ def _default(context: Context, scopes: tuple[str, ...]) -> Any:
             return google.auth.default(scopes=scopes)[0]
     except DefaultCredentialsError as err:
         said = " ".join(foreign(err.args[0] if err.args else err).split()).partition(" To set up")[0]
-        message = f"store {context.name}: no Application Default Credentials: {said}"
-        raise Denied(message, "gcloud auth application-default login") from err
+        raise Denied(f"{where}: no Application Default Credentials: {said}", hint) from err
 
 
 def _key(credential: Credential, context: Context, scopes: tuple[str, ...], where: str) -> Any:

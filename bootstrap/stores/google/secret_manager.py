@@ -41,11 +41,10 @@ class GoogleStore:
     separator = "-"
     lease = LEASE
 
-    def __init__(self, client: Client, concurrency: int) -> None:
+    def __init__(self, client: Client) -> None:
         self.name = client.context.name
         self._client = client
         self._options = client.options
-        self._concurrency = concurrency
 
     def read(self, path: str, version: Version | None = None) -> Stored:
         """One request, which doesn't tell when the version was made. `version` is a number, an alias or `latest`."""
@@ -80,7 +79,7 @@ class GoogleStore:
 
     def entries(self, prefix: str) -> Iterator[Entry]:
         """One more request for each secret, many at a time; needs secretmanager.versions.get."""
-        with ThreadPoolExecutor(self._concurrency, thread_name_prefix=f"list-{self.name}") as pool:
+        with ThreadPoolExecutor(self._client.context.concurrency, thread_name_prefix=f"list-{self.name}") as pool:
             yield from pool.map(self._entry, list(self.names(prefix)))
 
     def ping(self) -> str:
@@ -213,4 +212,4 @@ class GoogleStore:
 
 def open_store(options: Options, context: Context) -> GoogleStore:
     """The store; connects and logs in at the first request."""
-    return GoogleStore(Client(options, context), context.concurrency)
+    return GoogleStore(Client(options, context))
