@@ -24,25 +24,20 @@ class CheckKind(SuitsConnTypes, Protocol):
     @property
     def PROVIDERS(self) -> tuple[str, ...]:  # noqa: N802  a constant of the module, as those below
         """The packages that it needs, such as apache-airflow-providers-ssh."""
-        ...
 
     @property
     def PERMISSIONS(self) -> tuple[str, ...]:  # noqa: N802
         """What the login must be allowed, in the system's own words."""
-        ...
 
     @property
     def STEPS(self) -> tuple[str, ...]:  # noqa: N802
         """What its operator proves: of authenticate, access and write, in this order."""
-        ...
 
     def endpoint(self, conn: AirflowConnection, /) -> Endpoint | None:
         """What `reach` tries; None where there is no host to try."""
-        ...
 
     def task(self, conn_id: str, params: OwnParams, run: Run, /) -> Operator:
         """One task: an operator that takes `**run.arguments`, or `run.task(function)`."""
-        ...
 
 
 @runtime_checkable
@@ -51,7 +46,6 @@ class Authenticates(Protocol):
 
     def authenticate(self, conn_id: str, params: OwnParams, run: Run, /) -> str | None:
         """Raises what tells why not. Returns what the login proves, for the report."""
-        ...
 
 
 @runtime_checkable
@@ -60,7 +54,6 @@ class Prepares(Protocol):
 
     def prepare(self, conn_id: str, params: OwnParams, run: Run, /) -> None:
         """Before the operator runs."""
-        ...
 
 
 @runtime_checkable
@@ -69,7 +62,6 @@ class Verifies(Protocol):
 
     def verify(self, conn_id: str, params: OwnParams, run: Run, result: Result, /) -> str | None:
         """Raises what tells why it isn't right. Returns what was proven, for the report."""
-        ...
 
 
 @runtime_checkable
@@ -78,7 +70,6 @@ class ProvesLogin(Protocol):
 
     def proof(self, conn_id: str, params: OwnParams, run: Run, result: Result, /) -> str:
         """What it proves, for the report."""
-        ...
 
 
 @runtime_checkable
@@ -87,7 +78,6 @@ class Cleans(Protocol):
 
     def clean(self, conn_id: str, params: OwnParams, run: Run, /) -> str | None:
         """What isn't there any more is removed already. Returns what was done, for the report."""
-        ...
 
 
 @runtime_checkable
@@ -96,7 +86,6 @@ class Sweeps(Protocol):
 
     def sweep(self, conn_id: str, params: OwnParams, run: Run, /) -> int:
         """How many were removed."""
-        ...
 
 
 @runtime_checkable
@@ -105,7 +94,6 @@ class KnowsCauses(Protocol):
 
     def cause(self, error: BaseException, /) -> Cause | None:
         """None for an error that it doesn't know."""
-        ...
 
 
 @runtime_checkable
@@ -114,7 +102,6 @@ class KnowsPlace(Protocol):
 
     def place(self, conn_id: str, params: OwnParams, run: Run, found: Cause, /) -> Place | None:
         """Where the check asked; None where that has no part in this failure."""
-        ...
 
 
 @runtime_checkable
@@ -124,7 +111,6 @@ class TakesTemplates(Protocol):
     @property
     def TEMPLATES(self) -> bool:  # noqa: N802
         """True."""
-        ...
 
 
 @runtime_checkable
@@ -134,12 +120,10 @@ class Documented(Protocol):
     @property
     def COMPARES(self) -> str:  # noqa: N802
         """What only the named resource could have said."""
-        ...
 
     @property
     def CREATES(self) -> str:  # noqa: N802
         """What the check makes; "" for nothing."""
-        ...
 
 
 def own_steps(kind: CheckKind, params: CheckParams) -> tuple[StepName, ...]:

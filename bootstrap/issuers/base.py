@@ -85,35 +85,27 @@ class Issuer(Protocol):
     @property
     def account(self) -> str:
         """Whose keys these are."""
-        ...
 
     def issue(self, attempt: Attempt) -> Key:
         """Make a key that works beside the one in use. Raises IssuerDenied if there is none afterwards for sure."""
-        ...
 
     def lost(self, attempt: Attempt) -> Sequence[str]:
         """The ids of keys that this attempt made, or may have made, and whose secret nobody has. Raises IssuerDenied if that can't be told."""
-        ...
 
     def keys(self) -> Sequence[KeyInfo]:
         """All keys of the account that the issuer knows, disabled ones too."""
-        ...
 
     def identify(self, fields: KeyFields) -> str | None:
         """The id of the key that these fields hold; None if that can't be told."""
-        ...
 
     def disable(self, key_id: str) -> None:
         """Nobody gets in with it any more, until `enable`. A key that is gone stays so."""
-        ...
 
     def enable(self, key_id: str) -> None:
         """It works again. Raises IssuerDenied for a key that is gone."""
-        ...
 
     def destroy(self, key_id: str) -> None:
         """It is gone for good. A key that is gone stays so."""
-        ...
 
 
 class Surroundings(Protocol):
@@ -122,21 +114,16 @@ class Surroundings(Protocol):
     @property
     def folder(self) -> Path:
         """What relative paths are relative to."""
-        ...
 
     @property
     def connection(self) -> Connection | None:
         """The one that the key is for, as it is now; None for Airflow's own credential."""
-        ...
 
     def value(self, reference: Reference) -> Secret:
         """The secret that a reference means."""
-        ...
 
     def whole(self, reference: Reference) -> Connection:
         """A whole connection that a secret holds: a URI, JSON or fields."""
-        ...
 
     def store(self, name: str) -> Store:
         """A store of the manifest, opened. Raises ManifestError if there is none of this name."""
-        ...

@@ -17,7 +17,6 @@ class IssuerKind(FillsFields, Protocol):
 
     def open_issuer(self, options: Any, surroundings: Surroundings, /) -> Issuer:
         """The issuer, with one of the module's own Options. Asks nobody yet. Raises IssuerDenied, StoreError, ManifestError."""
-        ...
 
 
 @runtime_checkable
@@ -27,7 +26,6 @@ class KnowsKeyless(Protocol):
     @property
     def KEYLESS(self) -> str:  # noqa: N802  a constant of the module
         """How, in a sentence."""
-        ...
 
 
 @runtime_checkable
@@ -43,4 +41,3 @@ class Installing(Protocol):
 
     def install(self, key_id: str | None, fields: KeyFields) -> None:
         """The system takes this key from now on, and no other; it may be the old one. Raises IssuerError."""
-        ...

@@ -54,70 +54,55 @@ class Subject(Protocol):
     @property
     def name(self) -> str:
         """What people call it."""
-        ...
 
     @property
     def store(self) -> Store:
         """The store that has the secret."""
-        ...
 
     @property
     def store_name(self) -> str:
         """Its name in the manifest."""
-        ...
 
     @property
     def path(self) -> str:
         """Where in it the secret is."""
-        ...
 
     @property
     def issuer(self) -> Issuer:
         """Who mints its keys."""
-        ...
 
     @property
     def issuer_name(self) -> str:
         """As the manifest has it."""
-        ...
 
     @property
     def grace(self) -> timedelta:
         """How long both keys work."""
-        ...
 
     @property
     def settle(self) -> timedelta:
         """How long a new key may be refused."""
-        ...
 
     def fields_of(self, stored: Stored) -> KeyFields:
         """The key's fields in the secret. Raises StoreError."""
-        ...
 
     def filled(self, stored: Stored, fields: KeyFields) -> Content:
         """The secret with another key's fields. Raises StoreError."""
-        ...
 
     def require(self) -> None:
         """Raises BootstrapError if a new key could not be put in use, or not be proven: before there is one."""
-        ...
 
     def prove(self, candidate: Content) -> Proof:
         """Run the checks with a candidate that nobody else sees."""
-        ...
 
     def publish(self) -> None:
         """Bring what the secret now holds to where Airflow finds it. May be called again. Raises BootstrapError."""
-        ...
 
     def prove_live(self) -> Proof:
         """Run the checks as Airflow does, and see that what it finds is what the secret now holds."""
-        ...
 
     def others(self) -> frozenset[str]:
         """The ids of keys of the same account that other journals know of. Raises StoreError."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -90,19 +90,15 @@ class Target(Protocol):
     @property
     def shared(self) -> bool:
         """True if others depend on it, too."""
-        ...
 
     def where(self, key: Key) -> str:
         """The place of one of them, for people."""
-        ...
 
     def registered(self, wanted: Mapping[Key, Content]) -> Mapping[Key, Registered]:
         """Which of `wanted` exist, and what else this owner has registered there.
 
         `wanted` tells what to compare with where a target doesn't show all. Raises StoreError if it can't be read.
         """
-        ...
 
     def apply(self, changes: Sequence[Change]) -> Iterator[Applied]:
         """Make the changes, each with check-and-set against what it was compared with, and mark them as the owner's."""
-        ...

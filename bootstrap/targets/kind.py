@@ -24,11 +24,9 @@ class TargetKind(Protocol):
     @property
     def Options(self) -> type[Model]:  # noqa: N802  a class
         """What bootstrap.yaml may say of it: `register: [{NAME: {…}}]`."""
-        ...
 
     def open_target(self, options: OwnOptions, manifest: Manifest, secrets: SecretReader, /) -> Target:
         """The target. Reads nothing yet. Raises ManifestError."""
-        ...
 
 
 @runtime_checkable
@@ -38,7 +36,6 @@ class ShownInAirflow(Protocol):
     @property
     def STRICT(self) -> bool:  # noqa: N802  a constant of the module
         """True."""
-        ...
 
 
 @runtime_checkable
@@ -48,7 +45,6 @@ class OfNoFolder(Protocol):
     @property
     def REMOTE(self) -> bool:  # noqa: N802  a constant of the module
         """True."""
-        ...
 
 
 @runtime_checkable
@@ -58,7 +54,6 @@ class OfAnotherAirflow(Protocol):
     @property
     def ELSEWHERE(self) -> bool:  # noqa: N802  a constant of the module
         """True."""
-        ...
 
 
 @runtime_checkable
@@ -68,4 +63,3 @@ class GivesNotices(Protocol):
     @property
     def notices(self) -> Sequence[Notice]:
         """Known after `apply`."""
-        ...

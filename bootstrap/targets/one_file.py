@@ -21,19 +21,15 @@ class Format(Protocol):
 
     def spelt(self, key: Key) -> str:
         """How the file tells it from others: the same for two names that are one in it."""
-        ...
 
     def read(self, text: str, keys: Sequence[Key], where: str) -> Mapping[Key, Content | Malformed]:
         """Those that are there. Raises Malformed for a text that can't be read, IllegalName for what can't be in it."""
-        ...
 
     def index(self, text: str, where: str) -> str | None:
         """The list of what is ours. Raises Malformed for a text that can't be read."""
-        ...
 
     def merged(self, text: str, contents: Mapping[Key, Content | None], index: str, where: str) -> str:
         """The text with these in it, those that are None taken out, and the list; what else stands there stays."""
-        ...
 
 
 class FileTarget:
