@@ -10,7 +10,7 @@ from bootstrap.airflow.environment import Environment, installed_version, requir
 from bootstrap.airflow.releases import release
 from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain.connection import Connection, normalize
-from bootstrap.errors import RESTORE_KEY, UNDECRYPTABLE, AirflowError, BootstrapError, Exit, StoreError
+from bootstrap.errors import RESTORE_KEY, UNDECRYPTABLE, AirflowError, BootstrapError, Exit, Finding, StoreError, failed
 from bootstrap.explain import surroundings
 from bootstrap.explain.visible import has_rows
 from bootstrap.manifest.loader import Manifest
@@ -29,7 +29,6 @@ from bootstrap.targets.metadata.target import Options as MetadataOptions
 from bootstrap.targets.metadata.target import open_target as open_metadata
 from bootstrap.util import git, special_files
 from bootstrap.util.files import cache_folder, shown
-from bootstrap.util.finding import Finding, failed
 from bootstrap.validation import conn_types, values
 from bootstrap.validation.check import check
 from bootstrap.validation.conn_types import install_command

@@ -5,7 +5,8 @@ An error says where and what (`message`) and the next step (`hint`); its `exit_c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
 
@@ -31,10 +32,12 @@ class BootstrapError(Exception):
     parts: Sequence[BootstrapError] = ()
     line: int = 0
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", exit_code: Exit | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if exit_code is not None:
+            self.exit_code = exit_code
 
 
 class UsageError(BootstrapError):
@@ -126,3 +129,37 @@ class IssuerDenied(IssuerError):
 
 class IssuerUnavailable(IssuerError):
     """The issuer could not be reached, or failed: it may or may not have done what it was asked."""
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it came from, outermost first."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that `doctor` looked at. `fix` is the command that fixes it; `exit_code` is OK where nothing is wrong.
+
+    A `warning` is nothing that is missing: the exit code stays as it is.
+    """
+
+    subject: str
+    message: str
+    fix: str = ""
+    exit_code: Exit = Exit.OK
+    warning: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Nothing to fix."""
+        return self.exit_code == Exit.OK
+
+
+def failed(subject: str, err: BootstrapError) -> Finding:
+    """An error as what it says about its subject."""
+    return Finding(subject, err.message.removeprefix(f"{subject}: "), err.hint, err.exit_code)

@@ -124,9 +124,8 @@ def _doctor(job: Job, _progress: Progress) -> Iterator[StageResult]:
     wrong = [finding for finding in findings if not finding.ok]
     if wrong:
         fixes = "; ".join(item.fix for item in wrong)
-        err = BootstrapError(f"{len(wrong)} of {len(findings)} things are missing", fixes)
-        err.exit_code = doctor.worst(findings)
-        raise err
+        message = f"{len(wrong)} of {len(findings)} things are missing"
+        raise BootstrapError(message, fixes, doctor.worst(findings))
 
 
 def _result(stage: str, finding: doctor.Finding) -> StageResult:
@@ -168,9 +167,8 @@ def _looked_up(job: Job) -> Iterator[StageResult]:
     yield from (_result("render", finding) for finding in findings)
     wrong = [finding for finding in findings if not finding.ok]
     if wrong:
-        err = BootstrapError(f"Airflow does not get {', '.join(item.subject for item in wrong)}", wrong[0].fix)
-        err.exit_code = doctor.worst(findings)
-        raise err
+        message = f"Airflow does not get {', '.join(item.subject for item in wrong)}"
+        raise BootstrapError(message, wrong[0].fix, doctor.worst(findings))
 
 
 def _register(job: Job, progress: Progress) -> Iterator[StageResult]:

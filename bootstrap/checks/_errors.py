@@ -7,9 +7,8 @@ import re
 from bootstrap.checks import _aws
 from bootstrap.checks.base import Cause
 from bootstrap.domain.secret import foreign
-from bootstrap.errors import Unavailable
+from bootstrap.errors import Unavailable, chain
 from bootstrap.stores.kind import known_in_airflow
-from bootstrap.util.causes import chain
 
 _TOKEN = re.compile(r"(\b(?:access_token|id_token|sig|X-Amz-Signature)=|\bBearer )[^&\s\"')]+", re.IGNORECASE)
 

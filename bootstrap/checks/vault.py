@@ -24,7 +24,7 @@ from bootstrap.checks import _proof
 from bootstrap.checks._errors import store_cause
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run
 from bootstrap.domain.secret import foreign
-from bootstrap.util.causes import chain
+from bootstrap.errors import chain
 
 _CONN_TYPE = "vault"
 

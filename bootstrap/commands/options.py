@@ -59,28 +59,12 @@ _RUN = (
 )
 
 
-_LIMITS = ("jobs", "timeout", "deadline", "isolated", "allow_unproven")
-
-
 @dataclass(frozen=True)
 class RunOptions:
     """How checks are run, and where their reports go: a FILE for each format that is wanted."""
 
-    jobs: int | None
-    timeout: float
-    deadline: float | None
-    isolated: bool
-    allow_unproven: bool
+    settings: Settings
     reports: dict[str, str]
-
-    @property
-    def settings(self) -> Settings:
-        """For `run.smoke`."""
-        from bootstrap.smoke.run import Settings
-
-        return Settings(
-            self.jobs or os.cpu_count() or 1, self.timeout, self.isolated, self.deadline, self.allow_unproven
-        )
 
     def files(self, manifest: os.PathLike[str]) -> Files:
         """The report files, looked at before the run. Raises UsageError."""
@@ -98,10 +82,13 @@ def run_options(function: Callable[..., int]) -> Callable[..., int]:
 
     @functools.wraps(function)
     def collected(*arguments: Any, **given: Any) -> int:
+        from bootstrap.smoke.run import Settings
+
         files = {name: given.pop(f"{name}_file") for name in _REPORTS}
         reports = {name: file for name, file in files.items() if file is not None}
-        limits = {name: given.pop(name) for name in _LIMITS}
-        return function(*arguments, options=RunOptions(**limits, reports=reports), **given)
+        limits = {name: given.pop(name) for name in ("timeout", "isolated", "deadline", "allow_unproven")}
+        settings = Settings(given.pop("jobs") or os.cpu_count() or 1, **limits)
+        return function(*arguments, options=RunOptions(settings, reports), **given)
 
     for option in reversed(_RUN):
         collected = option(collected)

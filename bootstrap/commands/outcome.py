@@ -34,8 +34,7 @@ def reported(app: App, files: Files, name: str, run: Callable[[Progress], None])
             with progress.stage(name):
                 run(progress)
     except Exception as err:
-        progress.stopped = BootstrapError(f"this is a bug in airflow-bootstrap: {type(err).__name__}")
-        progress.stopped.exit_code = Exit.BUG
+        progress.stopped = BootstrapError(f"this is a bug in airflow-bootstrap: {type(err).__name__}", "", Exit.BUG)
         _tell(app, progress, files)
         raise
     return _tell(app, progress, files)

@@ -148,15 +148,13 @@ def own_parts(text: str) -> list[str]:
 
 
 def _has_password(text: str) -> bool:
-    urls = (_has_login(scheme, login) for scheme, login in _URL.findall(text))
-    return any(urls) or any(not is_gap(found) for found in _ORACLE.findall(text))
-
-
-def _has_login(scheme: str, login: str) -> bool:
-    name, colon, password = login.partition(":")
-    if colon:
-        return bool(password) and not is_gap(unquote(password))
-    return scheme.lower() in _BY_TOKEN and name not in _NAMES and not is_gap(unquote(name))
+    for scheme, login in _URL.findall(text):
+        name, colon, password = login.partition(":")
+        is_token = not colon and scheme.lower() in _BY_TOKEN and name not in _NAMES
+        secret = password or (name if is_token else "")
+        if secret and not is_gap(unquote(secret)):
+            return True
+    return not all(map(is_gap, _ORACLE.findall(text)))
 
 
 def _is_webhook(text: str) -> bool:
@@ -167,13 +165,11 @@ def _is_webhook(text: str) -> bool:
 
 
 def _has_credential(text: str) -> bool:
-    found = [*_AUTHORIZATION.findall(text), *filter(_is_credential, _HEADERS.findall(text))]
+    found = _AUTHORIZATION.findall(text)
+    for value in _HEADERS.findall(text):  # what follows `Basic` or `Bearer`, and no word: `Basic authentication`
+        if len(value) >= _DENSE or any(char.isdigit() or char.isupper() for char in value[1:]):
+            found.append(value)
     return not all(map(is_gap, found))
-
-
-def _is_credential(found: str) -> bool:
-    """What follows `Basic` or `Bearer`, and no word: `Basic authentication`."""
-    return len(found) >= _DENSE or any(char.isdigit() or char.isupper() for char in found[1:])
 
 
 def _is_random_run(run: str) -> bool:

@@ -16,11 +16,10 @@ from bootstrap.airflow import compat
 from bootstrap.checks._errors import store_cause
 from bootstrap.domain.connection import FIELDS
 from bootstrap.domain.secret import foreign
-from bootstrap.errors import UNDECRYPTABLE, Unavailable
+from bootstrap.errors import UNDECRYPTABLE, Unavailable, chain
 from bootstrap.explain import backends
 from bootstrap.stores.airflow_look import Look, Query, Told
 from bootstrap.stores.vault.backend import is_refused
-from bootstrap.util.causes import chain
 from bootstrap.util.input_text import BadInput
 from bootstrap.util.json_text import loads
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from bootstrap.airflow.environment import Environment
 from bootstrap.domain.connection import Connection, from_text
-from bootstrap.errors import AirflowError, Exit, ManifestError, StoreError
+from bootstrap.errors import AirflowError, Exit, Finding, ManifestError, StoreError, failed
 from bootstrap.manifest.loader import Manifest
 from bootstrap.render import cfg_file, shadows
 from bootstrap.render.settings import settings
@@ -17,7 +17,6 @@ from bootstrap.render.shadows import Shadowed
 from bootstrap.targets.env import PREFIXES
 from bootstrap.util import children
 from bootstrap.util.files import shown
-from bootstrap.util.finding import Finding, failed
 
 
 def examine(manifest: Manifest, environment: Environment) -> Iterator[Finding]:

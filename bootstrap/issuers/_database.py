@@ -24,6 +24,9 @@ T = TypeVar("T")
 Name = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 SECONDS = 10  # of one request
+REACH = "check that the server runs and can be reached from here, then run the command again"
+LOGIN = "check the login and password of `admin`"
+PRIMARY = "name the primary server in `admin`: this one only reads"
 
 
 def _two_of_them(users: list[str]) -> list[str]:

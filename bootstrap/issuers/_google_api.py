@@ -90,7 +90,11 @@ class Api:
         """The JSON object that an answer brings, whose status says that what was asked for is done."""
         from bootstrap.util.http_client import retry_after
 
-        document = _json_object(answer)
+        try:
+            found = answer.json()
+        except ValueError:
+            found = None
+        document: dict[str, Any] | None = found if isinstance(found, dict) else None
         if document is not None and HTTPStatus.OK <= answer.status_code < HTTPStatus.MULTIPLE_CHOICES:
             return document
         error = (document or {}).get("error")
@@ -121,14 +125,6 @@ class Api:
 
 def _again(kind: type[Refused | Unanswered], err: BaseException) -> float | None:
     return err.again if isinstance(err, kind) else None
-
-
-def _json_object(answer: Any) -> dict[str, Any] | None:
-    try:
-        document = answer.json()
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) else None
 
 
 def _message(error: Mapping[str, Any]) -> str:

@@ -51,23 +51,27 @@ def resource_name(account: str) -> str:
 
 
 def listed(where: str, document: Mapping[str, Any]) -> Sequence[GoogleKey]:
-    """The keys of a listing; an account without any has no field for them. Raises IssuerUnavailable for what is none."""
+    """The keys of a listing; an account without any has no field for them. Raises IssuerUnavailable for what is none.
+
+    https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts.keys#ServiceAccountKey
+    """
     try:
-        return [_listed(item) for item in document.get("keys", [])]
+        return [
+            GoogleKey(
+                KeyInfo(
+                    id=id_of(item["name"]),
+                    state="disabled" if item.get("disabled") else "enabled",
+                    created=moment(item["validAfterTime"]).replace(microsecond=0),
+                    expires=_end(item),
+                ),
+                item["name"],
+                uploaded=item.get("keyOrigin") == "USER_PROVIDED",
+            )
+            for item in document.get("keys", [])
+        ]
     except (AttributeError, KeyError, TypeError, ValueError) as err:
         what = "the answer is not a listing of Google's IAM API"
         raise IssuerUnavailable(f"{where}: {what}", "check the issuer's endpoint") from err
-
-
-def _listed(item: Mapping[str, Any]) -> GoogleKey:
-    """https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts.keys#ServiceAccountKey"""
-    info = KeyInfo(
-        id=id_of(item["name"]),
-        state="disabled" if item.get("disabled") else "enabled",
-        created=moment(item["validAfterTime"]).replace(microsecond=0),
-        expires=_end(item),
-    )
-    return GoogleKey(info, item["name"], item.get("keyOrigin") == "USER_PROVIDED")
 
 
 def made(where: str, account: str, document: Mapping[str, Any]) -> Key:

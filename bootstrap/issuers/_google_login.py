@@ -39,11 +39,12 @@ class Login:
     def headers(self) -> Mapping[str, str]:
         """Of a request. Raises IssuerDenied for a credential that is refused, IssuerUnavailable."""
         from google.auth.exceptions import GoogleAuthError
+        from google.auth.transport.requests import Request
 
         headers: dict[str, str] = {}
         try:
             if not self._credentials.valid:
-                self._credentials.refresh(self._requests)
+                self._credentials.refresh(partial(Request(self._session), timeout=TIMEOUT))
                 mask(self._credentials.token)
         except GoogleAuthError as err:
             raise _refused(self.where, err) from err
@@ -58,13 +59,6 @@ class Login:
     @cached_property
     def _credentials(self) -> Any:
         return self.load()
-
-    @cached_property
-    def _requests(self) -> Any:
-        """google.auth's way to ask for tokens, with a deadline."""
-        from google.auth.transport.requests import Request
-
-        return partial(Request(self._session), timeout=TIMEOUT)
 
     @cached_property
     def _session(self) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import IssuerDenied, IssuerError, IssuerUnavailable
-from bootstrap.issuers._database import Address, DatabaseServer
+from bootstrap.issuers._database import LOGIN, PRIMARY, REACH, Address, DatabaseServer
 
 _OLDEST_MARIADB, _OLDEST_MYSQL = (10, 4), (8, 0, 14)
 _NO_ANSWER = 3024  # the connector's own: no byte came within read_timeout
@@ -122,7 +122,7 @@ class Server(DatabaseServer[Session]):
         except AttributeError as err:  # how the connector refuses an option
             raise IssuerDenied(f"{self.at.shown}: {foreign(err)}", "take it out of the extra of `admin`") from err
         except OSError as err:
-            raise IssuerUnavailable(f"{self.at.shown}: {foreign(err)}", _REACH) from err
+            raise IssuerUnavailable(f"{self.at.shown}: {foreign(err)}", REACH) from err
 
 
 def _encryption(extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,21 +142,18 @@ def _encryption(extra: Mapping[str, Any]) -> dict[str, Any]:
     return {**verify, **theirs, **own, **socket, **disabled}
 
 
-_REACH = "check that the server runs and can be reached from here, then run the command again"
-_LOGIN = "check the login and password of `admin`"
 _RIGHTS = (
     "the admin needs CREATE USER and PROCESS: GRANT CREATE USER, PROCESS ON *.* TO the_admin; and to read accounts: "
     "GRANT SELECT ON mysql.global_priv TO the_admin (MySQL: ON mysql.user)"
 )
 _TLS = "check `ssl_ca`, `ssl_mode` and the like in the extra of `admin`"
-_PRIMARY = "name the primary server in `admin`: this one only reads"
 # dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html; 2000 and up are the client's.
 _REFUSED: Mapping[int, str] = {
-    **dict.fromkeys((1045, 1698, 1251, 1275, 1820, 1862, 2059, 2061, 3118, 4151), _LOGIN),
+    **dict.fromkeys((1045, 1698, 1251, 1275, 1820, 1862, 2059, 2061, 3118, 4151), LOGIN),
     **dict.fromkeys((1142, 1143, 1227, 1370), _RIGHTS),
     **dict.fromkeys((1044, 1049), "check the schema of `admin`, and that it may use that database"),
     **dict.fromkeys((2026, 3159), _TLS),
-    **dict.fromkeys((1290, 1792, 1836), _PRIMARY),
+    **dict.fromkeys((1290, 1792, 1836), PRIMARY),
     1130: "the server lets no login in from this machine: create the admin for this host (CREATE USER … @ …)",
     **dict.fromkeys((1064, 1193), "the server doesn't know this statement: is it a MariaDB or MySQL?"),
     1396: "the account is gone, or was changed by somebody else: look at it with SHOW CREATE USER",
@@ -172,4 +169,4 @@ def translated(err: Any, at: Address) -> IssuerError:
         return IssuerDenied(message, _TLS)
     if err.errno in _REFUSED:
         return IssuerDenied(message, _REFUSED[err.errno])
-    return IssuerUnavailable(message, _REACH)
+    return IssuerUnavailable(message, REACH)

@@ -39,13 +39,10 @@ class Account:
     def is_key(self) -> bool:
         return any(kept for _, kept in self.ways) and not (self.locked and self.expired)
 
-    @property
-    def expires(self) -> datetime | None:
-        return self.changed + timedelta(days=self.days) if self.changed is not None and self.days else None
-
     def as_key(self) -> KeyInfo:
+        expires = self.changed + timedelta(days=self.days) if self.changed is not None and self.days else None
         state: Any = "disabled" if self.locked else "enabled"
-        return KeyInfo(self.user, state, created=self.changed, expires=self.expires, sessions=self.sessions)
+        return KeyInfo(self.user, state, created=self.changed, expires=expires, sessions=self.sessions)
 
 
 def accounts(session: Session, users: Sequence[str], host: str) -> list[Account]:
@@ -75,20 +72,17 @@ def _of_mariadb(
             user=user,
             locked=bool(kept.get("account_locked")),
             expired=kept.get("password_last_changed") == 0,
-            ways=_ways(kept),
+            # An empty way in among `auth_or` stands for the account's own
+            ways=tuple(
+                (str(way.get("plugin", NATIVE)), str(way.get("authentication_string", "")))
+                for way in (each or kept for each in kept.get("auth_or") or [{}])
+            ),
             changed=_moment(kept.get("password_last_changed")),
             days=default if (days := kept.get("password_lifetime", -1)) < 0 else days,
             sessions=sessions.get(user, 0),
         )
         for user, kept in found
     ]
-
-
-def _ways(kept: Mapping[str, Any]) -> tuple[Way, ...]:
-    """All ways in. An empty one among `auth_or` stands for the account's own."""
-    listed = kept.get("auth_or") or [{}]
-    found = [way or kept for way in listed]
-    return tuple((str(way.get("plugin", NATIVE)), str(way.get("authentication_string", ""))) for way in found)
 
 
 def _of_mysql(

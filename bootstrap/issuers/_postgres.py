@@ -10,7 +10,7 @@ from typing import Any
 
 from bootstrap.domain.secret import Secret, foreign, mask
 from bootstrap.errors import IssuerDenied, IssuerError, IssuerUnavailable
-from bootstrap.issuers._database import Address, DatabaseServer
+from bootstrap.issuers._database import LOGIN, PRIMARY, REACH, Address, DatabaseServer
 
 _OLDEST = 100000  # an older server, and Redshift, would take a SCRAM verifier for the password itself
 # Of connections' extras; what is left goes to libpq. PostgresHook.ignored_extra_options and its own words.
@@ -108,24 +108,21 @@ class Server(DatabaseServer[Session]):
             raise translated(err, self.at) from err
         except OSError as err:  # a TimeoutError too
             said = foreign(str(err)) or f"no answer within {self.seconds:g} s"
-            raise IssuerUnavailable(f"{self.at.shown}: {said}", _REACH) from err
+            raise IssuerUnavailable(f"{self.at.shown}: {said}", REACH) from err
 
 
-_REACH = "check that the server runs and can be reached from here, then run the command again"
-_LOGIN = "check the login and password of `admin`"
 _RIGHTS = (
     "the admin needs CREATEROLE and, from Postgres 16 on, ADMIN OPTION on the users: "
     "GRANT the_user TO the_admin WITH ADMIN OPTION"
 )
 _TLS = "check `sslmode` and `sslrootcert` in the extra of `admin`"
-_PRIMARY = "name the primary server in `admin`: this one only reads"
 # postgresql.org/docs/current/errcodes-appendix.html; the first two characters are a class.
-_REFUSED = {"28": _LOGIN, "3D": "check the schema of `admin`", "25006": _PRIMARY, "42501": _RIGHTS, "42": "", "0A": ""}
+_REFUSED = {"28": LOGIN, "3D": "check the schema of `admin`", "25006": PRIMARY, "42501": _RIGHTS, "42": "", "0A": ""}
 _REFUSED_LOGIN = {  # libpq gives a failed login no SQLSTATE
-    "password authentication failed": _LOGIN,
-    "no password supplied": _LOGIN,
+    "password authentication failed": LOGIN,
+    "no password supplied": LOGIN,
     "no pg_hba.conf entry": "the server lets this login in from elsewhere only, or only with TLS: see its pg_hba.conf",
-    "is not permitted to log in": _LOGIN,
+    "is not permitted to log in": LOGIN,
     "permission denied for database": "GRANT CONNECT on the database in the schema of `admin`",
     "does not exist": "check the login and the schema of `admin`",
     "certificate": _TLS,
@@ -144,4 +141,4 @@ def translated(err: Exception, at: Address) -> IssuerError:
     known = next((hint for start, hint in _REFUSED.items() if code.startswith(start)), None)
     if not code:
         known = next((hint for words, hint in _REFUSED_LOGIN.items() if words in str(err)), None)
-    return IssuerUnavailable(message, _REACH) if known is None else IssuerDenied(message, known)
+    return IssuerUnavailable(message, REACH) if known is None else IssuerDenied(message, known)

@@ -85,7 +85,9 @@ class Program:
             raise failure(f"{what}: {_line(error.message)}", _line(error.hint) or f"try it by hand; {PROTOCOL}")
         if done.code != 0:
             hidden = request["action"] == "issue" and bool(done.out.strip())  # it may have made a key, and tell it here
-            last = "it answered, so what else it said is not shown" if hidden else _last_line(done.said)
+            lines = foreign(_without_controls(done.said.decode(errors="replace"))).strip().splitlines()
+            last = _line(lines[-1]) if lines else "it said nothing"
+            last = "it answered, so what else it said is not shown" if hidden else last
             raise IssuerUnavailable(f"{what}: {self._ended(done.code)}: {last}", f"try it by hand; {PROTOCOL}")
         return _parsed(what, done.out, kind)
 
@@ -154,11 +156,6 @@ def _parsed(what: str, text: bytes, kind: type[_Answer]) -> _Answer:
             for each in err.errors(include_input=False, include_url=False, include_context=False)
         )
         raise IssuerUnavailable(f"{what}: not an answer that was expected: {wrong}", PROTOCOL) from None
-
-
-def _last_line(said: bytes) -> str:
-    lines = foreign(_without_controls(said.decode(errors="replace"))).strip().splitlines()
-    return _line(lines[-1]) if lines else "it said nothing"
 
 
 def _line(text: str) -> str:

@@ -50,9 +50,8 @@ class Vault:
 
     def listed(self, path: str, *, capability: str = "list") -> Sequence[str]:
         """The keys below `path`, which ends in a slash."""
-        act = Act(self.where(path), capability, path)
         try:
-            answer = self._ask(act, lambda client: client.adapter.list(f"/v1/{path}"))
+            answer = self._ask(path, capability, lambda client: client.adapter.list(f"/v1/{path}"))
         except Missing:
             return ()
         keys = self.part(answer, "data", path).get("keys")
@@ -62,37 +61,31 @@ class Vault:
 
     def read(self, path: str) -> Mapping[str, Any]:
         """What is at `path`."""
-        act = Act(self.where(path), "read", path)
-        return self.part(self._ask(act, lambda client: client.adapter.get(f"/v1/{path}")), "data", path)
+        return self.part(self._ask(path, "read", lambda client: client.adapter.get(f"/v1/{path}")), "data", path)
 
     def look_up(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """What the server knows of what `body` names; None: nothing."""
-        act = Act(self.where(path), "update", path)
         try:
-            answer = self._ask(act, lambda client: client.adapter.post(f"/v1/{path}", json=body))
+            answer = self._ask(path, "update", lambda client: client.adapter.post(f"/v1/{path}", json=body))
         except Missing:
             return None
         return self.part(answer, "data", path) if answer else None
 
     def destroy(self, path: str, body: Mapping[str, Any]) -> None:
         """Take away what `body` names; it may be gone."""
-        act = Act(self.where(path), "update", path, writes=True)
-        try:
-            self._ask(act, lambda client: client.adapter.post(f"/v1/{path}", json=body))
-        except Missing:
-            return
+        with contextlib.suppress(Missing):
+            self._ask(path, "update", lambda client: client.adapter.post(f"/v1/{path}", json=body), writes=True)
 
     def create(self, attempt: Attempt, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """The answer to a request that is not sent late, nor again unless the server surely did nothing."""
-        act = Act(self.where(path), "update", path, writes=True)
-        latest = attempt.since + timedelta(seconds=WINDOW)
 
         def send(client: hvac.Client) -> Any:
-            if datetime.now(timezone.utc) > latest:
-                raise IssuerUnavailable(f"{act.where}: no key was asked for within {WINDOW:.0f} s", "run this again")
+            if datetime.now(timezone.utc) > attempt.since + timedelta(seconds=WINDOW):
+                message = f"{self.where(path)}: no key was asked for within {WINDOW:.0f} s"
+                raise IssuerUnavailable(message, "run this again")
             return client.adapter.post(f"/v1/{path}", json=body)
 
-        return self._ask(act, send)
+        return self._ask(path, "update", send, writes=True)
 
     def part(self, answer: Mapping[str, Any], name: str, path: str) -> Mapping[str, Any]:
         """`data` or `auth` of an answer."""
@@ -108,7 +101,10 @@ class Vault:
             raise IssuerUnavailable(f"{self.where(path)}: the answer has no {name}", _CHECK_URL)
         return found
 
-    def _ask(self, act: Act, send: Callable[[hvac.Client], Any]) -> Mapping[str, Any]:
+    def _ask(
+        self, path: str, capability: str, send: Callable[[hvac.Client], Any], *, writes: bool = False
+    ) -> Mapping[str, Any]:
+        act = Act(self.where(path), capability, path, writes=writes)
         try:
             return self._session.ask(act, send)
         except StoreError as err:

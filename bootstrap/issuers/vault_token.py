@@ -110,7 +110,15 @@ class Tokens(ByAccessor):
             self._check_role(f"auth/token/roles/{role}")
         path = f"auth/token/create/{role}" if role is not None else "auth/token/create-orphan"
         started = datetime.now(timezone.utc)
-        auth = self._vault.part(self._vault.create(attempt, path, self._wanted(attempt)), "auth", path)
+        lasting = {"ttl": self._options.ttl, "period": self._options.period}
+        body = {
+            "meta": {_RUN: attempt.run, _ACCOUNT: self.account},
+            "display_name": "airflow-bootstrap",
+            "type": "service",  # a batch token can't be revoked
+            **({"policies": self._options.policies} if self._options.policies else {}),
+            **{name: f"{span.total_seconds():.0f}s" for name, span in lasting.items() if span is not None},
+        }
+        auth = self._vault.part(self._vault.create(attempt, path, body), "auth", path)
         return Key(
             id=self._vault.text(auth, "accessor", path),
             fields={"password": Secret(self._vault.text(auth, "client_token", path))},
@@ -130,16 +138,6 @@ class Tokens(ByAccessor):
     def _is_own(self, key_id: str, about: Mapping[str, Any]) -> bool:
         """Those whose metadata says so, and those that were shown to `identify`: the first was made by somebody else."""
         return key_id in self._shown or self._metadata(about).get(_ACCOUNT) == self.account
-
-    def _wanted(self, attempt: Attempt) -> Mapping[str, Any]:
-        lasting = {"ttl": self._options.ttl, "period": self._options.period}
-        return {
-            "meta": {_RUN: attempt.run, _ACCOUNT: self.account},
-            "display_name": "airflow-bootstrap",
-            "type": "service",  # a batch token can't be revoked
-            **({"policies": self._options.policies} if self._options.policies else {}),
-            **{name: f"{span.total_seconds():.0f}s" for name, span in lasting.items() if span is not None},
-        }
 
     def _check_role(self, path: str) -> None:
         """Whether its tokens are such that Airflow can use one, and that it can be revoked. Raises IssuerDenied."""

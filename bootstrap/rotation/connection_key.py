@@ -13,7 +13,7 @@ from bootstrap.desired.resolve import resolve_all
 from bootstrap.domain.connection import Connection
 from bootstrap.errors import Denied, StoreError, Unavailable, UsageError
 from bootstrap.manifest.key_place import KeyPlace, place_of
-from bootstrap.manifest.models import INDEX, RotateSpec, TargetSpec, find_references
+from bootstrap.manifest.models import INDEX, RotateSpec, find_references
 from bootstrap.manifest.secret_variables import GivesVariables
 from bootstrap.register.plan import Plan, plan
 from bootstrap.rotation.candidate import Content, require_place
@@ -45,7 +45,11 @@ class ConnectionSubject(StoredKey):
             hint = "give it checks: airflow-bootstrap rotates only what it can prove"
             raise UsageError(f"{self.name}: nothing would prove a new key: the connection has no checks", hint)
         require_place(self.name, self.store, self.store_name)
-        if self.manifest.backend is None and not any(map(_shows, self.manifest.register)):
+        shown = any(  # Airflow's processes that checks run in find what is registered there
+            target.name == "metadata" or isinstance(plugins.TARGETS.get(target.name, TargetKind), GivesVariables)
+            for target in self.manifest.register
+        )
+        if self.manifest.backend is None and not shown:
             raise UsageError(
                 f"{self.name}: nothing would prove a new key in use: the Airflow on this machine doesn't find the connection",
                 "register it where checks find it, too: backend, env or metadata",
@@ -114,8 +118,3 @@ class ConnectionSubject(StoredKey):
             spec for name in self._connections for spec in select(self.manifest, [name]) if spec.connection == name
         ]
         return Prover(self.manifest, self.environment, checks, self.settings, self.say)
-
-
-def _shows(target: TargetSpec) -> bool:
-    """Whether Airflow's processes that checks run in find what is registered there."""
-    return target.name == "metadata" or isinstance(plugins.TARGETS.get(target.name, TargetKind), GivesVariables)

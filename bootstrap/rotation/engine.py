@@ -15,9 +15,8 @@ from bootstrap.domain.secret import foreign
 from bootstrap.errors import BootstrapError, UsageError
 from bootstrap.rotation.candidate import content
 from bootstrap.rotation.journal import Journal, Rotation, Side, TakenOver, now, over
-from bootstrap.rotation.rotatable import Subject, Voice
+from bootstrap.rotation.rotatable import Refused, Subject, Voice, Work
 from bootstrap.rotation.status import Outcome, Unfinished
-from bootstrap.rotation.step_context import Refused, Work
 from bootstrap.rotation.steps import STEPS, due, turned
 
 BEFORE_USE = ("issue", "stage", "verify", "abandon")  # the new key was never in use

@@ -6,10 +6,15 @@ before a step names the step; so whoever comes after a crash does that step agai
 
 from __future__ import annotations
 
+import getpass
+import os
+import secrets
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Literal
 
 from pydantic import ValidationError
@@ -17,12 +22,13 @@ from pydantic import ValidationError
 from bootstrap.domain.secret import PublicText
 from bootstrap.errors import Busy, Conflict, Malformed, NotFound
 from bootstrap.manifest.key_place import journal_path
-from bootstrap.rotation.lock_owner import Holder, here
 from bootstrap.stores.base import Store, Version, pick_field
 from bootstrap.util.model import Model
 
 LEASE = 120.0  # seconds after which a process elsewhere that has written nothing is taken for dead
 KEPT = 20  # rotations in the history
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_NAMESPACE = Path("/proc/self/ns/pid")
 _POLL = 1.0  # seconds between two looks at somebody else's lease
 
 StepName = Literal[
@@ -33,6 +39,57 @@ StepName = Literal[
 
 class TakenOver(Conflict):
     """Another run has the journal now: this one may write nothing more."""
+
+
+class Holder(Model):
+    """A process: `machine` is the same for all of one boot and one space of pids; '' where that can't be told."""
+
+    who: str
+    machine: str
+    pid: int
+    started: str
+    nonce: str
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it has ended for certain: a process of this machine that is not there any more."""
+        return self.machine != "" and self.machine == _machine() and _started(self.pid) != self.started
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs for certain: as `is_dead`, on this machine."""
+        return self.machine != "" and self.machine == _machine() and _started(self.pid) == self.started
+
+
+def here() -> Holder:
+    """The process that asks, for one run."""
+    pid = os.getpid()
+    return Holder(who=who(), machine=_machine(), pid=pid, started=_started(pid), nonce=secrets.token_hex(8))
+
+
+def who() -> str:
+    """The user and the host, for people."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def _machine() -> str:
+    try:
+        return f"{_BOOT.read_text().strip()} {_NAMESPACE.readlink()}"
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str:
+    """When a process began, in ticks since the boot (proc(5), stat, field 22); '' if there is none, or a dead one."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in {"Z", "X"} else fields[19]
 
 
 class Side(Model):
@@ -175,7 +232,8 @@ class Journal:
         seen, since = self.look(), time.monotonic()
         while seen.holder is not None and not seen.holder.is_dead:
             if seen.holder.is_alive:
-                raise self._busy(seen.holder)
+                running = f"{seen.holder.who} rotates this key right now (process {seen.holder.pid})"
+                raise Busy(f"{self.where}: {running}", "wait for it to end")
             if time.monotonic() - since >= self.lease:
                 break
             self.sleep(_POLL)
@@ -184,11 +242,6 @@ class Journal:
                 since = time.monotonic()
         self._write(self.document, self.holder)
         return self.document
-
-    def _busy(self, holder: Holder) -> Busy:
-        return Busy(
-            f"{self.where}: {holder.who} rotates this key right now (process {holder.pid})", "wait for it to end"
-        )
 
     def put(self, rotation: Rotation | None, *, past: Past | None = None) -> None:
         """Write how far the rotation is; one that is over is nobody's any more. Raises TakenOver, StoreError."""

@@ -71,7 +71,16 @@ class Item:
             "expires": _text(self.expires),
             "next": _text(self.next),
             "grace_until": _text(self.grace_until),
-            "keys": [_key(key) for key in self.keys],
+            "keys": [
+                {
+                    "id": key.id,
+                    "state": key.state,
+                    "created": _text(key.created),
+                    "expires": _text(key.expires),
+                    "last_used": _text(key.last_used),
+                }
+                for key in self.keys
+            ],
         }
         if self.journal is not None:
             document = json.loads(self.journal.model_dump_json())
@@ -85,13 +94,3 @@ class Item:
 
 def _text(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="seconds") if moment is not None else None
-
-
-def _key(key: KeyInfo) -> Mapping[str, Any]:
-    return {
-        "id": key.id,
-        "state": key.state,
-        "created": _text(key.created),
-        "expires": _text(key.expires),
-        "last_used": _text(key.last_used),
-    }

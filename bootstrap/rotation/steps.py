@@ -27,8 +27,7 @@ from bootstrap.issuers.base import Attempt
 from bootstrap.issuers.kind import Installing
 from bootstrap.rotation.candidate import content
 from bootstrap.rotation.journal import Rotation, Side, StepName, now, over
-from bootstrap.rotation.rotatable import Proof, settled
-from bootstrap.rotation.step_context import InUse, Next, Refused, Work
+from bootstrap.rotation.rotatable import InUse, Next, Proof, Refused, Work, settled
 from bootstrap.stores.base import Retiring
 from bootstrap.util.durations import shown
 
@@ -273,9 +272,7 @@ def _counted(proof: Proof) -> str:
 
 
 def _failed(work: Work, what: str, proof: Proof) -> Refused:
-    error = Refused(f"{work.subject.name}: {what} ({proof.cause}: {proof.why})", proof.hint)
-    error.exit_code = proof.exit_code
-    return error
+    return Refused(f"{work.subject.name}: {what} ({proof.cause}: {proof.why})", proof.hint, proof.exit_code)
 
 
 STEPS: Mapping[StepName, Callable[[Work, Rotation], Next | None]] = {

@@ -19,15 +19,8 @@ from bootstrap.smoke.run import Settings, smoke
 from bootstrap.smoke.verdict import CheckResult
 
 BLAME = ("auth", "permission", "secret_malformed")  # what nothing but a connection's key can be the cause of
-_NO_BACKEND = {
-    f"AIRFLOW__{section}": ""
-    for section in (
-        "SECRETS__BACKEND",
-        "SECRETS__BACKEND_KWARGS",
-        "WORKERS__SECRETS_BACKEND",
-        "WORKERS__SECRETS_BACKEND_KWARGS",
-    )
-}
+_BACKEND = ("SECRETS__BACKEND", "WORKERS__SECRETS_BACKEND")
+_NO_BACKEND = {f"AIRFLOW__{name}{kwargs}": "" for name in _BACKEND for kwargs in ("", "_KWARGS")}
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ import ssl
 from bootstrap.checks._errors import Diagnosed, summary
 from bootstrap.checks.base import Cause, CauseName, Place, StepName
 from bootstrap.checks.kind import CheckKind, KnowsCauses
-from bootstrap.errors import RESTORE_KEY
-from bootstrap.util.causes import chain
+from bootstrap.errors import RESTORE_KEY, chain
 from bootstrap.util.urls import BadUrl
 
 _BY_STATUS: dict[int, CauseName] = {401: "auth", 403: "permission", 404: "not_found", 407: "auth", 408: "timeout"}

@@ -41,10 +41,15 @@ def keep_out(file: Path, pattern: str = "") -> Notice | None:
     if state == "ignored":
         return None
     line = pattern or "/" + escaped(place.name)
-    if state == "taken" and _added(place.parent / ".gitignore", line) and _state(place) == "ignored":
-        text = f"{shown(place.parent / '.gitignore')}: {line} added, for the secrets in {shown(place)}"
-        return Notice(text, warning=False)
-    return Notice(_told(place, state, line))
+    ignore = place.parent / ".gitignore"
+    if state == "taken" and _added(ignore, line) and _state(place) == "ignored":
+        return Notice(f"{shown(ignore)}: {line} added, for the secrets in {shown(place)}", warning=False)
+    todo = f"add the line {line} to {shown(ignore)}"
+    if state == "tracked":
+        return Notice(f"{shown(place)} holds secrets, and git tracks it: git rm --cached {shown(place)}, and {todo}")
+    if state == "unknown":
+        return Notice(f"{shown(place)} holds secrets, and git could not be asked whether it ignores it: if not, {todo}")
+    return Notice(f"git would take {shown(place)}, which holds secrets: {todo}")
 
 
 def escaped(name: str) -> str:
@@ -58,15 +63,6 @@ def exposed(file: Path) -> str:
     if not _is_in_work_tree(place) or (state := _state(place)) in {"ignored", "unknown"}:
         return ""
     return "git tracks it" if state == "tracked" else "git would take it"
-
-
-def _told(place: Path, state: State, line: str) -> str:
-    todo = f"add the line {line} to {shown(place.parent / '.gitignore')}"
-    if state == "tracked":
-        return f"{shown(place)} holds secrets, and git tracks it: git rm --cached {shown(place)}, and {todo}"
-    if state == "unknown":
-        return f"{shown(place)} holds secrets, and git could not be asked whether it ignores it: if not, {todo}"
-    return f"git would take {shown(place)}, which holds secrets: {todo}"
 
 
 def _is_in_work_tree(place: Path) -> bool:

@@ -24,20 +24,16 @@ _CONTROL = re.compile(
 
 def measured(values: Mapping[str, Any]) -> str:
     """What a check measured, in one line: `route: through the worker, peak memory: 1.2 MB`."""
-    return printable(", ".join(f"{_label(name)}: {_amount(name, value)}" for name, value in values.items()))
-
-
-def _label(name: str) -> str:
-    about = re.sub(r"_bytes$", "", name)
-    return {"bytes": "moved", "bytes_per_second": "speed"}.get(about, about.replace("_", " "))
-
-
-def _amount(name: str, value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    if "bytes" not in name:
-        return f"{value:,}"
-    return _size(float(value)) + ("/s" if name.endswith("_per_second") else "")
+    parts = []
+    for name, value in values.items():
+        about = name.removesuffix("_bytes")
+        label = {"bytes": "moved", "bytes_per_second": "speed"}.get(about, about.replace("_", " "))
+        amount = str(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            speed = "/s" if name.endswith("_per_second") else ""
+            amount = _size(float(value)) + speed if "bytes" in name else f"{value:,}"
+        parts.append(f"{label}: {amount}")
+    return printable(", ".join(parts))
 
 
 def _size(count: float) -> str:

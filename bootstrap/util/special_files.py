@@ -58,8 +58,11 @@ def write(path: Path, data: bytes) -> None:
             stream.write(data)
         return
     descriptor = _open_to_write(path)
+    left = memoryview(data)
     try:
-        _pour(descriptor, data, path)
+        while left:
+            _wait(descriptor, select.POLLOUT, path, "who reads it takes nothing more")
+            left = left[os.write(descriptor, left) :]
     finally:
         os.close(descriptor)
 
@@ -70,8 +73,12 @@ def read(path: Path, limit: int = -1) -> bytes:
         with path.open("rb") as file:
             return file.read(limit)
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    parts = [b"-"]
     try:
-        return b"".join(iter(lambda: _next(descriptor, path), b""))
+        while parts[-1]:
+            _wait(descriptor, select.POLLIN, path, "it is a FIFO that nothing comes out of")
+            parts.append(os.read(descriptor, _CHUNK))
+        return b"".join(parts[1:])
     finally:
         os.close(descriptor)
 
@@ -89,18 +96,6 @@ def _open_to_write(path: Path) -> int:
             if time.monotonic() > until:
                 raise OSError(err.errno, "it is a FIFO that nobody reads", str(path)) from err
             time.sleep(0.02)
-
-
-def _pour(descriptor: int, data: bytes, path: Path) -> None:
-    left = memoryview(data)
-    while left:
-        _wait(descriptor, select.POLLOUT, path, "who reads it takes nothing more")
-        left = left[os.write(descriptor, left) :]
-
-
-def _next(descriptor: int, path: Path) -> bytes:
-    _wait(descriptor, select.POLLIN, path, "it is a FIFO that nothing comes out of")
-    return os.read(descriptor, _CHUNK)
 
 
 def _wait(descriptor: int, event: int, path: Path, what: str) -> None:

@@ -74,20 +74,14 @@ def _with_quoted_login(text: str) -> str:
     if scheme is not None and not _SCHEME.fullmatch(scheme):
         raise BadUrl("the URL's scheme is not valid")
     login, at, place = authority.rpartition("@")
-    if "[" in place or "]" in place:
-        _require_address(place)
+    if "[" in place or "]" in place:  # for an IPv6 address alone, with only a port behind it (RFC 3986, 3.2.2)
+        bracketed = _BRACKETED.fullmatch(place)
+        try:
+            if bracketed is None or not _FUTURE.fullmatch(bracketed[1]):
+                ipaddress.IPv6Address(bracketed[1] if bracketed else "")
+        except ValueError as err:
+            raise BadUrl("brackets in the URL's host hold no IPv6 address") from err
     return f"{before}{login.translate(_QUOTED)}{at}{place}{after}"
-
-
-def _require_address(place: str) -> None:
-    """Brackets are for an IPv6 address alone, with nothing before it and only a port behind it (RFC 3986, 3.2.2)."""
-    found = _BRACKETED.fullmatch(place)
-    if found is not None and _FUTURE.fullmatch(found[1]):
-        return
-    try:
-        ipaddress.IPv6Address(found[1] if found else "")
-    except ValueError as err:
-        raise BadUrl("brackets in the URL's host hold no IPv6 address") from err
 
 
 def is_here(url: str) -> bool:

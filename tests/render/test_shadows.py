@@ -10,7 +10,7 @@ import pytest
 
 from bootstrap.airflow.environment import locate
 from bootstrap.desired.resolve import SecretReader
-from bootstrap.errors import AirflowError, Exit
+from bootstrap.errors import AirflowError, Exit, Finding
 from bootstrap.explain import surroundings
 from bootstrap.manifest.loader import Manifest, load
 from bootstrap.register import drift
@@ -18,7 +18,6 @@ from bootstrap.render import cfg_file, shadows, verify
 from bootstrap.render.settings import settings
 from bootstrap.render.shadows import Shadowed
 from bootstrap.util import children
-from bootstrap.util.finding import Finding
 from tests.project import Project
 
 CONFIG = """

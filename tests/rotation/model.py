@@ -18,8 +18,7 @@ from bootstrap.manifest.key_place import candidate_path, journal_path
 from bootstrap.rotation import journal
 from bootstrap.rotation.candidate import Content
 from bootstrap.rotation.engine import Engine
-from bootstrap.rotation.journal import Document, Journal
-from bootstrap.rotation.lock_owner import Holder
+from bootstrap.rotation.journal import Document, Holder, Journal
 from bootstrap.rotation.rotatable import Proof, Voice
 from bootstrap.stores.base import Fields, Stored, Version
 

@@ -13,10 +13,9 @@ import pytest
 
 from bootstrap.errors import BootstrapError, Busy, Conflict, IssuerDenied, IssuerUnavailable, Unavailable
 from bootstrap.issuers.base import KeyInfo
-from bootstrap.rotation import engine, journal, lock_owner, steps
-from bootstrap.rotation.rotatable import Proof
+from bootstrap.rotation import engine, journal, steps
+from bootstrap.rotation.rotatable import InUse, Proof, Refused
 from bootstrap.rotation.status import Unfinished
-from bootstrap.rotation.step_context import InUse, Refused
 from tests.rotation.model import (
     CANDIDATE,
     JOURNAL,
@@ -257,7 +256,7 @@ def test_a_limit_leaves_everything_as_it_was() -> None:
 def test_of_two_at_a_time_one_is_told() -> None:
     world = built()
     first, second = opened(world), opened(world)
-    first.journal.holder = lock_owner.here()
+    first.journal.holder = journal.here()
     with first._taken(), pytest.raises(Busy, match="rotates this key right now"):
         second.rotate()
 

@@ -18,10 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from bootstrap.errors import BootstrapError, Busy, Conflict, UsageError
 from bootstrap.issuers.base import KeyInfo
-from bootstrap.rotation import lock_owner
 from bootstrap.rotation.engine import Engine
-from bootstrap.rotation.rotatable import Proof
-from bootstrap.rotation.step_context import Refused
+from bootstrap.rotation.journal import here
+from bootstrap.rotation.rotatable import Proof, Refused
 from tests.rotation.model import CANDIDATE, Killed, World, built, opened, require_over
 
 TRIED: Counter[str] = Counter()
@@ -92,7 +91,7 @@ class Rotations(RuleBasedStateMachine):
     @rule(act=st.sampled_from(ACTS), other=st.sampled_from(ACTS), number=st.integers(1, 18))
     def two_runs_at_a_time(self, act: str, other: str, number: int) -> None:
         engine = opened(self.world)
-        engine.journal.holder = lock_owner.here()
+        engine.journal.holder = here()
         self._after(number, lambda: self._refused(other, engine))
         try:
             getattr(engine, act)()

@@ -33,7 +33,16 @@ def answer(what: str, lock: Path, retired: list[str]) -> dict[str, Any]:
 
     def work() -> dict[str, Any]:
         with locked(lock, timeout=LOCK_TIMEOUT, busy="another run works on the rows that Airflow encrypts"):
-            return _done(what, retired)
+            with starting():
+                from bootstrap.airflow import compat
+                from bootstrap.rotation.fernet import rows
+                from bootstrap.targets.metadata.rows import require_database
+            if what != "reencrypt":
+                compat.read_only()
+            require_database()
+            if what == "reencrypt":
+                rows.reencrypt()
+            return rows.look(retired, xcoms=what != "look")
 
     return told(work, _translated)
 
@@ -42,19 +51,6 @@ def _translated(err: Exception) -> BootstrapError:
     from bootstrap.targets.metadata.rows import translated  # which imports Airflow
 
     return translated(err)
-
-
-def _done(what: str, retired: list[str]) -> dict[str, Any]:
-    with starting():
-        from bootstrap.airflow import compat
-        from bootstrap.rotation.fernet import rows
-        from bootstrap.targets.metadata.rows import require_database
-    if what != "reencrypt":
-        compat.read_only()
-    require_database()
-    if what == "reencrypt":
-        rows.reencrypt()
-    return rows.look(retired, xcoms=what != "look")
 
 
 if __name__ == "__main__":

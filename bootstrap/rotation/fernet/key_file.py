@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -130,11 +130,7 @@ class Notes:
     def with_made(self, key: Secret) -> Notes:
         """And a key that is made now."""
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        return Notes(self.place, {**self.made, key_id(key.reveal()): now}, self.retired)
-
-    def with_retired(self, keys: Sequence[Secret]) -> Notes:
-        """The same, with all keys that stood in airflow.cfg; () once the dropped ones are given up."""
-        return Notes(self.place, self.made, tuple(keys))
+        return replace(self, made={**self.made, key_id(key.reveal()): now})
 
     def save(self) -> None:
         """Raises AirflowError."""

@@ -66,23 +66,21 @@ class FernetKey:
         since, every = found.created_hint, self.spec.every
         upcoming = since + every if since is not None and every is not None else None
         until = self._due(found) if found.under_way else None
+        state: State = "good"
+        if found.under_way:
+            state = "grace" if until is not None and now() < until else "grace over"
+        elif every is not None and (upcoming is None or upcoming < now()):
+            state = "overdue"
         return Item(
             name=NAME,
             issuer="fernet",
             place=place,
-            state=self._state(upcoming, until, found),
+            state=state,
             key=found.ids[0] if found.ids else None,
             since=since,
             next=upcoming,
             grace_until=until,
         )
-
-    def _state(self, upcoming: datetime | None, until: datetime | None, found: FernetState) -> State:
-        if found.under_way:
-            return "grace" if until is not None and now() < until else "grace over"
-        if self.spec.every is not None and (upcoming is None or upcoming < now()):
-            return "overdue"
-        return "good"
 
     def _after(self, found: FernetState) -> Outcome:
         until = self._due(found)

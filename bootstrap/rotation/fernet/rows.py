@@ -98,7 +98,8 @@ def look(retired: Sequence[str], *, xcoms: bool) -> dict[str, Any]:
             holder = _holder(value.token, keys)
             if holder is not None:
                 needing.setdefault(holder, {})[value.name] = None
-            if not _readable(value.token):
+            own = fernet()  # Airflow's own means; without a key it reads nothing that is encrypted
+            if not (own.is_encrypted and _decrypts(own, value.token)):
                 unreadable[f"{value.name} ({value.column})"] = None
         for xcom in _xcoms(connection) if xcoms else ():
             for holder in filter(None, (_holder(token, keys) for token in xcom.tokens)):
@@ -189,12 +190,6 @@ def _decrypts(key: Any, token: str) -> bool:
     except InvalidToken:
         return False
     return True
-
-
-def _readable(token: str) -> bool:
-    """By Airflow's own means; without a key it reads nothing that is encrypted."""
-    found = fernet()
-    return bool(found.is_encrypted) and _decrypts(found, token)
 
 
 def _replace(connection: Any, value: Value) -> None:

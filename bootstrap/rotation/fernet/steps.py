@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bootstrap.airflow.child_protocol import require
@@ -127,11 +127,10 @@ def reencrypt(environment: Environment) -> Done:
     """
     with key_file.locked(environment):
         file = key_file.load(environment)
-        file, look = (
-            _settled(environment, EVERYWHERE)
-            if file.source == "airflow.cfg"
-            else (file, ask(environment, file, EVERYWHERE))
-        )
+        if file.source == "airflow.cfg":
+            file, look = _settled(environment, EVERYWHERE)
+        else:
+            look = ask(environment, file, EVERYWHERE)
         if not look.ids:
             raise _no_key(file)
         _require_readable(look)
@@ -182,7 +181,7 @@ def _only(environment: Environment, file: KeyFile, look: Look, kept: Secret) -> 
             f"metadata database: not decrypted by key {key_id(kept.reveal())} alone: {_listed(behind)}; all keys are kept",
             "airflow-bootstrap rotate --resume  # re-encrypts them first",
         )
-    Notes.load(environment).with_retired(file.keys).save()
+    replace(Notes.load(environment), retired=file.keys).save()
     file.write([kept])
     after, seen = _settled(environment)
     if after.under_way:
@@ -206,15 +205,12 @@ def _settled(environment: Environment, what: str = ROWS) -> tuple[KeyFile, Look]
     look = ask(environment, file, what, notes.retired)
     if notes.retired:
         if any(key_id(key.reveal()) in look.needing and key not in file.keys for key in notes.retired):
-            file = file.write(_put_back(file.keys, notes.retired))
+            # As it was, unless somebody has put another key there since
+            added = [key for key in notes.retired if key not in file.keys]
+            file = file.write(notes.retired if set(file.keys) <= set(notes.retired) else [*file.keys, *added])
             look = ask(environment, file, what)
-        notes.with_retired(()).save()
+        replace(notes, retired=()).save()
     return file, look
-
-
-def _put_back(now: Sequence[Secret], before: Sequence[Secret]) -> Sequence[Secret]:
-    """As it was, unless somebody has put another key there since."""
-    return before if set(now) <= set(before) else [*now, *(key for key in before if key not in now)]
 
 
 def _reencrypted(environment: Environment, file: KeyFile) -> Look:

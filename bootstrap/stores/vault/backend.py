@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootstrap.errors import Denied, IllegalName, Malformed, ManifestError, NotFound, Unavailable
+from bootstrap.errors import Denied, IllegalName, Malformed, ManifestError, NotFound, Unavailable, chain
 from bootstrap.stores.airflow_look import Look, Query, Told, option
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context, Paths
 from bootstrap.stores.credential import Credential
 from bootstrap.stores.vault import options as model
-from bootstrap.util.causes import chain
 from bootstrap.util.durations import moment
 from bootstrap.util.urls import is_here
 
