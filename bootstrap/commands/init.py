@@ -105,9 +105,8 @@ def _require_new(file: Path) -> None:
     from bootstrap.util.special_files import is_special
 
     if file.exists() and not is_special(file):
-        raise UsageError(
-            f"{file} already exists, and is not overwritten", "name another with -o FILE, or print it with -o -"
-        )
+        message = f"{file} already exists, and is not overwritten"
+        raise UsageError(message, "name another with -o FILE, or print it with -o -")
 
 
 def _make(app: App, wishes: Wishes) -> tuple[Stores, Made]:

@@ -32,21 +32,19 @@ def command(app: App, *, saved: Path | None, check: bool, asking: Asking, force:
     if check:
         return told(app, made(app, asking), check=True)
     with app.alone():
-        plans = made(app, asking) if saved is None else _as_saved(app, saved)
+        if saved is None:
+            plans = made(app, asking)
+        else:
+            from bootstrap.register import plan_file
+
+            kept = plan_file.load(saved)
+            plans = made(app, Asking(tuple(each.target for each in kept.targets), kept.prune, kept.overwrite))
+            plan_file.raise_if_moved(
+                kept, plans, plan_file.Asked(app.manifest.owner, kept.prune, kept.overwrite), saved
+            )
         for each in plans:
             each.raise_if_unsafe(force=force)
         return max((_apply(app, each, force=force) for each in plans), default=Exit.OK)
-
-
-def _as_saved(app: App, file: Path) -> list[Plan]:
-    """The plans of the file, made again. Raises Unsafe where they would be others."""
-    from bootstrap.register import plan_file
-
-    saved = plan_file.load(file)
-    asking = Asking(tuple(each.target for each in saved.targets), saved.prune, saved.overwrite)
-    plans = made(app, asking)
-    plan_file.raise_if_moved(saved, plans, plan_file.Asked(app.manifest.owner, saved.prune, saved.overwrite), file)
-    return plans
 
 
 def _apply(app: App, found: Plan, *, force: bool) -> int:

@@ -107,9 +107,8 @@ def _print_for_elsewhere(app: App, wishes: Wishes) -> int:
 
 def _refuse_to_print_credentials(settings: Settings | None, wishes: Wishes) -> None:
     if settings is not None and settings.inline and (wishes.is_printed or wishes.output is None):
-        raise UsageError(
-            "the output would contain a credential, which is not printed", "write it to a file with -o FILE"
-        )
+        message = "the output would contain a credential, which is not printed"
+        raise UsageError(message, "write it to a file with -o FILE")
 
 
 def _remove(app: App, wishes: Wishes) -> int:
@@ -131,9 +130,8 @@ def _finish(app: App, rendering: Rendering, wishes: Wishes, settings: Settings |
         app.console.data(rendering.after or "")
         return Exit.OK
     if wishes.verify and is_special(rendering.file):
-        raise UsageError(
-            f"--verify reads the file back, and {rendering.file} can't be read back", "name a file with -o FILE"
-        )
+        message = f"--verify reads the file back, and {rendering.file} can't be read back"
+        raise UsageError(message, "name a file with -o FILE")
     if wishes.diff:
         app.console.data(rendering.diff())
         for place in rendering.shadows:

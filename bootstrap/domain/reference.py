@@ -30,7 +30,6 @@ def parse_reference(text: str) -> Reference:
     """Read STORE:PATH[#FIELD][@VERSION]. Raises UsageError."""
     match = _SHAPE.fullmatch(text)
     if match is None:
-        raise UsageError(
-            f"{text!r} is not a secret reference", f"write {SHAPE_HELP}, e.g. local:databases/warehouse#password"
-        )
+        message = f"{text!r} is not a secret reference"
+        raise UsageError(message, f"write {SHAPE_HELP}, e.g. local:databases/warehouse#password")
     return Reference(**match.groupdict())

@@ -79,9 +79,8 @@ class Iam:
 
     def not_aws(self, method: str) -> IssuerUnavailable:
         """Something answers, and it is not AWS."""
-        return IssuerUnavailable(
-            f"{self.where}: {method}: the answer is not that of AWS", "check endpoint_url and proxy"
-        )
+        message = f"{self.where}: {method}: the answer is not that of AWS"
+        return IssuerUnavailable(message, "check endpoint_url and proxy")
 
     def _connected(self) -> Any:
         """The client of the admin as it is now: its key may be the one that is rotated."""

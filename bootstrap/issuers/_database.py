@@ -72,9 +72,8 @@ def address(
     admin = surroundings.whole(options.admin)
     admin.mask()
     if admin.conn_type != conn_type:
-        raise IssuerDenied(
-            f"rotate: `admin` is a connection of type {admin.conn_type}", f"store one of type {conn_type}"
-        )
+        message = f"rotate: `admin` is a connection of type {admin.conn_type}"
+        raise IssuerDenied(message, f"store one of type {conn_type}")
     if admin.login in users:
         raise IssuerDenied(
             f"rotate: the admin {admin.login} is one of the users whose passwords are changed",
@@ -135,11 +134,10 @@ class DatabaseServer(ABC, Generic[S]):
             with self.session() as session:
                 return work(session)
 
-        return retried(once, _after, give_up=self.give_up)
+        def after(err: BaseException) -> float | None:
+            return 0.0 if isinstance(err, IssuerUnavailable) and not isinstance(err, TooLate) else None
 
-
-def _after(err: BaseException) -> float | None:
-    return 0.0 if isinstance(err, IssuerUnavailable) and not isinstance(err, TooLate) else None
+        return retried(once, after, give_up=self.give_up)
 
 
 @dataclass
@@ -197,6 +195,5 @@ def in_use(user: str, sessions: int, at: Address) -> IssuerDenied:
 
 def gone(user: str, at: Address) -> IssuerDenied:
     """The error for a password that can't be brought back."""
-    return IssuerDenied(
-        f"{at.shown}: {user} has no password any more: it was destroyed", "rotate again, for a new password"
-    )
+    message = f"{at.shown}: {user} has no password any more: it was destroyed"
+    return IssuerDenied(message, "rotate again, for a new password")

@@ -111,10 +111,18 @@ class Api:
 
     def _hint(self, error: Mapping[str, Any]) -> str:
         """The next step after a refusal."""
-        if service := _disabled_service(error):
-            return f"gcloud services enable {service}"
-        if constraint := _violated(error):
-            return f"an organization policy forbids it: ask for an exception from {constraint}, or use no key at all"
+        details = error.get("details")
+        for item in details if isinstance(details, list) else ():
+            if not isinstance(item, dict):
+                continue
+            if item.get("reason") == "SERVICE_DISABLED":  # google.rpc.ErrorInfo
+                metadata = item.get("metadata") or {}
+                project = str(metadata.get("consumer", "")).partition("projects/")[2]
+                service = metadata.get("service", "iam.googleapis.com")
+                return f"gcloud services enable {service}{f' --project {project}' if project else ''}"
+            for each in item.get("violations") or ():  # google.rpc.PreconditionFailure
+                if isinstance(each, dict) and _CONSTRAINT.match(str(each.get("type"))):
+                    return f"an organization policy forbids it: ask for an exception from {each['type']}, or use no key at all"
         if error["status"] == "PERMISSION_DENIED":
             found = _PERMISSION.search(_message(error))
             command = f"gcloud iam service-accounts add-iam-policy-binding {self.account}"
@@ -129,28 +137,3 @@ def _again(kind: type[Refused | Unanswered], err: BaseException) -> float | None
 
 def _message(error: Mapping[str, Any]) -> str:
     return " ".join(foreign(error.get("message", "")).split())[:500]
-
-
-def _details(error: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = error.get("details")
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
-
-
-def _disabled_service(error: Mapping[str, Any]) -> str | None:
-    """The API that the project hasn't enabled, if that is why (google.rpc.ErrorInfo), and in which project."""
-    for item in _details(error):
-        if item.get("reason") == "SERVICE_DISABLED":
-            metadata = item.get("metadata") or {}
-            project = str(metadata.get("consumer", "")).partition("projects/")[2]
-            service = metadata.get("service", "iam.googleapis.com")
-            return f"{service} --project {project}" if project else str(service)
-    return None
-
-
-def _violated(error: Mapping[str, Any]) -> str | None:
-    """The constraint of an organization policy that is in the way (google.rpc.PreconditionFailure)."""
-    for item in _details(error):
-        for violation in item.get("violations") or ():
-            if isinstance(violation, dict) and _CONSTRAINT.match(str(violation.get("type"))):
-                return str(violation["type"])
-    return None

@@ -132,8 +132,7 @@ def _refused(where: str, err: Any) -> IssuerError:
 
     said = " ".join(foreign(err.args[0] if err.args else err).split())[:500]
     if isinstance(err, TransportError) or err.retryable:
-        return IssuerUnavailable(
-            f"{where}: can't reach the server that gives tokens: {said}", "check the network and its proxy"
-        )
+        message = f"{where}: can't reach the server that gives tokens: {said}"
+        return IssuerUnavailable(message, "check the network and its proxy")
     hint = "check `admin`: a deleted or disabled key needs a new one"
     return IssuerDenied(f"{where}: Google refused the credential of who asks: {said}", hint)

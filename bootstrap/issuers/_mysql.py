@@ -49,8 +49,11 @@ class Server(DatabaseServer[Session]):
             try:
                 yield self._prepared(connection)
             except mysql.connector.Error as err:
-                if err.errno == _NO_ANSWER:
-                    self._end(connection.connection_id)
+                if err.errno == _NO_ANSWER:  # MySQL has no time limit for a statement that waits to change an account
+                    with contextlib.suppress(mysql.connector.Error, OSError):
+                        other: Any = mysql.connector.connect(**self._parameters())
+                        with contextlib.closing(other):
+                            other.cursor().execute("KILL %s", (connection.connection_id,))
                 raise
             finally:
                 connection.close()
@@ -67,15 +70,6 @@ class Server(DatabaseServer[Session]):
         if self.at.extra.get("ssl_mode") == "REQUIRED" and not encrypted:
             raise IssuerDenied(f"{self.at.shown}: the server offers no TLS, which `ssl_mode` demands", _TLS)
         return Session(connection, mariadb, encrypted)
-
-    def _end(self, connection_id: int) -> None:
-        """End a login of ours that got no answer: MySQL has no time limit for a statement that waits to change an account."""
-        import mysql.connector
-
-        with contextlib.suppress(mysql.connector.Error, OSError):
-            connection: Any = mysql.connector.connect(**self._parameters())
-            with contextlib.closing(connection):
-                connection.cursor().execute("KILL %s", (connection_id,))
 
     def _is_mariadb(self, version: str) -> bool:
         """Raise IssuerDenied for a server that is too old."""

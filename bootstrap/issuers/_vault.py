@@ -115,9 +115,8 @@ def vault_of(store: str, surroundings: Surroundings) -> Vault:
     """The server of a store of the manifest; sends no request. Raises ManifestError for a store of another kind."""
     opened = surroundings.store(store)
     if not isinstance(opened, Kv):
-        raise ManifestError(
-            f"store {store} is no Vault, so it can't mint this key", "name a store of kind vault or embedded"
-        )
+        message = f"store {store} is no Vault, so it can't mint this key"
+        raise ManifestError(message, "name a store of kind vault or embedded")
     return Vault(store, opened.session)
 
 
@@ -136,9 +135,8 @@ def _as_issuers(act: Act, err: StoreError) -> IssuerError:
     if isinstance(err, Denied):
         return IssuerDenied(err.message, err.hint)
     if isinstance(cause, vault.InvalidPath | vault.InvalidRequest):
-        return IssuerDenied(
-            f"{act.where}: the server refused: {said}", "correct `rotate` in the manifest, or the server"
-        )
+        message = f"{act.where}: the server refused: {said}"
+        return IssuerDenied(message, "correct `rotate` in the manifest, or the server")
     return IssuerUnavailable(err.message, err.hint)
 
 
@@ -193,9 +191,8 @@ class ByAccessor:
     def disable(self, key_id: str) -> None:
         """Nothing does that. Raises IssuerDenied for a key that is there."""
         if self._about(key_id) is not None:
-            raise IssuerDenied(
-                f"{self._named(key_id)}: a Vault can't disable it, only destroy it", "destroy it instead"
-            )
+            message = f"{self._named(key_id)}: a Vault can't disable it, only destroy it"
+            raise IssuerDenied(message, "destroy it instead")
 
     def enable(self, key_id: str) -> None:
         """It never was anything else."""

@@ -116,9 +116,8 @@ class AccessKeys:
     def enable(self, key_id: str) -> None:
         """Active."""
         if not self._unless_gone("update_access_key", UserName=self.user, AccessKeyId=key_id, Status="Active"):
-            raise IssuerDenied(
-                f"{self.account}: the key {key_id} is gone", "airflow-bootstrap rotate makes another one"
-            )
+            message = f"{self.account}: the key {key_id} is gone"
+            raise IssuerDenied(message, "airflow-bootstrap rotate makes another one")
 
     def destroy(self, key_id: str) -> None:
         """Deleted."""
@@ -133,9 +132,8 @@ class AccessKeys:
                 raise
             key_id = request["AccessKeyId"]
             if any(key.id == key_id for key in self._listed()):
-                raise IssuerUnavailable(
-                    f"{self.account}: AWS says both that {key_id} is there and that it is gone", "run this again"
-                ) from err
+                message = f"{self.account}: AWS says both that {key_id} is there and that it is gone"
+                raise IssuerUnavailable(message, "run this again") from err
             self._require_nobody_elses(key_id)
             return False
         return True

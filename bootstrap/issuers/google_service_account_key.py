@@ -121,9 +121,8 @@ class GoogleServiceAccountKeys:
             return None
         email = held.get("client_email")
         if isinstance(email, str) and email != self.account:
-            raise IssuerDenied(
-                f"{self._api.where}: the connection holds a key of {email}", "correct the issuer's `account`"
-            )
+            message = f"{self._api.where}: the connection holds a key of {email}"
+            raise IssuerDenied(message, "correct the issuer's `account`")
         key_id = held.get("private_key_id")
         return key_id if isinstance(key_id, str) and key_id else None
 
@@ -134,9 +133,8 @@ class GoogleServiceAccountKeys:
     def enable(self, key_id: str) -> None:
         """As Issuer's."""
         if not self._change(self._call("enable", key_id), key_id, "enabled"):
-            raise IssuerDenied(
-                f"{self._api.where}: can't enable key {key_id}: it was deleted", "a new one: airflow-bootstrap rotate"
-            )
+            message = f"{self._api.where}: can't enable key {key_id}: it was deleted"
+            raise IssuerDenied(message, "a new one: airflow-bootstrap rotate")
 
     def destroy(self, key_id: str) -> None:
         """As Issuer's."""
@@ -157,7 +155,11 @@ class GoogleServiceAccountKeys:
                 raise
             state = self._state(key_id, err)
             if state is None:
-                self._require_old(key_id)
+                # That a key isn't known says little of one that was made a moment ago
+                age = time.monotonic() - self._made.get(key_id, float("-inf"))
+                if age < self._options.settle.total_seconds():
+                    what = f"Google does not know key {key_id} yet, which it has just made"
+                    raise IssuerUnavailable(f"{self._api.where}: {what}", "run it again in a minute") from err
                 return False
             if err.code == "NOT_FOUND":
                 what = f"can't {call.doing}: Google lists it, and says that it is not there"
@@ -172,12 +174,6 @@ class GoogleServiceAccountKeys:
             return next((key.info.state for key in self._listed() if key.info.id == key_id), None)
         except Refused:
             raise refusal from None
-
-    def _require_old(self, key_id: str) -> None:
-        """That a key isn't known says little of one that was made a moment ago."""
-        if time.monotonic() - self._made.get(key_id, float("-inf")) < self._options.settle.total_seconds():
-            what = f"Google does not know key {key_id} yet, which it has just made"
-            raise IssuerUnavailable(f"{self._api.where}: {what}", "run it again in a minute")
 
     def _listed(self) -> Sequence[GoogleKey]:
         call = Call("list the keys", "GET", self._url, query={"keyTypes": "USER_MANAGED"})

@@ -100,9 +100,8 @@ class BackendSubject(StoredKey):
     @property
     def _options(self) -> Any:
         if self._backend_store is None:
-            raise ManifestError(
-                f"{self.manifest.file}: backend.rotate is for a backend with a `store`", "see docs/rotation.md"
-            )
+            message = f"{self.manifest.file}: backend.rotate is for a backend with a `store`"
+            raise ManifestError(message, "see docs/rotation.md")
         return self.manifest.stores[self._backend_store].options
 
     @cached_property

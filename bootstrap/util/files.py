@@ -33,9 +33,8 @@ def expanded(written: str | Path) -> Path:
     try:
         return Path(written).expanduser()
     except RuntimeError as err:
-        raise UsageError(
-            f"{written}: there is no home folder for ~ here", "write the path without ~, or set HOME"
-        ) from err
+        message = f"{written}: there is no home folder for ~ here"
+        raise UsageError(message, "write the path without ~, or set HOME") from err
 
 
 def write_atomic(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE) -> None:

@@ -80,24 +80,25 @@ class _Output(io.FileIO):
                 return os.write(self.fileno(), data)
             except BlockingIOError:  # whoever started us doesn't want to wait for it; we have to
                 select.select([], [self], [])
-            except BrokenPipeError:
-                self._discard()
+            except BrokenPipeError:  # also what our own children would print there is thrown away
+                nothing = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nothing, self.fileno())
+                os.close(nothing)
             except OSError as err:
                 self.lost = "it is closed" if err.errno == errno.EBADF else str(err.strerror)
         return len(memoryview(data).cast("B"))
-
-    def _discard(self) -> None:
-        """Also what our own children would print there."""
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, self.fileno())
-        os.close(nothing)
 
 
 class Streams:
     """The standard streams of this process, made fit for use."""
 
     def __init__(self) -> None:
-        _fill_gaps()
+        # A closed descriptor would be the next file that is opened: a lock, a store's key. It gets one that refuses to be used
+        for number in (0, 1, 2):
+            try:
+                os.fstat(number)
+            except OSError:
+                os.open(os.devnull, os.O_RDONLY if number else os.O_WRONLY)  # the lowest that is free: this one
         if sys.stdin is None:
             sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  a descriptor that stays
         self._out, self._err = _Output(1, "w", closefd=False), _Output(2, "w", closefd=False)
@@ -108,15 +109,6 @@ class Streams:
         sys.stdout.flush()
         sys.stderr.flush()
         return _FULL.format(self._out.lost) if self._out.lost else ""
-
-
-def _fill_gaps() -> None:
-    """A closed descriptor would be the next file that is opened: a lock, a store's key. It gets one that refuses to be used."""
-    for number in (0, 1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDONLY if number else os.O_WRONLY)  # the lowest that is free: this one
 
 
 def _text(output: _Output, before: Any) -> io.TextIOWrapper:

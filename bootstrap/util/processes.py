@@ -48,20 +48,15 @@ def command_line(pid: int) -> str:
 def own_process(argument: str) -> int | None:
     """The pid of a process of this user's that was started with this argument."""
     proc = Path("/proc")
-    if proc.joinpath("self").exists():
-        found = (int(folder.name) for folder in proc.glob("[0-9]*") if _is_own(folder, argument))
-    else:
+    if not proc.joinpath("self").exists():
         lines = _ps("-U", str(os.geteuid()), "-o", "pid=,args=").splitlines()
-        found = (int(line.split()[0]) for line in lines if f"{line} ".find(f" {argument} ") > 0)
-    return next(found, None)
-
-
-def _is_own(process: Path, argument: str) -> bool:
-    try:
-        arguments = (process / "cmdline").read_bytes().split(b"\0")
-        return os.fsencode(argument) in arguments and process.stat().st_uid == os.geteuid()
-    except OSError:  # it has just ended
-        return False
+        return next((int(line.split()[0]) for line in lines if f"{line} ".find(f" {argument} ") > 0), None)
+    for process in proc.glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has just ended
+            arguments = (process / "cmdline").read_bytes().split(b"\0")
+            if os.fsencode(argument) in arguments and process.stat().st_uid == os.geteuid():
+                return int(process.name)
+    return None
 
 
 def _ps(*options: str) -> str:

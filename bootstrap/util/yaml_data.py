@@ -99,7 +99,11 @@ class _Reader:
         if event.anchor:
             self._anchors[event.anchor] = _Anchor(event)
         if isinstance(event, yaml.ScalarEvent):
-            value, inside = self._scalar(event), None
+            try:
+                value = self._dialect.scalar(event.value, event.tag, plain=event.implicit[0])
+            except BadInput as err:
+                raise _bad(event, err.problem, err.hint) from None
+            inside = None
         else:
             value, inside = self._collection(event, depth)
         if event.anchor:
@@ -117,12 +121,6 @@ class _Reader:
         if self._aliased > ALIASED:
             raise _bad(event, f"aliases that bring more than {ALIASED} values", "write out what is meant")
         return found.value, found.inside
-
-    def _scalar(self, event: Any) -> Any:
-        try:
-            return self._dialect.scalar(event.value, event.tag, plain=event.implicit[0])
-        except BadInput as err:
-            raise _bad(event, err.problem, err.hint) from None
 
     def _collection(self, event: Any, depth: int) -> tuple[Any, Any]:
         if depth == DEPTH:

@@ -105,11 +105,6 @@ CORE = Dialect(  # YAML 1.2.2, 10.3.2, and what two versions read differently is
 )
 
 
-def _go_int(text: str) -> int:
-    plain = re.sub(r"^([-+]?)0(?=[0-7])", r"\g<1>0o", text.replace("_", ""))
-    return int(plain, 0)
-
-
 GO = Dialect(  # gopkg.in/yaml.v3, resolve.go: what the Astro CLI reads its settings with
     _words(
         null=_NULL,
@@ -118,7 +113,7 @@ GO = Dialect(  # gopkg.in/yaml.v3, resolve.go: what the Astro CLI reads its sett
         float=_FLOAT,
         merge="<<",
     ),
-    {**_MAKE, INT: _go_int},
+    {**_MAKE, INT: lambda text: int(re.sub(r"^([-+]?)0(?=[0-7])", r"\g<1>0o", text.replace("_", "")), 0)},
 )
 
 WORDS = Dialect({MERGE: re.compile("<<")}, dict.fromkeys((NULL, BOOL, INT, FLOAT), str))  # each as it stands there

@@ -52,9 +52,8 @@ class FernetKey:
 
     def give_up(self) -> Outcome:
         """There is nothing to give up: what airflow.cfg and the rows say is how it stands. Raises UsageError."""
-        raise UsageError(
-            f"{NAME}: a rotation of it can't be given up", "end it with --resume, or go back with --rollback"
-        )
+        message = f"{NAME}: a rotation of it can't be given up"
+        raise UsageError(message, "end it with --resume, or go back with --rollback")
 
     def item(self) -> Item:
         """What is known of it, without asking for more than Airflow's rows."""
