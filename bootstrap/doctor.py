@@ -52,9 +52,7 @@ def examine(manifest: Manifest, environment: Environment, secrets: SecretReader)
             reachable.add(name)
             yield from _excess(manifest, secrets, name)
     down = {name for name, store in manifest.stores.items() if store.kind == "embedded" and name not in reachable}
-    if not any(
-        source.store in down for source in manifest.sources
-    ):  # it would be started again to say what airflow.cfg needs
+    if not any(source.store in down for source in manifest.sources):  # to say what they need, it would be started again
         yield from _backend(manifest)
         yield from surroundings.examine(manifest, environment)
     complete = reachable == set(manifest.stores)  # else every secret of that store would be reported again
@@ -112,9 +110,7 @@ def _providers(manifest: Manifest, connections: Mapping[str, Connection]) -> Ite
     """What checks and the backend can't do without; what a conn_type comes with is a warning, as no DAG may need its hook."""
     said = {conn_id: spec.conn_type for conn_id, spec in manifest.connections.items()}
     types = {conn_id: normalize(conn_type) for conn_id, conn_type in said.items() if conn_type is not None}
-    types |= {
-        conn_id: connection.conn_type for conn_id, connection in connections.items()
-    }  # secrets have the last word
+    types |= {conn_id: found.conn_type for conn_id, found in connections.items()}  # secrets have the last word
     facts = known(types.values(), cache_folder(manifest.folder))
     needed = _needed(manifest)
     packages = {facts.package(conn_type) or "" for conn_type in types.values() if not facts.has(conn_type)} - {""}

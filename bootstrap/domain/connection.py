@@ -168,9 +168,7 @@ def _from_uri(uri: str, where: str) -> Connection:
     except urls.BadUrl as err:
         raise Malformed(f"{where}: the URI's host or port is not valid", "percent-encode special characters") from err
     host = unquote(parts.hostname or "")
-    if (
-        "/" in host
-    ):  # a path stays as it is written, as Airflow's `_parse_netloc_to_hostname` gives it; else small letters
+    if "/" in host:  # a path keeps its capitals, as in Airflow's `_parse_netloc_to_hostname`
         host = unquote(parts.netloc.rpartition("@")[2].partition(":")[0])
     port = port_number(parts.port, where)
     query: dict[str, Any] = dict(parse_qsl(parts.query, keep_blank_values=True))

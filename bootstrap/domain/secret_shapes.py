@@ -54,11 +54,7 @@ _HINTS = re.compile(r"hook|services|integration|intake|ifttt|bot\d|hc-ping|piped
 _URL_PARTS = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://(?:([^/?#]*)@)?[^/?#]*([^#]*)")  # what is no URL hides nothing
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]{0,40})://([^\s/?#@]+(?::[^\s@]*)?)@")
 _ORACLE = re.compile(r"jdbc:oracle:\w{1,10}:[^\s/@]{1,100}/([^\s@]+)@", re.IGNORECASE)
-_BY_TOKEN = (
-    "http",
-    "https",
-    "git+https",
-)  # what stands before their @ alone is one; abfss://CONTAINER@ACCOUNT has none
+_BY_TOKEN = ("http", "https", "git+https")  # what stands before their @ alone is one, but abfss://CONTAINER@ACCOUNT
 _NAMES = ("anonymous", "git", "user")
 _SUSPECT = re.compile(r"[@%=:/{]|-----|[\w+.-]{16}|\b(?:Bearer|Basic|Splunk|GenieKey|Token)\s", re.IGNORECASE)
 _GAP = re.compile(

@@ -169,9 +169,7 @@ def named_items(node: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
 @lru_cache(maxsize=4096)  # the fields of many connections have few names
 def is_secret_name(key: str, conn_type: str | None = None) -> bool:
     """True if the provider declares a password of this name, or the name says so."""
-    bare = (
-        key.split("__", 2)[-1] if key.startswith("extra__") else key
-    )  # Airflow's old form: extra__snowflake__password
+    bare = key.split("__", 2)[-1] if key.startswith("extra__") else key  # Airflow's old form: extra__TYPE__password
     return (bare in declared(conn_type) and not bare.endswith(("_path", "_file"))) or names_secret(bare)
 
 

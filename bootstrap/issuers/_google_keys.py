@@ -123,7 +123,7 @@ def last_uses(api: Api, analyzer: str, keys: Iterable[GoogleKey]) -> Mapping[str
             document = api.once(Call("read when keys were used", "GET", url, query))
             with contextlib.suppress(
                 AttributeError, KeyError, TypeError, ValueError
-            ):  # an answer that is none tells nothing
+            ):  # what is no answer tells nothing
                 for item in document.get("activities", []):
                     if text := item["activity"].get("lastAuthenticatedTime"):
                         used[id_of(item["fullResourceName"])] = moment(text).replace(microsecond=0)

@@ -32,9 +32,7 @@ from bootstrap.issuers._postgres import Server, Session
 from bootstrap.issuers.base import Attempt, Issuer, Key, KeyFields, KeyInfo, Surroundings
 
 _PORT = 5432
-_MARKED = re.compile(
-    r"[A-Za-z0-9_-]{43}\.([0-9a-f]{8})"
-)  # 256 random bits, then which password it is, which is no secret
+_MARKED = re.compile(r"[A-Za-z0-9_-]{43}\.([0-9a-f]{8})")  # 256 random bits, then which password it is: no secret
 _ONE_OR_TWO = "say either `users: [a, b]`, two users that take turns, or `user: a`, whose only password is replaced"
 _OVERLAP = (
     "Postgres keeps one password for a role: with `user`, the old one stops working in the moment in which the new one starts to, "

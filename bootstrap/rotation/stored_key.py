@@ -22,8 +22,7 @@ from bootstrap.issuers.kind import IssuerKind
 from bootstrap.manifest.key_place import KeyPlace
 from bootstrap.manifest.loader import Manifest
 from bootstrap.manifest.models import RotateSpec
-from bootstrap.rotation import key_fields
-from bootstrap.rotation.candidate import Content
+from bootstrap.rotation.candidate import Content, fields_of, filled
 from bootstrap.smoke.run import Settings
 from bootstrap.stores.base import Store, Stored
 
@@ -128,11 +127,11 @@ class StoredKey(ABC):
 
     def fields_of(self, stored: Stored) -> KeyFields:
         """The key's fields in the secret. Raises StoreError."""
-        return key_fields.fields_of(self.place, stored)
+        return fields_of(self.place, stored)
 
     def filled(self, stored: Stored, fields: KeyFields) -> Content:
         """The secret with another key's fields. Raises StoreError."""
-        return key_fields.filled(self.place, stored, fields)
+        return filled(self.place, stored, fields)
 
     def others(self) -> frozenset[str]:
         """See `Subject`."""

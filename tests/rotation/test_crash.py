@@ -28,8 +28,8 @@ from bootstrap.domain.secret import Secret
 from bootstrap.issuers.base import Issuer, KeyFields
 from bootstrap.issuers.kind import IssuerKind
 from bootstrap.manifest.key_place import KeyPlace, candidate_path, journal_path
-from bootstrap.rotation import engine, key_fields
-from bootstrap.rotation.candidate import Content
+from bootstrap.rotation import engine
+from bootstrap.rotation.candidate import Content, fields_of, filled
 from bootstrap.rotation.engine import Engine
 from bootstrap.rotation.journal import Document, Journal
 from bootstrap.rotation.rotatable import Proof, Voice
@@ -126,10 +126,10 @@ class Subject:
         return KeyPlace(Reference("team", self.path), {name: name.rpartition(".")[2] for name in self.account.fields})
 
     def fields_of(self, stored: Stored) -> KeyFields:
-        return key_fields.fields_of(self.place, stored)
+        return fields_of(self.place, stored)
 
     def filled(self, stored: Stored, fields: KeyFields) -> Content:
-        return key_fields.filled(self.place, stored, fields)
+        return filled(self.place, stored, fields)
 
     def require(self) -> None:
         """Nothing."""

@@ -15,7 +15,7 @@ from bootstrap.domain.reference import Reference
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Malformed
 from bootstrap.manifest.key_place import KeyPlace
-from bootstrap.rotation import key_fields
+from bootstrap.rotation import candidate
 from bootstrap.store_admin.copy_plan import Conversion
 from bootstrap.stores.base import Stored
 from bootstrap.stores.structured import as_stored
@@ -72,9 +72,9 @@ def test_other_stores_take_airflows_words_alone() -> None:
 
 def test_a_rotation_that_would_lose_what_others_read_is_refused() -> None:
     place = KeyPlace(REFERENCE, {"password": "password"}, whole=True)
-    assert key_fields.fields_of(place, stored(RDS)) == {"password": Secret("pw12345")}
+    assert candidate.fields_of(place, stored(RDS)) == {"password": Secret("pw12345")}
     with pytest.raises(Malformed, match=r"none of a connection's fields \(dbInstanceIdentifier, dbname") as caught:
-        key_fields.filled(place, stored(RDS), {"password": Secret("new")})
+        candidate.filled(place, stored(RDS), {"password": Secret("new")})
     assert "aws:airflow/connections/rds#password" in caught.value.hint
 
 
