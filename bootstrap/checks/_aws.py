@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bootstrap.checks import _aws_region, _proof
 from bootstrap.checks._proof import Asked
-from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, frames_of, url_endpoint
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, connection, frames_of, url_endpoint
 from bootstrap.domain.secret import foreign
 
 CONN_TYPE = "aws"
@@ -18,6 +18,7 @@ _PATIENCE = {
     "connect_timeout": 10,
     "retries": {"total_max_attempts": 2},
 }  # a login asks no more often, nor waits longer
+_LOGIN = "put login and password, the access key's id and its secret, into the connection"
 _ENDPOINT = "correct endpoint_url in the connection's extra"
 _GLOBAL = ("s3", "sts")  # services with an address that has no region
 _KEY_REFUSED = {
@@ -42,11 +43,8 @@ _BY_TYPE: dict[str, tuple[CauseName, str]] = {  # botocore.exceptions; the first
     "SSLError": ("tls", ""),
     "ConnectTimeoutError": ("timeout", ""),
     "ReadTimeoutError": ("timeout", ""),
-    "NoCredentialsError": ("auth", "put login and password, the access key's id and its secret, into the connection"),
-    "PartialCredentialsError": (
-        "auth",
-        "put login and password, the access key's id and its secret, into the connection",
-    ),
+    "NoCredentialsError": ("auth", _LOGIN),
+    "PartialCredentialsError": ("auth", _LOGIN),
     "NoRegionError": ("check_error", "set region_name in the connection's extra"),
     "ConnectionClosedError": ("unreachable", ""),
     "ProxyConnectionError": ("unreachable", ""),
@@ -78,19 +76,12 @@ def service_endpoint(conn: Any, service: str) -> Endpoint | None:
     extra = conn.extra_dejson
     verify = extra.get("verify")
     own = (extra.get("service_config") or {}).get(service) or {}
-    url = own.get("endpoint_url") or extra.get("endpoint_url") or _endpoint_of_environment(service)
-    url = url or _address(service, _aws_region.of(extra))
+    url = own.get("endpoint_url") or extra.get("endpoint_url")
+    url = url or os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or os.environ.get("AWS_ENDPOINT_URL")
+    region = _aws_region.of(extra)
+    if not url and (region or service in _GLOBAL):
+        url = _aws_region.address(service, region) if region else f"https://{service}.amazonaws.com"
     return url_endpoint(str(url), verify=True if verify is None else verify) if url else None
-
-
-def _endpoint_of_environment(service: str) -> str | None:
-    return os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or os.environ.get("AWS_ENDPOINT_URL")
-
-
-def _address(service: str, region: str) -> str | None:
-    if region:
-        return _aws_region.address(service, region)
-    return f"https://{service}.amazonaws.com" if service in _GLOBAL else None
 
 
 class OtherServiceError(Exception):
@@ -132,8 +123,11 @@ def login_if_told(
         return login(conn_id, params, run)
     except Exception as err:
         found = cause(err)
-        if found and found.name == "auth" and (code_of(err) != _SIGNATURE or _is_amazon(conn_id)):
-            raise
+        if found and found.name == "auth":
+            asked = service_endpoint(connection(conn_id), "sts")
+            is_amazon = asked is None or asked.host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+            if code_of(err) != _SIGNATURE or is_amazon:  # others may refuse the signature of any request to STS
+                raise
         return _proof.told(run, stranger(), "STS does not tell whose key it is")
 
 
@@ -150,14 +144,6 @@ def stranger(conn_id: str, service: str, ask: Callable[[Any], object]) -> Asked:
         found = cause(err)
         return "asked" if found and found.name in ("auth", "permission") else "unknown"
     return "unasked"
-
-
-def _is_amazon(conn_id: str) -> bool:
-    """Whether it is STS itself that is asked. A store that doesn't know STS refuses the signature of any such request."""
-    from bootstrap.airflow.compat import BaseHook
-
-    found = service_endpoint(BaseHook.get_connection(conn_id), "sts")
-    return found is None or found.host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
 
 def told(answer: dict[str, str]) -> str:
@@ -225,32 +211,9 @@ def _other_refusal(code: str, said: str, operation: str) -> Cause | None:
     if code in _BUSY:
         return Cause("check_error", said, "AWS limits the rate of requests: try again later, or with --jobs 1")
     if code in _DENIED:
-        return Cause("permission", said, _grant(said, operation))
+        named = _ACTION.search(said)
+        action = named[1] if named else f"s3:{_ACTIONS[operation]}" if operation in _ACTIONS else ""
+        return Cause("permission", said, f"grant {action} to the key's user or role" if action else "")
     if code in _MISSING or code.startswith("NoSuch") or "Could not find" in said or "Cannot find" in said:
         return Cause("not_found", said)
     return Cause("check_error", said, _ENDPOINT if code.isdigit() else "")  # of an HTTP status: AWS gives a code
-
-
-def _grant(said: str, operation: str) -> str:
-    named = _ACTION.search(said)
-    action = named[1] if named else f"s3:{_ACTIONS[operation]}" if operation in _ACTIONS else ""
-    return f"grant {action} to the key's user or role" if action else ""
-
-
-def s3_hook(conn_id: str) -> Any:
-    """Airflow's hook of S3."""
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-    return S3Hook(aws_conn_id=conn_id)
-
-
-def delete(conn_id: str, bucket: str, keys: Sequence[str]) -> None:
-    """Delete objects one by one: not every store that speaks S3 deletes many at once. One that is gone is no error."""
-    client = s3_hook(conn_id).get_conn()
-    for key in keys:
-        try:
-            client.delete_object(Bucket=bucket, Key=key)
-        except Exception as err:
-            found = cause(err)
-            if found is None or found.name != "not_found":
-                raise

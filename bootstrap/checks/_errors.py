@@ -13,14 +13,6 @@ from bootstrap.stores.kind import known_in_airflow
 _TOKEN = re.compile(r"(\b(?:access_token|id_token|sig|X-Amz-Signature)=|\bBearer )[^&\s\"')]+", re.IGNORECASE)
 
 
-class Diagnosed(Exception):
-    """A failure whose cause is known where it happens."""
-
-    def __init__(self, cause: Cause) -> None:
-        super().__init__(cause.message)
-        self.cause = cause
-
-
 def summary(error: BaseException) -> str:
     """The first line of an error's text without tokens, or its type."""
     lines = _TOKEN.sub(r"\1***", foreign(error)).strip().splitlines()

@@ -10,8 +10,18 @@ import re
 from typing import Any
 
 from bootstrap.checks import _proof
-from bootstrap.checks._errors import Diagnosed
-from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Place, Run, frames_of, url_endpoint
+from bootstrap.checks.base import (
+    Cause,
+    CauseName,
+    CheckParams,
+    Diagnosed,
+    Endpoint,
+    Place,
+    Run,
+    connection,
+    frames_of,
+    url_endpoint,
+)
 from bootstrap.domain.secret import foreign
 
 CONN_TYPE = "google_cloud_platform"
@@ -76,10 +86,8 @@ def place(conn_id: str, params: CheckParams, run: Run, found: Cause) -> Place | 
         return None
     from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
 
-    from bootstrap.airflow.compat import BaseHook
-
     project = foreign(GoogleBaseHook(gcp_conn_id=conn_id).project_id)
-    if BaseHook.get_connection(conn_id).extra_dejson.get("project"):
+    if connection(conn_id).extra_dejson.get("project"):
         return Place("project", project, "correct `project` in the connection's extra")
     return Place("project", project, "set `project` in the connection's extra: without it, the key's own is asked")
 
@@ -125,7 +133,8 @@ def cause(error: BaseException) -> Cause | None:
     """What Google's libraries say of a refused key or call."""
     kind, text = type(error).__name__, str(error)
     if _MALFORMED_KEY.search(text):
-        return Cause("secret_malformed", f"{_NO_KEY}: {_first_sentence(error)}")
+        sentence = re.split(r"[.:(] ?", foreign(error).strip("('\""), maxsplit=1)[0]  # what follows may quote the key
+        return Cause("secret_malformed", f"{_NO_KEY}: {sentence}")
     if kind in _REFUSED and type(error).__module__.startswith("google."):
         message = foreign(error).strip("()").partition(", {")[0].strip("'\"")
         return Cause("auth", message, _hint("auth", message))
@@ -158,11 +167,6 @@ def _said(message: str) -> str:
     with contextlib.suppress(ValueError, KeyError, TypeError):
         text = str(json.JSONDecoder().raw_decode(text)[0]["error"]["message"])
     return text.partition("\n")[0]
-
-
-def _first_sentence(error: BaseException) -> str:
-    """What follows may quote the key."""
-    return re.split(r"[.:(] ?", foreign(error).strip("('\""), maxsplit=1)[0]
 
 
 def other_service(what: str) -> Diagnosed:

@@ -1,18 +1,20 @@
-"""The answer that the check `http` got: is it the one that it should be? Of its body, no more is read than must be."""
+"""What the check `http` asks for, and whether its answer is what it must be. Of the body, no more is read than necessary."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl
 
-from bootstrap.checks._http_params import Params
+from pydantic import AliasChoices, ConfigDict, Field
+
 from bootstrap.checks._http_session import same_origin
-from bootstrap.checks.base import Cause
+from bootstrap.checks.base import Cause, CheckParams, Diagnosed
 from bootstrap.util.urls import BadUrl, join, split
 
+_NAME = "expect_text or expect_json"
 _LIMIT = 16 * 2**20  # bytes that `expect_text` and `expect_json` look at
 _PAGE = 2**17  # bytes of a page that are enough to see what it asks for
 _SHORT = 600  # characters of a page that says no more than "sign in"
@@ -25,6 +27,53 @@ _TITLE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+
+
+Status = Annotated[int, Field(ge=200, le=599)]
+_EARLIER = {"expect_status": "status", "expect_text": "contains"}  # their names in older manifests
+
+
+def _with_earlier_names(schema: dict[str, Any]) -> None:
+    for name, earlier in _EARLIER.items():
+        schema["properties"][earlier] = {**schema["properties"][name], "deprecated": True}
+
+
+def _expectation(name: str) -> Any:
+    return Field(None, validation_alias=AliasChoices(name, _EARLIER[name]))
+
+
+class Params(CheckParams):
+    """`path` is appended to the connection's host. What the answer must be: `expect_status` is a number or a list of them
+    (default: anything below 400), `expect_text` a text that must be in its first 16 MB, and `expect_json` what must be in its JSON, which may say more.
+    Without one of these, the check proves an answer and no more; a page that asks to sign in fails it.
+
+    An answer from another address than the one asked for fails the check unless `redirects` is true. The credential is sent to no other host or port.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_with_earlier_names)
+
+    path: str = ""
+    method: Literal["GET", "HEAD"] = "GET"
+    expect_status: Status | Annotated[list[Status], Field(min_length=1)] | None = _expectation("expect_status")
+    expect_text: str | None = _expectation("expect_text")
+    expect_json: Any = None
+    redirects: bool = False
+
+    @property
+    def statuses(self) -> tuple[int, ...]:
+        """Those that are expected; empty: anything below 400."""
+        wanted = self.expect_status
+        return tuple(wanted) if isinstance(wanted, list) else () if wanted is None else (wanted,)
+
+    @property
+    def expects_json(self) -> bool:
+        """`expect_json: null` is an expectation, too."""
+        return "expect_json" in self.model_fields_set
+
+    @property
+    def expects_content(self) -> bool:
+        """Whether more is expected than an answer."""
+        return self.expect_text is not None or self.expects_json
 
 
 class StatusError(RuntimeError):
@@ -41,27 +90,18 @@ class RedirectedError(RuntimeError):
     """The answer comes from another address, or sends there."""
 
 
-class NotExpectedError(RuntimeError):
-    """The answer has another content."""
-
-    def __init__(self, cause: Cause) -> None:
-        super().__init__(cause.message)
-        self.cause = cause
-
-
 def require(response: Any, params: Params) -> bool:
-    """Returns True. Raises StatusError, RedirectedError or NotExpectedError."""
-    _require_status(response, params.statuses)
+    """Returns True. Raises StatusError, RedirectedError, or Diagnosed where the answer has another content."""
+    wanted = params.statuses
+    if response.status_code not in wanted if wanted else response.status_code >= 400:  # noqa: PLR2004
+        raise StatusError(response, wanted)
     _require_address(response, params)
     if params.expects_content:
         _require_content(response, params)
     elif _is_success(response) and _is_page(response) and _asks_to_sign_in(_beginning(response)):
-        raise NotExpectedError(Cause("auth", _LOGIN_PAGE, _LOGIN_HINT))
+        hint = "correct the path or the login; if it is the right page, name expect_text"
+        raise Diagnosed(Cause("auth", "the answer is a page that asks to sign in", hint))
     return True
-
-
-_LOGIN_PAGE = "the answer is a page that asks to sign in"
-_LOGIN_HINT = "correct the path or the login; if it is the right page, name expect_text"
 
 
 def closed(response: Any, params: Params) -> Mapping[str, Any]:
@@ -72,22 +112,12 @@ def closed(response: Any, params: Params) -> Mapping[str, Any]:
         said += f" from {_shown(moved)}"
     if not (params.expects_content or params.statuses):
         said += f": an answer, and no more; {_NAME} proves which"
-    return {"said": said, "warnings": [] if params.expects_content else list(_doubts(response, moved))}
-
-
-def _doubts(response: Any, moved: str | None) -> Iterator[str]:
-    if moved and LOGIN.search(_shown(moved)):
-        yield f"the answer comes from what looks like a log-in page, {_shown(moved)}: name {_NAME}"
-    elif _is_success(response) and _is_page(response):
-        yield f"the answer is an HTML page, and may be any: name {_NAME}"
-
-
-_NAME = "expect_text or expect_json"
-
-
-def _require_status(response: Any, wanted: tuple[int, ...]) -> None:
-    if response.status_code not in wanted if wanted else response.status_code >= 400:  # noqa: PLR2004
-        raise StatusError(response, wanted)
+    warnings = []
+    if not params.expects_content and moved and LOGIN.search(_shown(moved)):
+        warnings = [f"the answer comes from what looks like a log-in page, {_shown(moved)}: name {_NAME}"]
+    elif not params.expects_content and _is_success(response) and _is_page(response):
+        warnings = [f"the answer is an HTML page, and may be any: name {_NAME}"]
+    return {"said": said, "warnings": warnings}
 
 
 def _require_address(response: Any, params: Params) -> None:
@@ -97,13 +127,9 @@ def _require_address(response: Any, params: Params) -> None:
     moved = _moved_to(response)
     if moved is None or (params.redirects and not response.is_redirect):
         return
-    raise RedirectedError(
-        f"{split(_first(response)).path or '/'} redirects to {_shown(moved)}{_elsewhere(response, moved)}"
-    )
-
-
-def _elsewhere(response: Any, moved: str) -> str:
-    return "" if same_origin(_first(response), moved) else ", another host or port"
+    first = _first(response)
+    elsewhere = "" if same_origin(first, moved) else ", another host or port"
+    raise RedirectedError(f"{split(first).path or '/'} redirects to {_shown(moved)}{elsewhere}")
 
 
 def _first(response: Any) -> str:
@@ -140,15 +166,15 @@ def _require_content(response: Any, params: Params) -> None:
     if params.expect_text is not None:
         words = {params.expect_text.encode(encoding, errors="replace") for encoding in ("utf-8", _encoding(response))}
         if not _found([body] if body else response.iter_content(_CHUNK), words):
-            raise NotExpectedError(Cause("check_error", f"the answer has no {params.expect_text!r} in it{head}"))
+            raise Diagnosed(Cause("check_error", f"the answer has no {params.expect_text!r} in it{head}"))
     if params.expects_json:
         try:
             found = json.loads(body)
         except (ValueError, RecursionError):
             kind = response.headers.get("Content-Type", "nothing").partition(";")[0]
-            raise NotExpectedError(Cause("check_error", f"the answer is no JSON, but {kind}{head}")) from None
+            raise Diagnosed(Cause("check_error", f"the answer is no JSON, but {kind}{head}")) from None
         if where := _difference(params.expect_json, found, "the answer"):
-            raise NotExpectedError(Cause("check_error", where, "correct `expect_json`, or the path"))
+            raise Diagnosed(Cause("check_error", where, "correct `expect_json`, or the path"))
 
 
 def _difference(wanted: Any, found: Any, where: str) -> str:

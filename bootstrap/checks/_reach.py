@@ -9,8 +9,7 @@ import ssl
 import urllib.request
 from pathlib import Path
 
-from bootstrap.checks._errors import Diagnosed
-from bootstrap.checks.base import Cause, Endpoint
+from bootstrap.checks.base import Cause, Diagnosed, Endpoint
 from bootstrap.domain.secret import foreign
 
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "SSL_CERT_FILE")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import random
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +15,8 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from bootstrap.checks import _aws, _google, _usage
-from bootstrap.checks.base import PREFIX, Cause, CheckParams, Run, leftovers
+from bootstrap.checks._objects import PIECE, ObjectStore, digest
+from bootstrap.checks.base import Cause, CheckParams, Run
 from bootstrap.domain.secret import foreign
 from bootstrap.util.model import Model
 
@@ -28,7 +29,6 @@ _ENOUGH = 16_000_000  # bytes: a transfer of fewer tells nothing of growth, whic
 _MAXIMUM = 1_000_000_000
 _UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _SIZE = r"^(\d+) ?([kKMG]?B|[KMG]iB)$"
-_PIECE = 1024 * 1024
 
 Attributes = tuple[Mapping[str, Any], ...]  # of an operator: for each of the transfers of `measured`
 Prefix = Annotated[str, Field(pattern=r"^[^{}]*$")]  # operators template it, or format it: there must be nothing to do
@@ -120,16 +120,8 @@ def logins(*sides: tuple[str, Callable[[str], str | None]]) -> str:
 def pieces(run: Run, size: int) -> Iterator[bytes]:
     """`size` bytes that nothing compresses, the same ones for a run each time."""
     source = random.Random(run.id)  # noqa: S311  to tell a right copy from a wrong one, and no secret
-    for start in range(0, size, _PIECE):
-        yield source.randbytes(min(_PIECE, size - start))
-
-
-def digest(data: Iterator[bytes]) -> str:
-    """MD5, which GCS knows of each object."""
-    made = hashlib.md5(usedforsecurity=False)
-    for piece in data:
-        made.update(piece)
-    return made.hexdigest()
+    for start in range(0, size, PIECE):
+        yield source.randbytes(min(PIECE, size - start))
 
 
 def write_file(file: Path, run: Run, size: int) -> None:
@@ -138,13 +130,16 @@ def write_file(file: Path, run: Run, size: int) -> None:
         stream.writelines(pieces(run, size))
 
 
-@contextlib.contextmanager
-def temporary_file(run: Run, size: int) -> Iterator[str]:
-    """The name of a file of the run's bytes, for a while."""
-    with tempfile.TemporaryDirectory(prefix=run.name) as folder:
-        file = Path(folder) / "data"
-        write_file(file, run, size)
-        yield str(file)
+def arrived(at: ObjectStore, conn_id: str, bucket: str, name: str, wanted: tuple[int, str]) -> str:
+    """Compare an object's size and digest with what was sent. Raises SideFailed, and RuntimeError; returns the detail."""
+    with side(conn_id):
+        found = at.size_and_digest(at.hook(conn_id), bucket, name)
+    return compare(f"{at.scheme}://{bucket}/{name}", found, wanted)
+
+
+def sent(run: Run, size: int) -> tuple[int, str]:
+    """Size and digest of the run's bytes."""
+    return size, digest(pieces(run, size))
 
 
 def compare(where: str, found: tuple[int, str], wanted: tuple[int, str]) -> str:
@@ -201,62 +196,65 @@ def measured(run: Run, size: int, transfers: Sequence[Callable[[], Any]], *, buf
     return result
 
 
-# The objects at either side
+class BetweenBuckets(TransferParams):
+    """From `bucket` of the connection that has the check, below `prefix`, to `to`."""
+
+    bucket: str
+    prefix: Prefix = ""
+    to: Destination
+
+    @property
+    def connections(self) -> tuple[str, ...]:
+        """That of the destination."""
+        return (self.to.connection,)
 
 
-def gcs_hook(conn_id: str) -> Any:
-    """Airflow's hook of GCS."""
-    from airflow.providers.google.cloud.hooks.gcs import GCSHook
+@dataclass(frozen=True)
+class Way:
+    """From one store of objects to another: what such a check does besides its operator's work."""
 
-    return GCSHook(gcp_conn_id=conn_id)
+    source: ObjectStore
+    destination: ObjectStore
 
+    def authenticate(self, conn_id: str, params: BetweenBuckets, run: Run) -> str:
+        """Log in at both sides."""
+        return logins(
+            (conn_id, lambda name: self.source.login(name, params, run)),
+            (params.to.connection, lambda name: self.destination.login(name, params, run)),
+        )
 
-def gcs_found(conn_id: str, bucket: str, name: str) -> tuple[int, str]:
-    """Size and digest of an object, as GCS says."""
-    import base64
+    def prepare(self, conn_id: str, params: BetweenBuckets, run: Run) -> None:
+        """Make the objects that are moved, from a file: nothing is held in memory."""
+        hook = self.source.hook(conn_id)
+        for name, size in names(params, run).items():
+            with side(conn_id), tempfile.TemporaryDirectory(prefix=run.name) as folder:
+                file = Path(folder) / "data"
+                write_file(file, run, size)
+                self.source.put(hook, params.bucket, params.prefix + name, str(file))
 
-    with side(conn_id):
-        blob = gcs_hook(conn_id).get_conn().bucket(bucket).blob(name)
-        blob.reload()
-    return int(blob.size), base64.b64decode(blob.md5_hash).hex()
+    def verify(self, conn_id: str, params: BetweenBuckets, run: Run, result: Any) -> str:  # noqa: ARG002
+        """The operator says that all is in sync, too, when it finds nothing to move."""
+        to, name = params.to, self.moved(params, run)[-1]
+        return arrived(self.destination, to.connection, to.bucket, name, sent(run, params.total))
 
-
-def s3_found(conn_id: str, bucket: str, key: str) -> tuple[int, str]:
-    """Size and digest of an object, which is read for it: S3 knows no digest of what came in parts."""
-    with side(conn_id):
-        body = _aws.s3_hook(conn_id).get_conn().get_object(Bucket=bucket, Key=key)
-        return int(body["ContentLength"]), digest(body["Body"].iter_chunks(_PIECE))
-
-
-def gcs_delete(conn_id: str, bucket: str, objects: list[str]) -> None:
-    """Delete objects; one that is gone is no error."""
-    hook = gcs_hook(conn_id)
-    for name in objects:
+    def clean(self, conn_id: str, params: BetweenBuckets, run: Run) -> None:
+        """Delete the objects on both sides: on one also where the other fails."""
         try:
             with side(conn_id):
-                hook.delete(bucket_name=bucket, object_name=name)
-        except SideFailed as err:
-            if not _google.is_missing(err.__cause__ or err):
-                raise
+                self.source.delete(conn_id, params.bucket, [params.prefix + name for name in names(params, run)])
+        finally:
+            with side(params.to.connection):
+                self.destination.delete(params.to.connection, params.to.bucket, self.moved(params, run))
 
+    def sweep(self, conn_id: str, params: BetweenBuckets, run: Run) -> int:  # noqa: ARG002
+        """Delete what earlier runs left on either side."""
+        left = self.source.sweep(conn_id, params.bucket, params.prefix)
+        return left + self.destination.sweep(params.to.connection, params.to.bucket, params.to.folder + params.prefix)
 
-def s3_delete(conn_id: str, bucket: str, keys: list[str]) -> None:
-    """Delete objects; one that is gone is no error."""
-    with side(conn_id):
-        _aws.delete(conn_id, bucket, keys)
+    def sources(self, params: BetweenBuckets, run: Run) -> Attributes:
+        """For each transfer the object's whole name, as an operator's prefix."""
+        return tuple({"prefix": params.prefix + name} for name in names(params, run))
 
-
-def gcs_sweep(conn_id: str, bucket: str, prefix: str) -> int:
-    """Delete what earlier runs left below the prefix; how many objects."""
-    found = gcs_hook(conn_id).get_conn().list_blobs(bucket, prefix=f"{prefix}{PREFIX}")
-    left = [prefix + name for name in leftovers(blob.name.removeprefix(prefix) for blob in found)]
-    gcs_delete(conn_id, bucket, left)
-    return len(left)
-
-
-def s3_sweep(conn_id: str, bucket: str, prefix: str) -> int:
-    """Delete what earlier runs left below the prefix; how many objects."""
-    keys = _aws.s3_hook(conn_id).list_keys(bucket, prefix=f"{prefix}{PREFIX}") or []
-    left = [prefix + name for name in leftovers(key.removeprefix(prefix) for key in keys)]
-    s3_delete(conn_id, bucket, left)
-    return len(left)
+    def moved(self, params: BetweenBuckets, run: Run) -> list[str]:
+        """Operators put the whole name of the source below their destination."""
+        return [params.to.folder + params.prefix + name for name in names(params, run)]

@@ -10,11 +10,13 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
-from bootstrap.checks.base import Cause, CauseName
+from pydantic import AfterValidator
+
+from bootstrap.checks.base import Cause, CauseName, Diagnosed
 from bootstrap.domain.secret import foreign, foreign_stream
 
 _TWO_PARTS = frozenset({"apache", "atlassian", "cncf", "common", "dbt", "microsoft"})  # of a provider's name
@@ -27,17 +29,11 @@ _folders: list[str] = []  # of the user's code
 _UNOPTIMIZED = "leave PYTHONOPTIMIZE out of the environment, and out of `airflow.env` in the manifest"
 
 
-class UserCodeError(Exception):
-    """The user's code can't be run as the manifest says."""
+class UserCodeError(Diagnosed):
+    """The user's code can't be run as the manifest says, or ended in an odd way."""
 
     def __init__(self, message: str, hint: str, name: CauseName = "check_error") -> None:
-        super().__init__(message)
-        self.cause = Cause(name, message, hint)
-
-
-def cause(error: BaseException) -> Cause | None:
-    """What is wrong with the manifest's path or arguments, or with how the code ended."""
-    return error.cause if isinstance(error, UserCodeError) else None
+        super().__init__(Cause(name, message, hint))
 
 
 def look_in(folders: Sequence[str]) -> None:
@@ -116,16 +112,14 @@ def require_ran(what: str, result: Any) -> None:
     raise UserCodeError(f"{what} returned {kind}: its work was never run", "let it do the work itself, and return")
 
 
-def _is_xcom(result: Any) -> bool:
-    return any(kind.__name__ == "XComArg" for kind in type(result).__mro__)
-
-
 _PROMISES: Mapping[str, Callable[[Any], bool]] = {
     "a coroutine (it is async, and was not awaited)": inspect.iscoroutine,
     "a generator": inspect.isgenerator,
     "an async generator": inspect.isasyncgen,
     "an awaitable (it is async, and was not awaited)": inspect.isawaitable,
-    "a task of a DAG (it is decorated with @task)": _is_xcom,
+    "a task of a DAG (it is decorated with @task)": lambda result: (
+        "XComArg" in {kind.__name__ for kind in type(result).__mro__}
+    ),
     "a context manager": lambda result: hasattr(type(result), "__enter__") or hasattr(type(result), "__aenter__"),
     "a callable": callable,
 }
@@ -153,9 +147,8 @@ def guarded(what: str) -> Iterator[None]:
         with _masked_output(), importable():
             yield
     except SystemExit as err:
-        raise UserCodeError(
-            f"{what} ended its process: sys.exit({foreign(repr(err.code))})", "return or raise instead"
-        ) from err
+        message = f"{what} ended its process: sys.exit({foreign(repr(err.code))})"
+        raise UserCodeError(message, "return or raise instead") from err
     except BaseException as err:  # TaskDeferred is no Exception
         odd = next((_NO_RESULT[kind.__name__] for kind in type(err).__mro__ if kind.__name__ in _NO_RESULT), None)
         if odd is None:
@@ -183,7 +176,8 @@ def _masked_output() -> Iterator[None]:
                 os.close(original)
             kept.seek(0)
             text = io.TextIOWrapper(kept, encoding="utf-8", errors="replace", newline="")
-            _print(foreign_stream(iter(partial(text.read, _PART), "")))
+            with os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace") as stdout:
+                stdout.writelines(foreign_stream(iter(partial(text.read, _PART), "")))
 
 
 def _flush() -> None:
@@ -192,11 +186,13 @@ def _flush() -> None:
             stream.flush()
 
 
-def _print(texts: Iterable[str]) -> None:
-    with os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace") as stream:
-        stream.writelines(texts)
+def dotted(example: str) -> Any:
+    """The type of a parameter that is a dotted path; `example` is in the message for what can be none."""
 
+    def valid(path: str) -> str:
+        if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", path) is None:
+            msg = f"expected a dotted path, as in {example}"
+            raise ValueError(msg)
+        return path
 
-def is_dotted(path: str) -> bool:
-    """Whether it can be a dotted path at all."""
-    return re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", path) is not None
+    return Annotated[str, AfterValidator(valid)]

@@ -62,6 +62,14 @@ class Cause:
     hint: str = ""
 
 
+class Diagnosed(Exception):
+    """A failure whose cause is known where it happens."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause.message)
+        self.cause = cause
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a check asks, a region or a project: what is in another is as good as missing there.
@@ -74,10 +82,6 @@ class Place:
     correct: str = ""
 
 
-def _tell_nobody(**_: Any) -> None:
-    """A run that nobody watches."""
-
-
 @dataclass(frozen=True)
 class Run:
     """One run of one check. `id` is unique: what the check creates carries it in its name.
@@ -88,7 +92,7 @@ class Run:
 
     id: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    tell: Callable[..., None] = _tell_nobody
+    tell: Callable[..., object] = dict  # a run that nobody watches
 
     @property
     def name(self) -> str:
@@ -105,6 +109,22 @@ class Run:
         from bootstrap.airflow.compat import FunctionOperator
 
         return FunctionOperator(work=work, **self.arguments)
+
+
+def connection(conn_id: str) -> Any:
+    """Airflow's, in a check's task. Raises what Airflow raises."""
+    from bootstrap.airflow.compat import BaseHook
+
+    return BaseHook.get_connection(conn_id)
+
+
+def said(conn_id: str, params: CheckParams, run: Run, result: Any) -> str:  # noqa: ARG001
+    """What the task returned, for the report: how a check verifies whose task has done it all."""
+    return str(result)
+
+
+def nowhere(conn: Any) -> None:
+    """The endpoint of a check that has none that could be tried."""
 
 
 def frames_of(error: BaseException, package: str) -> bool:

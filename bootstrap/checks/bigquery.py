@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from bootstrap.checks import _google
-from bootstrap.checks.base import CheckParams, Endpoint, Run, leftovers
+from bootstrap.checks.base import CheckParams, Run, leftovers
 
 Dataset = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 _NUMBERS = [1, 2, 3]
@@ -42,11 +43,7 @@ STEPS = ("access", "write")
 authenticate = _google.login
 cause = _google.cause
 place = _google.place
-
-
-def endpoint(conn: Any) -> Endpoint | None:
-    """BigQuery's address, or BIGQUERY_EMULATOR_HOST."""
-    return _google.service_endpoint(conn, "bigquery", "BIGQUERY_EMULATOR_HOST")
+endpoint = partial(_google.service_endpoint, service="bigquery", emulator="BIGQUERY_EMULATOR_HOST")
 
 
 def prepare(conn_id: str, params: Params, run: Run) -> None:  # noqa: ARG001
@@ -61,22 +58,18 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
     """Airflow's operator submits the query and waits for it."""
     from airflow.providers.google.cloud.operators.bigquery import BigQueryInsertJobOperator
 
+    query = f"SELECT '{run.name}' AS name"  # neither the run's name nor the dataset's pattern has a quote
+    if params.writes:  # the statement, unlike destinationTable, knows the project
+        rows = f"SELECT number FROM UNNEST({_NUMBERS}) AS number"  # noqa: S608
+        query = f"CREATE TABLE `{params.dataset}`.`{run.identifier}` AS {rows}"
     return BigQueryInsertJobOperator(
         gcp_conn_id=conn_id,
-        configuration={"query": {"query": _query(params, run), "useLegacySql": False}},
+        configuration={"query": {"query": query, "useLegacySql": False}},
         job_id=run.name,
         location=params.location,
         deferrable=False,
         **run.arguments,
     )
-
-
-def _query(params: Params, run: Run) -> str:
-    """Neither the dataset's pattern nor the run's name has a quote."""
-    if not params.writes:
-        return f"SELECT '{run.name}' AS name"
-    rows = f"SELECT number FROM UNNEST({_NUMBERS}) AS number"  # noqa: S608
-    return f"CREATE TABLE `{params.dataset}`.`{run.identifier}` AS {rows}"  # knows the project, unlike destinationTable
 
 
 def verify(conn_id: str, params: Params, run: Run, result: Any) -> None:
@@ -113,13 +106,13 @@ def client(conn_id: str, location: str | None = None) -> Any:
 def rows_of(conn_id: str, table: str) -> list[tuple[Any, ...]]:
     """All rows of `dataset.table`, sorted."""
     asked = client(conn_id)
-    return sorted(row.values() for row in asked.list_rows(asked.get_table(_full(asked, table))))
+    return sorted(row.values() for row in asked.list_rows(asked.get_table(f"{asked.project}.{table}")))
 
 
 def remove_table(conn_id: str, table: str) -> None:
     """Remove `dataset.table`; it may be gone."""
     asked = client(conn_id)
-    asked.delete_table(_full(asked, table), not_found_ok=True)
+    asked.delete_table(f"{asked.project}.{table}", not_found_ok=True)
 
 
 def sweep_tables(conn_id: str, dataset: str) -> int:
@@ -128,7 +121,3 @@ def sweep_tables(conn_id: str, dataset: str) -> int:
     for name in names:
         remove_table(conn_id, f"{dataset}.{name}")
     return len(names)
-
-
-def _full(asked: Any, table: str) -> str:
-    return f"{asked.project}.{table}"

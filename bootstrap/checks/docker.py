@@ -13,9 +13,11 @@ from pydantic import model_validator
 from typing_extensions import Self
 
 from bootstrap.checks import _proof
-from bootstrap.checks.base import PREFIX, Cause, CauseName, CheckParams, Run, leftovers
+from bootstrap.checks.base import PREFIX, Cause, CauseName, CheckParams, Diagnosed, Run, connection, leftovers, nowhere
 from bootstrap.domain.secret import foreign
 
+_ADDRESS = "correct `docker_url` or DOCKER_HOST"
+_NO_DAEMON = Cause("check_error", "what answers there is no Docker daemon", _ADDRESS)
 _DEFAULT_URL = "unix:///var/run/docker.sock"
 _SECONDS = 10  # for the daemon to answer; pulling is the operator's and has a minute for each answer
 
@@ -57,10 +59,7 @@ PERMISSIONS = ("read and write on the daemon's socket (the group `docker`)", "pu
 COMPARES = "the daemon's API version, and the container's output: the run's own name, or `expect`"
 CREATES = "a container (an image that had to be pulled stays)"
 STEPS = ("access", "write")
-
-
-def endpoint(conn: Any) -> None:
-    """None: the daemon goes to the registry, not this machine; `authenticate` asks the daemon."""
+endpoint = nowhere  # the daemon goes to the registry, not this machine; `authenticate` asks the daemon
 
 
 def authenticate(conn_id: str, params: Params, run: Run) -> str:
@@ -80,21 +79,14 @@ def authenticate(conn_id: str, params: Params, run: Run) -> str:
 
 
 def _version(daemon: Any) -> str:
-    """Raises NoDaemonError for a server that answers, and is no Docker daemon."""
+    """Raises Diagnosed for a server that answers, and is no Docker daemon."""
     try:
         told = daemon.version()
     except ValueError as err:  # no JSON
-        raise NoDaemonError(_NO_DOCKER) from err
+        raise Diagnosed(_NO_DAEMON) from err
     if not (isinstance(told, dict) and told.get("ApiVersion") and told.get("Version")):
-        raise NoDaemonError(_NO_DOCKER)
+        raise Diagnosed(_NO_DAEMON)
     return foreign(told["Version"])
-
-
-class NoDaemonError(Exception):
-    """What answers is no Docker daemon."""
-
-
-_NO_DOCKER = "what answers there is no Docker daemon"
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
@@ -163,9 +155,7 @@ def _daemon(params: Params) -> Iterator[Any]:
 
 
 def _login(conn_id: str) -> str | None:
-    from bootstrap.airflow.compat import BaseHook
-
-    return BaseHook.get_connection(conn_id).login or None
+    return connection(conn_id).login or None
 
 
 _START = "start Docker, or name its address in `docker_url` or DOCKER_HOST"
@@ -187,37 +177,28 @@ _BY_TEXT: tuple[tuple[str, CauseName, str], ...] = (  # what the daemon says of 
 
 def cause(error: BaseException) -> Cause | None:
     """What the daemon says, or why it says nothing."""
-    kind = type(error).__name__
-    if isinstance(error, NoDaemonError):
-        return Cause("check_error", _NO_DOCKER, "correct `docker_url` or DOCKER_HOST")
+    name = type(error).__name__
     if said := getattr(error, "explanation", None):
         text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
         found = next(
-            (Cause(name, foreign(text), hint) for words, name, hint in _BY_TEXT if re.search(words, text)), None
+            (Cause(known, foreign(text), hint) for words, known, hint in _BY_TEXT if re.search(words, text)), None
         )
         return found or Cause("check_error", foreign(text))
-    if kind == "DockerException" and re.search("Invalid bind address|Unrecognized|scheme", str(error)):
-        return Cause("check_error", foreign(error), "correct `docker_url` or DOCKER_HOST")
-    if kind == "DockerContainerFailedException":
-        return Cause("check_error", _ended(error), "correct `command`; its output is in the task's log")
-    return _no_daemon(error)
+    if name == "DockerException" and re.search("Invalid bind address|Unrecognized|scheme", str(error)):
+        return Cause("check_error", foreign(error), _ADDRESS)
+    if name == "DockerContainerFailedException":
+        status = re.search(r"'StatusCode': (\d+)", str(error))
+        ended = f"the container's command ended with status {int(status[1])}" if status else foreign(error)
+        return Cause("check_error", ended, "correct `command`; its output is in the task's log")
+    return next((found for kind, found in _NO_ANSWER if isinstance(error, kind)), None)
 
 
 _GROUP = "add this user to the group `docker` (usermod -aG docker USER), and log in again"
-_NO_DAEMON: tuple[tuple[type[OSError], Cause], ...] = (
+_NO_ANSWER: tuple[tuple[type[OSError], Cause], ...] = (
     (FileNotFoundError, Cause("connection_refused", "the Docker daemon's socket isn't there", _START)),
     (ConnectionRefusedError, Cause("connection_refused", "the Docker daemon's address refuses connections", _START)),
     (PermissionError, Cause("permission", "this user may not open the Docker daemon's socket", _GROUP)),
-    (socket.gaierror, Cause("dns", "the Docker daemon's host has no address", "correct `docker_url` or DOCKER_HOST")),
+    (socket.gaierror, Cause("dns", "the Docker daemon's host has no address", _ADDRESS)),
     (TimeoutError, Cause("timeout", "the Docker daemon does not answer", "see whether the Docker daemon is stuck")),
-    (ConnectionResetError, Cause("check_error", _NO_DOCKER, _START)),
+    (ConnectionResetError, Cause("check_error", _NO_DAEMON.message, _START)),
 )
-
-
-def _no_daemon(error: BaseException) -> Cause | None:
-    return next((found for kind, found in _NO_DAEMON if isinstance(error, kind)), None)
-
-
-def _ended(error: BaseException) -> str:
-    status = re.search(r"'StatusCode': (\d+)", str(error))
-    return f"the container's command ended with status {int(status[1])}" if status else foreign(error)

@@ -7,9 +7,10 @@ import io
 from contextlib import ExitStack
 from typing import Any
 
-from bootstrap.checks import _google, bigquery, gcs
+from bootstrap.checks import _google, bigquery
+from bootstrap.checks._objects import GCS
 from bootstrap.checks._reach import reach
-from bootstrap.checks.base import CheckParams, Run
+from bootstrap.checks.base import CheckParams, Run, connection
 
 _COLUMNS = ("name", "code")
 _ROWS = [("00123", "digits stay text"), ('comma, "quote"\nand newline', "żółć 雪 🙂"), ("plain", "")]
@@ -50,11 +51,12 @@ endpoint = bigquery.endpoint
 
 def prepare(conn_id: str, params: Params, run: Run) -> None:
     """Upload the CSV."""
-    from bootstrap.airflow.compat import BaseHook
-
-    if storage := gcs.endpoint(BaseHook.get_connection(conn_id)):
+    if storage := GCS.endpoint(connection(conn_id)):
         reach(storage)
-    gcs.upload(conn_id, params.bucket, _object(params, run), _content())
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([_COLUMNS, *_ROWS])
+    content = file.getvalue().encode()
+    GCS.hook(conn_id).upload(bucket_name=params.bucket, object_name=_object(params, run), data=content)
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
@@ -93,19 +95,13 @@ def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa:
 def clean(conn_id: str, params: Params, run: Run) -> None:
     """Remove the table and the object, either of them also if the other can't be."""
     with ExitStack() as both:
-        both.callback(gcs.delete, conn_id, params.bucket, _object(params, run))
+        both.callback(GCS.delete, conn_id, params.bucket, [_object(params, run)])
         both.callback(bigquery.remove_table, conn_id, _table(params, run))
 
 
 def sweep(conn_id: str, params: Params, run: Run) -> int:  # noqa: ARG001
     """Remove what earlier runs left of either."""
-    return gcs.sweep_objects(conn_id, params.bucket, params.prefix) + bigquery.sweep_tables(conn_id, params.dataset)
-
-
-def _content() -> bytes:
-    file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows([_COLUMNS, *_ROWS])
-    return file.getvalue().encode()
+    return GCS.sweep(conn_id, params.bucket, params.prefix) + bigquery.sweep_tables(conn_id, params.dataset)
 
 
 def _object(params: Params, run: Run) -> str:

@@ -5,26 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from bootstrap.checks import _aws, _google, _transfer
+from bootstrap.checks import _aws, _google, _objects, _transfer
 from bootstrap.checks.base import Run
 
 
-class Params(_transfer.TransferParams):
+class Params(_transfer.BetweenBuckets):
     """From `bucket` of the connection that has the check, below `prefix`, to `to`: {connection, bucket, prefix} at S3.
 
     `size` is bytes, or text such as "10MB"; 1 GB at most. From about 20MB on it shows whether memory grows with it.
     """
 
-    bucket: str
-    prefix: _transfer.Prefix = ""
-    to: _transfer.Destination
 
-    @property
-    def connections(self) -> tuple[str, ...]:
-        """That of S3."""
-        return (self.to.connection,)
-
-
+_WAY = _transfer.Way(_objects.GCS, _objects.S3)
 CONN_TYPES = ()  # buckets must be named
 PROVIDERS = (_google.PROVIDER, _aws.PROVIDER)
 PERMISSIONS = (
@@ -35,27 +27,12 @@ COMPARES = "size and checksum of what arrived with what was sent"
 CREATES = "three objects on each side, two small ones and one of `size`"
 STEPS = ("access", "write")
 cause = _transfer.cause
-
-
-def endpoint(conn: Any) -> Any:
-    """Cloud Storage's address, or STORAGE_EMULATOR_HOST."""
-    return _google.service_endpoint(conn, "storage", "STORAGE_EMULATOR_HOST")
-
-
-def authenticate(conn_id: str, params: Params, run: Run) -> str:
-    """Log in at both sides."""
-    return _transfer.logins(
-        (conn_id, lambda name: _google.login(name, params, run)),
-        (params.to.connection, lambda name: _aws.login_if_told(name, params, run)),
-    )
-
-
-def prepare(conn_id: str, params: Params, run: Run) -> None:
-    """Make the objects that are moved, from a file: nothing is held in memory."""
-    hook = _transfer.gcs_hook(conn_id)
-    for name, size in _transfer.names(params, run).items():
-        with _transfer.side(conn_id), _transfer.temporary_file(run, size) as file:
-            hook.upload(params.bucket, params.prefix + name, file, chunk_size=8 * 1024 * 1024)
+endpoint = _objects.GCS.endpoint
+authenticate = _WAY.authenticate
+prepare = _WAY.prepare
+verify = _WAY.verify
+clean = _WAY.clean
+sweep = _WAY.sweep
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
@@ -66,41 +43,10 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
         GCSToS3Operator,
         run,
         params.total,
-        partial(_sources, params, run),
+        partial(_WAY.sources, params, run),
         gcs_bucket=params.bucket,
         gcp_conn_id=conn_id,
         dest_aws_conn_id=params.to.connection,
         dest_s3_key=f"s3://{params.to.bucket}/{params.to.folder}",
         replace=True,  # asks for no listing of the destination; the names are new anyway
     )
-
-
-def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa: ARG001
-    """The operator says that all is in sync, too, when it finds nothing to move."""
-    keys, bucket = _arrived(params, run), params.to.bucket
-    found = _transfer.s3_found(params.to.connection, bucket, keys[-1])
-    wanted = params.total, _transfer.digest(_transfer.pieces(run, params.total))
-    return _transfer.compare(f"s3://{bucket}/{keys[-1]}", found, wanted)
-
-
-def clean(conn_id: str, params: Params, run: Run) -> None:
-    """Delete the objects on both sides: on one also where the other fails."""
-    try:
-        _transfer.gcs_delete(conn_id, params.bucket, [params.prefix + name for name in _transfer.names(params, run)])
-    finally:
-        _transfer.s3_delete(params.to.connection, params.to.bucket, _arrived(params, run))
-
-
-def sweep(conn_id: str, params: Params, run: Run) -> int:  # noqa: ARG001
-    """Delete what earlier runs left on either side."""
-    left = _transfer.gcs_sweep(conn_id, params.bucket, params.prefix)
-    return left + _transfer.s3_sweep(params.to.connection, params.to.bucket, params.to.folder + params.prefix)
-
-
-def _sources(params: Params, run: Run) -> Any:
-    return tuple({"prefix": params.prefix + name} for name in _transfer.names(params, run))
-
-
-def _arrived(params: Params, run: Run) -> list[str]:
-    """The operator puts the whole name of the source below its destination."""
-    return [params.to.folder + params.prefix + name for name in _transfer.names(params, run)]

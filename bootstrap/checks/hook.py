@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bootstrap.checks import _proof, _user_code
-from bootstrap.checks.base import CheckParams, Endpoint, Run, url_endpoint
+from bootstrap.checks.base import CheckParams, Endpoint, Run, connection, url_endpoint
 from bootstrap.domain.secret import foreign
 from bootstrap.manifest.kinds import FALLBACK, default_checks
 from bootstrap.util.urls import host_of
@@ -33,10 +33,9 @@ def endpoint(conn: Any) -> Endpoint | None:
 
 def task(conn_id: str, params: Params, run: Run) -> Any:  # noqa: ARG001
     """A task that fails when the hook says that its test failed."""
-    from bootstrap.airflow.compat import BaseHook
 
     def work() -> str:
-        conn = BaseHook.get_connection(conn_id)
+        conn = connection(conn_id)
         hook = conn.get_hook()
         if not hasattr(hook, "test_connection"):
             raise RuntimeError(f"{type(hook).__name__} has no test_connection: name another check for {conn_id}")

@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from bootstrap.checks import _http_answer, _http_params, _http_session, _proof
-from bootstrap.checks._http_answer import NotExpectedError, RedirectedError, StatusError
-from bootstrap.checks.base import Cause, CauseName, Endpoint, Run
+from bootstrap.checks import _http_answer, _http_session, _proof
+from bootstrap.checks._http_answer import RedirectedError, StatusError
+from bootstrap.checks.base import Cause, CauseName, Endpoint, Run, connection
 from bootstrap.domain.secret import foreign
 from bootstrap.util.urls import split
 
-Params = _http_params.Params
+Params = _http_answer.Params
 CONN_TYPES = ("http",)
 PROVIDERS = ("apache-airflow-providers-http",)
 PERMISSIONS = ("GET on `path`",)
@@ -82,9 +82,7 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
 
 def proof(conn_id: str, params: Params, run: Run, result: Mapping[str, Any]) -> str:  # noqa: ARG001
     """What the two requests tell of the credential."""
-    from bootstrap.airflow.compat import BaseHook
-
-    if result["asked"] == "none" and BaseHook.get_connection(conn_id).password:
+    if result["asked"] == "none" and connection(conn_id).password:
         run.tell(warning="the password is not sent: Airflow's HttpHook sends one only with a `login`")
     return _proof.told(run, result["asked"])
 
@@ -101,8 +99,6 @@ def cause(error: BaseException) -> Cause | None:
     if isinstance(error, StatusError):
         hint = _HINTS.get(error.status, _BROKEN if error.status >= 500 else "")  # noqa: PLR2004
         return Cause(_BY_STATUS.get(error.status, "check_error"), hint=hint)
-    if isinstance(error, NotExpectedError):
-        return error.cause
     if isinstance(error, RedirectedError):
         if _http_answer.LOGIN.search(str(error).partition(" redirects to ")[2]):
             return Cause("auth", hint=f"correct the login; if this is the right page, {_REDIRECT}")

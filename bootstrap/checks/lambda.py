@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from bootstrap.checks import _aws, _aws_region
-from bootstrap.checks.base import CheckParams, Endpoint, Run
+from bootstrap.checks.base import CheckParams, Run
 
 
 class Params(CheckParams):
@@ -24,11 +24,7 @@ CREATES = ""
 STEPS = ("authenticate", "access")
 cause = _aws.cause
 place = _aws_region.place
-
-
-def endpoint(conn: Any) -> Endpoint | None:
-    """The connection's endpoint_url, else Lambda's address in its region."""
-    return _aws.service_endpoint(conn, "lambda")
+endpoint = partial(_aws.service_endpoint, service="lambda")
 
 
 def authenticate(conn_id: str, params: Params, run: Run) -> str:
@@ -39,13 +35,9 @@ def authenticate(conn_id: str, params: Params, run: Run) -> str:
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
     """LambdaHook describes, or lists."""
-    return run.task(partial(_read, conn_id, params.function))
-
-
-def _read(conn_id: str, function: str | None) -> None:
     from airflow.providers.amazon.aws.hooks.lambda_function import LambdaHook
 
-    _ask(LambdaHook(aws_conn_id=conn_id).get_conn(), function)
+    return run.task(lambda: _ask(LambdaHook(aws_conn_id=conn_id).get_conn(), params.function))
 
 
 def _ask(client: Any, function: str | None) -> None:
@@ -56,9 +48,5 @@ def _ask(client: Any, function: str | None) -> None:
         return
     answer = client.get_function_configuration(FunctionName=function)
     arn = str(answer.get("FunctionArn")).split(":")  # arn:aws:lambda:REGION:ACCOUNT:function:NAME[:VERSION]
-    _aws.require(answer, "FunctionArn", arn[0] == "arn" and _name(function) in arn[6:7], f"the function {function}")
-
-
-def _name(function: str) -> str:
-    """The name in NAME, NAME:VERSION, ACCOUNT:function:NAME and the whole ARN."""
-    return function.rpartition("function:")[2].partition(":")[0]
+    name = function.rpartition("function:")[2].partition(":")[0]  # of NAME, NAME:VERSION, ACCOUNT:function:NAME, an ARN
+    _aws.require(answer, "FunctionArn", arn[0] == "arn" and name in arn[6:7], f"the function {function}")

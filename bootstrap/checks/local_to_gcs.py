@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.checks import _google, _transfer
+from bootstrap.checks._objects import GCS
 from bootstrap.checks.base import Run
 
 
@@ -30,11 +31,7 @@ CREATES = "three objects, two small ones and one of `size`, and for a while the 
 STEPS = ("access", "write")  # one request proves both
 authenticate = _google.login
 cause = _transfer.cause
-
-
-def endpoint(conn: Any) -> Any:
-    """Cloud Storage's address, or STORAGE_EMULATOR_HOST."""
-    return _google.service_endpoint(conn, "storage", "STORAGE_EMULATOR_HOST")
+endpoint = GCS.endpoint
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
@@ -57,20 +54,19 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
 def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa: ARG001
     """What arrived must be what was sent."""
     name = _objects(params, run)[-1]
-    wanted = params.total, _transfer.digest(_transfer.pieces(run, params.total))
-    found = _transfer.gcs_found(conn_id, params.bucket, name)
-    return _transfer.compare(f"gs://{params.bucket}/{name}", found, wanted)
+    return _transfer.arrived(GCS, conn_id, params.bucket, name, _transfer.sent(run, params.total))
 
 
 def clean(conn_id: str, params: Params, run: Run) -> None:
     """Delete the objects and the files."""
     shutil.rmtree(_folder(run), ignore_errors=True)
-    _transfer.gcs_delete(conn_id, params.bucket, _objects(params, run))
+    with _transfer.side(conn_id):
+        GCS.delete(conn_id, params.bucket, _objects(params, run))
 
 
 def sweep(conn_id: str, params: Params, run: Run) -> int:  # noqa: ARG001
     """Delete what earlier runs left in the bucket."""
-    return _transfer.gcs_sweep(conn_id, params.bucket, params.prefix)
+    return GCS.sweep(conn_id, params.bucket, params.prefix)
 
 
 def _files(params: Params, run: Run) -> Any:

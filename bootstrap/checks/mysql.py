@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from bootstrap.checks import _proof, _sql
-from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, endpoint_of_host
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, connection, endpoint_of_host
 from bootstrap.domain.secret import foreign
 
 Params = _sql.SqlParams
@@ -46,9 +46,7 @@ def _asked(conn_id: str, account: str) -> _proof.Asked:
 
     An account without a password refuses one.
     """
-    from bootstrap.airflow.compat import BaseHook
-
-    conn = BaseHook.get_connection(conn_id)
+    conn = connection(conn_id)
     if not conn.password:
         return "none"
     if account.startswith(("skip-grants", "@")):
@@ -66,11 +64,12 @@ _BY_NUMBER: dict[int, CauseName] = {
     2005: "dns",
     **dict.fromkeys((2026, 3159), "tls"),
 }
+_PLUGIN = "the client can't speak the account's authentication plugin: use another `client`, or change the plugin"
 _HINTS = {
     1046: "name the database in the connection's `schema`",
     1130: "the server lets no login in from this machine: create the account for this host (CREATE USER … @ …)",
-    1251: "the client can't speak the account's authentication plugin: use another `client`, or change the plugin",
-    2059: "the client can't speak the account's authentication plugin: use another `client`, or change the plugin",
+    1251: _PLUGIN,
+    2059: _PLUGIN,
     2026: "where the server has no TLS, turn it off in the connection's extra; else trust the server's CA",
     3159: "the server demands TLS: configure it in the connection's extra (`ssl`, or `ssl_ca` and others)",
 }
@@ -83,18 +82,11 @@ def cause(error: BaseException) -> Cause | None:
     if "`mysqlclient` package" in text or getattr(error, "name", None) == "MySQLdb":
         return Cause("provider_missing", "mysqlclient is not installed", _MYSQLCLIENT)
     if "package 'mysql-connector-python' is not installed" in text:
-        return Cause(
-            "provider_missing", "mysql-connector-python is not installed", "pip install mysql-connector-python"
-        )
+        package = "mysql-connector-python"
+        return Cause("provider_missing", f"{package} is not installed", f"pip install {package}")
     if "Unknown MySQL client name" in text:
         return Cause("secret_malformed", foreign(text), "`client` in extra is mysqlclient or mysql-connector-python")
-    number = _number(error)
+    number = getattr(error, "errno", None) or (error.args[0] if error.args else None)
+    if isinstance(error, OSError) or not isinstance(number, int):  # an OSError's errno is something else
+        return None
     return Cause(_BY_NUMBER[number], hint=_HINTS.get(number, "")) if number in _BY_NUMBER else None
-
-
-def _number(error: BaseException) -> int:
-    """The error's number; 0 for one that isn't a database's. An OSError's errno is something else."""
-    if isinstance(error, OSError):
-        return 0
-    found = getattr(error, "errno", None) or (error.args[0] if error.args else None)
-    return found if isinstance(found, int) else 0

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
-
-from pydantic import AfterValidator
+from typing import Any
 
 from bootstrap.checks import _user_code
 from bootstrap.checks._user_code import UserCodeError
-from bootstrap.checks.base import CheckParams, Run
+from bootstrap.checks.base import CheckParams, Run, nowhere
 from bootstrap.domain.secret import foreign
-
-
-def _dotted(path: str) -> str:
-    if not _user_code.is_dotted(path):
-        msg = "expected a dotted path, as in airflow.providers.http.operators.http.HttpOperator"
-        raise ValueError(msg)
-    return path
 
 
 class Params(CheckParams):
@@ -28,7 +19,7 @@ class Params(CheckParams):
     one whose name ends in `conn_id`. `expect` is what it must return, or {contains: "…"}, a text that must be in it.
     """
 
-    path: Annotated[str, AfterValidator(_dotted)]
+    path: _user_code.dotted("airflow.providers.http.operators.http.HttpOperator")  # type: ignore[valid-type]
     arguments: Mapping[str, Any] = {}
     conn_id_argument: str | None = None
     expect: Any = None
@@ -41,17 +32,20 @@ COMPARES = "what the operator returns with `expect`; without it, that the operat
 CREATES = "whatever the operator makes, and doesn't remove"
 STEPS = ("access",)
 TEMPLATES = True
-cause = _user_code.cause
-
-
-def endpoint(conn: Any) -> None:
-    """None: only the operator knows where it goes."""
+endpoint = nowhere  # only the operator knows where it goes
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
     """The operator. Raises UserCodeError where it can't be made from the manifest."""
-    kind = _operator_class(params.path)
-    _require_free(params, run)
+    from bootstrap.airflow.compat import BaseOperator
+
+    kind = _user_code.find(params.path)
+    if not (inspect.isclass(kind) and issubclass(kind, BaseOperator)):
+        raise UserCodeError(
+            f"{params.path} is not an operator's class", "name a class, made from Airflow's BaseOperator"
+        )
+    if taken := sorted(set(params.arguments) & set(run.arguments)):
+        raise UserCodeError(f"a check sets {', '.join(taken)} itself", "leave it out of `arguments`")
     known = set(_parameters(kind))
     arguments = {
         **({"deferrable": False} if "deferrable" in known else {}),
@@ -82,21 +76,6 @@ def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa:
 
 
 _EXPECT = "correct `expect`, or see what is returned: airflow-bootstrap smoke --show-command"
-
-
-def _operator_class(path: str) -> Any:
-    from bootstrap.airflow.compat import BaseOperator
-
-    found = _user_code.find(path)
-    if not (inspect.isclass(found) and issubclass(found, BaseOperator)):
-        raise UserCodeError(f"{path} is not an operator's class", "name a class, made from Airflow's BaseOperator")
-    return found
-
-
-def _require_free(params: Params, run: Run) -> None:
-    taken = sorted(set(params.arguments) & set(run.arguments))
-    if taken:
-        raise UserCodeError(f"a check sets {', '.join(taken)} itself", "leave it out of `arguments`")
 
 
 def _connection(conn_id: str, params: Params, known: set[str]) -> dict[str, str]:

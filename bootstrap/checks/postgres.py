@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 from bootstrap.checks import _proof, _sql
-from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, endpoint_of_host
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Run, connection, endpoint_of_host
 
 Params = _sql.SqlParams
 CONN_TYPES = ("postgres",)
@@ -17,11 +18,8 @@ CREATES = "with `write` a temporary table, which goes with the session"
 STEPS = ("access", "write")
 task = _sql.operator
 verify = _sql.verify
-
-
-def endpoint(conn: Any) -> Endpoint | None:
-    """Host and port; None for a unix socket."""
-    return endpoint_of_host(conn, 5432)
+endpoint = partial(endpoint_of_host, default_port=5432)
+_OTHER_WAYS = {"sslcert", "sslkey", "krbsrvname", "gssencmode", "gsslib"}
 
 
 def authenticate(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: ARG001
@@ -29,27 +27,16 @@ def authenticate(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: A
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
     with closing(PostgresHook(postgres_conn_id=conn_id).get_conn()) as session:
-        return _proof.told(run, _asked(conn_id, session))
-
-
-def _asked(conn_id: str, session: Any) -> _proof.Asked:
-    """Where no password was asked for, a certificate or Kerberos may have stood for it."""
-    from bootstrap.airflow.compat import BaseHook
-
-    if used_password(session):
-        return "asked"
-    conn = BaseHook.get_connection(conn_id)
-    if not conn.password:
-        return "none"
-    return "unknown" if _OTHER_WAYS & conn.extra_dejson.keys() else "unasked"
+        conn, asked = connection(conn_id), used_password(session)
+    if asked or not conn.password:
+        return _proof.told(run, "asked" if asked else "none")
+    # A certificate or Kerberos may have stood for the password.
+    return _proof.told(run, "unknown" if _OTHER_WAYS & conn.extra_dejson.keys() else "unasked")
 
 
 def used_password(session: Any) -> bool:
     """Whether the server asked for the password, as libpq says: to psycopg 3 in `pgconn`, to psycopg2 in `info`."""
     return bool(getattr(session, "pgconn", session.info).used_password)
-
-
-_OTHER_WAYS = {"sslcert", "sslkey", "krbsrvname", "gssencmode", "gsslib"}
 
 
 _BY_SQLSTATE: dict[str, CauseName] = {  # postgresql.org/docs/current/errcodes-appendix.html

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated, Any
-
-from pydantic import AfterValidator
+from typing import Any
 
 from bootstrap.checks import _user_code
-from bootstrap.checks.base import CheckParams, Run
+from bootstrap.checks.base import CheckParams, Run, connection, nowhere
 from bootstrap.domain.secret import foreign
-
-
-def _dotted(path: str) -> str:
-    if not _user_code.is_dotted(path):
-        msg = "expected a dotted path, as in my_checks.can_read"
-        raise ValueError(msg)
-    return path
 
 
 class Params(CheckParams):
@@ -26,7 +18,7 @@ class Params(CheckParams):
     is called with the connection, as `BaseHook.get_connection` gives it, and `arguments` by their names.
     """
 
-    callable: Annotated[str, AfterValidator(_dotted)]
+    callable: _user_code.dotted("my_checks.can_read")  # type: ignore[valid-type]
     arguments: Mapping[str, Any] = {}
 
 
@@ -36,11 +28,7 @@ PERMISSIONS = ("whatever the function asks for",)
 COMPARES = "what the function returns"
 CREATES = "whatever the function makes, and doesn't remove"
 STEPS = ("access",)
-cause = _user_code.cause
-
-
-def endpoint(conn: Any) -> None:
-    """None: only the function knows where it goes."""
+endpoint = nowhere  # only the function knows where it goes
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
@@ -48,22 +36,14 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
     function = _user_code.find(params.callable)
     if not callable(function):
         raise _user_code.UserCodeError(f"{params.callable} can't be called", "name a function in the manifest")
-    _require_arguments(function, params)
-    return run.task(partial(_call, function, conn_id, params))
-
-
-def _require_arguments(function: Callable[..., Any], params: Params) -> None:
-    try:
+    with contextlib.suppress(TypeError, ValueError):  # written in C: it says itself what it misses
         signature = inspect.signature(function)
-    except (TypeError, ValueError):  # written in C: it says itself what it misses
-        return
-    try:
-        signature.bind(None, **params.arguments)
-    except TypeError as err:
-        message = (
-            f"{params.callable}{signature} can't be called with the connection and the arguments given: {foreign(err)}"
-        )
-        raise _user_code.UserCodeError(message, "correct `arguments`, or the function") from err
+        try:
+            signature.bind(None, **params.arguments)
+        except TypeError as err:
+            message = f"{params.callable}{signature} can't be called with the connection and the arguments given: {foreign(err)}"
+            raise _user_code.UserCodeError(message, "correct `arguments`, or the function") from err
+    return run.task(partial(_call, function, conn_id, params))
 
 
 def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa: ARG001
@@ -73,12 +53,9 @@ def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa:
 
 def _call(function: Callable[..., Any], conn_id: str, params: Params) -> str:
     """Call the function; returns its message. Raises UserCodeError for what is no verdict, RuntimeError for `(False, …)`."""
-    from bootstrap.airflow.compat import BaseHook
-
-    connection = BaseHook.get_connection(conn_id)
+    conn = connection(conn_id)
     with _user_code.guarded(params.callable):
-        result = function(connection, **params.arguments)
-        return _message(params.callable, result)
+        return _message(params.callable, function(conn, **params.arguments))
 
 
 def _message(path: str, result: Any) -> str:

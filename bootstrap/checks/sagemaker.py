@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import model_validator
 
 from bootstrap.checks import _aws, _aws_region
-from bootstrap.checks.base import CheckParams, Endpoint, Run
+from bootstrap.checks.base import CheckParams, Run
 
 
 class Params(CheckParams):
@@ -37,11 +37,7 @@ CREATES = ""
 STEPS = ("authenticate", "access")
 cause = _aws.cause
 place = _aws_region.place
-
-
-def endpoint(conn: Any) -> Endpoint | None:
-    """The connection's endpoint_url, else SageMaker's address in its region."""
-    return _aws.service_endpoint(conn, "sagemaker")
+endpoint = partial(_aws.service_endpoint, service="sagemaker")
 
 
 def authenticate(conn_id: str, params: Params, run: Run) -> str:
@@ -52,13 +48,9 @@ def authenticate(conn_id: str, params: Params, run: Run) -> str:
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
     """SageMakerHook describes, or lists."""
-    return run.task(partial(_read, conn_id, params))
-
-
-def _read(conn_id: str, params: Params) -> None:
     from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
 
-    _ask(SageMakerHook(aws_conn_id=conn_id).get_conn(), params)
+    return run.task(lambda: _ask(SageMakerHook(aws_conn_id=conn_id).get_conn(), params))
 
 
 def _ask(client: Any, params: Params) -> None:

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from bootstrap.checks import _google, _proof
-from bootstrap.checks._errors import Diagnosed
-from bootstrap.checks.base import Cause, CheckParams, Endpoint, Place, Run
+from bootstrap.checks.base import Cause, CheckParams, Diagnosed, Endpoint, Place, Run, said
 from bootstrap.domain.secret import foreign
 
 KIND = "CloudSecretManagerBackend"
@@ -33,6 +32,7 @@ COMPARES = "the secret's name in the version that Secret Manager gives, and that
 CREATES = ""
 STEPS = ("authenticate", "access")  # one request proves both
 cause = _google.cause
+verify = said
 
 
 class _Wanted(NamedTuple):
@@ -71,7 +71,10 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
 def _read(conn_id: str, params: Params) -> str:
     backend = _backend()
     if backend is None:
-        message = f"Airflow's secrets backend is not {KIND}; configured is {_configured()}"
+        from airflow.configuration import conf
+
+        configured = conf.get("secrets", "backend", fallback="") or "none"
+        message = f"Airflow's secrets backend is not {KIND}; configured is {configured}"
         raise Diagnosed(Cause("check_error", message, "set [secrets] backend: airflow-bootstrap render writes it"))
     wanted = list(_wanted(conn_id, params))
     failed = [(each, found) for each in wanted if (found := _failure(backend, each))]
@@ -85,11 +88,6 @@ def proof(conn_id: str, params: Params, run: Run, result: str) -> str:  # noqa: 
     """As whom the backend asked."""
     who = str(getattr(getattr(_backend(), "credentials", None), "service_account_email", ""))
     return _proof.told(run, "unknown", who)
-
-
-def verify(conn_id: str, params: Params, run: Run, result: str) -> str:  # noqa: ARG001
-    """How many were read."""
-    return result
 
 
 def _wanted(conn_id: str, params: Params) -> Iterator[_Wanted]:
@@ -146,10 +144,3 @@ def _backend() -> Any:
 
     kinds = ((backend, type(backend).__mro__) for backend in secrets_backends())
     return next((backend for backend, mro in kinds if any(kind.__name__ == KIND for kind in mro)), None)
-
-
-def _configured() -> str:
-    """What Airflow's configuration names as backend."""
-    from airflow.configuration import conf
-
-    return str(conf.get("secrets", "backend", fallback="")) or "none"

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from bootstrap.checks import _ssh
-from bootstrap.checks.base import Cause, CheckParams, Run
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Diagnosed, Run
 from bootstrap.domain.secret import foreign
 
 
@@ -40,9 +40,12 @@ def _look(conn_id: str, path: str, run: Run) -> None:
     files = hook.get_conn()
     try:
         _read(files, path)
-        _require_missing(files, run.name)
+        with contextlib.suppress(OSError):
+            files.stat(run.name)  # a server that shows what can't be there shows nothing
+            raise RuntimeError(f"the server says that everything is there, {run.name} as well: it proves nothing")
     except (FileNotFoundError, PermissionError) as err:  # the server's words name no path
-        raise PathRefusedError(path, err) from err
+        name: CauseName = "not_found" if isinstance(err, FileNotFoundError) else "permission"
+        raise Diagnosed(Cause(name, f"{path}: {foreign(err.strerror or err)}")) from err
     finally:
         hook.close_conn()
         hook.client.close()
@@ -59,25 +62,8 @@ def _read(files: Any, path: str) -> None:
         raise RuntimeError(f"{path} is neither a file nor a folder")
 
 
-def _require_missing(files: Any, name: str) -> None:
-    """A server that shows what can't be there shows nothing."""
-    with contextlib.suppress(OSError):
-        files.stat(name)
-        raise RuntimeError(f"the server says that everything is there, {name} as well: it proves nothing")
-
-
-class PathRefusedError(RuntimeError):
-    """The server has no such path, or doesn't show it."""
-
-    def __init__(self, path: str, error: OSError) -> None:
-        super().__init__(f"{path}: {error.strerror or foreign(error)}")
-        self.missing = isinstance(error, FileNotFoundError)
-
-
 def cause(error: BaseException) -> Cause | None:
-    """What the server says of a path, and what is common to SSH."""
-    if isinstance(error, PathRefusedError):
-        return Cause("not_found" if error.missing else "permission")
+    """What the server says of SFTP, and what is common to SSH."""
     if isinstance(error, EOFError) or type(error).__name__ == "ChannelException" or "Channel closed" in str(error):
         return Cause("permission", "the server offers this login no SFTP", "turn on its subsystem sftp for the login")
     return _ssh.cause(error)

@@ -8,7 +8,9 @@ from functools import partial
 from typing import Any
 
 from bootstrap.checks import _google, _transfer, mysql, postgres
-from bootstrap.checks.base import Cause, Endpoint, Run, endpoint_of_host
+from bootstrap.checks._objects import GCS, digest
+from bootstrap.checks.base import Cause, Diagnosed, Endpoint, Run, connection, endpoint_of_host
+from bootstrap.domain.secret import foreign
 
 _FILLER = 30  # times the 32 characters of an MD5
 _ROW = 32 * _FILLER + 8  # bytes, about
@@ -30,10 +32,6 @@ class Params(_transfer.TransferParams):
     def connections(self) -> tuple[str, ...]:
         """That of GCS."""
         return (self.to.connection,)
-
-
-class UnknownDatabase(Exception):
-    """There is no operator for databases of this type."""
 
 
 CONN_TYPES = ()  # a bucket must be named
@@ -68,24 +66,23 @@ def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa:
     rows, name = _rows(params.total), _objects(params, run)[-1]
     if result["total_row_count"] != rows:
         raise RuntimeError(f"the operator exported {result['total_row_count']} rows; the query gives {rows}")
-    found = _transfer.gcs_found(params.to.connection, params.to.bucket, name)
-    return f"{rows} rows; " + _transfer.compare(f"gs://{params.to.bucket}/{name}", found, _expected(rows))
+    wanted = sum(map(len, _csv(rows))), digest(_csv(rows))
+    return f"{rows} rows; {_transfer.arrived(GCS, params.to.connection, params.to.bucket, name, wanted)}"
 
 
 def clean(conn_id: str, params: Params, run: Run) -> None:  # noqa: ARG001
     """Delete the objects."""
-    _transfer.gcs_delete(params.to.connection, params.to.bucket, _objects(params, run))
+    with _transfer.side(params.to.connection):
+        GCS.delete(params.to.connection, params.to.bucket, _objects(params, run))
 
 
 def sweep(conn_id: str, params: Params, run: Run) -> int:  # noqa: ARG001
     """Delete what earlier runs left in the bucket."""
-    return _transfer.gcs_sweep(params.to.connection, params.to.bucket, params.to.folder)
+    return GCS.sweep(params.to.connection, params.to.bucket, params.to.folder)
 
 
 def cause(error: BaseException) -> Cause | None:
     """What either side says."""
-    if isinstance(error, UnknownDatabase):
-        return Cause("check_error", "", "put the check at a connection of type postgres or mysql")
     if isinstance(error, RuntimeError) and "`mysqlclient` package" in str(error):
         return Cause("provider_missing", "mysqlclient is not installed", "pip install mysqlclient")
     return _transfer.cause(error, postgres.cause, mysql.cause)
@@ -93,19 +90,11 @@ def cause(error: BaseException) -> Cause | None:
 
 def _log_in(conn_id: str, params: Params, run: Run) -> str:
     """As the check of the database does, and to others in and out again: that they can't be exported comes later."""
-    conn_type = _type_of(conn_id)
-    if conn_type in _LOGINS:
-        return _LOGINS[conn_type](conn_id, params, run)
-    from bootstrap.airflow.compat import BaseHook
-
-    BaseHook.get_connection(conn_id).get_hook().get_conn().close()
+    conn = connection(conn_id)
+    if conn.conn_type in _LOGINS:
+        return _LOGINS[conn.conn_type](conn_id, params, run)
+    conn.get_hook().get_conn().close()
     return ""
-
-
-def _type_of(conn_id: str) -> str:
-    from bootstrap.airflow.compat import BaseHook
-
-    return str(BaseHook.get_connection(conn_id).conn_type)
 
 
 def _export(conn_id: str, params: Params, run: Run) -> Any:
@@ -116,7 +105,7 @@ def _export(conn_id: str, params: Params, run: Run) -> Any:
 
 
 def _operator(conn_id: str, params: Params, run: Run, name: str, size: int) -> Any:
-    conn_type = _type_of(conn_id)
+    conn_type = connection(conn_id).conn_type
     arguments: dict[str, Any] = {
         "task_id": f"{run.identifier}_{name.rpartition('/')[2]}",
         "sql": _query(conn_type, _rows(size)),
@@ -136,12 +125,13 @@ def _operator(conn_id: str, params: Params, run: Run, name: str, size: int) -> A
 
 
 def _query(conn_type: str, rows: int) -> str:
-    """Rows without a table. Raises UnknownDatabase."""
+    """Rows without a table. Raises Diagnosed."""
     if conn_type == "postgres":
         return f"SELECT n AS id, repeat(md5(n::text), {_FILLER}) AS filler FROM generate_series(1, {rows}) AS n"  # noqa: S608  numbers of ours
     if conn_type == "mysql":
         return f"SELECT n AS id, REPEAT(MD5(n), {_FILLER}) AS filler FROM {_numbers(rows)} WHERE n BETWEEN 1 AND {rows} ORDER BY n"  # noqa: S608
-    raise UnknownDatabase(f"sql_to_gcs exports from postgres and mysql; this connection's type is {conn_type}")
+    message = f"sql_to_gcs exports from postgres and mysql; this connection's type is {foreign(conn_type)}"
+    raise Diagnosed(Cause("check_error", message, "put the check at a connection of type postgres or mysql"))
 
 
 def _numbers(rows: int) -> str:
@@ -157,13 +147,8 @@ def _rows(size: int) -> int:
     return max(1, round(size / _ROW))
 
 
-def _expected(rows: int) -> tuple[int, str]:
-    """Size and digest of the CSV file, header included."""
-    size = sum(map(len, _csv(rows)))
-    return size, _transfer.digest(_csv(rows))
-
-
 def _csv(rows: int) -> Iterator[bytes]:
+    """The lines of the file, its header included."""
     import csv
     import hashlib
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from bootstrap.checks import _sql
-from bootstrap.checks.base import Cause, Run
+from bootstrap.checks.base import Cause, Run, nowhere
 from bootstrap.domain.secret import foreign
 
 
@@ -26,10 +26,7 @@ STEPS = ("access", "write")
 _CATALOG = "sqlite_master"  # `SELECT 1` doesn't look at the file
 _READ = f"SELECT count(*) FROM {_CATALOG}"  # noqa: S608
 _WRITTEN = -2  # which result says what was written; the last one is ROLLBACK's
-
-
-def endpoint(conn: Any) -> None:
-    """A file has none."""
+endpoint = nowhere
 
 
 def prepare(conn_id: str, params: Params, run: Run) -> None:  # noqa: ARG001

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from bootstrap.checks import _ssh
-from bootstrap.checks.base import Cause, CheckParams, Run
+from bootstrap.checks.base import Cause, CheckParams, Diagnosed, Run, said
 from bootstrap.domain.secret import foreign
 
 
@@ -29,6 +29,7 @@ STEPS = ("access",)
 _CANT_START = {126: "it can't be executed", 127: "there is no such command"}
 endpoint = _ssh.endpoint
 authenticate = _ssh.login
+verify = said
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
@@ -47,31 +48,17 @@ def _execute(conn_id: str, command: str, expect: str | None) -> str:
     with hook.get_conn() as client:
         status, out, err = hook.exec_ssh_client_command(client, command, get_pty=False, environment=None)
     if status != 0:
-        raise CommandFailedError(status, foreign(err).strip().partition("\n")[0])
+        why = foreign(err).strip().partition("\n")[0] or _CANT_START.get(status, "it said nothing")
+        hint = f"{_CANT_START[status]} there: correct `command`" if status in _CANT_START else ""
+        message = f"exit status {status}: {why}" if status >= 0 else f"no exit status: {why}"
+        raise Diagnosed(Cause("check_error", message, hint))
     if expect is not None and expect not in out.decode(errors="replace"):
         raise RuntimeError(f"the command's output has no {expect!r} in it")
     return f"exit status {status}" if expect is not None else f"exit status {status}; `expect` proves what it says"
 
 
-def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa: ARG001
-    """What the command ended with."""
-    return str(result)
-
-
-class CommandFailedError(RuntimeError):
-    """The command's exit status isn't 0; `said` is the first line of its errors."""
-
-    def __init__(self, status: int, said: str) -> None:
-        why = said or _CANT_START.get(status, "it said nothing")
-        super().__init__(f"exit status {status}: {why}" if status >= 0 else f"no exit status: {why}")
-        self.status = status
-
-
 def cause(error: BaseException) -> Cause | None:
-    """What became of the command, and what is common to SSH."""
-    if isinstance(error, CommandFailedError):
-        hint = f"{_CANT_START[error.status]} there: correct `command`" if error.status in _CANT_START else ""
-        return Cause("check_error", hint=hint)
+    """What became of the session, and what is common to SSH."""
     if "SSH command timed out" in str(error):
         return Cause("timeout", "the command said nothing for as long as cmd_timeout in extra allows (10 s)")
     if type(error).__name__ == "ChannelException":

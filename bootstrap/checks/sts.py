@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from bootstrap.checks import _aws, _aws_region
-from bootstrap.checks.base import Cause, CheckParams, Endpoint, Run
+from bootstrap.checks.base import Cause, CheckParams, Diagnosed, Run
+from bootstrap.domain.secret import foreign
 
 
 class Params(CheckParams):
@@ -18,10 +19,6 @@ class Params(CheckParams):
     arn: Annotated[str, Field(pattern=r"^arn:")] | None = None
 
 
-class WrongIdentity(Exception):
-    """The key is good, and somebody else's."""
-
-
 CONN_TYPES = (_aws.CONN_TYPE,)
 PROVIDERS = (_aws.PROVIDER,)
 PERMISSIONS = ("none: any key may ask for its own identity",)
@@ -29,11 +26,8 @@ COMPARES = "the account and the ARN that STS names; `account` and `arn` say whic
 CREATES = ""
 STEPS = ("authenticate",)
 place = _aws_region.place
-
-
-def endpoint(conn: Any) -> Endpoint | None:
-    """The connection's endpoint_url, else STS's address in its region."""
-    return _aws.service_endpoint(conn, "sts")
+endpoint = partial(_aws.service_endpoint, service="sts")
+cause = _aws.cause
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:  # noqa: ARG001
@@ -42,16 +36,10 @@ def task(conn_id: str, params: Params, run: Run) -> Any:  # noqa: ARG001
 
 
 def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa: ARG001
-    """Tell whose key it is. Raises WrongIdentity for another's than the manifest says."""
+    """Tell whose key it is. Raises Diagnosed for another's than the manifest says."""
     for name, wanted, found in (("account", params.account, result["Account"]), ("ARN", params.arn, result["Arn"])):
         if wanted is not None and wanted != found:
-            raise WrongIdentity(f"the key belongs to {name} {found}; the manifest says {wanted}")
+            hint = "put a key of the right account into the store (store put), then airflow-bootstrap register"
+            message = f"the key belongs to {name} {foreign(found)}; the manifest says {wanted}"
+            raise Diagnosed(Cause("check_error", message, hint))
     return _aws.told(result)
-
-
-def cause(error: BaseException) -> Cause | None:
-    """A key of somebody else, and what AWS says."""
-    if isinstance(error, WrongIdentity):
-        hint = "put a key of the right account into the store (store put), then airflow-bootstrap register"
-        return Cause("check_error", "", hint)
-    return _aws.cause(error)

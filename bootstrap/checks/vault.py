@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from pydantic import Field
 
 from bootstrap.checks import _proof
 from bootstrap.checks._errors import store_cause
-from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Diagnosed, Endpoint, Run, connection, said
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import chain
 
@@ -49,21 +49,12 @@ PERMISSIONS = ("read on the secret's path (MOUNT/data/PATH in version 2 of KV, M
 COMPARES = "that Vault names the token that was sent, and what it holds at each path"
 CREATES = ""
 STEPS = ("access",)
-
-
+verify = said
 _POLICY = "1 error occurred"  # so begins the refusal of a path that no policy allows; a bad token is refused without
 _REFUSED_LOGIN = (
     r"invalid (role|secret|username|user)|Authentication Error|authentication type requires|missing client token"
 )
 _USE_TLS = 'set "use_tls": true in the connection\'s extra'
-
-
-class VaultFailed(Exception):
-    """A failure whose cause is known where it happens."""
-
-    def __init__(self, name: CauseName, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.cause = Cause(name, message, hint)
 
 
 def endpoint(conn: Any) -> Endpoint | None:
@@ -97,24 +88,17 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
     return run.task(partial(_read, conn_id, params))
 
 
-def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa: ARG001
-    """What was read, for the report."""
-    return str(result)
-
-
 def cause(error: BaseException) -> Cause | None:
     """What Vault says of a refused login."""
-    if isinstance(error, VaultFailed):
-        return error.cause
-    kind, text, said = type(error).__name__, str(error), foreign(error).partition(", on ")[0]
+    kind, text, message = type(error).__name__, str(error), foreign(error).partition(", on ")[0]
     if kind == "VaultDown":
-        return Cause("unreachable", said, "unseal Vault (bao operator unseal), or wait until it is up")
+        return Cause("unreachable", message, "unseal Vault (bao operator unseal), or wait until it is up")
     if "HTTP request to an HTTPS server" in text:
         return Cause("tls", "the server speaks https only", _USE_TLS)
     if isinstance(error, UnicodeEncodeError):
         return Cause("auth", "the token has characters in it that no token has")
     if kind in ("Forbidden", "Unauthorized") or re.search(_REFUSED_LOGIN, text):
-        return Cause("auth", said)
+        return Cause("auth", message)
     return None
 
 
@@ -128,11 +112,8 @@ def _read(conn_id: str, params: Params) -> str:
 
 def _read_by_hook(conn_id: str, params: Params, path: str) -> str:
     if not _is_vault(conn_id):
-        raise VaultFailed(
-            "check_error",
-            f"`path` is read by VaultHook, and {conn_id} is no connection of type {_CONN_TYPE}",
-            "give the check to one that is, or name `connections`",
-        )
+        message = f"`path` is read by VaultHook, and {conn_id} is no connection of type {_CONN_TYPE}"
+        raise _failed("check_error", message, "give the check to one that is, or name `connections`")
     hook = _hook(conn_id, params)
     where = _api_path(hook.vault_client, path)
     try:
@@ -142,9 +123,9 @@ def _read_by_hook(conn_id: str, params: Params, path: str) -> str:
             raise _denied(where) from err
         raise
     if found is None:
-        raise VaultFailed("not_found", f"Vault has no secret at {where}", _STORE_IT)
+        raise _failed("not_found", f"Vault has no secret at {where}", _STORE_IT)
     if not isinstance(found, dict):
-        raise VaultFailed("check_error", f"what answers for {where} is no secret", _STORE_IT)
+        raise _failed("check_error", f"what answers for {where} is no secret", _STORE_IT)
     return where
 
 
@@ -161,11 +142,11 @@ def _wanted(conn_id: str, params: Params) -> Iterator[tuple[str, str]]:
 
 
 def _read_by_backend(backend: Any, kind: str, name: str) -> str:
-    """Ask Airflow's backend itself: Airflow would take any error of it for a miss. Raises VaultFailed."""
+    """Ask Airflow's backend itself: Airflow would take any error of it for a miss. Raises Diagnosed."""
     bases = getattr(backend, f"{kind}_path")
     bases = [bases] if isinstance(bases, str) else list(bases or [])
     if not bases:
-        raise VaultFailed("check_error", f"{kind}_path is null: Airflow asks Vault for no {kind}", _RENDER)
+        raise _failed("check_error", f"{kind}_path is null: Airflow asks Vault for no {kind}", _RENDER)
     where = " or ".join(_api_path(backend.vault_client, f"{base}/{name}" if base else name) for base in bases)
     read: dict[str, Callable[[str], Any]] = {
         "connections": backend.get_conn_value,
@@ -178,9 +159,13 @@ def _read_by_backend(backend: Any, kind: str, name: str) -> str:
         raise _store_failure(err, where) from err
     if value is None:
         what = "" if kind == "connections" else " with a field `value`"
-        raise VaultFailed("not_found", f"Vault has no secret{what} at {where}", _PUT)
+        raise _failed("not_found", f"Vault has no secret{what} at {where}", _PUT)
     if kind == "connections":
-        _require_connection(backend, name, value)
+        try:
+            backend.deserialize_connection(conn_id=name, value=value)
+        except Exception as err:  # the message would quote the value
+            message = f"the secret of {name!r} is not a connection that Airflow can read ({type(err).__name__})"
+            raise _failed("secret_malformed", message) from None
     return f"{kind}/{name}"
 
 
@@ -188,18 +173,12 @@ _RENDER = "correct `backend` in the manifest, then airflow-bootstrap render"
 _PUT = "airflow-bootstrap register, or airflow-bootstrap store put"
 
 
-def _require_connection(backend: Any, conn_id: str, value: str) -> None:
-    try:
-        backend.deserialize_connection(conn_id=conn_id, value=value)
-    except Exception as err:  # the message would quote the value
-        message = f"the secret of {conn_id!r} is not a connection that Airflow can read ({type(err).__name__})"
-        raise VaultFailed("secret_malformed", message) from None
+def _failed(name: CauseName, message: str, hint: str = "") -> Diagnosed:
+    return Diagnosed(Cause(name, message, hint))
 
 
 def _is_vault(conn_id: str) -> bool:
-    from bootstrap.airflow.compat import BaseHook
-
-    return bool(BaseHook.get_connection(conn_id).conn_type == _CONN_TYPE)
+    return bool(connection(conn_id).conn_type == _CONN_TYPE)
 
 
 def _hook(conn_id: str, params: Params) -> Any:
@@ -212,7 +191,7 @@ def _hook(conn_id: str, params: Params) -> Any:
 
 
 def _backend() -> Any:
-    """Airflow's configured VaultBackend. Raises VaultFailed where there is none."""
+    """Airflow's configured VaultBackend. Raises Diagnosed where there is none."""
     from airflow.providers.hashicorp.secrets.vault import VaultBackend
 
     from bootstrap.airflow.compat import secrets_backends
@@ -220,17 +199,13 @@ def _backend() -> Any:
     every = secrets_backends()
     found = next((backend for backend in every if isinstance(backend, VaultBackend)), None)
     if found is None:
-        message = f"Airflow's secrets backend is not VaultBackend; it asks {_names(every)}"
-        raise VaultFailed("check_error", message, _RENDER)
+        asked = ", ".join(type(backend).__name__ for backend in every)
+        raise _failed("check_error", f"Airflow's secrets backend is not VaultBackend; it asks {asked}", _RENDER)
     return found
 
 
-def _names(backends: Sequence[Any]) -> str:
-    return ", ".join(type(backend).__name__ for backend in backends)
-
-
 def _who(asks: str, client: Any, run: Run) -> str:
-    """Whose token it is, as Vault says, which names the token. One that may not ask is valid too. Raises VaultFailed for what is no Vault.
+    """Whose token it is, as Vault says, which names the token. One that may not ask is valid too. Raises Diagnosed for what is no Vault.
 
     hvac hands on whatever comes with status 200. A proxy may put another token in the place of ours.
     """
@@ -242,7 +217,7 @@ def _who(asks: str, client: Any, run: Run) -> str:
         return _proof.told(run, "unknown", f"{asks}: the token may not ask whose it is")
     token = answer.get("data") if isinstance(answer, dict) else None
     if not (isinstance(token, dict) and isinstance(token.get("id"), str) and isinstance(token.get("policies"), list)):
-        raise VaultFailed("check_error", "what answers there is no Vault", "correct the connection's host and port")
+        raise _failed("check_error", "what answers there is no Vault", "correct the connection's host and port")
     asked: _proof.Asked = "asked" if token["id"] == client.token else "unasked"
     return _proof.told(run, asked, f"{asks}: {token.get('display_name') or 'a token'}")
 
@@ -251,18 +226,18 @@ def _is_policy(error: BaseException) -> bool:
     return any(type(link).__name__ == "Forbidden" and str(link).startswith(_POLICY) for link in chain(error))
 
 
-def _store_failure(error: Exception, where: str) -> VaultFailed:
+def _store_failure(error: Exception, where: str) -> Diagnosed:
     if _is_policy(error):
         return _denied(where)
-    if isinstance(error, VaultFailed):
+    if isinstance(error, Diagnosed):
         return error
     found = store_cause(error, "Airflow's VaultBackend")
-    return VaultFailed(found.name, found.message.partition(", on ")[0])
+    return _failed(found.name, found.message.partition(", on ")[0])
 
 
-def _denied(where: str) -> VaultFailed:
+def _denied(where: str) -> Diagnosed:
     hint = f'add to the policy: path "{where}" {{ capabilities = ["read"] }}'
-    return VaultFailed("permission", f"Vault's policies do not allow to read {where}", hint)
+    return _failed("permission", f"Vault's policies do not allow to read {where}", hint)
 
 
 def _api_path(client: Any, path: str) -> str:

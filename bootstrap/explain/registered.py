@@ -11,8 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from bootstrap import plugins
-from bootstrap.checks._errors import Diagnosed
-from bootstrap.checks.base import Cause
+from bootstrap.checks.base import Cause, Diagnosed
 from bootstrap.domain.connection import Connection, normalize
 from bootstrap.explain.visible import is_remote
 from bootstrap.manifest.loader import Manifest

@@ -6,8 +6,8 @@ import re
 import socket
 import ssl
 
-from bootstrap.checks._errors import Diagnosed, summary
-from bootstrap.checks.base import Cause, CauseName, Place, StepName
+from bootstrap.checks._errors import summary
+from bootstrap.checks.base import Cause, CauseName, Diagnosed, Place, StepName
 from bootstrap.checks.kind import CheckKind, KnowsCauses
 from bootstrap.errors import RESTORE_KEY, chain
 from bootstrap.util.urls import BadUrl

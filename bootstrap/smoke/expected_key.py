@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootstrap.checks._errors import Diagnosed
-from bootstrap.checks.base import Cause
+from bootstrap.checks.base import Cause, Diagnosed
 from bootstrap.domain.connection import Connection
 from bootstrap.explain.registered import digest
 from bootstrap.util.json_text import loads

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bootstrap.airflow.compat import secrets_backends
-from bootstrap.checks._errors import Diagnosed, store_cause, summary
-from bootstrap.checks.base import Cause
+from bootstrap.checks._errors import store_cause, summary
+from bootstrap.checks.base import Cause, Diagnosed
 from bootstrap.explain import registered
 from bootstrap.explain.sources import Answer, ask, source_name
 from bootstrap.smoke import rows

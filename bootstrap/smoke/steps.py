@@ -8,9 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from bootstrap.checks._errors import Diagnosed
 from bootstrap.checks._reach import reach
-from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, StepName
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Diagnosed, Endpoint, Run, StepName
 from bootstrap.checks.kind import (
     Authenticates,
     CheckKind,

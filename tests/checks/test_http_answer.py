@@ -12,6 +12,7 @@ import requests
 from pydantic import ValidationError
 
 from bootstrap.checks import _http_answer, _http_session, http
+from bootstrap.checks.base import Diagnosed
 from tests.systems import liar
 from tests.systems.in_process import Answer, Request, http_server, json_answer, serving
 from tests.systems.process import HOST
@@ -168,7 +169,7 @@ def test_expect_json_is_a_part_of_the_answer(wanted: object) -> None:
     ],
 )
 def test_expect_json_says_where_the_answer_differs(content: object, wanted: object, says: str) -> None:
-    with pytest.raises(_http_answer.NotExpectedError) as raised:
+    with pytest.raises(Diagnosed) as raised:
         judged(content, expect_json=wanted)
     assert str(raised.value).startswith(says)
 
@@ -183,14 +184,14 @@ def test_expect_status_is_a_number_or_a_list() -> None:
 
 def test_a_text_and_json_are_expected_of_one_answer() -> None:
     judged(STATUS, expect_json={"sealed": False}, expect_text='"version": 2')
-    with pytest.raises(_http_answer.NotExpectedError, match="no '3'"):
+    with pytest.raises(Diagnosed, match="no '3'"):
         judged(STATUS, expect_json={"sealed": False}, expect_text="3")
 
 
 def test_what_is_expected_makes_a_page_the_right_one() -> None:
     page = liar.ANSWERS["html"](SimpleNamespace(target="/"))  # type: ignore[arg-type]
     judged(page, expect_text="sign in")
-    with pytest.raises(_http_answer.NotExpectedError, match="asks to sign in"):
+    with pytest.raises(Diagnosed, match="asks to sign in"):
         judged(page, expect_status=200)
 
 

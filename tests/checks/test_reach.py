@@ -6,9 +6,8 @@ import threading
 import pytest
 
 from bootstrap.checks import _reach as module
-from bootstrap.checks._errors import Diagnosed
 from bootstrap.checks._reach import reach
-from bootstrap.checks.base import Endpoint
+from bootstrap.checks.base import Diagnosed, Endpoint
 from tests.systems.process import free_port
 
 

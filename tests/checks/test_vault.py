@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bootstrap.checks import vault as check
+from bootstrap.checks.base import Diagnosed
 from tests.checks.bench import Bench, Cell, Connection, outcome, passed_steps, unreachable
 from tests.systems import certificates, openbao
 from tests.systems.certificates import Certificates
@@ -301,6 +302,6 @@ def _asked(bao: OpenBao, token_file: Path) -> Any:
     stand_in = SimpleNamespace(
         connections_path=["connections"], vault_client=paths, get_conn_value=get, get_variable=get, get_config=get
     )
-    with pytest.raises(check.VaultFailed) as caught:
+    with pytest.raises(Diagnosed) as caught:
         check._read_by_backend(stand_in, "connections", "own")
     return caught.value.cause

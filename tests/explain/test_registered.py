@@ -14,7 +14,7 @@ import pytest
 
 from bootstrap.airflow.environment import locate
 from bootstrap.airflow.home import prepare_home
-from bootstrap.checks._errors import Diagnosed
+from bootstrap.checks.base import Diagnosed
 from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.connection import Connection
 from bootstrap.explain import registered

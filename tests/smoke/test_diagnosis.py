@@ -8,8 +8,8 @@ import pytest
 import requests
 
 from bootstrap.checks import hook, http, postgres
-from bootstrap.checks._errors import Diagnosed, store_cause
-from bootstrap.checks.base import Cause, CauseName
+from bootstrap.checks._errors import store_cause
+from bootstrap.checks.base import Cause, CauseName, Diagnosed
 from bootstrap.smoke.diagnosis import HINTS, diagnose
 
 
