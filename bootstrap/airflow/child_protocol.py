@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from bootstrap import errors
 from bootstrap.errors import AirflowError, BootstrapError
+
+_LOGGERS = ("", "airflow", "airflow._shared.configuration.parser", "airflow.sdk._shared.configuration.parser")
+_kept: list[str] = []
 
 
 @contextlib.contextmanager
@@ -37,6 +41,27 @@ def conversing() -> Iterator[tuple[IO[str], Callable[[Any], None]]]:
             stream.flush()
 
         yield questions, tell
+
+
+@contextlib.contextmanager
+def complaints() -> Iterator[list[str]]:
+    """What Airflow logs while it reads its options: of keyword arguments that it can't read it says so nowhere else.
+
+    The messages of this process up to the block's end: in a fork, also those from when its Airflow was made anew.
+    """
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            _kept.append(record.getMessage())
+
+    handler = Keep(logging.WARNING)
+    for name in _LOGGERS:
+        logging.getLogger(name).addHandler(handler)
+    try:
+        yield _kept
+    finally:
+        for name in _LOGGERS:
+            logging.getLogger(name).removeHandler(handler)
 
 
 def told(work: Callable[[], dict[str, Any]], translated: Callable[[Exception], BootstrapError]) -> dict[str, Any]:

@@ -25,28 +25,14 @@ try:
 except ImportError:
     from airflow.hooks.base import BaseHook
 
-__all__ = [
-    "DAG",
-    "BaseHook",
-    "BaseOperator",
-    "FunctionOperator",
-    "ask_secret_manager",
-    "cache_seconds",
-    "call_backend",
-    "has_variable_row",
-    "in_process_api_server",
-    "is_final",
-    "missing_database",
-    "multi_team",
-    "open_read_only",
-    "passes_execution_api",
-    "read_only",
-    "secrets_backends",
-    "server_backends",
-    "unreported_error",
-    "worker_backends",
-    "workers_option",
-]
+__all__ = ["DAG", "BaseHook", "BaseOperator"]  # from where they are in this release
+
+
+_READ_ONLY = {  # how a database refuses a session's writes
+    "sqlite": "PRAGMA query_only = ON",
+    "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+}
 
 
 class FunctionOperator(BaseOperator):  # type: ignore[misc]  # Airflow's base class is untyped in some versions
@@ -180,7 +166,8 @@ def read_only() -> None:
 
     def forbid(connection: Any, _record: Any) -> None:
         if dialect == "sqlite":  # Airflow would turn the file into one with a write-ahead log, which query_only allows
-            connection.set_authorizer(lambda code, name, *_: SQLITE_IGNORE if _is_journal(code, name) else SQLITE_OK)
+            journal = (SQLITE_PRAGMA, "journal_mode")
+            connection.set_authorizer(lambda *what: SQLITE_IGNORE if what[:2] == journal else SQLITE_OK)
         if dialect in _READ_ONLY:
             cursor = connection.cursor()
             cursor.execute(_READ_ONLY[dialect])
@@ -200,24 +187,13 @@ def open_read_only() -> None:
     if settings.engine.dialect.name != "sqlite" or not file or missing_database():
         read_only()
         return
-    settings.engine = create_engine("sqlite://", creator=lambda: _opened_read_only(file), poolclass=NullPool)
 
+    def opened() -> sqlite3.Connection:
+        """Nobody has it open without such a file beside it; then SQLite must make none either."""
+        in_use = any(Path(f"{file}{suffix}").exists() for suffix in ("-wal", "-journal"))
+        return sqlite3.connect(f"file:{quote(file)}?mode=ro{'' if in_use else '&immutable=1'}", uri=True)
 
-def _opened_read_only(file: str) -> sqlite3.Connection:
-    """Nobody has it open without such a file beside it; then SQLite must make none either."""
-    in_use = any(Path(f"{file}{suffix}").exists() for suffix in ("-wal", "-journal"))
-    return sqlite3.connect(f"file:{quote(file)}?mode=ro{'' if in_use else '&immutable=1'}", uri=True)
-
-
-def _is_journal(code: int, name: str | None) -> bool:
-    return code == SQLITE_PRAGMA and name == "journal_mode"
-
-
-_READ_ONLY = {
-    "sqlite": "PRAGMA query_only = ON",
-    "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
-    "mysql": "SET SESSION TRANSACTION READ ONLY",
-}
+    settings.engine = create_engine("sqlite://", creator=opened, poolclass=NullPool)
 
 
 def missing_database() -> str:

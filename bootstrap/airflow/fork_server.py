@@ -1,6 +1,6 @@
 """Starts Airflow once and forks: the other end of `session.AirflowSession`.
 
-`python -m bootstrap.airflow.fork_server DESCRIPTOR [MODULE…]` imports Airflow and the modules, then serves a socket. A message
+`python -m bootstrap.airflow.fork_server DESCRIPTOR` imports Airflow, then serves a socket. A message
 on it brings four descriptors: a socket for this one fork, its stdin, its stdout and its stderr. The fork reads a line of JSON from its socket, a
 `Request`, and answers `{"ready": pid}` before it runs the module as `python -m` would, or `{"refused": why}`. Its exit code
 comes as `{"ended": code}`; it, and who else holds the socket's other end, sees the end of the socket when it is gone.
@@ -14,7 +14,6 @@ import atexit
 import contextlib
 import ctypes
 import gc
-import importlib
 import json
 import os
 import runpy
@@ -220,7 +219,7 @@ def die_with_parent() -> None:
 
 
 def main() -> None:
-    """Import Airflow and the modules, then serve. Exits without, where a fork of this Airflow could not be trusted."""
+    """Import Airflow, then serve. Exits without, where a fork of this Airflow could not be trusted."""
     control = socket.socket(fileno=int(sys.argv[1]))
     gc.disable()
     state = WarmState()
@@ -228,8 +227,6 @@ def main() -> None:
         from bootstrap.airflow.warm_up import warm_up
 
         warm_up()
-        for module in sys.argv[2:]:
-            importlib.import_module(module)
     if not state.usable or threading.active_count() > 1:
         sys.exit("this Airflow can't be forked")
     gc.collect()

@@ -24,6 +24,8 @@ def prepare_home(environment: Environment) -> bool:
     Each file is made under another name and moved into place whole, airflow.cfg last: a killed run is begun again,
     and what exists is never touched. Raises AirflowError.
     """
+    import shutil
+
     require_usable_paths(environment)
     if environment.initialised:
         return False
@@ -32,7 +34,10 @@ def prepare_home(environment: Environment) -> bool:
     for leftover in (config, draft, *(draft.with_name(f"{draft.name}{suffix}") for suffix in ("-wal", "-shm"))):
         leftover.unlink(missing_ok=True)
     _migrate(environment, config, draft)
-    _keep_as_template(environment, draft)
+    template = _template_file(environment)
+    copy = template.with_name(f"{template.name}.new")
+    shutil.copyfile(draft, copy)
+    _put(copy, template)
     database = environment.home / "airflow.db"
     if environment.keeps_own_database and not database.exists():
         draft.chmod(PRIVATE_FILE)
@@ -52,15 +57,6 @@ def make_home(environment: Environment) -> None:
         ) from err
     for file in (environment.config, environment.home / "airflow.db"):
         git.keep_out(file)
-
-
-def _keep_as_template(environment: Environment, database: Path) -> None:
-    import shutil
-
-    template = _template_file(environment)
-    copy = template.with_name(f"{template.name}.new")
-    shutil.copyfile(database, copy)
-    _put(copy, template)
 
 
 def database_template(environment: Environment) -> Path:

@@ -23,7 +23,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from typing_extensions import Self
@@ -66,12 +66,11 @@ def start(environment: Environment, how: Start) -> Process:
 class AirflowSession:
     """A context manager; `begin` starts Airflow, as the first `fork` would, and does not wait for it. Threads may share it.
 
-    `modules` are imported beside Airflow: what most forks would import again. `restarts`: so many times it starts Airflow again
-    for what can't be a fork of the one that it has. Inside another session it uses that one's.
+    `restarts`: so many times it starts Airflow again for what can't be a fork of the one that it has. Inside another session
+    it uses that one's.
     """
 
-    def __init__(self, modules: Sequence[str] = (), *, restarts: int = 2) -> None:
-        self._modules = tuple(modules)
+    def __init__(self, *, restarts: int = 2) -> None:
         self._restarts = restarts
         self._lock = threading.Lock()
         self._servers: list[_Server] = []  # the last one forks; those before it have forks that still run
@@ -109,7 +108,9 @@ class AirflowSession:
             return self._outer.fork(environment, how)
         if not _can_fork():
             return None
-        request = _request(environment, how)
+        secrets = {name: value.unmasked() for name, value in environment.secrets.items()}
+        own = environment.child(**how.variables)
+        request = Request(list(how.command), own, secrets, how.cwd or str(Path.cwd()))
         basis = _basis(environment, how.variables)
         server = self._server(basis)
         answer = server.fork(request, how)
@@ -120,7 +121,7 @@ class AirflowSession:
     def _server(self, basis: Mapping[str, str]) -> _Server:
         with self._lock:
             if not self._servers:
-                self._servers.append(_Server(basis, self._modules))
+                self._servers.append(_Server(basis))
             return self._servers[-1]
 
     def _again(self, before: _Server, basis: Mapping[str, str]) -> _Server:
@@ -131,7 +132,7 @@ class AirflowSession:
                 for server in [server for server in self._servers if server.idle]:
                     self._servers.remove(server)
                     server.close()
-                self._servers.append(_Server(basis, self._modules))
+                self._servers.append(_Server(basis))
             return self._servers[-1]
 
     def close(self) -> None:
@@ -153,22 +154,17 @@ def _basis(environment: Environment, variables: Mapping[str, str]) -> dict[str, 
     return {name: value for name, value in given.items() if not name.startswith(_NOT_OF_THE_SERVER)} | OWN
 
 
-def _request(environment: Environment, how: Start) -> Request:
-    secrets = {name: value.unmasked() for name, value in environment.secrets.items()}
-    return Request(list(how.command), environment.child(**how.variables), secrets, how.cwd or str(Path.cwd()))
-
-
 class _Server:
     """A process of `fork_server`."""
 
-    def __init__(self, basis: Mapping[str, str], modules: Sequence[str]) -> None:
+    def __init__(self, basis: Mapping[str, str]) -> None:
         self.basis = basis
         self._forks: list[Fork] = []
         self._control, theirs = socket.socketpair()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  for as long as the process is there
         with theirs:
             self._process = subprocess.Popen(
-                children.command("bootstrap.airflow.fork_server", str(theirs.fileno()), *modules),
+                children.command("bootstrap.airflow.fork_server", str(theirs.fileno())),
                 env=basis,
                 stdin=subprocess.PIPE,
                 stdout=self._log,

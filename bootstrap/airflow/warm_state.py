@@ -21,10 +21,10 @@ from collections.abc import Callable, Iterator
 from configparser import ConfigParser
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any
 
-from bootstrap.airflow import complaints
+from bootstrap.airflow.child_protocol import complaints
 
 _SETUP = {
     "airflow.configuration": {"initialize_config", "initialize_secrets_backends", "validate"},
@@ -123,13 +123,8 @@ class WarmState:
         return recorded
 
     def _variable(self, name: str, frame: FrameType) -> None:
-        if (
-            name.startswith("AIRFLOW__")
-            or name in {*_PLACES, *_TEMPORARY}
-            or frame.f_globals.get("__name__") in _LISTING
-        ):
-            return
-        if not _in_setup(frame):
+        ours = name.startswith("AIRFLOW__") or name in {*_PLACES, *_TEMPORARY}
+        if not (ours or frame.f_globals.get("__name__") in _LISTING or _in_setup(frame)):
             self.variables.add(name)
 
     @property
@@ -147,7 +142,7 @@ class WarmState:
         importlib.invalidate_caches()  # of folders that were not there yet
         tempfile.tempdir = None
         time.tzset()
-        with complaints.kept():
+        with complaints():
             _renew_configuration()
         if different := [place for place, value in self._values().items() if value != self.values[place]]:
             raise Refused(", ".join(f"[{section}] {option}" for section, option in different))
@@ -163,10 +158,10 @@ class WarmState:
             raise Refused(", ".join(different))
 
     def _values(self) -> dict[tuple[str, str], Any]:
-        found = {}
-        for section, option in self.options - _MADE_ANEW:
-            found[section, option] = [conf.get(section, option, fallback=None) for conf in _confs()]
-        return found
+        return {
+            (section, option): [conf.get(section, option, fallback=None) for conf in _confs()]
+            for section, option in self.options - _MADE_ANEW
+        }
 
 
 def _in_setup(frame: FrameType | None) -> bool:
@@ -179,10 +174,6 @@ def _in_setup(frame: FrameType | None) -> bool:
             return False
         frame = frame.f_back
     return False
-
-
-def _airflow_modules() -> list[ModuleType]:
-    return [module for name, module in list(sys.modules.items()) if name.startswith("airflow.") and module is not None]
 
 
 def _confs() -> list[Any]:
@@ -223,8 +214,8 @@ def _renew_settings() -> None:
 
 def _assign(name: str, value: Any) -> None:
     """To the constant, and to its copies."""
-    for module in _airflow_modules():
-        if name in vars(module):
+    for path, module in list(sys.modules.items()):
+        if path.startswith("airflow.") and module is not None and name in vars(module):
             setattr(module, name, value)
 
 

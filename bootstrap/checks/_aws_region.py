@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from bootstrap.checks.base import Cause, CheckParams, Place, Run
+from bootstrap.checks.base import Cause, CheckParams, Place, Run, connection
 from bootstrap.domain.secret import foreign
 
 _CORRECT = "correct region_name in the connection's extra"
@@ -31,7 +31,8 @@ def address(service: str, region: str) -> str:
 
 def wrong(error: Any, code: str, said: str) -> Cause | None:
     """The cause of an error by which AWS says that it was asked in another region than the right one."""
-    right = _right(error)
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})  # to HEAD, only a header can say it
+    right = headers.get("x-amz-bucket-region") or error.response["Error"].get("Region")
     if code in _WRONG or (code == "400" and right):
         where = f"in {foreign(right)}" if right else "elsewhere"
         return Cause("check_error", said, f"{_CORRECT}, and endpoint_url if it names one: the bucket is {where}")
@@ -40,17 +41,14 @@ def wrong(error: Any, code: str, said: str) -> Cause | None:
     return None
 
 
-def _right(error: Any) -> str:
-    """The bucket's region, where S3 tells it: in its answer to HEAD only a header can."""
-    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    return str(headers.get("x-amz-bucket-region") or error.response["Error"].get("Region") or "")
-
-
 def place(conn_id: str, params: CheckParams, run: Run, found: Cause) -> Place | None:  # noqa: ARG001
     """The region that was asked, where a failure may come of it; None for one that another region would answer alike."""
-    from bootstrap.airflow.compat import BaseHook
+    region = of(connection(conn_id).extra_dejson)
+    if not region:
+        from botocore.session import Session
 
-    region = foreign(of(BaseHook.get_connection(conn_id).extra_dejson) or _of_configuration())
+        region = str(Session().get_config_variable("region") or "none")
+    region = foreign(region)
     if found.hint.startswith(_CORRECT):
         return Place("region", region)
     if found.name in ("not_found", "permission") or (found.name == "dns" and ".amazonaws.com" in found.message):
@@ -63,9 +61,3 @@ def place(conn_id: str, params: CheckParams, run: Run, found: Cause) -> Place | 
 def place_of_bucket(conn_id: str, params: CheckParams, run: Run, found: Cause) -> Place | None:
     """The same for S3: a bucket that is in another region is not missing, nor is it refused for that."""
     return None if found.name in ("not_found", "permission") else place(conn_id, params, run, found)
-
-
-def _of_configuration() -> str:
-    from botocore.session import Session
-
-    return str(Session().get_config_variable("region") or "none")

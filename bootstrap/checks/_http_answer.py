@@ -11,9 +11,22 @@ from urllib.parse import parse_qsl
 from pydantic import AliasChoices, ConfigDict, Field
 
 from bootstrap.checks._http_session import same_origin
-from bootstrap.checks.base import Cause, CheckParams, Diagnosed
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Diagnosed
+from bootstrap.domain.secret import foreign
 from bootstrap.util.urls import BadUrl, join, split
 
+_BY_STATUS: dict[int, CauseName] = {
+    **dict.fromkeys((401, 407), "auth"),
+    403: "permission",
+    **dict.fromkeys((404, 410), "not_found"),
+    **dict.fromkeys((408, 504), "timeout"),
+}
+HINTS = {
+    407: "the proxy asks for a login: put it into the proxy's URL (HTTPS_PROXY, or `proxies` in the connection's extra)",
+    429: "the server limits how often it is asked: try again later",
+}
+_BROKEN = "the server itself fails: see its log"
+_REDIRECT = "put the right address into `host` and `path`, or allow it with `redirects: true`"
 _NAME = "expect_text or expect_json"
 _LIMIT = 16 * 2**20  # bytes that `expect_text` and `expect_json` look at
 _PAGE = 2**17  # bytes of a page that are enough to see what it asks for
@@ -76,25 +89,11 @@ class Params(CheckParams):
         return self.expect_text is not None or self.expects_json
 
 
-class StatusError(RuntimeError):
-    """The answer's status isn't the one that it should be."""
-
-    def __init__(self, response: Any, wanted: tuple[int, ...]) -> None:
-        instead = f" instead of {' or '.join(map(str, wanted))}" if wanted else ""
-        path = split(response.url).path or "/"
-        super().__init__(f"{response.status_code} {response.reason or ''}".rstrip() + f"{instead} for {path}")
-        self.status: int = response.status_code
-
-
-class RedirectedError(RuntimeError):
-    """The answer comes from another address, or sends there."""
-
-
 def require(response: Any, params: Params) -> bool:
-    """Returns True. Raises StatusError, RedirectedError, or Diagnosed where the answer has another content."""
+    """Returns True. Raises Diagnosed where the answer has another status, address or content."""
     wanted = params.statuses
     if response.status_code not in wanted if wanted else response.status_code >= 400:  # noqa: PLR2004
-        raise StatusError(response, wanted)
+        raise Diagnosed(_of_status(response, wanted))
     _require_address(response, params)
     if params.expects_content:
         _require_content(response, params)
@@ -120,6 +119,15 @@ def closed(response: Any, params: Params) -> Mapping[str, Any]:
     return {"said": said, "warnings": warnings}
 
 
+def _of_status(response: Any, wanted: tuple[int, ...]) -> Cause:
+    status: int = response.status_code
+    instead = f" instead of {' or '.join(map(str, wanted))}" if wanted else ""
+    said = f"{status} {foreign(response.reason or '')}".rstrip()
+    hint = HINTS.get(status, _BROKEN if status >= 500 else "")  # noqa: PLR2004
+    message = f"{said}{instead} for {foreign(split(response.url).path or '/')}"
+    return Cause(_BY_STATUS.get(status, "check_error"), message, hint)
+
+
 def _require_address(response: Any, params: Params) -> None:
     """The answer comes from the address that was asked; an expected redirect is an answer as well."""
     if response.is_redirect and response.status_code in params.statuses:
@@ -129,7 +137,10 @@ def _require_address(response: Any, params: Params) -> None:
         return
     first = _first(response)
     elsewhere = "" if same_origin(first, moved) else ", another host or port"
-    raise RedirectedError(f"{split(first).path or '/'} redirects to {_shown(moved)}{elsewhere}")
+    message = foreign(f"{split(first).path or '/'} redirects to {_shown(moved)}{elsewhere}")
+    if LOGIN.search(_shown(moved)):
+        raise Diagnosed(Cause("auth", message, f"correct the login; if this is the right page, {_REDIRECT}"))
+    raise Diagnosed(Cause("check_error", message, _REDIRECT))
 
 
 def _first(response: Any) -> str:

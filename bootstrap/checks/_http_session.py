@@ -65,7 +65,7 @@ def guarded(hook: Any, *, elsewhere: bool) -> Any:
 def asked(hook: Any, path: str) -> Asked:
     """Whether the server refuses the same request to somebody who names no account."""
     with hook.get_conn() as session:
-        if not _has_credential(session):
+        if not (session.auth or session.cert or any(secret_texts(dict(session.headers)))):  # what the connection gives
             return "none"
         import requests
 
@@ -90,8 +90,3 @@ def _judged(stranger: Any, hook: Any, path: str) -> Asked:
         if answer.status_code in _SUCCESS:
             return "unasked"
         return "asked" if answer.status_code in _REFUSED else "unknown"
-
-
-def _has_credential(session: Any) -> bool:
-    """What the hook gave its session from the connection: a login, a certificate, or a header that is a secret."""
-    return bool(session.auth or session.cert or any(secret_texts(dict(session.headers))))

@@ -24,17 +24,13 @@ TIMEOUT = 10.0  # seconds for each address
 def reach(endpoint: Endpoint) -> str:
     """Connect and hang up; returns what was proven. Raises Diagnosed with the step's own cause."""
     where = f"{endpoint.host}:{endpoint.port}"
-    if _through_proxy(endpoint):
+    scheme = "https" if endpoint.tls else "http"
+    if scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(endpoint.host):
         return f"{where} is behind a proxy"
     with _connect(endpoint, where) as connected:
         if endpoint.tls:
             _handshake(connected, endpoint)
     return where
-
-
-def _through_proxy(endpoint: Endpoint) -> bool:
-    scheme = "https" if endpoint.tls else "http"
-    return scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(endpoint.host)
 
 
 def _connect(endpoint: Endpoint, where: str) -> socket.socket:
@@ -74,6 +70,5 @@ def _handshake(connected: socket.socket, endpoint: Endpoint) -> None:
     except TimeoutError as err:
         raise Diagnosed(Cause("timeout", f"{endpoint.host}:{endpoint.port} did not answer the TLS handshake")) from err
     except OSError as err:
-        raise Diagnosed(
-            Cause("tls", f"{endpoint.host}:{endpoint.port}: the TLS handshake was cut off: {foreign(err)}")
-        ) from err
+        message = f"{endpoint.host}:{endpoint.port}: the TLS handshake was cut off: {foreign(err)}"
+        raise Diagnosed(Cause("tls", message)) from err

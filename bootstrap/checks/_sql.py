@@ -25,7 +25,14 @@ class SqlParams(CheckParams):
 
 def operator(conn_id: str, params: SqlParams, run: Run, quote: str = '"') -> Any:
     """Airflow's SQL operator; its last statement returns one row with a number."""
-    return operator_for(conn_id, [reading(params, run, quote), *(_writing(run) if params.write else ())], run)
+    statements = [reading(params, run, quote)]
+    if params.write:
+        statements += [
+            f"CREATE TEMPORARY TABLE {run.identifier} (id INTEGER)",
+            f"INSERT INTO {run.identifier} VALUES (1)",  # noqa: S608
+            f"SELECT {number(run)} + count(*) FROM {run.identifier}",  # noqa: S608
+        ]
+    return operator_for(conn_id, statements, run)
 
 
 def operator_for(conn_id: str, statements: Sequence[str], run: Run) -> Any:
@@ -46,14 +53,6 @@ def reading(params: SqlParams, run: Run, quote: str = '"', otherwise: str = "") 
 def number(run: Run) -> int:
     """What each result of a run begins with: no server gives it that doesn't calculate."""
     return int(sha256(run.id.encode()).hexdigest()[:6], 16)
-
-
-def _writing(run: Run) -> Sequence[str]:
-    return (
-        f"CREATE TEMPORARY TABLE {run.identifier} (id INTEGER)",
-        f"INSERT INTO {run.identifier} VALUES (1)",  # noqa: S608
-        f"SELECT {number(run)} + count(*) FROM {run.identifier}",  # noqa: S608
-    )
 
 
 def verify(conn_id: str, params: SqlParams, run: Run, result: Any) -> str | None:  # noqa: ARG001

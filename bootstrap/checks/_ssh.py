@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bootstrap.checks import _proof
-from bootstrap.checks.base import Cause, CheckParams, Endpoint, Run, endpoint_of_host
+from bootstrap.checks.base import Cause, CheckParams, Diagnosed, Endpoint, Run, endpoint_of_host
 from bootstrap.domain.secret import foreign
 
 _PRIVATE_KEY = (
@@ -26,21 +26,18 @@ def endpoint(conn: Any) -> Endpoint | None:
     return endpoint_of_host(conn, 22)
 
 
-class UnreadableError(ValueError):
-    """The hook can't make anything of the connection, and doesn't say so."""
-
-
 def made(kind: Any, conn_id: str) -> Any:
     """A hook that won't repeat a login that was refused; by default it waits and tries twice more.
 
-    Raises UnreadableError where paramiko stumbles over a key, as it does with IndexError and others.
+    Raises Diagnosed where paramiko stumbles over a key, as it does with IndexError and others.
     """
     try:
         hook = kind(ssh_conn_id=conn_id)
     except Exception as err:
         if cause(err):
             raise
-        raise UnreadableError(f"a key or another option in extra can't be read ({type(err).__name__})") from None
+        message = f"a key or another option in extra can't be read ({type(err).__name__})"
+        raise Diagnosed(Cause("secret_malformed", message, _PRIVATE_KEY)) from None
     hook.conn_retry_attempts = 1  # older ones don't know it, and repeat
     return hook
 
@@ -51,33 +48,24 @@ def login(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: ARG001
 
     hook = made(SSHHook, conn_id)
     hook.get_conn().close()
-    known = (
-        "its host key is the one in extra" if hook.host_key is not None else "its host key was not compared with extra"
-    )
-    return _proof.told(run, "unknown", known)
+    compared = "is the one in extra" if hook.host_key is not None else "was not compared with extra"
+    return _proof.told(run, "unknown", f"its host key {compared}")
 
 
 def cause(error: BaseException) -> Cause | None:
     """What paramiko and the hook say of keys and logins. Not all of it has a type of its own."""
-    return _of_host_key(error) or _of_secret(error) or _of_login(error)
-
-
-def _of_host_key(error: BaseException) -> Cause | None:
-    """The server isn't known to be who it says."""
-    text = str(error)
     if type(error).__name__ == "BadHostKeyException":
         return Cause("tls", foreign(error).partition(": got")[0], _CHANGED)
-    if "not found in known_hosts" in text:
-        return Cause("tls", foreign(text), _UNKNOWN)
-    return None
+    if "not found in known_hosts" in str(error):
+        return Cause("tls", foreign(error), _UNKNOWN)
+    return _of_secret(error) or _of_login(error)
 
 
 def _of_secret(error: BaseException) -> Cause | None:
     """The connection's extra isn't what the hook can read."""
     text = str(error)
-    if isinstance(error, UnreadableError) or "Key must have BEGIN" in text or "Private key provided" in text:
-        said = foreign(text) if isinstance(error, UnreadableError) else "the private key can't be read"
-        return Cause("secret_malformed", said, _PRIVATE_KEY)
+    if "Key must have BEGIN" in text or "Private key provided" in text:
+        return Cause("secret_malformed", "the private key can't be read", _PRIVATE_KEY)
     if type(error).__module__ == "binascii" or text.startswith("Invalid key (class") or "SSH host key" in text:
         return Cause("secret_malformed", "extra's host_key is no public key", _HOST_KEY)
     if "host key when provided" in text or "key_file and private_key both" in text:

@@ -44,7 +44,12 @@ def metered() -> Iterator[Usage]:
     """Measure what is done meanwhile; the figures are there afterwards."""
     usage, over = Usage(), threading.Event()
     disk_before = temporary_disk()
-    watcher = threading.Thread(target=_watch_disk, args=(usage, disk_before, over), daemon=True)
+
+    def watch() -> None:
+        while not over.wait(_EVERY):
+            usage.peak_disk = max(usage.peak_disk, temporary_disk() - disk_before)
+
+    watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     memory_before, began = _memory_from_now(), time.monotonic()
     try:
@@ -56,11 +61,6 @@ def metered() -> Iterator[Usage]:
             usage.peak_memory = max(0, peak - memory_before)
         over.set()
         watcher.join()
-
-
-def _watch_disk(usage: Usage, before: int, over: threading.Event) -> None:
-    while not over.wait(_EVERY):
-        usage.peak_disk = max(usage.peak_disk, temporary_disk() - before)
 
 
 def _memory_from_now() -> int | None:
@@ -85,16 +85,12 @@ def temporary_disk() -> int:
     """Bytes in the files of the temporary folder, and in those that are open there and deleted already."""
     folder = tempfile.gettempdir()
     sizes: dict[tuple[int, int], int] = {}
-    for path in (*_files(folder), *_deleted(folder)):
+    named = (f"{root}/{name}" for root, _, names in os.walk(folder) for name in names)
+    for path in (*named, *_deleted(folder)):
         with contextlib.suppress(OSError):  # gone meanwhile
             status = os.stat(path)  # noqa: PTH116  follows /proc's links to what has no name any more
             sizes[status.st_dev, status.st_ino] = status.st_size
     return sum(sizes.values())
-
-
-def _files(folder: str) -> Iterator[str]:
-    for root, _, names in os.walk(folder):
-        yield from (f"{root}/{name}" for name in names)
 
 
 def _deleted(folder: str) -> Iterator[str]:

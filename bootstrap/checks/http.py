@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bootstrap.checks import _http_answer, _http_session, _proof
-from bootstrap.checks._http_answer import RedirectedError, StatusError
-from bootstrap.checks.base import Cause, CauseName, Endpoint, Run, connection
+from bootstrap.checks.base import Cause, Endpoint, Run, connection
 from bootstrap.domain.secret import foreign
 from bootstrap.util.urls import split
 
@@ -22,18 +21,6 @@ COMPARES = (
 )
 CREATES = ""
 STEPS = ("authenticate", "access")  # one request proves both
-_BY_STATUS: dict[int, CauseName] = {
-    **dict.fromkeys((401, 407), "auth"),
-    403: "permission",
-    **dict.fromkeys((404, 410), "not_found"),
-    **dict.fromkeys((408, 504), "timeout"),
-}
-_HINTS = {
-    407: "the proxy asks for a login: put it into the proxy's URL (HTTPS_PROXY, or `proxies` in the connection's extra)",
-    429: "the server limits how often it is asked: try again later",
-}
-_BROKEN = "the server itself fails: see its log"
-_REDIRECT = "put the right address into `host` and `path`, or allow it with `redirects: true`"
 
 
 def endpoint(conn: Any) -> Endpoint | None:
@@ -95,24 +82,12 @@ def verify(conn_id: str, params: Params, run: Run, result: Mapping[str, Any]) ->
 
 
 def cause(error: BaseException) -> Cause | None:
-    """What an answer's status means, and a proxy's."""
-    if isinstance(error, StatusError):
-        hint = _HINTS.get(error.status, _BROKEN if error.status >= 500 else "")  # noqa: PLR2004
-        return Cause(_BY_STATUS.get(error.status, "check_error"), hint=hint)
-    if isinstance(error, RedirectedError):
-        if _http_answer.LOGIN.search(str(error).partition(" redirects to ")[2]):
-            return Cause("auth", hint=f"correct the login; if this is the right page, {_REDIRECT}")
-        return Cause("check_error", hint=_REDIRECT)
-    return _of_connection(error)
-
-
-def _of_connection(error: BaseException) -> Cause | None:
     """What is wrong with the connection before an answer comes."""
     text = str(error)
     if isinstance(error, UnicodeEncodeError):  # its text shows a part of the password
         return Cause("secret_malformed", "basic authentication can't send this login or password: it isn't Latin-1")
     if "407 Proxy Authentication Required" in text:
-        return Cause("auth", "the proxy says 407 Proxy Authentication Required", _HINTS[407])
+        return Cause("auth", "the proxy says 407 Proxy Authentication Required", _http_answer.HINTS[407])
     bundle = next(filter(os.environ.get, ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")), "")
     if type(error).__name__ == "SSLError" and bundle:  # providers-http before 6
         hint = f"add its CA to the file of {bundle}: some releases of HttpHook take that instead of the connection's `verify`"

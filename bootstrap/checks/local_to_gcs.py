@@ -42,7 +42,7 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
         LocalFilesystemToGCSOperator,
         run,
         params.total,
-        partial(_files, params, run),
+        partial(_make_files, params, run),
         buffers=(_transfer.GCS_UPLOAD,),
         src="made when it runs",
         dst=params.prefix,
@@ -69,7 +69,7 @@ def sweep(conn_id: str, params: Params, run: Run) -> int:  # noqa: ARG001
     return GCS.sweep(conn_id, params.bucket, params.prefix)
 
 
-def _files(params: Params, run: Run) -> Any:
+def _make_files(params: Params, run: Run) -> Any:
     _folder(run).mkdir(mode=0o700)
     made = []
     for name, size in _transfer.names(params, run).items():

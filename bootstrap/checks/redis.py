@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from bootstrap.checks import _proof
-from bootstrap.checks.base import Cause, CheckParams, Endpoint, Run, endpoint_of_host
+from bootstrap.checks.base import Cause, CheckParams, Diagnosed, Endpoint, Run, endpoint_of_host
 
 
 class Params(CheckParams):
@@ -23,6 +23,7 @@ PERMISSIONS = ("+ping", "with `key` only +exists and ~`key`")
 COMPARES = "that PING returns the run's own name; with `key` that the key counts twice where it is named twice"
 CREATES = ""
 STEPS = ("access",)
+_NO_REDIS = Cause("check_error", "what answers says the same to everything: it is no Redis")
 _NO_TLS = 'a server that speaks only TLS hangs up like this: put "ssl": true into the connection\'s extra'
 
 
@@ -60,13 +61,13 @@ def _ask(conn_id: str, key: str | None, run: Run) -> None:
             return
         found = client.exists(key, key)  # redis.io/commands/exists: a key that is named twice counts twice
         if found == 0:
-            raise LookupError(f"there is no key {key}")
+            raise Diagnosed(Cause("not_found", f"there is no key {key}"))
         if found != 2:  # noqa: PLR2004
-            raise NoRedisError(_NO_REDIS)
+            raise Diagnosed(_NO_REDIS)
 
 
 def _ping(client: Any, run: Run) -> None:
-    """Redis returns what PING says. Raises NoRedisError for a server that says PONG, or OK, to everything.
+    """Redis returns what PING says. Raises Diagnosed for a server that says PONG, or OK, to everything.
 
     A cluster's client asks all nodes and sums up; it has already read from them who keeps which slots.
     """
@@ -76,7 +77,7 @@ def _ping(client: Any, run: Run) -> None:
     client.set_response_callback("PING", lambda answer, **_: answer)
     answer = client.execute_command("PING", run.name)
     if (answer.decode(errors="replace") if isinstance(answer, bytes) else answer) != run.name:
-        raise NoRedisError(_NO_REDIS)
+        raise Diagnosed(_NO_REDIS)
 
 
 def _asked(client: Any, run: Run) -> _proof.Asked:
@@ -94,17 +95,10 @@ def _asked(client: Any, run: Run) -> _proof.Asked:
     try:
         with closing(stranger):
             _ping(stranger, run)
-    except (RedisError, NoRedisError, OSError) as err:
+    except (RedisError, Diagnosed, OSError) as err:
         found = cause(err)
         return "asked" if found and found.name == "auth" else "unknown"
     return "unasked"
-
-
-class NoRedisError(RuntimeError):
-    """What answers is no Redis."""
-
-
-_NO_REDIS = "what answers says the same to everything: it is no Redis"
 
 
 def _client(conn_id: str) -> Any:
@@ -121,8 +115,6 @@ def _client(conn_id: str) -> Any:
 def cause(error: BaseException) -> Cause | None:
     """What Redis says, by its error codes, and the client, by its exceptions."""
     kind, text = type(error).__name__, str(error)
-    if isinstance(error, LookupError) and text.startswith("there is no key"):
-        return Cause("not_found")
     if kind.startswith("Authentication") or "NOAUTH" in text or "WRONGPASS" in text:
         return Cause("auth", "Redis asks for a password" if "HELLO must be called" in text else "")
     if kind == "NoPermissionError" or "NOPERM" in text:

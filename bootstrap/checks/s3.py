@@ -33,7 +33,9 @@ def authenticate(conn_id: str, params: _objects.ObjectParams, run: Run) -> str:
 
 def task(conn_id: str, params: _objects.ObjectParams, run: Run) -> Any:
     """S3Hook writes and reads, or lists."""
-    return run.task(partial(_list if params.read_only else _write, conn_id, params, run))
+    if params.read_only:
+        return run.task(lambda: _ask(_objects.S3.hook(conn_id).get_conn(), params))
+    return run.task(partial(_write, conn_id, params, run))
 
 
 def clean(conn_id: str, params: _objects.ObjectParams, run: Run) -> None:
@@ -52,10 +54,6 @@ def _write(conn_id: str, params: _objects.ObjectParams, run: Run) -> None:
     hook.load_bytes(content, key, params.bucket, replace=True)
     if hook.get_key(key, params.bucket).get()["Body"].read() != content:
         raise RuntimeError(f"s3://{params.bucket}/{key} reads back different from what was written")
-
-
-def _list(conn_id: str, params: _objects.ObjectParams, run: Run) -> None:  # noqa: ARG001
-    _ask(_objects.S3.hook(conn_id).get_conn(), params)
 
 
 def _ask(client: Any, params: _objects.ObjectParams) -> None:

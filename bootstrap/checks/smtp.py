@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from bootstrap.checks import _proof
-from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, endpoint_of_host
+from bootstrap.checks.base import Cause, CheckParams, Diagnosed, Endpoint, Run, endpoint_of_host
 from bootstrap.domain.secret import foreign
 
 
@@ -30,7 +30,7 @@ COMPARES = "that the server refuses a command that no mail server knows; with `t
 CREATES = ""
 STEPS = ("access",)
 _BOTH = "in extra, disable_tls where TLS begins with the first byte (port 465), disable_ssl where with STARTTLS (587)"
-_BY_CODE: dict[int, CauseName] = {530: "auth", 534: "auth", 535: "auth", 538: "auth", 454: "auth"}
+_NO_LOGIN = (454, 530, 534, 535, 538)  # codes
 _UNKNOWN = "XBOOTSTRAP"
 _LATER = "the server puts it off (greylisting, a full mailbox, too many mails): try again later"
 _ADDRESS = re.compile(rb"^5\.1\.\d|unknown|no such|unavailable|does not exist|not found", re.IGNORECASE)
@@ -43,13 +43,15 @@ def endpoint(conn: Any) -> Endpoint | None:
 
 
 def authenticate(conn_id: str, params: Params, run: Run) -> str:  # noqa: ARG001
-    """Log in and out again. Raises ValueError for half a login, with which the hook would not log in, and say nothing."""
+    """Log in and out again. Raises Diagnosed for half a login, with which the hook would not log in, and say nothing."""
     from airflow.providers.smtp.hooks.smtp import SmtpHook
 
     with SmtpHook(smtp_conn_id=conn_id) as hook:
         conn = hook.get_connection(conn_id)
         if conn.login or conn.password:
-            _require_both(conn)
+            if conn.extra_dejson.get("auth_type") != "oauth2" and not (conn.login and conn.password):
+                missing = "password" if conn.login else "login"
+                raise _incomplete(f"the connection has no {missing}: Airflow would not log in")
             return _proof.told(run, "unknown")
     return _proof.told(run, "none")
 
@@ -59,12 +61,8 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
     return run.task(partial(_ask, conn_id, params))
 
 
-def _require_both(conn: Any) -> None:
-    if conn.extra_dejson.get("auth_type") == "oauth2":
-        return
-    if not (conn.login and conn.password):
-        missing = "password" if conn.login else "login"
-        raise ValueError(f"the connection has no {missing}: Airflow would not log in")
+def _incomplete(message: str) -> Diagnosed:
+    return Diagnosed(Cause("secret_malformed", message, "complete the connection, then airflow-bootstrap register"))
 
 
 def _ask(conn_id: str, params: Params) -> None:
@@ -75,17 +73,13 @@ def _ask(conn_id: str, params: Params) -> None:
         _accepted(client.noop(), "NOOP")
         sender = params.from_email or hook.get_connection(conn_id).extra_dejson.get("from_email")
         if params.to and not sender:
-            raise ValueError("no sender: name `from_email` in the check, or in the connection's extra")
+            raise _incomplete("no sender: name `from_email` in the check, or in the connection's extra")
         if params.from_email or params.to:
             _propose(client, sender, params.to)
-        _require_judgement(client)
-
-
-def _require_judgement(client: Any) -> None:
-    """A mail server refuses, by 500 or by hanging up, what it doesn't know (RFC 5321, 4.2.4). Raises NoServerError."""
-    with contextlib.suppress(smtplib.SMTPServerDisconnected):
-        if client.docmd(_UNKNOWN)[0] < 500:  # noqa: PLR2004
-            raise NoServerError("what answers accepts a command that no mail server knows: it accepts everything")
+        # A mail server refuses, by 500 or by hanging up, what it doesn't know (RFC 5321, 4.2.4).
+        with contextlib.suppress(smtplib.SMTPServerDisconnected):
+            if client.docmd(_UNKNOWN)[0] < 500:  # noqa: PLR2004
+                raise RuntimeError("what answers accepts a command that no mail server knows: it accepts everything")
 
 
 def _propose(client: Any, sender: str, recipient: str | None) -> None:
@@ -97,10 +91,6 @@ def _propose(client: Any, sender: str, recipient: str | None) -> None:
             _accepted(client.rcpt(recipient), f"recipient {recipient}")
     finally:
         client.rset()
-
-
-class NoServerError(RuntimeError):
-    """What answers is no mail server."""
 
 
 class RefusedError(RuntimeError):
@@ -137,16 +127,14 @@ def _of_connection(error: BaseException) -> Cause | None:
     text = str(error)
     if isinstance(error, UnicodeEncodeError):  # its text shows a part of the password
         return Cause("secret_malformed", "login and password must be ASCII: Python's smtplib sends nothing else")
-    if isinstance(error, ValueError) and text.startswith(("the connection has no", "no sender")):
-        return Cause("secret_malformed", foreign(text), "complete the connection, then airflow-bootstrap register")
     if isinstance(error, smtplib.SMTPServerDisconnected) or "Unable to connect to smtp server" in text:
         return Cause("unreachable", f"the server hangs up: {foreign(text)}", f"does it want TLS? {_BOTH}")
     return None
 
 
 def _of_refusal(error: RefusedError) -> Cause:
-    if error.code in _BY_CODE:
-        return Cause(_BY_CODE[error.code])
+    if error.code in _NO_LOGIN:
+        return Cause("auth")
     if error.code < 500:  # noqa: PLR2004
         return Cause("check_error", hint=_LATER)
     if error.what.startswith("recipient"):

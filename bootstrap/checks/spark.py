@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.checks import _spark_job
-from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, connection
 from bootstrap.domain.secret import foreign
 from bootstrap.util import children
 from bootstrap.util.urls import BadUrl, host_of, split
@@ -64,11 +64,14 @@ def task(conn_id: str, params: Params, run: Run) -> Any:  # noqa: ARG001
         """Keeps what spark-submit says: not every version has it in its error."""
 
         def execute(self, context: Any) -> None:
-            conn = _connection(conn_id)
+            conn = connection(conn_id)
             self.conf = _settings(conn)
             self.application_args = ["-" if _is_remote_driver(conn) else str(_result_file(run)), run.id]
             self._deploy_mode = _deploy_mode(conn)
-            _prepare_environment()
+            # What spark-submit inherits: the Python with which it looks for pyspark, and a private place for its JVM's files.
+            os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+            private = f'"-Djava.io.tmpdir={tempfile.gettempdir()}" -XX:-UsePerfData'
+            os.environ["SPARK_SUBMIT_OPTS"] = f"{os.environ.get('SPARK_SUBMIT_OPTS', '')} {private}".strip()
             try:
                 super().execute(context)
             except OSError:
@@ -80,7 +83,7 @@ def task(conn_id: str, params: Params, run: Run) -> Any:  # noqa: ARG001
             hook = super()._get_hook()
             hook.submit = children.without_hidden_variables()(
                 hook.submit
-            )  # the connection's secrets are in the hook by now
+            )  # the hook has the connection's secrets by now
             process = hook._process_spark_submit_log  # noqa: SLF001  its lines go nowhere else but to the log
             hook._process_spark_submit_log = lambda lines: process(_kept(lines, output, run))  # noqa: SLF001
             return hook
@@ -94,7 +97,7 @@ def task(conn_id: str, params: Params, run: Run) -> Any:  # noqa: ARG001
 
 def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa: ARG001
     """The driver wrote this run's count. Raises RuntimeError. A driver in the cluster keeps it: its exit status counts."""
-    conn = _connection(conn_id)
+    conn = connection(conn_id)
     if _is_remote_driver(conn):
         return "deploy-mode cluster: the driver's exit status counts, its result stays there"
     file = _result_file(run)
@@ -106,12 +109,6 @@ def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa:
         raise RuntimeError(f"the executors should have counted to {_spark_job.NUMBERS}; the job's result is {written}")
     mode = ", in client mode: a standalone cluster runs Python nowhere else" if _asks_for_cluster(conn) else ""
     return f"Spark {foreign(written['version'])} at {_master(conn)}{mode}"
-
-
-def _connection(conn_id: str) -> Any:
-    from bootstrap.airflow.compat import BaseHook
-
-    return BaseHook.get_connection(conn_id)
 
 
 def _result_file(run: Run) -> Path:
@@ -154,13 +151,6 @@ def _settings(conn: Any) -> dict[str, str]:
     if _is_on_loopback(_master(conn)):
         settings |= {"spark.driver.host": _LOOPBACK, "spark.driver.bindAddress": _LOOPBACK}
     return settings
-
-
-def _prepare_environment() -> None:
-    """What spark-submit inherits: the Python with which it looks for pyspark, and a private place for its JVM's files."""
-    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
-    private = f'"-Djava.io.tmpdir={tempfile.gettempdir()}" -XX:-UsePerfData'
-    os.environ["SPARK_SUBMIT_OPTS"] = f"{os.environ.get('SPARK_SUBMIT_OPTS', '')} {private}".strip()
 
 
 def _is_on_loopback(master: str) -> bool:
@@ -221,10 +211,9 @@ def cause(error: BaseException) -> Cause | None:
     if "kubernetes dependencies are not installed" in str(error):
         package = "apache-airflow-providers-cncf-kubernetes"
         return Cause("provider_missing", f"{package} is not installed", f"pip install {package}")
-    return _of_output(foreign(error)) if isinstance(error, SubmitError) else None
-
-
-def _of_output(output: str) -> Cause:
+    if not isinstance(error, SubmitError):
+        return None
+    output = foreign(error)
     for words, name, message, hint in _BY_OUTPUT:
         if found := re.search(words, output):
             return Cause(name, message or found[0], hint)

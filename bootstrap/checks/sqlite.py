@@ -37,8 +37,17 @@ def prepare(conn_id: str, params: Params, run: Run) -> None:  # noqa: ARG001
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
-    """Airflow's SQL operator."""
-    return _sql.operator_for(conn_id, [_sql.reading(params, run, otherwise=_CATALOG), *_writing(params, run)], run)
+    """Airflow's SQL operator. A temporary table would be written elsewhere; this one takes the file's lock and its folder's journal."""
+    statements = [_sql.reading(params, run, otherwise=_CATALOG)]
+    if params.write:
+        statements += [
+            "BEGIN IMMEDIATE",
+            f"CREATE TABLE {run.identifier} (id INTEGER)",
+            f"INSERT INTO {run.identifier} VALUES (1)",  # noqa: S608
+            f"SELECT {_sql.number(run)} + count(*) FROM {run.identifier}",  # noqa: S608
+            "ROLLBACK",
+        ]
+    return _sql.operator_for(conn_id, statements, run)
 
 
 def verify(conn_id: str, params: Params, run: Run, result: Any) -> str | None:
@@ -105,19 +114,6 @@ def _of_sqlite(error: BaseException) -> Cause | None:
     if "database is locked" in text:
         return Cause("timeout", f"SQLite: {foreign(text)}", "another process writes to the file: try again")
     return None
-
-
-def _writing(params: Params, run: Run) -> list[str]:
-    """A temporary table would be written elsewhere; this one takes the file's lock and its folder's journal."""
-    if not params.write:
-        return []
-    return [
-        "BEGIN IMMEDIATE",
-        f"CREATE TABLE {run.identifier} (id INTEGER)",
-        f"INSERT INTO {run.identifier} VALUES (1)",  # noqa: S608
-        f"SELECT {_sql.number(run)} + count(*) FROM {run.identifier}",  # noqa: S608
-        "ROLLBACK",
-    ]
 
 
 def _hook(conn_id: str) -> Any:

@@ -12,8 +12,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from bootstrap.airflow import complaints
-from bootstrap.airflow.child_protocol import answering
+from bootstrap.airflow.child_protocol import answering, complaints
 
 _SETUP = "initialize_secrets_backends"  # the function of Airflow's that makes the configured backend
 
@@ -26,7 +25,7 @@ def main() -> None:
 
 
 def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
-    with complaints.kept() as told:
+    with complaints() as told:
         try:
             import airflow
         except Exception as err:

@@ -176,7 +176,7 @@ def test_expect_json_says_where_the_answer_differs(content: object, wanted: obje
 
 def test_expect_status_is_a_number_or_a_list() -> None:
     judged(Answer(404), expect_status=[200, 404])
-    with pytest.raises(_http_answer.StatusError, match=r"500 .*instead of 200 or 404"):
+    with pytest.raises(Diagnosed, match=r"500 .*instead of 200 or 404"):
         judged(Answer(500), expect_status=[200, 404])
     with pytest.raises(ValidationError):
         http.Params(expect_status=[])
@@ -216,5 +216,5 @@ def test_a_changed_query_is_another_address() -> None:
     with ExitStack() as stack:
         url = stack.enter_context(liar.speaking_http("query"))
         response = requests.get(f"{url}/api", stream=True, timeout=10)
-        with pytest.raises(_http_answer.RedirectedError, match=r"/api redirects to http://.*/api\?login=…$"):
+        with pytest.raises(Diagnosed, match=r"/api redirects to http://.*/api\?login=…$"):
             _http_answer.require(response, http.Params())

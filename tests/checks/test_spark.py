@@ -201,13 +201,13 @@ def test_causes(said: str, cause: str) -> None:
 def test_a_cluster_driver_keeps_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
     # There is no YARN or Kubernetes here: the connection is a stand-in.
     conn = SimpleNamespace(conn_type="spark", host="yarn", port=None, extra_dejson={"deploy-mode": "cluster"})
-    monkeypatch.setattr(check, "_connection", lambda _: conn)
+    monkeypatch.setattr(check, "connection", lambda _: conn)
     assert "exit status" in check.verify("any", check.Params(), Run("x"), None)
 
 
 def test_a_job_without_a_result_is_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     conn = SimpleNamespace(conn_type="spark", host="local", port=None, extra_dejson={})
-    monkeypatch.setattr(check, "_connection", lambda _: conn)
+    monkeypatch.setattr(check, "connection", lambda _: conn)
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     run = Run("20260101000000-abc123-0")
     with pytest.raises(RuntimeError, match="has left no result"):
