@@ -37,22 +37,17 @@ def _operator(spec: CheckSpec, inputs: TaskInputs) -> Any:
     kind = plugins.CHECKS.get(spec.name, CheckKind)
     steps = Steps(spec, kind, inputs)
     if inputs.clean:
-        task_id, succeeded = spec.id, steps.succeeded
-        return replace(steps.run, arguments={"task_id": task_id, "on_success_callback": succeeded}).task(steps.clean)
+        arguments = {"task_id": spec.id, "on_success_callback": steps.succeeded}
+        return replace(steps.run, arguments=arguments).task(steps.clean)
     run = replace(steps.run, arguments=steps.arguments)
     try:
         task = kind.task(spec.connection, spec.params, run)
     except Exception as err:  # of this check only; the others must still run
         return run.task(partial(_raise, err))
-    return task if isinstance(kind, TakesTemplates) and kind.TEMPLATES else _literal(task)
-
-
-def _literal(task: Any) -> Any:
-    """The same task, whose arguments Airflow takes as they are.
-
-    As templates, `{{ conn.other.password }}` in a path would be sent to another system, and a table's name that ends in `.sql` read from a file.
-    """
-    task.template_fields, task.template_ext = (), ()
+    if not (isinstance(kind, TakesTemplates) and kind.TEMPLATES):
+        # Airflow takes the arguments as they are: as templates, `{{ conn.other.password }}` in a path would be sent to
+        # another system, and a table's name that ends in `.sql` read from a file.
+        task.template_fields, task.template_ext = (), ()
     return task
 
 

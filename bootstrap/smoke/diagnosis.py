@@ -13,6 +13,12 @@ from bootstrap.errors import RESTORE_KEY, chain
 from bootstrap.util.urls import BadUrl
 
 _BY_STATUS: dict[int, CauseName] = {401: "auth", 403: "permission", 404: "not_found", 407: "auth", 408: "timeout"}
+_BY_TYPE: tuple[tuple[type[BaseException], CauseName], ...] = (
+    (socket.gaierror, "dns"),
+    (ConnectionRefusedError, "connection_refused"),
+    (ssl.SSLError, "tls"),
+    (TimeoutError, "timeout"),
+)
 _BY_TEXT: tuple[tuple[str, CauseName], ...] = (  # for hooks that return only a message
     (r"\b401\b|unauthorized|InvalidClientTokenId|SignatureDoesNotMatch|authentication failed|invalid_grant", "auth"),
     (r"login failed|access denied for user|invalid credentials|ExpiredToken|AuthFailure", "auth"),
@@ -51,7 +57,8 @@ def diagnose(error: BaseException, kind: CheckKind) -> Cause:
         if found := own or _common(link):
             return Cause(found.name, found.message or summary(link), found.hint)
     for link in chain(error):
-        if name := _by_text(str(link)):
+        known = (name for pattern, name in _BY_TEXT if re.search(pattern, str(link), re.IGNORECASE))
+        if name := next(known, None):
             return Cause(name, summary(link))
     return Cause("check_error", summary(error))
 
@@ -82,19 +89,8 @@ def _common(error: BaseException) -> Cause | None:
     if isinstance(status, int) and status >= 400:  # noqa: PLR2004
         return Cause(_BY_STATUS.get(status, "check_error"))
     if isinstance(error, BadUrl):
-        return Cause(
-            "secret_malformed", hint="correct the address in the connection: percent-encode special characters"
-        )
+        hint = "correct the address in the connection: percent-encode special characters"
+        return Cause("secret_malformed", hint=hint)
     if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("airflow.providers"):
         return Cause("provider_missing")
-    by_type: tuple[tuple[type[BaseException], CauseName], ...] = (
-        (socket.gaierror, "dns"),
-        (ConnectionRefusedError, "connection_refused"),
-        (ssl.SSLError, "tls"),
-        (TimeoutError, "timeout"),
-    )
-    return next((Cause(name) for kind, name in by_type if isinstance(error, kind)), None)
-
-
-def _by_text(text: str) -> CauseName | None:
-    return next((name for pattern, name in _BY_TEXT if re.search(pattern, text, re.IGNORECASE)), None)
+    return next((Cause(name) for kind, name in _BY_TYPE if isinstance(error, kind)), None)

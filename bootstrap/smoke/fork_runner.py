@@ -75,23 +75,6 @@ class ForkingRunner:
                 process.stdout.close()
 
     def _start(self, jobs: Sequence[Job]) -> Process:
-        command = ["bootstrap.smoke.zygote", str(self._plan(jobs))]
-        with self._log.open("wb") as log:
-            how = Start(
-                command,
-                self.variables,
-                stderr=log.fileno(),
-                cwd=str(self.folder),
-                tied=True,
-                until=self.limits.until,
-            )
-            process = start(self.environment, how)
-        if process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()
-        return process
-
-    def _plan(self, jobs: Sequence[Job]) -> Path:
         plan = {
             "parallel": self.limits.parallel,
             "timeout": self.limits.timeout,
@@ -110,7 +93,20 @@ class ForkingRunner:
         }
         file = self.folder / "plan.json"
         write_atomic(file, json.dumps(plan))
-        return file
+        with self._log.open("wb") as log:
+            how = Start(
+                ["bootstrap.smoke.zygote", str(file)],
+                self.variables,
+                stderr=log.fileno(),
+                cwd=str(self.folder),
+                tied=True,
+                until=self.limits.until,
+            )
+            process = start(self.environment, how)
+        if process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+        return process
 
 
 def _end(process: Process) -> None:

@@ -124,7 +124,7 @@ class Report:
             self,
             checks=tuple(map(_public_check, self.checks)),
             drift=drift,
-            stages=tuple(map(_public_stage, self.stages)),
+            stages=tuple(replace(it, message=_public(it.message), hint=_public(it.hint)) for it in self.stages),
             stopped=None if self.stopped is None else _public_error(self.stopped),
         )
 
@@ -150,10 +150,6 @@ def _public_check(check: CheckResult) -> CheckResult:
         warnings=tuple(map(_public, check.warnings)),
         measured={name: safe_value(value) for name, value in check.measured.items()},
     )
-
-
-def _public_stage(stage: StageResult) -> StageResult:
-    return replace(stage, message=_public(stage.message), hint=_public(stage.hint))
 
 
 def _stage(stage: StageResult) -> Mapping[str, Any]:

@@ -23,7 +23,11 @@ def resolve(conn_id: str, inputs: TaskInputs) -> tuple[Any, str]:
     back to is not what the manifest says. So is another connection than the one that was registered.
     """
     missed = []
-    for backend in _backends():
+    try:
+        backends = secrets_backends()
+    except Exception as err:  # for want of a key that it can read, a configured one can't even be made
+        raise Diagnosed(Cause("store_denied", f"Airflow can't set up its secrets backend: {summary(err)}")) from err
+    for backend in backends:
         label = _label(backend, conn_id, inputs)
         answer = ask(backend, Query("connection", conn_id))
         if answer.state == "hit":
@@ -48,15 +52,6 @@ def _label(backend: Any, conn_id: str, inputs: TaskInputs) -> str:
 
 def _is_database(backend: Any) -> bool:
     return source_name(backend) in {"database", "execution_api"}
-
-
-def _backends() -> list[Any]:
-    """Airflow's sources. A configured one that can't even be made, for want of a key that it can read, is refused."""
-    try:
-        return secrets_backends()
-    except Exception as err:
-        message = f"Airflow can't set up its secrets backend: {summary(err)}"
-        raise Diagnosed(Cause("store_denied", message)) from err
 
 
 def _cause(answer: Answer, conn_id: str, label: str) -> Cause:

@@ -155,7 +155,8 @@ def _results(
     )
     ready = environment.with_secrets({**credentials(manifest), DIGEST_KEY: Secret(key)})
     with scratch(environment) as place:
-        session = _Session(manifest, inputs, ready, place.folder, settings, _until(settings))
+        until = math.inf if settings.deadline is None else time.monotonic() + settings.deadline
+        session = _Session(manifest, inputs, ready, place.folder, settings, until)
         session.clean(place.abandoned)
         try:
             for result in session.results(specs):
@@ -223,10 +224,6 @@ class _Session:
         inputs = replace(self.inputs, checks=[spec for spec in self.inputs.checks if spec.id in running])
         variables = variables_for(inputs, self.folder)
         return ForkingRunner(environment, limits, self.folder, variables).run(jobs)
-
-
-def _until(settings: Settings) -> float:
-    return math.inf if settings.deadline is None else time.monotonic() + settings.deadline
 
 
 def packages_missing_for(manifest: Manifest, spec: CheckSpec) -> list[str]:

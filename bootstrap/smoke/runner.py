@@ -84,7 +84,9 @@ class IsolatedRunner:
                 self._cancelled.set()
                 for item in waiting:
                     item.cancel()
-                self._kill_all()
+                with self._lock:
+                    for pid, nonce in self._running.items():
+                        end(pid, nonce)
 
     def _run(self, job: Job) -> Outcome:
         started = time.monotonic()
@@ -131,11 +133,6 @@ class IsolatedRunner:
                 return None
             time.sleep(POLL)
         return process.returncode
-
-    def _kill_all(self) -> None:
-        with self._lock:
-            for pid, nonce in self._running.items():
-                end(pid, nonce)
 
 
 def command(check_id: str, logical_date: str) -> list[str]:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from bootstrap.airflow.environment import Environment, installed_version
 from bootstrap.airflow.home import database_template
@@ -97,15 +96,16 @@ def _abandoned(parent: Path) -> Iterator[tuple[str, str]]:
 
 def _unclean(folder: Path) -> Iterator[tuple[str, str]]:
     """Check and run of each receipt that tells of something made and not removed, unless a later task tried."""
-    tried = {file.parent.name for file in folder.glob("clean-*/receipt") if any(map(_ended_cleaning, lines(file)))}
+    tried = {
+        file.parent.name
+        for file in folder.glob("clean-*/receipt")
+        for entry in lines(file)
+        if entry.get("step") == "clean" and entry.get("status") != "started"
+    }
     for file in folder.glob("*/receipt"):
         found = unclean(lines(file))
         if found is not None and f"clean-{found[1]}" not in tried:
             yield found
-
-
-def _ended_cleaning(entry: Mapping[str, Any]) -> bool:
-    return entry.get("step") == "clean" and entry.get("status") != "started"
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,9 @@ class Steps:
     def failed(self, context: Any) -> None:
         """Airflow says that the task failed: find out at which step, and why; then remove what it made."""
         if not self._recorded:
-            given = context.get("exception") or _unreported_error()
+            from bootstrap.airflow.compat import unreported_error
+
+            given = context.get("exception") or unreported_error()
             error = given if isinstance(given, BaseException) else RuntimeError(str(given))
             found = diagnosis.diagnose(error, self.kind)
             self._record(found, diagnosis.step_of(found.name, self._current, self.proves))
@@ -134,15 +136,11 @@ class Steps:
 
     def _clean(self) -> str | None:
         detail = self.kind.clean(*self._given) if isinstance(self.kind, Cleans) else None
-        swept = self._sweep(self.kind) if isinstance(self.kind, Sweeps) else 0
+        swept = 0
+        if isinstance(self.kind, Sweeps):
+            with contextlib.suppress(Exception):  # whoever may not list can't sweep, which is no failure
+                swept = self.kind.sweep(*self._given)
         return f"and {swept} left by earlier runs" if swept else detail
-
-    def _sweep(self, kind: Sweeps) -> int:
-        """How many leftovers of earlier runs are gone now. Whoever may not list can't sweep, which is no failure."""
-        try:
-            return kind.sweep(*self._given)
-        except Exception:
-            return 0
 
     def _do(self, step: StepName, work: Callable[[], Any]) -> Any:
         """Do it as a step of its own. `work` returns the step's detail, or a value and the detail."""
@@ -202,12 +200,6 @@ class Steps:
                 usual = diagnosis.usual_hint(self.spec.id, self.kind, cause.name)
                 return diagnosis.placed(cause, place, usual)
         return cause
-
-
-def _unreported_error() -> BaseException | None:
-    from bootstrap.airflow.compat import unreported_error
-
-    return unreported_error()
 
 
 def _mask(conn: Any) -> None:

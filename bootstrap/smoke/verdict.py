@@ -59,7 +59,9 @@ def judge(spec: CheckSpec, outcome: Outcome, timeout: float) -> CheckResult:
     steps = _steps(outcome)
     succeeded = any(entry.get("outcome") == "success" for entry in outcome.receipt)
     if succeeded and outcome.exit_code == 0 and not any(step.status == "failed" for step in steps):
-        undone = _undone(spec, steps)
+        passed = {step.name for step in steps if step.status == "passed"}
+        own = own_steps(plugins.CHECKS.get(spec.name, CheckKind), spec.params)
+        undone = [step for step in ("resolve", *own[-1:]) if step not in passed]  # the last passes with all before it
         if not undone:
             return _result(spec, "passed", steps, **_told(outcome))
         message = f"the task succeeded without the check's own work: it did not do {', '.join(undone)}"
@@ -78,13 +80,6 @@ def judge(spec: CheckSpec, outcome: Outcome, timeout: float) -> CheckResult:
         return failed(spec, "timeout", message, steps, hint=_LONGER, **_told(outcome))
     cause, message = _why_ended(outcome, name, timeout, succeeded=succeeded)
     return failed(spec, cause, message, steps, **_told(outcome))
-
-
-def _undone(spec: CheckSpec, steps: Sequence[Step]) -> list[StepName]:
-    """What the task of this check does if it is left as we made it, and hasn't done; its last step passes with all before it."""
-    passed = {step.name for step in steps if step.status == "passed"}
-    own = own_steps(plugins.CHECKS.get(spec.name, CheckKind), spec.params)
-    return [step for step in ("resolve", *own[-1:]) if step not in passed]
 
 
 def _never_begun(spec: CheckSpec, outcome: Outcome) -> CheckResult:

@@ -51,13 +51,16 @@ class Zygote:
 
     def run(self) -> None:
         """Until every job has ended. Children die with us, whatever ends us."""
+        poller = select.poll()
+        poller.register(self.events, 0)
         try:
             while self.waiting or self.running:
                 while self.waiting and len(self.running) < self.parallel:
                     self._begin(self.waiting.pop(0))
                 if not self._reap():
                     self._enforce_deadlines()
-                    self._pause()
+                    if poller.poll(POLL * 1000):  # a parent that is gone shows as an error on its stream
+                        raise BrokenPipeError
         finally:
             for pid, child in self.running.items():
                 end(pid, child.nonce)
@@ -93,13 +96,6 @@ class Zygote:
             if now > child.deadline and not child.killed:
                 child.killed = True
                 end(pid, child.nonce)
-
-    def _pause(self) -> None:
-        """Wait a moment; a parent that is gone shows as an error on its stream."""
-        poller = select.poll()
-        poller.register(self.events, 0)
-        if poller.poll(POLL * 1000):
-            raise BrokenPipeError
 
 
 def _child(job: dict[str, Any]) -> None:
