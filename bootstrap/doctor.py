@@ -12,7 +12,7 @@ from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain.connection import Connection, normalize
 from bootstrap.errors import RESTORE_KEY, UNDECRYPTABLE, AirflowError, BootstrapError, Exit, Finding, StoreError, failed
 from bootstrap.explain import surroundings
-from bootstrap.explain.visible import has_rows
+from bootstrap.explain.registered import has_rows
 from bootstrap.manifest.loader import Manifest
 from bootstrap.providers.facts import known
 from bootstrap.providers.installed import providers

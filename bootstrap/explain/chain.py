@@ -55,15 +55,12 @@ class Source:
 
     def _asks(self, name: str, query: Query) -> list[str] | None:
         if name == "environment":
-            return [f"{prefix}{query.key.upper()}" for prefix in _prefixes(query)]
+            plain = ENVIRONMENT[query.kind]
+            prefixes = [f"{plain}_{query.team.upper()}___", plain] if query.team else [plain]
+            return [f"{prefix}{query.key.upper()}" for prefix in prefixes]
         if name == "database":
             return [f"table {query.kind}"]
         return backends.names(self.backend, query) if name == "backend" else []
-
-
-def _prefixes(query: Query) -> list[str]:
-    plain = ENVIRONMENT[query.kind]
-    return [f"{plain}_{query.team.upper()}___", plain] if query.team else [plain]
 
 
 @dataclass(frozen=True)
@@ -93,12 +90,12 @@ class Walk:
         row |= {"stops": True} if answer.stops else {}
         if answer.state == "hit":
             row |= _contents(answer.value, kind)
-            row |= (
-                {"differs": differing(answer.value, self.value, kind)} if shadowed and self.winner is not None else {}
-            )
+            if shadowed and self.winner is not None:
+                row["differs"] = differing(answer.value, self.value, kind)
         if answer.look is not None:
             row |= {"version": answer.look.version} if answer.look.version else {}
-            row |= {"created": _iso(answer.look.created)} if answer.look.created else {}
+            if created := answer.look.created:
+                row |= {"created": created.astimezone(timezone.utc).isoformat(timespec="seconds")}
             row |= {"found_at": answer.look.name}
         if row["source"] == "execution_api" and self.origin:
             row["origin"] = dict(self.origin)
@@ -147,9 +144,8 @@ def _through_api(server: Walk | None, query: Query) -> Answer:
     if server.winner is None:
         return Answer("miss", detail="the server finds none")
     if query.kind == "connection" and not compat.passes_execution_api(server.value):
-        return Answer(
-            "malformed", detail="has no conn_type, or one of its fields is no text: the API server fails on it"
-        )
+        detail = "has no conn_type, or one of its fields is no text: the API server fails on it"
+        return Answer("malformed", detail=detail)
     return Answer("hit", server.value)
 
 
@@ -165,19 +161,17 @@ def differing(one: Any, other: Any, kind: str) -> list[str]:
 def _fingerprints(conn: Any) -> dict[str, str]:
     """Of a connection of the server's or the task's class. A description doesn't reach a task, and '' is nothing."""
     extra = _extra(conn)
+    nameless = sorted(
+        name for name, value in extra.items() if value in _BLANK
+    )  # `http://host/?TOKEN` makes one of a secret
+    filled = {name: value for name, value in extra.items() if value not in _BLANK}
     made = connection.Connection(
         conn_type=conn.conn_type or "",
         port=conn.port or None,
-        extra={**{name: value for name, value in extra.items() if value not in _BLANK}, **_nameless(extra)} or None,
+        extra={**filled, **({"": nameless} if nameless else {})} or None,
         **{name: getattr(conn, name) or None for name in ("host", "login", "password", "schema")},
     )
     return made.fingerprints()
-
-
-def _nameless(extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Keys without a value, under none of their names: `http://host/?TOKEN` makes one of a secret."""
-    keys = sorted(name for name, value in extra.items() if value in _BLANK)
-    return {"": keys} if keys else {}
 
 
 def _contents(value: Any, kind: str) -> dict[str, Any]:
@@ -187,13 +181,10 @@ def _contents(value: Any, kind: str) -> dict[str, Any]:
     extra = _extra(value)
     keys = sorted(f"extra.{key}" for key, item in extra.items() if _PLAIN.fullmatch(key) and item not in _BLANK)
     fields = [name for name in _FIELDS if getattr(value, name)]
-    return {"conn_type": _conn_type(value), "fields": [*fields, *(keys or (["extra"] if extra else []))]}
-
-
-def _conn_type(conn: Any) -> str:
-    """'' for one that nobody knows, of a connection with nothing else: Airflow reads one out of any text with a colon."""
-    known = package_for(conn.conn_type or "") is not None
-    return str(conn.conn_type) if conn.conn_type and (known or conn.host or _extra(conn)) else ""
+    # '' for one that nobody knows, of a connection with nothing else: Airflow reads one out of any text with a colon
+    is_one = value.conn_type and (package_for(value.conn_type) is not None or value.host or extra)
+    conn_type = str(value.conn_type) if is_one else ""
+    return {"conn_type": conn_type, "fields": [*fields, *(keys or (["extra"] if extra else []))]}
 
 
 def _extra(conn: Any) -> dict[str, Any]:
@@ -225,23 +216,19 @@ def _is_plain(name: str) -> bool:
     return all(_PLAIN.fullmatch(part) for part in name.split(".", 1))
 
 
-def _iso(moment: Any) -> str:
-    return str(moment.astimezone(timezone.utc).isoformat(timespec="seconds"))
-
-
-def _is_called(kind: type, path: str) -> bool:
-    """True if the class is what the path means: it may be the name of another module than the class was made in."""
-    module, _, name = path.rpartition(".")
-    return path == f"{kind.__module__}.{kind.__qualname__}" or getattr(sys.modules.get(module), name, None) is kind
-
-
 def named(backend: Any, wanted: Mapping[str, Any] | None) -> str:
     """The store of the manifest that a backend object reads; "" where airflow.cfg points to another place.
 
     `wanted`: the store's `name`, the backend's `class`, and its keyword arguments that say where the store is.
     """
-    if wanted is None or not _is_called(type(backend), wanted["class"]):
+    if wanted is None:
         return ""
+    kind, (module, _, name) = type(backend), wanted["class"].rpartition(".")
+    if (
+        f"{kind.__module__}.{kind.__qualname__}" != wanted["class"]
+        and getattr(sys.modules.get(module), name, None) is not kind
+    ):
+        return ""  # a path may name another module than the one that the class was made in
     places = (getattr(backend, "kwargs", {}), vars(getattr(backend, "vault_client", backend)), vars(backend))
     for key, value in wanted["kwargs"].items():
         found = next((place[key] for place in places if key in place), None)

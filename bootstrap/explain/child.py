@@ -29,9 +29,12 @@ def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
         try:
             import airflow
         except Exception as err:
-            if not _in_setup(err):
+            if not any(frame.name == _SETUP for frame in traceback.extract_tb(err.__traceback__)):
                 return {"failed": type(err).__name__}
-            return {"airflow": _version(), "unusable": {"section": "secrets", **_setup_failure(err)}}
+            from bootstrap.airflow.environment import installed_version
+
+            unusable = {"section": "secrets", **_setup_failure(err)}
+            return {"airflow": installed_version() or "", "unusable": unusable}
         from bootstrap.airflow import compat
 
         if request["team"] and not compat.multi_team():
@@ -76,7 +79,8 @@ def _lookup(
     on_server = walk(server, query)
     found = {**wanted, "server": on_server.as_json(query.kind)}
     if unusable:
-        return {**found, "worker": {"sources": [unusable_row(unusable)], "winner": None}, "differs": []}
+        row = {"source": "backend", "asks": None, "class": "", **unusable}
+        return {**found, "worker": {"sources": [row], "winner": None}, "differs": []}
     if worker is None:
         return {**found, "worker": found["server"], "differs": []}
     on_worker = walk_worker(worker, query, on_server)
@@ -85,11 +89,6 @@ def _lookup(
     kinds = types(on_server.value, on_worker.value) if differs and query.kind == "connection" else {}
     told = {"types": kinds} if kinds else {}
     return {**found, "worker": on_worker.as_json(query.kind), "differs": differs, **told}
-
-
-def unusable_row(unusable: Mapping[str, Any]) -> dict[str, Any]:
-    """A backend that can't be made, as a source."""
-    return {"source": "backend", "asks": None, "class": "", **unusable}
 
 
 def _sources(backends: list[Any], section: str, request: Mapping[str, Any]) -> list[Any]:
@@ -109,16 +108,6 @@ def _setup_failure(error: BaseException) -> dict[str, Any]:
 
     state = "denied" if store_cause(error, "").name == "store_denied" else "broken"
     return {"state": state, "detail": f"it can't be set up: {type(error).__name__}"}
-
-
-def _in_setup(error: BaseException) -> bool:
-    return any(frame.name == _SETUP for frame in traceback.extract_tb(error.__traceback__))
-
-
-def _version() -> str:
-    from bootstrap.airflow.environment import installed_version
-
-    return installed_version() or ""
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import configparser
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,16 +101,11 @@ def _chain(
             continue
         row, value = _row(option, place, backend, broken=broken, decided=winner is not None)
         rows.append(row)
-        if winner is None and _takes(row, place):
+        empty = place.source == "file" and row.get("empty")
+        takes = row.get("raises") or row["state"] == "command" or (row["state"] == "hit" and not empty)
+        if winner is None and takes:  # it goes no further; an error of the backend ends the look-up, with an error
             winner, got = place.name, [place.name] if value is None else value
     return {"sources": rows, "winner": winner}, got
-
-
-def _takes(row: Mapping[str, Any], place: _Place) -> bool:
-    """True if Airflow goes no further. An error of the backend ends the look-up, with an error."""
-    if row.get("raises"):
-        return True
-    return row["state"] == "command" or (row["state"] == "hit" and not (place.source == "file" and row.get("empty")))
 
 
 def _row(

@@ -29,7 +29,7 @@ _NAMES = {
     "file": "airflow.cfg",
     "default": "default",
 }
-_SIDES = {"server": "the server", "worker": "a worker"}
+SIDES = {"server": "the server", "worker": "a worker"}
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,9 @@ def label(row: Row) -> str:
 
 def winning(chain: Chain) -> Row | None:
     """The row of the source that Airflow takes."""
-    return next((row for row in chain["sources"] if _is_winner(row, chain)), None)
-
-
-def _is_winner(row: Row, chain: Chain) -> bool:
-    return chain["winner"] is not None and chain["winner"] in (row["source"], *(row.get("asks") or ()))
+    winner = chain["winner"]
+    rows = chain["sources"] if winner is not None else ()
+    return next((row for row in rows if winner in (row["source"], *(row.get("asks") or ()))), None)
 
 
 def before(chain: Chain) -> list[Row]:
@@ -79,7 +77,7 @@ def why(chain: Chain) -> str:
     """Why the winner wins."""
     wrong = faults(chain)
     if wrong:
-        return f"Airflow keeps the error of {_list(label(row) for row in wrong)} to its log, and goes on"
+        return f"Airflow keeps the error of {', '.join(map(label, wrong))} to its log, and goes on"
     return "nothing before it has one" if before(chain) else "it is asked first"
 
 
@@ -100,27 +98,29 @@ def says(lookup: Row, side: str, airflow: str) -> str:
 def warnings(lookup: Row, ignored: Sequence[str]) -> list[Warned]:
     """In the order of their weight."""
     if lookup["kind"] == "config":
-        return list(_once(_config_warnings(lookup)))
-    found = [*_hidden(lookup), *_sides(lookup), *_copies(lookup), *_contents(lookup), *_kwargs(lookup, ignored)]
-    return list(_once(found))
+        found = [*_config_warnings(lookup)]
+    else:
+        found = [*_hidden(lookup), *_sides(lookup), *_copies(lookup), *_contents(lookup), *_kwargs(lookup, ignored)]
+    return list({item.message: item for item in found}.values())
 
 
 def exit_code(lookup: Row, warned: Sequence[Warned]) -> Exit:
     """The worst of what was found."""
-    codes = [FAULTS[row["state"]] for side in _SIDES for row in faults(lookup[side])]
-    missing = any(lookup[side]["winner"] is None for side in _SIDES)
+    codes = [FAULTS[row["state"]] for side in SIDES for row in faults(lookup[side])]
+    missing = any(lookup[side]["winner"] is None for side in SIDES)
     return max([*codes, *(item.exit_code for item in warned), Exit.FAILED if missing else Exit.OK])
 
 
 def _hidden(lookup: Row) -> Iterator[Warned]:
     """Errors that Airflow doesn't show, and what they lead to."""
     told: dict[tuple[str, str, str, str], list[str]] = {}
-    for side in _SIDES:
+    for side in SIDES:
         chain, taken = lookup[side], winning(lookup[side])
         for row in faults(chain):
             told.setdefault((_sentence(row), row["state"], *_consequence(row, taken)), []).append(side)
     for (text, state, airflow, gets), sides in told.items():
-        yield Warned(f"hidden_{state}", f"{text}; {airflow}, and {_who(sides)} {gets}", FAULTS[state])
+        who = SIDES[sides[0]] if len(sides) == 1 else "whoever asks"
+        yield Warned(f"hidden_{state}", f"{text}; {airflow}, and {who} {gets}", FAULTS[state])
 
 
 def _consequence(row: Row, taken: Row | None) -> tuple[str, str]:
@@ -144,10 +144,6 @@ def _origin(row: Row) -> str:
     return label(row.get("origin") or row)
 
 
-def _who(sides: Sequence[str]) -> str:
-    return _SIDES[sides[0]] if len(sides) == 1 else "whoever asks"
-
-
 def _sides(lookup: Row) -> Iterator[Warned]:
     server, worker = winning(lookup["server"]), winning(lookup["worker"])
     what = lookup["kind"]
@@ -158,7 +154,7 @@ def _sides(lookup: Row) -> Iterator[Warned]:
             yield Warned("types_differ", f"{told}: write the connection as JSON, which both read alike")
         if fields := [name for name in lookup["differs"] if name not in types]:
             places = f"from {label(server)} and from {_origin(worker)}"
-            text = f"the server and a worker get different {what}s ({_list(fields)}): {places}"
+            text = f"the server and a worker get different {what}s ({', '.join(fields)}): {places}"
             yield Warned("server_and_worker_differ", text)
     elif server is not None or worker is not None:
         has, lacks = ("a worker", "the server") if server is None else ("the server", "a worker")
@@ -167,26 +163,27 @@ def _sides(lookup: Row) -> Iterator[Warned]:
 
 def _copies(lookup: Row) -> Iterator[Warned]:
     """Sources that hold another one, which is never used."""
-    for side in _SIDES:
+    for side in SIDES:
         taken = winning(lookup[side])
         for row in lookup[side]["sources"]:
             if taken is None or not row.get("differs") or row["source"] == "execution_api":
                 continue
             where = f"{label(row)} ({row['asks'][0]})" if row["source"] == "environment" else label(row)
-            text = f"{where} has another copy ({_list(row['differs'])}) that is never used: {label(taken)} comes first"
+            text = (
+                f"{where} has another copy ({', '.join(row['differs'])}) that is never used: {label(taken)} comes first"
+            )
             yield Warned("copies_differ", text)
 
 
 def _contents(lookup: Row) -> Iterator[Warned]:
     """Connections that Airflow takes, and that can't be meant."""
-    for side in _SIDES:
+    for side in SIDES:
         taken = winning(lookup[side])
         if taken is None or lookup["kind"] != "connection" or taken["source"] == "execution_api":
             continue
         if not taken["conn_type"] and not taken["fields"]:
-            yield Warned(
-                "empty", f"the secret in {label(taken)} is empty: Airflow takes it for a connection without fields"
-            )
+            text = f"the secret in {label(taken)} is empty: Airflow takes it for a connection without fields"
+            yield Warned("empty", text)
         elif not taken["conn_type"]:
             yield Warned("no_conn_type", f"the connection in {label(taken)} has no conn_type that is known")
 
@@ -194,7 +191,7 @@ def _contents(lookup: Row) -> Iterator[Warned]:
 def _kwargs(lookup: Row, ignored: Sequence[str]) -> Iterator[Warned]:
     for section in ignored:
         option = "backend_kwargs" if section == "secrets" else "secrets_backend_kwargs"
-        if any(row.get("section") == section for side in _SIDES for row in lookup[side]["sources"]):
+        if any(row.get("section") == section for side in SIDES for row in lookup[side]["sources"]):
             text = f"[{section}] {option} is not a JSON object: Airflow ignores it, and uses the backend's defaults"
             yield Warned("kwargs_ignored", text, Exit.AIRFLOW)
 
@@ -202,7 +199,7 @@ def _kwargs(lookup: Row, ignored: Sequence[str]) -> Iterator[Warned]:
 def _config_warnings(lookup: Row) -> Iterator[Warned]:
     if lookup["differs"]:
         yield Warned("server_and_worker_differ", "the server and a worker get different values")
-    for side in _SIDES:
+    for side in SIDES:
         for row in lookup[side]["sources"]:
             name = row["asks"][0]
             if row["state"] == "ignored":
@@ -214,11 +211,3 @@ def _config_warnings(lookup: Row) -> Iterator[Warned]:
             elif row["state"] in FAULTS:
                 text = f"{name}: the secret {row['detail']}: Airflow takes it for missing, and goes on"
                 yield Warned(f"hidden_{row['state']}", text, FAULTS[row["state"]])
-
-
-def _once(found: Sequence[Warned] | Iterator[Warned]) -> Iterator[Warned]:
-    return iter({item.message: item for item in found}.values())
-
-
-def _list(items: Sequence[str] | Iterator[str]) -> str:
-    return ", ".join(items)

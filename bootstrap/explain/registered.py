@@ -1,4 +1,4 @@
-"""Whether a check gets the connection that was registered, from where the manifest says that Airflow finds it.
+"""Whether the Airflow on this machine can find what is registered, and whether a check gets it from where the manifest says.
 
 A variable of the user's, or an old copy, could stand before it: then a check would prove another connection. What it should be
 goes to the check's process as digests; their key, of this one run, through a pipe.
@@ -11,14 +11,14 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from bootstrap import plugins
+from bootstrap.airflow.environment import Environment
 from bootstrap.checks.base import Cause, Diagnosed
 from bootstrap.domain.connection import Connection, normalize
-from bootstrap.explain.visible import is_remote
 from bootstrap.manifest.loader import Manifest
 from bootstrap.manifest.secret_variables import GivesVariables
 from bootstrap.render.settings import settings
 from bootstrap.stores.kind import known_in_airflow
-from bootstrap.targets.kind import TargetKind
+from bootstrap.targets.kind import OfAnotherAirflow, TargetKind
 from bootstrap.util.json_text import canonical
 
 _SOURCES = {"backend": "backend", "file": "backend", "metadata": "database"}
@@ -133,3 +133,30 @@ def _digests(key: str, conn: Any, extra: Mapping[str, Any]) -> Iterator[tuple[st
 def digest(key: str, value: Any) -> str:
     """Of plain JSON data; whoever lacks the key can't tell by it what the value may be."""
     return hmac.new(key.encode(), canonical(value).encode(), "sha256").hexdigest()
+
+
+def elsewhere(manifest: Manifest) -> str:
+    """Why only another Airflow has the connections; "" where this one may have them."""
+    names = [target.name for target in manifest.register]
+    if not names or not all(map(is_remote, names)):
+        return ""
+    return f"it is registered with {' and '.join(names)} only, where the Airflow on this machine can't look"
+
+
+def has_rows(manifest: Manifest) -> bool:
+    """True if connections are registered in the metadata database."""
+    return any(target.name == "metadata" for target in manifest.register)
+
+
+def may_have_rows(manifest: Manifest, environment: Environment) -> bool:
+    """True if an Airflow that has no secrets backend could find one there, where the manifest doesn't say what is registered."""
+    if manifest.register or manifest.backend is not None:
+        return has_rows(manifest)
+    given = {**environment.child(), **environment.secrets}
+    return any(f"AIRFLOW_CONN_{conn_id.upper()}" not in given for conn_id in manifest.connections)
+
+
+def is_remote(name: str) -> bool:
+    """True if the target of this name puts them where the Airflow on this machine can't look."""
+    kind = plugins.TARGETS.get(name, TargetKind)
+    return isinstance(kind, OfAnotherAirflow) and kind.ELSEWHERE

@@ -94,14 +94,17 @@ def explain(manifest: Manifest, environment: Environment, wanted: Wanted) -> Rep
     request = {"queries": wanted.queries, "team": wanted.team or None, "stores": _stores(manifest)}
     answer = ask_airflow(ready, "bootstrap.explain.child", request=json.dumps(request))
     if "failed" in answer:
-        raise AirflowError(
-            f"Airflow does not start ({answer['failed']})", f"see why: AIRFLOW_HOME={environment.home} airflow version"
-        )
+        hint = f"see why: AIRFLOW_HOME={environment.home} airflow version"
+        raise AirflowError(f"Airflow does not start ({answer['failed']})", hint)
     if "no_teams" in answer:
         raise UsageError(f"--team {wanted.team}: [core] multi_team is not switched on", "leave out --team")
-    found = answer["lookups"] if "lookups" in answer else [_none(query, answer) for query in wanted.queries]
-    lookups = (_lookup(data, answer) for data in found)
-    return Report(answer["airflow"], wanted.team, tuple(lookups), answer.get("cache_seconds"))
+    if "unusable" in answer:  # the backend of [secrets] can't be made: no process of Airflow's starts
+        row = {"source": "backend", "asks": None, "class": "", **answer["unusable"]}
+        chain = {"sources": [row], "winner": None}
+        answer["lookups"] = [{**query, "server": chain, "worker": chain, "differs": []} for query in wanted.queries]
+    airflow, ignored = answer["airflow"], answer.get("ignored_kwargs", ())
+    lookups = (Lookup(data, tuple(findings.warnings(data, ignored)), airflow) for data in answer["lookups"])
+    return Report(airflow, wanted.team, tuple(lookups), answer.get("cache_seconds"))
 
 
 def _check(wanted: Wanted) -> None:
@@ -115,18 +118,6 @@ def _check(wanted: Wanted) -> None:
             raise UsageError(f"--config {option}: expected SECTION.KEY", "for instance --config core.fernet_key")
 
 
-def _lookup(data: Mapping[str, Any], answer: Mapping[str, Any]) -> Lookup:
-    warned = findings.warnings(data, answer.get("ignored_kwargs", ()))
-    return Lookup(data, tuple(warned), answer["airflow"])
-
-
-def _none(query: Mapping[str, str], answer: Mapping[str, Any]) -> dict[str, Any]:
-    """The backend of [secrets] can't be made: no process of Airflow's starts."""
-    row = {"source": "backend", "asks": None, "class": "", **answer["unusable"]}
-    chain = {"sources": [row], "winner": None}
-    return {**query, "server": chain, "worker": chain, "differs": []}
-
-
 def _stores(manifest: Manifest) -> dict[str, Any]:
     """What the manifest's stores look like in airflow.cfg, so that a backend there can be called by its store's name."""
     if manifest.backend is None:
@@ -134,11 +125,7 @@ def _stores(manifest: Manifest) -> dict[str, Any]:
     settings = airflow_settings.settings(manifest)
     parts = {"secrets": (manifest.backend, settings.secrets), "workers": (manifest.backend.workers, settings.workers)}
     return {
-        section: {
-            "name": source.store,
-            "class": serving.backend_class,
-            "kwargs": place(serving.kwargs),
-        }
+        section: {"name": source.store, "class": serving.backend_class, "kwargs": place(serving.kwargs)}
         for section, (source, serving) in parts.items()
         if source is not None and serving is not None and source.store is not None
     }

@@ -6,6 +6,7 @@ names of types: an error's text may quote a value.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -86,9 +87,8 @@ def _of_mount(backend: Any, query: Query, error: Exception) -> Answer | None:
 def failure(error: BaseException) -> Answer:
     """What a source's error means. Names of types are hvac's, google's, botocore's, and Airflow's own."""
     if compat.is_final(error):
-        return Answer(
-            "denied", detail=f"Airflow asks nobody else after it: {type(error).__name__}", error=error, stops=True
-        )
+        detail = f"Airflow asks nobody else after it: {type(error).__name__}"
+        return Answer("denied", detail=detail, error=error, stops=True)
     if isinstance(error, Told):
         return Answer(error.state, detail=error.detail)
     kinds = [type(link).__name__ for link in chain(error)]
@@ -137,7 +137,8 @@ def _why_unreachable(error: BaseException, kinds: list[str]) -> str:
 
 
 def _connection(backend: Any, query: Query) -> Answer:
-    if _makes_connections(backend):
+    owner = next(kind for kind in type(backend).__mro__ if "get_connection" in vars(kind))
+    if owner.__name__ != "BaseSecretsBackend":  # it has no get_conn_value: LocalFilesystemBackend, old ones
         return _made(backend, query)
     value = _call(backend.get_conn_value, query)
     if value is None:
@@ -149,12 +150,6 @@ def _connection(backend: Any, query: Query) -> Answer:
     except Exception as err:
         return Answer("malformed", detail=_not_a_connection(err) + _stray_keys(value), error=err)
     return Answer("hit", conn, look=_looked(backend, query))
-
-
-def _makes_connections(backend: Any) -> bool:
-    """True if the class has a get_connection of its own, instead of a get_conn_value: LocalFilesystemBackend, old ones."""
-    owner = next(kind for kind in type(backend).__mro__ if "get_connection" in vars(kind))
-    return owner.__name__ != "BaseSecretsBackend"
 
 
 def _made(backend: Any, query: Query) -> Answer:
@@ -216,17 +211,13 @@ def _nothing(backend: Any, query: Query) -> Answer:
 
 def _looked(backend: Any, query: Query) -> Look | None:
     """Metadata that the store gives of a secret that Airflow has read; None if the credential may not ask for it."""
-    if source_name(backend) != "backend":
-        return None
-    try:
-        return backends.look(backend, query)
-    except Exception:
-        return None
+    with contextlib.suppress(Exception):
+        return backends.look(backend, query) if source_name(backend) == "backend" else None
+    return None
 
 
 def _database(backend: Any, query: Query) -> Answer:
-    missing = compat.missing_database()
-    if missing:
+    if missing := compat.missing_database():
         return Answer("unreachable", detail=missing)
     try:
         if query.kind == "variable":

@@ -46,9 +46,8 @@ def connections(manifest: Manifest, environment: Environment, wanted: Mapping[st
         if "env" in names:
             yield Finding(f"connection {conn_id}", message, "load the registered variables again", warning=True)
         else:
-            yield Finding(
-                f"connection {conn_id}", f"{message}, and Airflow reads it first", f"unset {name}", Exit.FAILED
-            )
+            message += ", and Airflow reads it first"
+            yield Finding(f"connection {conn_id}", message, f"unset {name}", Exit.FAILED)
 
 
 def _holds(text: str, wanted: Connection) -> bool:
@@ -80,6 +79,5 @@ def _namesakes(manifest: Manifest, environment: Environment) -> Iterator[Finding
     path = environment.child().get("PYTHONPATH", "").split(os.pathsep)
     for found in children.namesakes([*filter(None, path), *sys.path[1:], *folders]):
         message = f"{shown(found)} is called as this tool's own package, which checks get in its place"
-        yield Finding(
-            "package bootstrap", message, "rename it, if a check, a DAG or a backend imports it", warning=True
-        )
+        hint = "rename it, if a check, a DAG or a backend imports it"
+        yield Finding("package bootstrap", message, hint, warning=True)

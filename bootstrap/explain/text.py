@@ -6,11 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from bootstrap.explain.findings import label, says, why, winning
+from bootstrap.explain.findings import SIDES, label, says, why, winning
 from bootstrap.explain.report import Lookup, Report
 from bootstrap.util.human import age, visible
-
-_SIDES = {"server": "the server", "worker": "a worker"}
 
 
 def text(report: Report, now: datetime) -> str:
@@ -47,11 +45,8 @@ def _cells(row: Mapping[str, Any], index: int, now: datetime) -> tuple[str, str,
         name = ""
     else:
         name = ", ".join(asks) or "not asked"
-    return f"{index} {label(row)}", visible(name), _state(row), visible("; ".join(_details(row, now)))
-
-
-def _state(row: Mapping[str, Any]) -> str:
-    return "would run" if row["state"] == "command" else str(row["state"])
+    state = "would run" if row["state"] == "command" else str(row["state"])
+    return f"{index} {label(row)}", visible(name), state, visible("; ".join(_details(row, now)))
 
 
 def _details(row: Mapping[str, Any], now: datetime) -> Iterator[str]:
@@ -77,7 +72,7 @@ def _details(row: Mapping[str, Any], now: datetime) -> Iterator[str]:
 
 def _end(lookup: Lookup, side: str, *, both: bool) -> str:
     chain = lookup.data[side]
-    who = "Airflow" if both else _SIDES[side]
+    who = "Airflow" if both else SIDES[side]
     taken = winning(chain)
     if lookup.data["kind"] == "config":
         return _config_end(taken, who)

@@ -22,7 +22,7 @@ from bootstrap.checks.kind import CheckKind
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import BootstrapError, UsageError
 from bootstrap.explain import registered
-from bootstrap.explain.visible import elsewhere, has_rows, may_have_rows
+from bootstrap.explain.registered import elsewhere, has_rows, may_have_rows
 from bootstrap.manifest.kinds import FALLBACK
 from bootstrap.manifest.loader import CheckSpec, Manifest
 from bootstrap.manifest.problems import nearest

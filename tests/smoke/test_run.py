@@ -10,7 +10,7 @@ from bootstrap.airflow.environment import locate, require_airflow
 from bootstrap.checks.base import CheckParams
 from bootstrap.checks.kind import CheckKind
 from bootstrap.errors import AirflowError, BootstrapError
-from bootstrap.explain.visible import elsewhere
+from bootstrap.explain.registered import elsewhere
 from bootstrap.manifest.loader import CheckSpec, Manifest, load
 from bootstrap.register.drift import Drift
 from bootstrap.smoke import run
