@@ -13,39 +13,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from typing import IO, Any, Protocol
+from typing import IO, Any, TypeAlias
 
 from bootstrap.airflow.fork_server import Request
 
 REFUSED, GONE = "refused", "gone"
-
-
-class Process(Protocol):
-    """What `start` gives: a fork, or a process as `subprocess` has it. Its streams are text."""
-
-    pid: int
-    stdin: IO[str] | None
-    stdout: IO[str] | None
-    stderr: IO[str] | None
-
-    @property
-    def returncode(self) -> int | None:
-        """As `subprocess` has it: negative for a signal; None while it runs."""
-
-    def poll(self) -> int | None:
-        """Its exit code, or None."""
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Its exit code. Raises subprocess.TimeoutExpired."""
-
-    def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[str, str]:  # noqa: A002  its name in `subprocess`
-        """Write, and read to the end: stdout, stderr. Raises subprocess.TimeoutExpired."""
-
-    def send_signal(self, sig: int) -> None:
-        """Nothing, once it has ended."""
-
-    def kill(self) -> None:
-        """SIGKILL."""
+Process: TypeAlias = "Fork | subprocess.Popen[str]"  # what `session.start` gives
 
 
 @dataclass(frozen=True)
@@ -65,7 +38,7 @@ class Start:
 
 
 class Fork:
-    """A process, as `Process` says, whose parent is the one that forks: that tells of its end."""
+    """A process, used as `subprocess.Popen`, whose parent is the one that forks: that tells of its end. Its streams are text."""
 
     def __init__(self, own: socket.socket, stdin: int, stdout: int, stderr: int | None) -> None:
         self.pid = 0

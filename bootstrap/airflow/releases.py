@@ -33,12 +33,12 @@ class Release:
     `sensitive`: the options, besides the backends' own, that Airflow looks up as OPTION_cmd and OPTION_secret, too.
     """
 
-    workers: bool
-    kwarg_variables: bool
-    teams: bool
-    execution_api: bool
-    any_executor_on_sqlite: bool
     sensitive: frozenset[str]
+    workers: bool = True
+    kwarg_variables: bool = True
+    teams: bool = True
+    execution_api: bool = True
+    any_executor_on_sqlite: bool = True
 
 
 _V2_11 = Release(
@@ -50,16 +50,9 @@ _V2_11 = Release(
     sensitive=_ALWAYS_SENSITIVE
     | {"core.dataset_manager_kwargs", "core.internal_api_secret_key", "smtp.smtp_password", "webserver.secret_key"},
 )
-_V3_0 = Release(
-    workers=True,
-    kwarg_variables=False,
-    teams=False,
-    execution_api=True,
-    any_executor_on_sqlite=True,
-    sensitive=_IN_3 | {"core.internal_api_secret_key"},
-)
-_V3_1 = replace(_V3_0, sensitive=_IN_3 | {"database.sql_alchemy_conn_async"})
-_V3_2 = replace(_V3_1, kwarg_variables=True, teams=True)
+_V3_2 = Release(_IN_3 | {"database.sql_alchemy_conn_async"})
+_V3_1 = replace(_V3_2, kwarg_variables=False, teams=False)
+_V3_0 = replace(_V3_1, sensitive=_IN_3 | {"core.internal_api_secret_key"})
 RELEASES: dict[Version, Release] = {(2, 11): _V2_11, (3, 0): _V3_0, (3, 1): _V3_1, (3, 2): _V3_2, (3, 3): _V3_2}
 OLDEST, NEWEST = min(RELEASES), max(RELEASES)
 

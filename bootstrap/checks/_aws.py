@@ -7,9 +7,19 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bootstrap.checks import _aws_region, _proof
+from bootstrap.checks import _proof
 from bootstrap.checks._proof import Asked
-from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, connection, frames_of, url_endpoint
+from bootstrap.checks.base import (
+    Cause,
+    CauseName,
+    CheckParams,
+    Endpoint,
+    Place,
+    Run,
+    connection,
+    frames_of,
+    url_endpoint,
+)
 from bootstrap.domain.secret import foreign
 
 CONN_TYPE = "aws"
@@ -66,6 +76,12 @@ _ACTIONS = {  # of S3, whose refusals may name none; by the operation of its API
     "DeleteObject": "DeleteObject",
     "DeleteObjects": "DeleteObject",
 }
+# A region answers for what it does not have like for what is nowhere (docs.aws.amazon.com/general/latest/gr/rande.html); a bucket is one for
+# all regions, but is to be asked in its own (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
+_CORRECT = "correct region_name in the connection's extra"
+_WRONG_REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"}
+_WRONG_SCOPE = "Credential should be scoped to a valid region"
+_KEY_UNKNOWN = ("InvalidClientTokenId", "UnrecognizedClientException")
 
 
 def service_endpoint(conn: Any, service: str) -> Endpoint | None:
@@ -78,9 +94,9 @@ def service_endpoint(conn: Any, service: str) -> Endpoint | None:
     own = (extra.get("service_config") or {}).get(service) or {}
     url = own.get("endpoint_url") or extra.get("endpoint_url")
     url = url or os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or os.environ.get("AWS_ENDPOINT_URL")
-    region = _aws_region.of(extra)
+    region = _region(extra)
     if not url and (region or service in _GLOBAL):
-        url = _aws_region.address(service, region) if region else f"https://{service}.amazonaws.com"
+        url = _address(service, region) if region else f"https://{service}.amazonaws.com"
     return url_endpoint(str(url), verify=True if verify is None else verify) if url else None
 
 
@@ -198,7 +214,7 @@ def _refusal(code: str, error: BaseException) -> Cause | None:
     said = foreign(error) if code.isdigit() else f"{code}: {foreign(said)}"
     if resource := told.get("BucketName") or told.get("Key"):
         said = f"{said} ({foreign(resource)})"
-    if elsewhere := _aws_region.wrong(error, code, said):
+    if elsewhere := _wrong_region(error, code, said):
         return elsewhere
     if code in _KEY_REFUSED or code == _SIGNATURE:
         return Cause("auth", said)
@@ -217,3 +233,48 @@ def _other_refusal(code: str, said: str, operation: str) -> Cause | None:
     if code in _MISSING or code.startswith("NoSuch") or "Could not find" in said or "Cannot find" in said:
         return Cause("not_found", said)
     return Cause("check_error", said, _ENDPOINT if code.isdigit() else "")  # of an HTTP status: AWS gives a code
+
+
+def _region(extra: Any) -> str:
+    """The region that a connection's extra names, else botocore's variable; '' if neither does."""
+    return str(extra.get("region_name") or os.environ.get("AWS_DEFAULT_REGION") or "")
+
+
+def _address(service: str, region: str) -> str:
+    """The service's own URL in a region."""
+    host = f"api.{service}" if service == "sagemaker" else service
+    return f"https://{host}.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
+
+
+def _wrong_region(error: Any, code: str, said: str) -> Cause | None:
+    """The cause of an error by which AWS says that it was asked in another region than the right one."""
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})  # to HEAD, only a header can say it
+    right = headers.get("x-amz-bucket-region") or error.response["Error"].get("Region")
+    if code in _WRONG_REGION or (code == "400" and right):
+        where = f"in {foreign(right)}" if right else "elsewhere"
+        return Cause("check_error", said, f"{_CORRECT}, and endpoint_url if it names one: the bucket is {where}")
+    if _WRONG_SCOPE in said:
+        return Cause("check_error", said, f"{_CORRECT}, and endpoint_url if it names one: they must agree")
+    return None
+
+
+def place(conn_id: str, params: CheckParams, run: Run, found: Cause) -> Place | None:  # noqa: ARG001
+    """The region that was asked, where a failure may come of it; None for one that another region would answer alike."""
+    region = _region(connection(conn_id).extra_dejson)
+    if not region:
+        from botocore.session import Session
+
+        region = str(Session().get_config_variable("region") or "none")
+    region = foreign(region)
+    if found.hint.startswith(_CORRECT):
+        return Place("region", region)
+    if found.name in ("not_found", "permission") or (found.name == "dns" and ".amazonaws.com" in found.message):
+        return Place("region", region, _CORRECT)
+    if found.name == "auth" and found.message.startswith(_KEY_UNKNOWN):
+        return Place("region", region, f"{_CORRECT}: a region that its account has not enabled knows no key")
+    return None
+
+
+def place_of_bucket(conn_id: str, params: CheckParams, run: Run, found: Cause) -> Place | None:
+    """The same for S3: a bucket that is in another region is not missing, nor is it refused for that."""
+    return None if found.name in ("not_found", "permission") else place(conn_id, params, run, found)

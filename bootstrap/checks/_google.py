@@ -108,25 +108,19 @@ def _credentials(conn_id: str) -> Any:
 
 def tell_of_retries(run: Run) -> None:
     """Have the report say why Google's clients try again: they do for minutes, and the deadline ends them unheard."""
+    told: set[str] = set()
+
+    def tell(record: logging.LogRecord) -> bool:
+        """Tells of the first of each error: `Retrying due to ERROR, sleeping 1.0s ...`."""
+        found = re.match(r"Retrying due to (.*), sleeping [\d.]+s", record.getMessage(), re.DOTALL)
+        if found and (message := _said(foreign(found[1]))) not in told:
+            told.add(message)
+            run.tell(warning=f"Google's client tried again after: {message}")
+        return True
+
     logger = logging.getLogger(RETRIES)
     logger.setLevel(logging.DEBUG)
-    logger.addHandler(_Retries(run))
-
-
-class _Retries(logging.Handler):
-    """Tells of the first of each error."""
-
-    def __init__(self, run: Run) -> None:
-        super().__init__()
-        self.run = run
-        self.told: set[str] = set()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """`Retrying due to ERROR, sleeping 1.0s ...`."""
-        found = re.match(r"Retrying due to (.*), sleeping [\d.]+s", record.getMessage(), re.DOTALL)
-        if found and (message := _said(foreign(found[1]))) not in self.told:
-            self.told.add(message)
-            self.run.tell(warning=f"Google's client tried again after: {message}")
+    logger.addFilter(tell)
 
 
 def cause(error: BaseException) -> Cause | None:

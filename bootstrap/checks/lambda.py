@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from bootstrap.checks import _aws, _aws_region
+from bootstrap.checks import _aws
 from bootstrap.checks.base import CheckParams, Run
 
 
@@ -23,7 +23,7 @@ COMPARES = "the ARN that Lambda gives for `function`; without it, that the answe
 CREATES = ""
 STEPS = ("authenticate", "access")
 cause = _aws.cause
-place = _aws_region.place
+place = _aws.place
 endpoint = partial(_aws.service_endpoint, service="lambda")
 
 

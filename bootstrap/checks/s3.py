@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from bootstrap.checks import _aws, _aws_region, _objects
+from bootstrap.checks import _aws, _objects
 from bootstrap.checks._proof import Asked
 from bootstrap.checks.base import Run
 
@@ -17,7 +17,7 @@ COMPARES = "what is read back from the run's own object; with `read_only` the na
 CREATES = "an object of some bytes"
 STEPS = ("authenticate", "access", "write")
 cause = _aws.cause
-place = _aws_region.place_of_bucket
+place = _aws.place_of_bucket
 endpoint = _objects.S3.endpoint
 
 

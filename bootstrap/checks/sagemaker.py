@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import model_validator
 
-from bootstrap.checks import _aws, _aws_region
+from bootstrap.checks import _aws
 from bootstrap.checks.base import CheckParams, Run
 
 
@@ -36,7 +36,7 @@ COMPARES = "name and ARN of what is named; without one, that the answer is a lis
 CREATES = ""
 STEPS = ("authenticate", "access")
 cause = _aws.cause
-place = _aws_region.place
+place = _aws.place
 endpoint = partial(_aws.service_endpoint, service="sagemaker")
 
 

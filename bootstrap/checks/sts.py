@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from bootstrap.checks import _aws, _aws_region
+from bootstrap.checks import _aws
 from bootstrap.checks.base import Cause, CheckParams, Diagnosed, Run
 from bootstrap.domain.secret import foreign
 
@@ -25,7 +25,7 @@ PERMISSIONS = ("none: any key may ask for its own identity",)
 COMPARES = "the account and the ARN that STS names; `account` and `arn` say which"
 CREATES = ""
 STEPS = ("authenticate",)
-place = _aws_region.place
+place = _aws.place
 endpoint = partial(_aws.service_endpoint, service="sts")
 cause = _aws.cause
 

@@ -7,7 +7,8 @@ goes to the check's process as digests; their key, of this one run, through a pi
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from bootstrap import plugins
@@ -19,8 +20,9 @@ from bootstrap.manifest.secret_variables import GivesVariables
 from bootstrap.render.settings import settings
 from bootstrap.stores.kind import known_in_airflow
 from bootstrap.targets.kind import OfAnotherAirflow, TargetKind
-from bootstrap.util.json_text import canonical
+from bootstrap.util.json_text import canonical, loads
 
+_EXTRA = "extra."
 _SOURCES = {"backend": "backend", "file": "backend", "metadata": "database"}
 _TEXTS = ("host", "login", "password", "schema")
 
@@ -160,3 +162,41 @@ def is_remote(name: str) -> bool:
     """True if the target of this name puts them where the Airflow on this machine can't look."""
     kind = plugins.TARGETS.get(name, TargetKind)
     return isinstance(kind, OfAnotherAirflow) and kind.ELSEWHERE
+
+
+@dataclass(frozen=True)
+class ExpectedKey:
+    """What these fields of each connection must be: told by a rotation, of the key that it puts in use."""
+
+    connections: Mapping[str, Connection] = field(default_factory=dict)
+    fields: Sequence[str] = ()
+
+    def told(self, key: str) -> dict[str, Any]:
+        """What a check's process learns of it: plain data without a secret, for `require`. `key`: of the digests."""
+        digests = {
+            conn_id: digest(key, [_field(conn, conn.extra or {}, field) for field in self.fields])
+            for conn_id, conn in self.connections.items()
+        }
+        return {"fields": list(self.fields), "digests": digests}
+
+
+NO_KEY = ExpectedKey()
+
+
+def require_key(conn_id: str, conn: Any, source: str, told: Mapping[str, Any], key: str) -> None:
+    """Raises Diagnosed if Airflow's connection is another than the one expected, where one is."""
+    wanted = told.get("digests", {}).get(conn_id)
+    if wanted is None:
+        return
+    found = digest(key, [_field(conn, conn.extra_dejson, field) for field in told["fields"]])
+    if not hmac.compare_digest(found, wanted):
+        message = f"Airflow finds another key in {source} than the one that is put in use"
+        raise Diagnosed(Cause("check_error", message, f"airflow-bootstrap explain {conn_id}"))
+
+
+def _field(conn: Any, extra: Mapping[str, Any], field: str) -> Any:
+    value = extra.get(field.removeprefix(_EXTRA)) if field.startswith(_EXTRA) else getattr(conn, field)
+    try:
+        return loads(value) if isinstance(value, str) and value.lstrip().startswith("{") else value
+    except ValueError:
+        return value

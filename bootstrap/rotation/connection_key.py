@@ -12,6 +12,7 @@ from bootstrap.airflow.environment import require_airflow
 from bootstrap.desired.resolve import resolve_all
 from bootstrap.domain.connection import Connection
 from bootstrap.errors import Denied, StoreError, Unavailable, UsageError
+from bootstrap.explain.registered import ExpectedKey
 from bootstrap.manifest.key_place import KeyPlace, place_of
 from bootstrap.manifest.models import INDEX, RotateSpec, find_references
 from bootstrap.manifest.secret_variables import GivesVariables
@@ -20,7 +21,6 @@ from bootstrap.rotation.candidate import Content, require_place
 from bootstrap.rotation.rotatable import Proof, State
 from bootstrap.rotation.stored_key import StoredKey
 from bootstrap.rotation.verification import Prover
-from bootstrap.smoke.expected_key import ExpectedKey
 from bootstrap.smoke.run import select
 from bootstrap.targets.base import Key
 from bootstrap.targets.kind import TargetKind

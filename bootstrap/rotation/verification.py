@@ -10,10 +10,10 @@ from bootstrap.airflow.environment import Environment
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Exit, StoreError, UsageError
+from bootstrap.explain.registered import NO_KEY, ExpectedKey
 from bootstrap.manifest.loader import CheckSpec, Manifest
 from bootstrap.register.drift import Drift
 from bootstrap.rotation.rotatable import Proof, State
-from bootstrap.smoke.expected_key import NO_KEY, ExpectedKey
 from bootstrap.smoke.report import Report
 from bootstrap.smoke.run import Settings, smoke
 from bootstrap.smoke.verdict import CheckResult

@@ -22,7 +22,7 @@ from bootstrap.checks.kind import CheckKind
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import BootstrapError, UsageError
 from bootstrap.explain import registered
-from bootstrap.explain.registered import elsewhere, has_rows, may_have_rows
+from bootstrap.explain.registered import NO_KEY, ExpectedKey, elsewhere, has_rows, may_have_rows
 from bootstrap.manifest.kinds import FALLBACK
 from bootstrap.manifest.loader import CheckSpec, Manifest
 from bootstrap.manifest.problems import nearest
@@ -30,7 +30,6 @@ from bootstrap.providers.installed import package_for, providers
 from bootstrap.register.drift import Drift
 from bootstrap.render.settings import credentials
 from bootstrap.smoke import rows
-from bootstrap.smoke.expected_key import NO_KEY, ExpectedKey
 from bootstrap.smoke.fork_runner import ForkingRunner
 from bootstrap.smoke.inputs import DIGEST_KEY, TaskInputs
 from bootstrap.smoke.receipt import unclean

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from bootstrap.airflow.compat import secrets_backends
+from bootstrap.checks._errors import store_cause, summary
 from bootstrap.checks._reach import reach
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Diagnosed, Endpoint, Run, StepName
 from bootstrap.checks.kind import (
@@ -22,14 +24,17 @@ from bootstrap.checks.kind import (
     own_steps,
 )
 from bootstrap.domain.connection import mask_login, mask_secrets
+from bootstrap.explain import registered
+from bootstrap.explain.sources import Answer, ask, source_name
 from bootstrap.manifest.loader import CheckSpec
-from bootstrap.smoke import diagnosis, expected_key
+from bootstrap.smoke import diagnosis, rows
 from bootstrap.smoke.inputs import TaskInputs
 from bootstrap.smoke.receipt import Receipt
-from bootstrap.smoke.resolve import resolve
+from bootstrap.stores.airflow_look import Query
 
 _ANSWERED: tuple[CauseName, ...] = ("permission", "not_found")  # by a system that knows who asks
 _TOGETHER = "by the same request"
+_NAMES = {"environment": "environment", "database": rows.PLACE, "execution_api": "execution API"}
 
 
 class StepFailed(Exception):
@@ -129,7 +134,7 @@ class Steps:
     def _resolve(self) -> tuple[Any, str]:
         conn, source = resolve(self.spec.connection, self.inputs)
         _mask(conn)
-        expected_key.require(self.spec.connection, conn, source, self.inputs.expected, self.inputs.key)
+        registered.require_key(self.spec.connection, conn, source, self.inputs.expected, self.inputs.key)
         for conn_id in self.spec.params.connections:
             _mask(resolve(conn_id, self.inputs)[0])
         return conn, source
@@ -206,3 +211,51 @@ def _mask(conn: Any) -> None:
     """Mask the connection's secrets in all that this process writes from now on."""
     mask_login(conn.login, conn.password)
     mask_secrets(conn.conn_type, conn.extra_dejson, *filter(None, (conn.host, conn.schema, conn.login)))
+
+
+def resolve(conn_id: str, inputs: TaskInputs) -> tuple[Any, str]:
+    """The connection as a task gets it, and the source it came from. Raises Diagnosed.
+
+    An error of the configured backend is an error, also where a later source has a copy: what Airflow would fall
+    back to is not what the manifest says. So is another connection than the one that was registered.
+    """
+    missed = []
+    try:
+        backends = secrets_backends()
+    except Exception as err:  # for want of a key that it can read, a configured one can't even be made
+        raise Diagnosed(Cause("store_denied", f"Airflow can't set up its secrets backend: {summary(err)}")) from err
+    for backend in backends:
+        label = _label(backend, conn_id, inputs)
+        answer = ask(backend, Query("connection", conn_id))
+        if answer.state == "hit":
+            registered.require(conn_id, answer.value, backend, label, inputs.registered, inputs.key)
+            return answer.value, label
+        if answer.state != "miss" and _is_database(backend) and (known := rows.cause(conn_id, inputs.rows)):
+            raise Diagnosed(known) from answer.error
+        if answer.state != "miss":
+            raise Diagnosed(_cause(answer, conn_id, label)) from answer.error
+        missed += [f" ({label}: {answer.detail})"] if answer.detail else []
+    message = f"Airflow finds no connection {conn_id!r} in any of its sources{''.join(missed)}"
+    missing = Cause("secret_missing", message, registered.advice(inputs.registered))
+    raise Diagnosed(rows.cause(conn_id, inputs.rows) or missing)
+
+
+def _label(backend: Any, conn_id: str, inputs: TaskInputs) -> str:
+    """The Execution API that a check asks is its own, and has nothing but what its database has."""
+    if _is_database(backend) and rows.is_copied(conn_id, inputs.rows):
+        return rows.PLACE
+    return _NAMES.get(source_name(backend)) or inputs.store or type(backend).__name__
+
+
+def _is_database(backend: Any) -> bool:
+    return source_name(backend) in {"database", "execution_api"}
+
+
+def _cause(answer: Answer, conn_id: str, label: str) -> Cause:
+    if answer.state == "undecryptable":
+        return Cause("secret_undecryptable", f"{label}: {conn_id} {answer.detail}")
+    if answer.state == "malformed":
+        return Cause("secret_malformed", f"{label}: the secret of {conn_id!r} {answer.detail}")
+    if answer.error is None:
+        return Cause("store_unreachable", f"{label}: {answer.detail}")
+    return store_cause(answer.error, label)

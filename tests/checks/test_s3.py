@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.checks import _aws, _aws_region
+from bootstrap.checks import _aws
 from bootstrap.checks.base import PREFIX, Cause, CheckParams, Run, new_run_id
 from tests.checks.aws import BUCKET, Aws, connection, running, unreachable
 from tests.checks.bench import Bench, Cell, passed_steps
@@ -301,7 +301,7 @@ def place(monkeypatch: pytest.MonkeyPatch, found: Cause, **extra: Any) -> tuple[
     hook = SimpleNamespace(get_connection=lambda _: Conn(**extra))
     monkeypatch.setattr(bootstrap.airflow.compat, "BaseHook", hook)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
-    told = _aws_region.place("any", CheckParams(), Run("1"), found)
+    told = _aws.place("any", CheckParams(), Run("1"), found)
     return (told.name, told.correct) if told else ("", "")
 
 

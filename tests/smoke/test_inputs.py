@@ -9,8 +9,8 @@ import pytest
 
 from bootstrap.domain.connection import Connection
 from bootstrap.explain import registered
+from bootstrap.explain.registered import ExpectedKey
 from bootstrap.manifest.loader import load
-from bootstrap.smoke.expected_key import ExpectedKey
 from bootstrap.smoke.inputs import DIGEST_KEY, VARIABLE, TaskInputs
 from bootstrap.smoke.receipt import Receipt
 from tests.project import Canary
