@@ -95,20 +95,15 @@ def locate(manifest: Manifest) -> Environment:
         config = expanded(os.environ.get("AIRFLOW_CONFIG") or home / "airflow.cfg")
     state = state_folder(manifest.folder.absolute())
     elsewhere = "sql_alchemy_conn" in manifest.config.get("database", {})
-    variables = _variables(manifest)
-    hidden = {name: Secret(value) for name, value in variables.items() if has_login(value)}  # with --allow-plaintext
-    public = {name: value for name, value in variables.items() if name not in hidden}
-    return Environment(home, config, public, state, {**secret_variables(manifest), **hidden}, elsewhere)
-
-
-def _variables(manifest: Manifest) -> Mapping[str, str]:
-    """What the manifest sets: its PYTHONPATH, as all its paths, is relative to its folder."""
-    folder = manifest.folder.absolute()
-    return {
+    folder = manifest.folder.absolute()  # to which all paths of the manifest are relative
+    variables = {
         name: children.python_path(value, folder) if name == "PYTHONPATH" else value
         for name, value in manifest.airflow.env.items()
         if not children.is_ours(name)
     }
+    hidden = {name: Secret(value) for name, value in variables.items() if has_login(value)}  # with --allow-plaintext
+    public = {name: value for name, value in variables.items() if name not in hidden}
+    return Environment(home, config, public, state, {**secret_variables(manifest), **hidden}, elsewhere)
 
 
 @cache

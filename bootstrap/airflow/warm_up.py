@@ -9,7 +9,6 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 from bootstrap.airflow import compat
 
@@ -29,9 +28,13 @@ def warm_up() -> None:
     import airflow.sdk.execution_time.task_runner  # noqa: F401  which Airflow's masker imports
 
     try:
+        from cadwyn.route_generation import _DELETED_ROUTE_TAG
+
         with _newest_api_version_only():
             app = in_process_api_server().app
-            _without_routes_of_older_versions(app)
+            routes = app._latest_version_router.routes  # noqa: SLF001
+            # Cadwyn refuses a route that only older versions have when none of them is there.
+            routes[:] = [route for route in routes if _DELETED_ROUTE_TAG not in getattr(route, "tags", ())]
             app._cadwyn_initialize()  # noqa: SLF001  cadwyn does it at the first request, in every process anew
     except Exception:  # these names are private: without them each check does it again, slower and as right
         with contextlib.suppress(AttributeError):  # 3.2 keeps none
@@ -51,14 +54,6 @@ def _newest_api_version_only() -> Iterator[None]:
         yield
     finally:
         versions.bundle = every
-
-
-def _without_routes_of_older_versions(app: Any) -> None:
-    """Cadwyn refuses a route that only older versions have when none of them is there."""
-    from cadwyn.route_generation import _DELETED_ROUTE_TAG
-
-    routes = app._latest_version_router.routes  # noqa: SLF001
-    routes[:] = [route for route in routes if _DELETED_ROUTE_TAG not in getattr(route, "tags", ())]
 
 
 def command_line() -> None:

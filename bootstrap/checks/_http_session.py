@@ -72,21 +72,17 @@ def asked(hook: Any, path: str) -> Asked:
         # ValueError: requests looks at where a redirect leads, even to follow none
         with contextlib.suppress(requests.RequestException, OSError, ValueError), requests.Session() as stranger:
             stranger.proxies, stranger.verify, stranger.trust_env = session.proxies, session.verify, session.trust_env
-            return _judged(stranger, hook, path)
+            answer = stranger.request(
+                hook.method,
+                hook.url_from_endpoint(path),
+                allow_redirects=False,
+                stream=True,
+                timeout=_TIMEOUT,
+                verify=stranger.verify,  # as the hook does: else a CA bundle of the environment would go before it
+                auth=lambda request: request,  # else requests would take a login from ~/.netrc
+            )
+            with answer:
+                if answer.status_code in _SUCCESS:
+                    return "unasked"
+                return "asked" if answer.status_code in _REFUSED else "unknown"
     return "unknown"
-
-
-def _judged(stranger: Any, hook: Any, path: str) -> Asked:
-    answer = stranger.request(
-        hook.method,
-        hook.url_from_endpoint(path),
-        allow_redirects=False,
-        stream=True,
-        timeout=_TIMEOUT,
-        verify=stranger.verify,  # as the hook does: else a CA bundle of the environment would go before the connection's
-        auth=lambda request: request,  # else requests would take a login from ~/.netrc
-    )
-    with answer:
-        if answer.status_code in _SUCCESS:
-            return "unasked"
-        return "asked" if answer.status_code in _REFUSED else "unknown"

@@ -18,6 +18,10 @@ from bootstrap.domain.secret import foreign
 
 _ADDRESS = "correct `docker_url` or DOCKER_HOST"
 _NO_DAEMON = Cause("check_error", "what answers there is no Docker daemon", _ADDRESS)
+_START = "start Docker, or name its address in `docker_url` or DOCKER_HOST"
+_IMAGE = "correct `image`, or push it"
+_REGISTRY = "correct the connection's host, which is the registry's address, or the registry in `image`"
+_GROUP = "add this user to the group `docker` (usermod -aG docker USER), and log in again"
 _DEFAULT_URL = "unix:///var/run/docker.sock"
 _SECONDS = 10  # for the daemon to answer; pulling is the operator's and has a minute for each answer
 
@@ -70,23 +74,18 @@ def authenticate(conn_id: str, params: Params, run: Run) -> str:
     from airflow.providers.docker.hooks.docker import DockerHook
 
     with _daemon(params) as daemon:
-        said = f"Docker {_version(daemon)}"
-    login = _login(conn_id)
-    if login is None:
+        try:
+            told = daemon.version()
+        except ValueError as err:  # no JSON
+            raise Diagnosed(_NO_DAEMON) from err
+    if not (isinstance(told, dict) and told.get("ApiVersion") and told.get("Version")):
+        raise Diagnosed(_NO_DAEMON)
+    said = f"Docker {foreign(told['Version'])}"
+    login = connection(conn_id).login
+    if not login:
         return f"{said}; no login, so no registry"
     DockerHook(docker_conn_id=conn_id, base_url=params.url, timeout=_SECONDS * 2).get_conn().close()
     return _proof.told(run, "unknown", f"{said}; the registry accepts {login}")  # it may be open to the daemon alone
-
-
-def _version(daemon: Any) -> str:
-    """Raises Diagnosed for a server that answers, and is no Docker daemon."""
-    try:
-        told = daemon.version()
-    except ValueError as err:  # no JSON
-        raise Diagnosed(_NO_DAEMON) from err
-    if not (isinstance(told, dict) and told.get("ApiVersion") and told.get("Version")):
-        raise Diagnosed(_NO_DAEMON)
-    return foreign(told["Version"])
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
@@ -97,7 +96,7 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
         """Which login it is to use is known when the task runs."""
 
         def execute(self, context: Any) -> Any:
-            self.docker_conn_id = conn_id if _login(conn_id) else None
+            self.docker_conn_id = conn_id if connection(conn_id).login else None
             return super().execute(context)
 
     return Operator(
@@ -154,13 +153,6 @@ def _daemon(params: Params) -> Iterator[Any]:
         yield client
 
 
-def _login(conn_id: str) -> str | None:
-    return connection(conn_id).login or None
-
-
-_START = "start Docker, or name its address in `docker_url` or DOCKER_HOST"
-_IMAGE = "correct `image`, or push it"
-_REGISTRY = "correct the connection's host, which is the registry's address, or the registry in `image`"
 _BY_TEXT: tuple[tuple[str, CauseName, str], ...] = (  # what the daemon says of a registry, an image and a command
     (r"401 Unauthorized|unauthorized:|no basic auth credentials", "auth", ""),
     (r"denied: (forbidden|requested access)", "permission", "grant the login pull on the image, or correct `image`"),
@@ -193,7 +185,6 @@ def cause(error: BaseException) -> Cause | None:
     return next((found for kind, found in _NO_ANSWER if isinstance(error, kind)), None)
 
 
-_GROUP = "add this user to the group `docker` (usermod -aG docker USER), and log in again"
 _NO_ANSWER: tuple[tuple[type[OSError], Cause], ...] = (
     (FileNotFoundError, Cause("connection_refused", "the Docker daemon's socket isn't there", _START)),
     (ConnectionRefusedError, Cause("connection_refused", "the Docker daemon's address refuses connections", _START)),

@@ -38,20 +38,13 @@ def authenticate(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: A
         cursor = session.cursor()
         cursor.execute("SELECT CURRENT_USER()")
         account = str((cursor.fetchone() or [""])[0])
-    return _proof.told(run, _asked(conn_id, account), account)
-
-
-def _asked(conn_id: str, account: str) -> _proof.Asked:
-    """A server that is started without its table of grants takes everybody for nobody; over a socket, the operating system may tell who it is.
-
-    An account without a password refuses one.
-    """
+    asked: _proof.Asked = "none"  # an account without a password refuses one
     conn = connection(conn_id)
-    if not conn.password:
-        return "none"
-    if account.startswith(("skip-grants", "@")):
-        return "unasked"
-    return "asked" if endpoint(conn) else "unknown"
+    if conn.password and account.startswith(("skip-grants", "@")):
+        asked = "unasked"  # a server that is started without its table of grants takes everybody for nobody
+    elif conn.password:
+        asked = "asked" if endpoint(conn) else "unknown"  # over a socket, the operating system may tell who it is
+    return _proof.told(run, asked, account)
 
 
 # Of the server: dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html; 2000 and up of the clients.

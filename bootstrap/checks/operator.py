@@ -32,6 +32,7 @@ COMPARES = "what the operator returns with `expect`; without it, that the operat
 CREATES = "whatever the operator makes, and doesn't remove"
 STEPS = ("access",)
 TEMPLATES = True
+_EXPECT = "correct `expect`, or see what is returned: airflow-bootstrap smoke --show-command"
 endpoint = nowhere  # only the operator knows where it goes
 
 
@@ -73,9 +74,6 @@ def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa:
     if _plain(result) != wanted or isinstance(wanted, bool) != isinstance(result, bool):
         raise UserCodeError(f"the operator returned another {type(result).__name__} than `expect` says", _EXPECT)
     return "as expected"
-
-
-_EXPECT = "correct `expect`, or see what is returned: airflow-bootstrap smoke --show-command"
 
 
 def _connection(conn_id: str, params: Params, known: set[str]) -> dict[str, str]:

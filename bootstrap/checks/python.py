@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 from bootstrap.checks import _user_code
@@ -28,6 +27,7 @@ PERMISSIONS = ("whatever the function asks for",)
 COMPARES = "what the function returns"
 CREATES = "whatever the function makes, and doesn't remove"
 STEPS = ("access",)
+_RETURN = 'return None or True where all is well, else (False, "why"), or raise; bool(…) makes a bool'
 endpoint = nowhere  # only the function knows where it goes
 
 
@@ -43,7 +43,13 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
         except TypeError as err:
             message = f"{params.callable}{signature} can't be called with the connection and the arguments given: {foreign(err)}"
             raise _user_code.UserCodeError(message, "correct `arguments`, or the function") from err
-    return run.task(partial(_call, function, conn_id, params))
+
+    def work() -> str:
+        conn = connection(conn_id)
+        with _user_code.guarded(params.callable):
+            return _message(params.callable, function(conn, **params.arguments))
+
+    return run.task(work)
 
 
 def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa: ARG001
@@ -51,15 +57,11 @@ def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa:
     return foreign(result)
 
 
-def _call(function: Callable[..., Any], conn_id: str, params: Params) -> str:
-    """Call the function; returns its message. Raises UserCodeError for what is no verdict, RuntimeError for `(False, …)`."""
-    conn = connection(conn_id)
-    with _user_code.guarded(params.callable):
-        return _message(params.callable, function(conn, **params.arguments))
-
-
 def _message(path: str, result: Any) -> str:
-    """Nothing else passes: what counts as true in an `if` may be an accident, as the truth of a table or an array is."""
+    """The message of a verdict. Raises UserCodeError for what is none, RuntimeError for `(False, …)`.
+
+    What counts as true in an `if` is no verdict: it may be an accident, as the truth of a table or an array is.
+    """
     if result is None or result is True:
         return ""
     match result:
@@ -69,6 +71,3 @@ def _message(path: str, result: Any) -> str:
             raise RuntimeError(f"{path} returned False: {message}")
     _user_code.require_ran(path, result)
     raise _user_code.UserCodeError(f"{path} returned {_user_code.shown(result)}", _RETURN)
-
-
-_RETURN = 'return None or True where all is well, else (False, "why"), or raise; bool(…) makes a bool'

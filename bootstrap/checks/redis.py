@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from contextlib import closing
-from functools import partial
 from typing import Any
 
 from bootstrap.checks import _proof
@@ -51,19 +50,20 @@ def authenticate(conn_id: str, params: Params, run: Run) -> str:  # noqa: ARG001
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
     """RedisHook's client asks."""
-    return run.task(partial(_ask, conn_id, params.key, run))
 
+    def work() -> None:
+        key = params.key
+        with closing(_client(conn_id)) as client:
+            if key is None:
+                _ping(client, run)
+                return
+            found = client.exists(key, key)  # redis.io/commands/exists: a key that is named twice counts twice
+            if found == 0:
+                raise Diagnosed(Cause("not_found", f"there is no key {key}"))
+            if found != 2:  # noqa: PLR2004
+                raise Diagnosed(_NO_REDIS)
 
-def _ask(conn_id: str, key: str | None, run: Run) -> None:
-    with closing(_client(conn_id)) as client:
-        if key is None:
-            _ping(client, run)
-            return
-        found = client.exists(key, key)  # redis.io/commands/exists: a key that is named twice counts twice
-        if found == 0:
-            raise Diagnosed(Cause("not_found", f"there is no key {key}"))
-        if found != 2:  # noqa: PLR2004
-            raise Diagnosed(_NO_REDIS)
+    return run.task(work)
 
 
 def _ping(client: Any, run: Run) -> None:

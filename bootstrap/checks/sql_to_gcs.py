@@ -52,13 +52,28 @@ def endpoint(conn: Any) -> Endpoint | None:
 
 def authenticate(conn_id: str, params: Params, run: Run) -> str:
     """Log in at both sides."""
-    log_in = partial(_log_in, params=params, run=run)
+
+    def log_in(conn_id: str) -> str:
+        """As the check of the database does, and to others in and out again: that they can't be exported comes later."""
+        conn = connection(conn_id)
+        if conn.conn_type in _LOGINS:
+            return _LOGINS[conn.conn_type](conn_id, params, run)
+        conn.get_hook().get_conn().close()
+        return ""
+
     return _transfer.logins((conn_id, log_in), (params.to.connection, lambda name: _google.login(name, params, run)))
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
     """PostgresToGCSOperator or MySQLToGCSOperator: which one only the connection tells, so they are made at run time."""
-    return run.task(partial(_export, conn_id, params, run))
+
+    def export() -> Any:
+        operators = [_operator(conn_id, params, run, name, size) for name, size in _transfer.names(params, run).items()]
+        # Airflow logs that an operator runs inside another one's task, which is meant.
+        transfers = [partial(each.execute, {}) for each in operators]
+        return _transfer.measured(run, params.total, transfers, buffers=(_transfer.GCS_UPLOAD,))
+
+    return run.task(export)
 
 
 def verify(conn_id: str, params: Params, run: Run, result: Any) -> str:  # noqa: ARG001
@@ -86,22 +101,6 @@ def cause(error: BaseException) -> Cause | None:
     if isinstance(error, RuntimeError) and "`mysqlclient` package" in str(error):
         return Cause("provider_missing", "mysqlclient is not installed", "pip install mysqlclient")
     return _transfer.cause(error, postgres.cause, mysql.cause)
-
-
-def _log_in(conn_id: str, params: Params, run: Run) -> str:
-    """As the check of the database does, and to others in and out again: that they can't be exported comes later."""
-    conn = connection(conn_id)
-    if conn.conn_type in _LOGINS:
-        return _LOGINS[conn.conn_type](conn_id, params, run)
-    conn.get_hook().get_conn().close()
-    return ""
-
-
-def _export(conn_id: str, params: Params, run: Run) -> Any:
-    operators = [_operator(conn_id, params, run, name, size) for name, size in _transfer.names(params, run).items()]
-    # Airflow logs that an operator runs inside another one's task, which is meant.
-    transfers = [partial(each.execute, {}) for each in operators]
-    return _transfer.measured(run, params.total, transfers, buffers=(_transfer.GCS_UPLOAD,))
 
 
 def _operator(conn_id: str, params: Params, run: Run, name: str, size: int) -> Any:

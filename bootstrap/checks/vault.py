@@ -50,6 +50,9 @@ COMPARES = "that Vault names the token that was sent, and what it holds at each 
 CREATES = ""
 STEPS = ("access",)
 verify = said
+_STORE_IT = "store it there, or correct its name, `mount` or kv_engine_version"
+_RENDER = "correct `backend` in the manifest, then airflow-bootstrap render"
+_PUT = "airflow-bootstrap register, or airflow-bootstrap store put"
 _POLICY = "1 error occurred"  # so begins the refusal of a path that no policy allows; a bad token is refused without
 _REFUSED_LOGIN = (
     r"invalid (role|secret|username|user)|Authentication Error|authentication type requires|missing client token"
@@ -129,9 +132,6 @@ def _read_by_hook(conn_id: str, params: Params, path: str) -> str:
     return where
 
 
-_STORE_IT = "store it there, or correct its name, `mount` or kv_engine_version"
-
-
 def _wanted(conn_id: str, params: Params) -> Iterator[tuple[str, str]]:
     """What Airflow's backend must return: of which kind, and its id or key."""
     default = [] if _is_vault(conn_id) else [conn_id]
@@ -167,10 +167,6 @@ def _read_by_backend(backend: Any, kind: str, name: str) -> str:
             message = f"the secret of {name!r} is not a connection that Airflow can read ({type(err).__name__})"
             raise _failed("secret_malformed", message) from None
     return f"{kind}/{name}"
-
-
-_RENDER = "correct `backend` in the manifest, then airflow-bootstrap render"
-_PUT = "airflow-bootstrap register, or airflow-bootstrap store put"
 
 
 def _failed(name: CauseName, message: str, hint: str = "") -> Diagnosed:

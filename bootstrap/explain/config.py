@@ -10,8 +10,7 @@ from __future__ import annotations
 import configparser
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from bootstrap.domain.secret import fingerprint, is_sensitive
 from bootstrap.explain import backends
@@ -21,8 +20,7 @@ from bootstrap.stores.airflow_look import Query
 _HOW = {"": "value", "_cmd": "command", "_secret": "secret"}
 
 
-@dataclass(frozen=True)
-class _Option:
+class _Option(NamedTuple):
     """`names`: the option, then the name that it had before. `shown`: its value is no secret."""
 
     names: Sequence[tuple[str, str]]
@@ -30,8 +28,7 @@ class _Option:
     shown: bool
 
 
-@dataclass(frozen=True)
-class _Place:
+class _Place(NamedTuple):
     """One place of the order. `text`: what stands there, the value, a command or a secret's name; None: nothing."""
 
     source: str

@@ -117,17 +117,14 @@ def _hidden(lookup: Row) -> Iterator[Warned]:
     for side in SIDES:
         chain, taken = lookup[side], winning(lookup[side])
         for row in faults(chain):
-            told.setdefault((_sentence(row), row["state"], *_consequence(row, taken)), []).append(side)
+            airflow, gets = "Airflow stops there", "gets an error, whatever the other places have"
+            if not row.get("stops"):
+                airflow = "Airflow keeps that to its log"
+                gets = f"gets the copy in {_origin(taken)}" if taken is not None else "finds none"
+            told.setdefault((_sentence(row), row["state"], airflow, gets), []).append(side)
     for (text, state, airflow, gets), sides in told.items():
         who = SIDES[sides[0]] if len(sides) == 1 else "whoever asks"
         yield Warned(f"hidden_{state}", f"{text}; {airflow}, and {who} {gets}", FAULTS[state])
-
-
-def _consequence(row: Row, taken: Row | None) -> tuple[str, str]:
-    if row.get("stops"):
-        return "Airflow stops there", "gets an error, whatever the other places have"
-    gets = f"gets the copy in {_origin(taken)}" if taken is not None else "finds none"
-    return "Airflow keeps that to its log", gets
 
 
 def _sentence(row: Row) -> str:

@@ -34,10 +34,12 @@ def expecting(
 
     `key`: of the digests. Raises ManifestError, StoreError.
     """
+    found = settings(manifest) if manifest.backend is not None else None
+    serving = (found.secrets, found.workers) if found is not None else ()
     return {
         "targets": [target.name for target in manifest.register],
         "sources": _sources(manifest),
-        "backends": _backends(manifest),
+        "backends": [{"class": it.backend_class, "kwargs": place(it.kwargs)} for it in serving if it is not None],
         "unsettled": {conn_id: sorted(unsettled.get(conn_id, ())) for conn_id in connections},
         "digests": {conn_id: dict(_digests(key, found, found.extra or {})) for conn_id, found in connections.items()},
     }
@@ -63,17 +65,6 @@ def place(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: kwargs.get(name) for kind in known_in_airflow() for name in kind.PLACE}
 
 
-def _backends(manifest: Manifest) -> list[dict[str, Any]]:
-    if manifest.backend is None:
-        return []
-    found = settings(manifest)
-    return [
-        {"class": serving.backend_class, "kwargs": place(serving.kwargs)}
-        for serving in (found.secrets, found.workers)
-        if serving is not None
-    ]
-
-
 def require(conn_id: str, conn: Any, backend: Any, label: str, told: Mapping[str, Any], key: str) -> None:
     """Raises Diagnosed if Airflow's connection is another than `expecting` told, or from elsewhere."""
     if not told:
@@ -84,7 +75,8 @@ def require(conn_id: str, conn: Any, backend: Any, label: str, told: Mapping[str
         return
     found = dict(_digests(key, conn, conn.extra_dejson))
     unsettled = told["unsettled"][conn_id]
-    names = [name for name in sorted({*wanted, *found}) if not any(_covers(each, name) for each in unsettled)]
+    prefixes = tuple({"", "extra."} & {*unsettled})
+    names = [it for it in sorted({*wanted, *found}) if it not in unsettled and not it.startswith(prefixes)]
     differing = [name for name in names if wanted.get(name) != found.get(name)]
     if differing:
         what = f"Airflow finds another connection in {label} than the one that was registered: {', '.join(differing)}"
@@ -112,10 +104,6 @@ def advice(told: Mapping[str, Any]) -> str:
             "name the file in `backend:`, so that Airflow's LocalFilesystemBackend reads it; docs/targets.md shows how"
         )
     return ""
-
-
-def _covers(unsettled: str, name: str) -> bool:
-    return unsettled == name or (unsettled in ("", "extra.") and name.startswith(unsettled))
 
 
 def _explain(conn_id: str) -> str:

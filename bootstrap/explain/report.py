@@ -56,14 +56,11 @@ class Lookup:
 
     def as_json(self) -> dict[str, Any]:
         """As in the report."""
-        sides = {side: self._side(side) for side in ("server", "worker")}
-        return {**self.data, **sides, "warnings": [item.as_json() for item in self.warnings]}
-
-    def _side(self, side: str) -> dict[str, Any]:
-        chain = self.data[side]
-        if chain["winner"] is not None or self.data["kind"] == "config":
-            return dict(chain)
-        return {**chain, "says": findings.says(self.data, side, self.airflow)}
+        document = dict(self.data)
+        for side in ("server", "worker"):
+            if self.data[side]["winner"] is None and self.data["kind"] != "config":
+                document[side] = {**self.data[side], "says": findings.says(self.data, side, self.airflow)}
+        return {**document, "warnings": [item.as_json() for item in self.warnings]}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -24,17 +24,12 @@ def _lookup(lookup: Lookup, report: Report, now: datetime) -> Iterator[str]:
     for side in ("server",) if same else ("server", "worker"):
         heading = "both" if same else side
         table = [_cells(row, index, now) for index, row in enumerate(data[side]["sources"], 1)]
-        yield from _aligned(heading, table)
+        widths = [max(len(row[column]) for row in table) for column in range(3)]
+        for number, row in enumerate(table):
+            cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+            yield f"  {'' if number else heading:<8}{'  '.join([*cells, row[3]])}".rstrip()
         yield f"    → {_end(lookup, side, both=same)}"
     yield from (f"  warning: {visible(item.message)}" for item in lookup.warnings)
-
-
-def _aligned(heading: str, table: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in table) for column in range(3)]
-    for index, row in enumerate(table):
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        start = heading if index == 0 else ""
-        yield f"  {start:<8}{'  '.join([*cells, row[3]])}".rstrip()
 
 
 def _cells(row: Mapping[str, Any], index: int, now: datetime) -> tuple[str, str, str, str]:

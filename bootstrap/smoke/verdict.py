@@ -72,7 +72,8 @@ def judge(spec: CheckSpec, outcome: Outcome, timeout: float) -> CheckResult:
         return failed(spec, failure["cause"], failure.get("message", ""), steps, hint=hint, **_told(outcome))
     if not outcome.receipt:
         return _never_begun(spec, outcome)
-    name = _unfinished(outcome) or "resolve"
+    last: Mapping[str, Any] = next((entry for entry in reversed(outcome.receipt) if "step" in entry), {})
+    name: StepName = last["step"] if last.get("status") == "started" else "resolve"
     steps = tuple(step for step in steps if step.name != name)
     steps += (Step(name, "failed", max(0.0, outcome.seconds - sum(step.seconds for step in steps))),)
     if outcome.run_over:
@@ -167,15 +168,6 @@ def _steps(outcome: Outcome) -> tuple[Step, ...]:
         if "step" in entry and entry["status"] != "started":
             ended[entry["step"]] = Step(entry["step"], entry["status"], entry["seconds"], entry.get("detail", ""))
     return tuple(ended.values())
-
-
-def _unfinished(outcome: Outcome) -> StepName | None:
-    """The step that began and never ended."""
-    open_step: StepName | None = None
-    for entry in outcome.receipt:
-        if "step" in entry:
-            open_step = entry["step"] if entry["status"] == "started" else None
-    return open_step
 
 
 def _last_words(outcome: Outcome, *, succeeded: bool) -> str:

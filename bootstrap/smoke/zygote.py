@@ -58,7 +58,10 @@ class Zygote:
                 while self.waiting and len(self.running) < self.parallel:
                     self._begin(self.waiting.pop(0))
                 if not self._reap():
-                    self._enforce_deadlines()
+                    for pid, child in self.running.items():
+                        if time.monotonic() > child.deadline and not child.killed:
+                            child.killed = True
+                            end(pid, child.nonce)
                     if poller.poll(POLL * 1000):  # a parent that is gone shows as an error on its stream
                         raise BrokenPipeError
         finally:
@@ -89,13 +92,6 @@ class Zygote:
     def _report(self, check_id: str, code: int | None, seconds: float) -> None:
         line = json.dumps({"check_id": check_id, "exit_code": code, "seconds": seconds})
         os.write(self.events, line.encode() + b"\n")
-
-    def _enforce_deadlines(self) -> None:
-        now = time.monotonic()
-        for pid, child in self.running.items():
-            if now > child.deadline and not child.killed:
-                child.killed = True
-                end(pid, child.nonce)
 
 
 def _child(job: dict[str, Any]) -> None:
