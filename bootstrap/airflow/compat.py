@@ -58,9 +58,7 @@ def secrets_backends() -> list[Any]:
     try:
         from airflow.sdk.execution_time.secrets import DEFAULT_SECRETS_SEARCH_PATH_WORKERS as DEFAULTS  # 3.0
     except ImportError:
-        from airflow.configuration import ensure_secrets_loaded  # 2.11
-
-        return list(ensure_secrets_loaded())
+        return server_backends()  # 2.11
     from airflow.configuration import ensure_secrets_loaded
 
     return list(ensure_secrets_loaded(default_backends=DEFAULTS))

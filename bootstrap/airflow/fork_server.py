@@ -24,7 +24,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,7 +138,8 @@ def _become(own: socket.socket, streams: list[int], state: WarmState, *, tied: b
             os.close(descriptor)
         sys.stdin = open(0, closefd=False)  # noqa: SIM115  a descriptor, for as long as the process is there
         if request := _accepted(own, state):
-            code = _run(request.command)
+            sys.argv = list(request.command)
+            code = exit_code(lambda: runpy.run_module(request.command[0], run_name="__main__", alter_sys=True))
     except BaseException:
         traceback.print_exc()
     finally:
@@ -194,11 +195,10 @@ def _without_streams() -> Iterator[None]:
             os.close(descriptor)
 
 
-def _run(command: list[str]) -> int:
-    """As `python -m`; the exit code."""
-    sys.argv = list(command)
+def exit_code(program: Callable[[], object]) -> int:
+    """What a program that is called ends with, as Python would say it. Raises its errors."""
     try:
-        runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+        program()
     except SystemExit as err:
         if isinstance(err.code, str):
             from bootstrap.domain.secret import foreign

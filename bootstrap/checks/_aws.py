@@ -31,19 +31,10 @@ _PATIENCE = {
 _LOGIN = "put login and password, the access key's id and its secret, into the connection"
 _ENDPOINT = "correct endpoint_url in the connection's extra"
 _GLOBAL = ("s3", "sts")  # services with an address that has no region
-_KEY_REFUSED = {
-    "InvalidAccessKeyId",
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
-    "InvalidToken",
-    "InvalidSignatureException",
-    "IncompleteSignature",
-    "MissingAuthenticationToken",
-    "AuthFailure",
-    "NotSignedUp",
-    "ExpiredToken",
-    "ExpiredTokenException",
-}
+_KEY_REFUSED = re.compile(
+    r"InvalidAccessKeyId|InvalidClientTokenId|UnrecognizedClientException|InvalidToken|InvalidSignatureException|"
+    r"IncompleteSignature|MissingAuthenticationToken|AuthFailure|NotSignedUp|ExpiredToken|ExpiredTokenException"
+)
 _SIGNATURE = "SignatureDoesNotMatch"
 _CLOCK = {"RequestTimeTooSkewed", "RequestExpired"}
 _BUSY = {"SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
@@ -64,17 +55,10 @@ _BY_TYPE: dict[str, tuple[CauseName, str]] = {  # botocore.exceptions; the first
 _ACTION = re.compile(r"not authorized to perform: ([a-z0-9-]+:\w+)")
 _XML_CODE, _XML_MESSAGE = re.compile(r"<Code>(\w+)</Code>"), re.compile(r"<Message>([^<]+)</Message>")
 _ACTIONS = {  # of S3, whose refusals may name none; by the operation of its API
-    "ListObjects": "ListBucket",
-    "ListObjectsV2": "ListBucket",
-    "HeadBucket": "ListBucket",
-    "HeadObject": "GetObject",
-    "CreateMultipartUpload": "PutObject",
-    "UploadPart": "PutObject",
-    "CompleteMultipartUpload": "PutObject",
-    "GetObject": "GetObject",
-    "PutObject": "PutObject",
-    "DeleteObject": "DeleteObject",
-    "DeleteObjects": "DeleteObject",
+    **dict.fromkeys(("ListObjects", "ListObjectsV2", "HeadBucket"), "ListBucket"),
+    **dict.fromkeys(("HeadObject", "GetObject"), "GetObject"),
+    **dict.fromkeys(("CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "PutObject"), "PutObject"),
+    **dict.fromkeys(("DeleteObject", "DeleteObjects"), "DeleteObject"),
 }
 # A region answers for what it does not have like for what is nowhere (docs.aws.amazon.com/general/latest/gr/rande.html); a bucket is one for
 # all regions, but is to be asked in its own (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
@@ -216,7 +200,7 @@ def _refusal(code: str, error: BaseException) -> Cause | None:
         said = f"{said} ({foreign(resource)})"
     if elsewhere := _wrong_region(error, code, said):
         return elsewhere
-    if code in _KEY_REFUSED or code == _SIGNATURE:
+    if _KEY_REFUSED.fullmatch(code) or code == _SIGNATURE:
         return Cause("auth", said)
     return _other_refusal(code, said, foreign(error.operation_name))  # type: ignore[attr-defined]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bootstrap.checks import _proof
-from bootstrap.checks.base import Cause, CheckParams, Diagnosed, Endpoint, Run, endpoint_of_host
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Diagnosed, Endpoint, Run, by_text, endpoint_of_host
 from bootstrap.domain.secret import foreign
 
 _PRIVATE_KEY = (
@@ -14,6 +14,17 @@ _PRIVATE_KEY = (
 _HOST_KEY = "put the server's public key, as \"ssh-ed25519 AAAA…\", into extra's host_key"
 _UNKNOWN = f"{_HOST_KEY} (ssh-keyscan shows it; ask the server's owner whether it is right)"
 _CHANGED = "ask the server's owner whether its host key was changed; if so, put the new one into extra's host_key"
+_ONE = "leave one of them out of the connection's extra"
+_HOST = "put it into the connection's `host`"
+_NO_KEY = "extra's host_key is no public key"
+_BY_TEXT: tuple[tuple[str, CauseName, str, str], ...] = (
+    (r"not found in known_hosts", "tls", "", _UNKNOWN),
+    (r"Key must have BEGIN|Private key provided", "secret_malformed", "the private key can't be read", _PRIVATE_KEY),
+    (r"^Invalid key \(class|SSH host key", "secret_malformed", _NO_KEY, _HOST_KEY),
+    (r"host key when provided|key_file and private_key both", "secret_malformed", "", _ONE),
+    (r"Missing required param: remote_host", "secret_malformed", "the connection names no host", _HOST),
+    (r"No authentication methods available", "auth", "the connection has neither a password nor a key", ""),
+)
 _PORT = "is it an SSH server? Correct the connection's port"
 
 
@@ -54,36 +65,16 @@ def login(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: ARG001
 
 def cause(error: BaseException) -> Cause | None:
     """What paramiko and the hook say of keys and logins. Not all of it has a type of its own."""
-    if type(error).__name__ == "BadHostKeyException":
+    kind, text = type(error), str(error)
+    if kind.__name__ == "BadHostKeyException":
         return Cause("tls", foreign(error).partition(": got")[0], _CHANGED)
-    if "not found in known_hosts" in str(error):
-        return Cause("tls", foreign(error), _UNKNOWN)
-    return _of_secret(error) or _of_login(error)
-
-
-def _of_secret(error: BaseException) -> Cause | None:
-    """The connection's extra isn't what the hook can read."""
-    text = str(error)
-    if "Key must have BEGIN" in text or "Private key provided" in text:
-        return Cause("secret_malformed", "the private key can't be read", _PRIVATE_KEY)
-    if type(error).__module__ == "binascii" or text.startswith("Invalid key (class") or "SSH host key" in text:
-        return Cause("secret_malformed", "extra's host_key is no public key", _HOST_KEY)
-    if "host key when provided" in text or "key_file and private_key both" in text:
-        return Cause("secret_malformed", foreign(text), "leave one of them out of the connection's extra")
-    if "Missing required param: remote_host" in text:
-        return Cause("secret_malformed", "the connection names no host", "put it into the connection's `host`")
+    if kind.__module__ == "binascii":
+        return Cause("secret_malformed", _NO_KEY, _HOST_KEY)
     if isinstance(error, FileNotFoundError) and error.filename:  # a local one; the server's names none
         return Cause("secret_malformed", f"there is no file {error.filename}", "correct key_file in extra")
-    return None
-
-
-def _of_login(error: BaseException) -> Cause | None:
-    kind, text = type(error).__name__, str(error)
-    if kind in ("AuthenticationException", "BadAuthenticationType", "PartialAuthentication"):
+    if kind.__name__ in ("AuthenticationException", "BadAuthenticationType", "PartialAuthentication"):
         return Cause("auth")
-    if "No authentication methods available" in text:
-        return Cause("auth", "the connection has neither a password nor a key")
     if "reading SSH protocol banner" in text or "Indecipherable protocol version" in text:
         silent = isinstance(error.__context__, TimeoutError)
         return Cause("timeout") if silent else Cause("check_error", foreign(text), _PORT)
-    return None
+    return by_text(text, _BY_TEXT)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from traceback import walk_tb
 from typing import Any, Literal, get_args
 
+from bootstrap.domain.secret import foreign
 from bootstrap.manifest.kinds import CheckParams
 from bootstrap.util.urls import split
 
@@ -19,22 +20,10 @@ PREFIX = "airflow-bootstrap-smoke"  # of the name of whatever a check creates
 _STAMP = "%Y%m%d%H%M%S"
 _NAME = re.compile(r"airflow([-_])bootstrap\1smoke\1(\d{14})\1[0-9a-f]{6}\1\d+(?!\d)")
 
+_Airflows = Literal["secret_missing", "secret_malformed", "secret_undecryptable", "store_unreachable", "store_denied"]
+_Network = Literal["dns", "connection_refused", "tls", "unreachable"]
 CauseName = Literal[
-    "secret_missing",
-    "secret_malformed",
-    "secret_undecryptable",
-    "store_unreachable",
-    "store_denied",
-    "provider_missing",
-    "dns",
-    "connection_refused",
-    "tls",
-    "unreachable",
-    "auth",
-    "permission",
-    "not_found",
-    "timeout",
-    "check_error",
+    _Airflows, "provider_missing", _Network, "auth", "permission", "not_found", "timeout", "check_error"
 ]
 StepName = Literal["resolve", "reach", "authenticate", "access", "write", "clean"]
 STEPS: tuple[StepName, ...] = get_args(StepName)  # in order
@@ -125,6 +114,12 @@ def said(conn_id: str, params: CheckParams, run: Run, result: Any) -> str:  # no
 
 def nowhere(conn: Any) -> None:
     """The endpoint of a check that has none that could be tried."""
+
+
+def by_text(text: str, table: Iterable[tuple[str, CauseName, str, str]]) -> Cause | None:
+    """The first cause whose words, a regular expression, are in the text. Rows: words, cause, message ("": the text), hint."""
+    found = ((name, message, hint) for words, name, message, hint in table if re.search(words, text))
+    return next((Cause(name, message or foreign(text), hint) for name, message, hint in found), None)
 
 
 def frames_of(error: BaseException, package: str) -> bool:

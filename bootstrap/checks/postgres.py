@@ -40,11 +40,8 @@ def used_password(session: Any) -> bool:
 
 
 _BY_SQLSTATE: dict[str, CauseName] = {  # postgresql.org/docs/current/errcodes-appendix.html
-    "28000": "auth",
-    "28P01": "auth",
-    "3D000": "not_found",
-    "42P01": "not_found",
-    "3F000": "not_found",
+    **dict.fromkeys(("28000", "28P01"), "auth"),
+    **dict.fromkeys(("3D000", "42P01", "3F000"), "not_found"),
     "42501": "permission",
 }
 _BY_TEXT: dict[str, CauseName] = {  # libpq gives a failed login no SQLSTATE

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from bootstrap.checks import _proof
-from bootstrap.checks.base import Cause, CheckParams, Diagnosed, Endpoint, Run, endpoint_of_host
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Diagnosed, Endpoint, Run, by_text, endpoint_of_host
 from bootstrap.domain.secret import foreign
 
 
@@ -30,6 +30,13 @@ COMPARES = "that the server refuses a command that no mail server knows; with `t
 CREATES = ""
 STEPS = ("access",)
 _BOTH = "in extra, disable_tls where TLS begins with the first byte (port 465), disable_ssl where with STARTTLS (587)"
+_NO_AUTH = f"the server takes no login on this port, or not without TLS: {_BOTH}"
+_NO_TLS = f"set {_BOTH}; both where there is no TLS at all"
+_BY_TEXT: tuple[tuple[str, CauseName, str, str], ...] = (
+    (r"AUTH extension not supported|No suitable authentication method", "auth", "", _NO_AUTH),
+    (r"STARTTLS extension not supported", "tls", "", _NO_TLS),
+    (r"WRONG_VERSION_NUMBER", "tls", "the server does not begin with TLS", _NO_TLS),
+)
 _NO_LOGIN = (454, 530, 534, 535, 538)  # codes
 _UNKNOWN = "XBOOTSTRAP"
 _LATER = "the server puts it off (greylisting, a full mailbox, too many mails): try again later"
@@ -112,24 +119,11 @@ def cause(error: BaseException) -> Cause | None:
         return _of_refusal(error)
     if isinstance(error, smtplib.SMTPAuthenticationError):
         return Cause("auth", f"{int(error.smtp_code)} {foreign(error.smtp_error)}")
-    text = str(error)
-    if "AUTH extension not supported" in text or "No suitable authentication method" in text:
-        return Cause("auth", foreign(text), f"the server takes no login on this port, or not without TLS: {_BOTH}")
-    if "STARTTLS extension not supported" in text:
-        return Cause("tls", foreign(text), f"set {_BOTH}; both where there is no TLS at all")
-    if "WRONG_VERSION_NUMBER" in text:
-        return Cause("tls", "the server does not begin with TLS", f"set {_BOTH}; both where there is no TLS at all")
-    return _of_connection(error)
-
-
-def _of_connection(error: BaseException) -> Cause | None:
-    """What is wrong with the connection before anything is sent."""
-    text = str(error)
     if isinstance(error, UnicodeEncodeError):  # its text shows a part of the password
         return Cause("secret_malformed", "login and password must be ASCII: Python's smtplib sends nothing else")
-    if isinstance(error, smtplib.SMTPServerDisconnected) or "Unable to connect to smtp server" in text:
-        return Cause("unreachable", f"the server hangs up: {foreign(text)}", f"does it want TLS? {_BOTH}")
-    return None
+    if isinstance(error, smtplib.SMTPServerDisconnected) or "Unable to connect to smtp server" in str(error):
+        return Cause("unreachable", f"the server hangs up: {foreign(error)}", f"does it want TLS? {_BOTH}")
+    return by_text(str(error), _BY_TEXT)
 
 
 def _of_refusal(error: RefusedError) -> Cause:

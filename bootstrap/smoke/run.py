@@ -126,11 +126,7 @@ def smoke(
 
 
 def _results(
-    manifest: Manifest,
-    environment: Environment,
-    chosen: Sequence[CheckSpec],
-    settings: Settings,
-    drift: Drift,
+    manifest: Manifest, environment: Environment, chosen: Sequence[CheckSpec], settings: Settings, drift: Drift
 ) -> Generator[CheckResult, None, None]:
     reason = elsewhere(manifest)
     if reason and manifest.backend is None:

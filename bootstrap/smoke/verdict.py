@@ -126,13 +126,7 @@ def _told(outcome: Outcome) -> dict[str, Any]:
 
 
 def failed(
-    spec: CheckSpec,
-    cause: CauseName,
-    message: str,
-    steps: tuple[Step, ...] = (),
-    *,
-    hint: str = "",
-    **more: Any,
+    spec: CheckSpec, cause: CauseName, message: str, steps: tuple[Step, ...] = (), *, hint: str = "", **more: Any
 ) -> CheckResult:
     """A failed check with the next step for its cause."""
     hint = hint or usual_hint(spec.id, plugins.CHECKS.get(spec.name, CheckKind), cause)

@@ -17,11 +17,12 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bootstrap.airflow.fork_server import die_with_parent
+from bootstrap.airflow.fork_server import die_with_parent, exit_code
 from bootstrap.smoke.process_tree import end
 
 POLL = 0.02  # seconds between looks at the children
@@ -96,6 +97,8 @@ class Zygote:
 
 def _child(job: dict[str, Any]) -> None:
     """Become `airflow tasks test` in a session, a folder and a database of its own. Never returns."""
+    from bootstrap.airflow.warm_up import command_line, use_own_database
+
     code = 1
     try:
         os.setsid()
@@ -106,30 +109,16 @@ def _child(job: dict[str, Any]) -> None:
         _print_to(folder / "output")
         os.chdir(folder)
         os.environ.update(job["variables"])
-        code = _airflow(job["arguments"])
+        use_own_database()
+        sys.argv = ["airflow", *job["arguments"]]
+        code = exit_code(command_line)
+    except BaseException:
+        traceback.print_exc()
     finally:
         with contextlib.suppress(Exception):
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
-
-
-def _airflow(arguments: list[str]) -> int:
-    """What the `airflow` script does; returns its exit code."""
-    from bootstrap.airflow.warm_up import command_line, use_own_database
-
-    use_own_database()
-    sys.argv = ["airflow", *arguments]
-    try:
-        command_line()
-    except SystemExit as err:
-        return err.code if isinstance(err.code, int) else int(err.code is not None)
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-        return 1
-    return 0
 
 
 def _print_to(file: Path) -> None:
