@@ -77,4 +77,4 @@ def cause(error: BaseException) -> Cause | None:
     if "reading SSH protocol banner" in text or "Indecipherable protocol version" in text:
         silent = isinstance(error.__context__, TimeoutError)
         return Cause("timeout") if silent else Cause("check_error", foreign(text), _PORT)
-    return by_text(text, _BY_TEXT)
+    return by_text(error, _BY_TEXT)

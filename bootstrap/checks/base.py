@@ -116,10 +116,10 @@ def nowhere(conn: Any) -> None:
     """The endpoint of a check that has none that could be tried."""
 
 
-def by_text(text: str, table: Iterable[tuple[str, CauseName, str, str]]) -> Cause | None:
-    """The first cause whose words, a regular expression, are in the text. Rows: words, cause, message ("": the text), hint."""
-    found = ((name, message, hint) for words, name, message, hint in table if re.search(words, text))
-    return next((Cause(name, message or foreign(text), hint) for name, message, hint in found), None)
+def by_text(error: BaseException, table: Iterable[tuple[str, CauseName, str, str]]) -> Cause | None:
+    """The first cause whose words, a regular expression, are in the error's text. Rows: words, cause, message ("": the text), hint."""
+    found = ((name, message, hint) for words, name, message, hint in table if re.search(words, str(error)))
+    return next((Cause(name, message or foreign(error), hint) for name, message, hint in found), None)
 
 
 def frames_of(error: BaseException, package: str) -> bool:

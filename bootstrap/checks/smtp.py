@@ -123,7 +123,7 @@ def cause(error: BaseException) -> Cause | None:
         return Cause("secret_malformed", "login and password must be ASCII: Python's smtplib sends nothing else")
     if isinstance(error, smtplib.SMTPServerDisconnected) or "Unable to connect to smtp server" in str(error):
         return Cause("unreachable", f"the server hangs up: {foreign(error)}", f"does it want TLS? {_BOTH}")
-    return by_text(str(error), _BY_TEXT)
+    return by_text(error, _BY_TEXT)
 
 
 def _of_refusal(error: RefusedError) -> Cause:
