@@ -137,7 +137,10 @@ class WarmState:
 
         Raises Refused, or what Airflow raises when it can't start like this.
         """
-        self._require_same_variables()
+        names = {name for name in (*self.environment, *os.environ) if name.startswith(_OF_THE_PROCESS)}
+        then = {name: value for name, value in self.environment.items() if name not in OWN}
+        if changed := sorted(name for name in names | self.variables if then.get(name) != os.environ.get(name)):
+            raise Refused(", ".join(changed))
         sys.path[:] = self.path
         importlib.invalidate_caches()  # of folders that were not there yet
         tempfile.tempdir = None
@@ -149,13 +152,6 @@ class WarmState:
         _renew_settings()
         if _file_of(_USERS) != self.users_settings:
             raise Refused(_USERS)
-
-    def _require_same_variables(self) -> None:
-        names = {name for name in (*self.environment, *os.environ) if name.startswith(_OF_THE_PROCESS)}
-        then = {name: value for name, value in self.environment.items() if name not in OWN}
-        different = sorted(name for name in names | self.variables if then.get(name) != os.environ.get(name))
-        if different:
-            raise Refused(", ".join(different))
 
     def _values(self) -> dict[tuple[str, str], Any]:
         return {

@@ -68,12 +68,20 @@ def service_endpoint(conn: Any, service: str, emulator: str) -> Endpoint | None:
 
 
 def login(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: ARG001
-    """Get an access token for the connection's credentials, which proves the key; returns whose it is."""
+    """Get an access token for the connection's credentials, which proves the key; returns whose it is. Raises Diagnosed."""
     import google.auth.credentials
+    from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
     from google.auth.transport.requests import Request
 
     tell_of_retries(run)
-    credentials = _credentials(conn_id)
+    try:
+        credentials = GoogleBaseHook(gcp_conn_id=conn_id).get_credentials()
+    except (FileNotFoundError, PermissionError) as err:
+        message = f"can't read the key file {err.filename}: {err.strerror}"
+        hint = "put the key file there, or correct the connection's key_path"
+        raise Diagnosed(Cause("secret_missing", message, hint)) from err
+    except json.JSONDecodeError as err:
+        raise Diagnosed(Cause("secret_malformed", f"{_NO_KEY}: no JSON")) from err
     if isinstance(credentials, google.auth.credentials.AnonymousCredentials):
         return _proof.told(run, "none", "anonymous")
     credentials.refresh(Request())
@@ -90,20 +98,6 @@ def place(conn_id: str, params: CheckParams, run: Run, found: Cause) -> Place | 
     if connection(conn_id).extra_dejson.get("project"):
         return Place("project", project, "correct `project` in the connection's extra")
     return Place("project", project, "set `project` in the connection's extra: without it, the key's own is asked")
-
-
-def _credentials(conn_id: str) -> Any:
-    """What the hook makes of the connection. Raises Diagnosed where the key's file or JSON is to blame."""
-    from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
-
-    try:
-        return GoogleBaseHook(gcp_conn_id=conn_id).get_credentials()
-    except (FileNotFoundError, PermissionError) as err:
-        message = f"can't read the key file {err.filename}: {err.strerror}"
-        hint = "put the key file there, or correct the connection's key_path"
-        raise Diagnosed(Cause("secret_missing", message, hint)) from err
-    except json.JSONDecodeError as err:
-        raise Diagnosed(Cause("secret_malformed", f"{_NO_KEY}: no JSON")) from err
 
 
 def tell_of_retries(run: Run) -> None:

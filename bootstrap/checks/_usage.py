@@ -51,7 +51,11 @@ def metered() -> Iterator[Usage]:
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    memory_before, began = _memory_from_now(), time.monotonic()
+    memory_before = None
+    with contextlib.suppress(OSError):  # else the peak would be an older one
+        (_SELF / "clear_refs").write_text(_RESET_PEAK, encoding="ascii")
+        memory_before = _status("VmRSS")
+    began = time.monotonic()
     try:
         yield usage
     finally:
@@ -61,15 +65,6 @@ def metered() -> Iterator[Usage]:
             usage.peak_memory = max(0, peak - memory_before)
         over.set()
         watcher.join()
-
-
-def _memory_from_now() -> int | None:
-    """What the process has, from which its peak begins anew; None where the peak would be an older one."""
-    try:
-        (_SELF / "clear_refs").write_text(_RESET_PEAK, encoding="ascii")
-    except OSError:
-        return None
-    return _status("VmRSS")
 
 
 def _status(name: str) -> int | None:

@@ -39,7 +39,13 @@ def _look(conn_id: str, path: str, run: Run) -> None:
     hook = _ssh.made(SFTPHook, conn_id)
     files = hook.get_conn()
     try:
-        _read(files, path)
+        mode = files.stat(path).st_mode or 0
+        if stat.S_ISREG(mode):  # begin to read: of what may be large, no more than that
+            files.open(path).close()
+        elif stat.S_ISDIR(mode):
+            next(files.listdir_iter(path), None)
+        else:
+            raise RuntimeError(f"{path} is neither a file nor a folder")
         with contextlib.suppress(OSError):
             files.stat(run.name)  # a server that shows what can't be there shows nothing
             raise RuntimeError(f"the server says that everything is there, {run.name} as well: it proves nothing")
@@ -49,17 +55,6 @@ def _look(conn_id: str, path: str, run: Run) -> None:
     finally:
         hook.close_conn()
         hook.client.close()
-
-
-def _read(files: Any, path: str) -> None:
-    """Begin to list, or open: of what may be large, no more than that."""
-    mode = files.stat(path).st_mode or 0
-    if stat.S_ISREG(mode):
-        files.open(path).close()
-    elif stat.S_ISDIR(mode):
-        next(files.listdir_iter(path), None)
-    else:
-        raise RuntimeError(f"{path} is neither a file nor a folder")
 
 
 def cause(error: BaseException) -> Cause | None:

@@ -81,23 +81,18 @@ def _ask(conn_id: str, params: Params) -> None:
         sender = params.from_email or hook.get_connection(conn_id).extra_dejson.get("from_email")
         if params.to and not sender:
             raise _incomplete("no sender: name `from_email` in the check, or in the connection's extra")
-        if params.from_email or params.to:
-            _propose(client, sender, params.to)
+        if params.from_email or params.to:  # all of a mail but the mail
+            client.ehlo_or_helo_if_needed()  # without login and TLS nobody has said it yet
+            try:
+                _accepted(client.mail(sender), f"sender {sender}")
+                if params.to:
+                    _accepted(client.rcpt(params.to), f"recipient {params.to}")
+            finally:
+                client.rset()
         # A mail server refuses, by 500 or by hanging up, what it doesn't know (RFC 5321, 4.2.4).
         with contextlib.suppress(smtplib.SMTPServerDisconnected):
             if client.docmd(_UNKNOWN)[0] < 500:  # noqa: PLR2004
                 raise RuntimeError("what answers accepts a command that no mail server knows: it accepts everything")
-
-
-def _propose(client: Any, sender: str, recipient: str | None) -> None:
-    """All of a mail but the mail."""
-    client.ehlo_or_helo_if_needed()  # without login and TLS nobody has said it yet
-    try:
-        _accepted(client.mail(sender), f"sender {sender}")
-        if recipient:
-            _accepted(client.rcpt(recipient), f"recipient {recipient}")
-    finally:
-        client.rset()
 
 
 class RefusedError(RuntimeError):

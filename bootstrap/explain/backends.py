@@ -25,16 +25,16 @@ def look(backend: Any, query: Query) -> Look | None:
     that the backend would hide behind a None, and Told.
     """
     known, told = _known(backend), None
-    for name in known.names(backend, query) if known is not None else ():
+    if known is None:
+        return None
+    for name in known.names(backend, query):
         try:
-            found = known.look(backend, query, name) if known is not None else None
+            if found := known.look(backend, query, name):
+                return found
         except Told as err:
             if err.state != "miss":
                 raise
             told = told or err  # the next path may have one
-            continue
-        if found is not None:
-            return found
     if told is not None:
         raise told
     return None

@@ -47,17 +47,13 @@ def expecting(
 
 def _sources(manifest: Manifest) -> list[str] | None:
     """Those of Airflow's sources that may have them; None: the manifest doesn't say."""
-    names = [target.name for target in manifest.register]
-    here = [_source(name) for name in names if not is_remote(name)]
-    if not names or None in here:
+    here = set[str | None]()
+    for name in (target.name for target in manifest.register if not is_remote(target.name)):
+        gives_variables = isinstance(plugins.TARGETS.get(name, TargetKind), GivesVariables)
+        here.add("environment" if gives_variables else _SOURCES.get(name))
+    if not manifest.register or None in here:
         return None
     return sorted({*filter(None, here), *(["backend"] if manifest.backend is not None else [])})
-
-
-def _source(name: str) -> str | None:
-    """Where Airflow finds what is registered in the target of this name."""
-    gives_variables = isinstance(plugins.TARGETS.get(name, TargetKind), GivesVariables)
-    return "environment" if gives_variables else _SOURCES.get(name)
 
 
 def place(kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -86,7 +86,14 @@ class Report:
 
 def explain(manifest: Manifest, environment: Environment, wanted: Wanted) -> Report:
     """Raises AirflowError, UsageError where there are no teams, Denied where Airflow's credential can't be had."""
-    _check(wanted)
+    version = installed_version()
+    if wanted.team and not releases.release(version).teams:
+        raise UsageError(f"--team {wanted.team}: Airflow {version} has no teams", "leave out --team")
+    if wanted.team and wanted.options:
+        raise UsageError("--team is for connections and variables", "ask for --config by itself")
+    for option in wanted.options:
+        if not all(option.rpartition(".")[::2]):
+            raise UsageError(f"--config {option}: expected SECTION.KEY", "for instance --config core.fernet_key")
     ready = environment.with_secrets(airflow_settings.credentials(manifest))
     request = {"queries": wanted.queries, "team": wanted.team or None, "stores": _stores(manifest)}
     answer = ask_airflow(ready, "bootstrap.explain.child", request=json.dumps(request))
@@ -102,17 +109,6 @@ def explain(manifest: Manifest, environment: Environment, wanted: Wanted) -> Rep
     airflow, ignored = answer["airflow"], answer.get("ignored_kwargs", ())
     lookups = (Lookup(data, tuple(findings.warnings(data, ignored)), airflow) for data in answer["lookups"])
     return Report(airflow, wanted.team, tuple(lookups), answer.get("cache_seconds"))
-
-
-def _check(wanted: Wanted) -> None:
-    version = installed_version()
-    if wanted.team and not releases.release(version).teams:
-        raise UsageError(f"--team {wanted.team}: Airflow {version} has no teams", "leave out --team")
-    if wanted.team and wanted.options:
-        raise UsageError("--team is for connections and variables", "ask for --config by itself")
-    for option in wanted.options:
-        if not all(option.rpartition(".")[::2]):
-            raise UsageError(f"--config {option}: expected SECTION.KEY", "for instance --config core.fernet_key")
 
 
 def _stores(manifest: Manifest) -> dict[str, Any]:

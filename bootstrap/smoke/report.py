@@ -110,7 +110,10 @@ class Report:
             "checks": [_check(check) for check in report.checks],
         }
         if report.stages:
-            document["stages"] = [_stage(stage) for stage in report.stages]
+            said = [
+                {key: it for key, it in asdict(stage).items() if it not in {"", None, 0}} for stage in report.stages
+            ]
+            document["stages"] = [{"subject": "", **stage, "message": stage.get("message", "")} for stage in said]
         if report.drift.differing:
             document["drift"] = list(report.drift.differing)
         if report.reasons:
@@ -150,11 +153,6 @@ def _public_check(check: CheckResult) -> CheckResult:
         warnings=tuple(map(_public, check.warnings)),
         measured={name: safe_value(value) for name, value in check.measured.items()},
     )
-
-
-def _stage(stage: StageResult) -> Mapping[str, Any]:
-    document = {name: value for name, value in asdict(stage).items() if value not in {"", None, 0}}
-    return {"subject": "", **document, "message": stage.message}
 
 
 def _check(check: CheckResult) -> Mapping[str, Any]:
