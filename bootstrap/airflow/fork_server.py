@@ -35,8 +35,6 @@ DESCRIPTORS = 4  # that come with a message
 GRACE = 5.0  # seconds for forks to end by themselves when the session ends
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _POLL = 0.02  # seconds
-
-
 TIED, OUTLIVES = b"t", b"o"  # a message: whether the fork ends with the session, or finishes what it does
 
 

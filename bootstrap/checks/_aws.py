@@ -7,19 +7,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bootstrap.checks import _proof
+from bootstrap.checks import _proof, base
 from bootstrap.checks._proof import Asked
-from bootstrap.checks.base import (
-    Cause,
-    CauseName,
-    CheckParams,
-    Endpoint,
-    Place,
-    Run,
-    connection,
-    frames_of,
-    url_endpoint,
-)
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Diagnosed, Endpoint, Run
 from bootstrap.domain.secret import foreign
 
 CONN_TYPE = "aws"
@@ -81,22 +71,18 @@ def service_endpoint(conn: Any, service: str) -> Endpoint | None:
     region = _region(extra)
     if not url and (region or service in _GLOBAL):
         url = _address(service, region) if region else f"https://{service}.amazonaws.com"
-    return url_endpoint(str(url), verify=True if verify is None else verify) if url else None
-
-
-class OtherServiceError(Exception):
-    """What answers is not the service that was asked, or tells of something else."""
+    return base.url_endpoint(str(url), verify=True if verify is None else verify) if url else None
 
 
 def require(answer: Mapping[str, Any], field: str, named: bool, what: str) -> None:  # noqa: FBT001
-    """Raises OtherServiceError unless the answer's field is `named`, as only `what` would: botocore takes any page with status 200 for an answer."""
+    """Raises Diagnosed unless the answer's field is `named`, as only `what` would: botocore takes any page with status 200 for an answer."""
     if not named:
         said = "names another" if answer.get(field) else f"has no {field}"
-        raise OtherServiceError(f"what answers {said}: it is not {what}")
+        raise Diagnosed(Cause("check_error", f"what answers {said}: it is not {what}", _ENDPOINT))
 
 
 def identity(conn_id: str) -> dict[str, str]:
-    """What STS says whose key it is: `Account`, `Arn`, `UserId`. Any key may ask. Raises botocore's errors and OtherServiceError."""
+    """What STS says whose key it is: `Account`, `Arn`, `UserId`. Any key may ask. Raises botocore's errors and Diagnosed."""
     from airflow.providers.amazon.aws.hooks.sts import StsHook
     from botocore.config import Config
 
@@ -124,7 +110,7 @@ def login_if_told(
     except Exception as err:
         found = cause(err)
         if found and found.name == "auth":
-            asked = service_endpoint(connection(conn_id), "sts")
+            asked = service_endpoint(base.connection(conn_id), "sts")
             is_amazon = asked is None or asked.host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
             if code_of(err) != _SIGNATURE or is_amazon:  # others may refuse the signature of any request to STS
                 raise
@@ -153,9 +139,7 @@ def told(answer: dict[str, str]) -> str:
 
 def cause(error: BaseException) -> Cause | None:
     """What AWS says of a refused key or call, and botocore of one that it could not make."""
-    if isinstance(error, OtherServiceError):
-        return Cause("check_error", foreign(error), _ENDPOINT)
-    if isinstance(error, RecursionError) and frames_of(error, "botocore"):  # it asks whoever redirects where to go
+    if isinstance(error, RecursionError) and base.frames_of(error, "botocore"):  # it asks whoever redirects where to go
         return Cause("check_error", "what answers redirects everywhere: it is not S3", _ENDPOINT)
     if getattr(error, "operation_name", None) and code_of(error):
         return _refusal(code_of(error), error)
@@ -242,23 +226,23 @@ def _wrong_region(error: Any, code: str, said: str) -> Cause | None:
     return None
 
 
-def place(conn_id: str, params: CheckParams, run: Run, found: Cause) -> Place | None:  # noqa: ARG001
+def place(conn_id: str, params: CheckParams, run: Run, found: Cause) -> base.Place | None:  # noqa: ARG001
     """The region that was asked, where a failure may come of it; None for one that another region would answer alike."""
-    region = _region(connection(conn_id).extra_dejson)
+    region = _region(base.connection(conn_id).extra_dejson)
     if not region:
         from botocore.session import Session
 
         region = str(Session().get_config_variable("region") or "none")
     region = foreign(region)
     if found.hint.startswith(_CORRECT):
-        return Place("region", region)
+        return base.Place("region", region)
     if found.name in ("not_found", "permission") or (found.name == "dns" and ".amazonaws.com" in found.message):
-        return Place("region", region, _CORRECT)
+        return base.Place("region", region, _CORRECT)
     if found.name == "auth" and found.message.startswith(_KEY_UNKNOWN):
-        return Place("region", region, f"{_CORRECT}: a region that its account has not enabled knows no key")
+        return base.Place("region", region, f"{_CORRECT}: a region that its account has not enabled knows no key")
     return None
 
 
-def place_of_bucket(conn_id: str, params: CheckParams, run: Run, found: Cause) -> Place | None:
+def place_of_bucket(conn_id: str, params: CheckParams, run: Run, found: Cause) -> base.Place | None:
     """The same for S3: a bucket that is in another region is not missing, nor is it refused for that."""
     return None if found.name in ("not_found", "permission") else place(conn_id, params, run, found)

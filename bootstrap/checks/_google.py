@@ -9,19 +9,8 @@ import os
 import re
 from typing import Any
 
-from bootstrap.checks import _proof
-from bootstrap.checks.base import (
-    Cause,
-    CauseName,
-    CheckParams,
-    Diagnosed,
-    Endpoint,
-    Place,
-    Run,
-    connection,
-    frames_of,
-    url_endpoint,
-)
+from bootstrap.checks import _proof, base
+from bootstrap.checks.base import Cause, CauseName, CheckParams, Diagnosed, Endpoint, Place, Run
 from bootstrap.domain.secret import foreign
 
 CONN_TYPE = "google_cloud_platform"
@@ -62,9 +51,9 @@ _HINTS = (  # what Google says, and what is to be done about it
 def service_endpoint(conn: Any, service: str, emulator: str) -> Endpoint | None:
     """Where the client of `service` connects to: the emulator that the variable names, else Google's own address."""
     if address := os.environ.get(emulator):
-        return url_endpoint(address if "://" in address else f"http://{address}")
+        return base.url_endpoint(address if "://" in address else f"http://{address}")
     domain = conn.extra_dejson.get("universe_domain") or "googleapis.com"
-    return url_endpoint(f"https://{service}.{domain}")
+    return base.url_endpoint(f"https://{service}.{domain}")
 
 
 def login(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: ARG001
@@ -95,7 +84,7 @@ def place(conn_id: str, params: CheckParams, run: Run, found: Cause) -> Place | 
     from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
 
     project = foreign(GoogleBaseHook(gcp_conn_id=conn_id).project_id)
-    if connection(conn_id).extra_dejson.get("project"):
+    if base.connection(conn_id).extra_dejson.get("project"):
         return Place("project", project, "correct `project` in the connection's extra")
     return Place("project", project, "set `project` in the connection's extra: without it, the key's own is asked")
 
@@ -129,7 +118,7 @@ def cause(error: BaseException) -> Cause | None:
     code = getattr(error, "code", None)
     if type(error).__module__.startswith("google.api_core") and isinstance(code, int):
         return refusal(_BY_CODE.get(code, "check_error"), foreign(getattr(error, "message", "") or text))
-    if isinstance(error, _UNEXPECTED) and frames_of(error, "google"):
+    if isinstance(error, _UNEXPECTED) and base.frames_of(error, "google"):
         return other_service("a service of Google's").cause
     return None
 

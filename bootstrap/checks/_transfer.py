@@ -65,11 +65,6 @@ class TransferParams(CheckParams):
         return _bytes(self.size)
 
     @property
-    def small(self) -> int:
-        """The size of what is moved first."""
-        return min(SMALL, self.total)
-
-    @property
     def writes(self) -> bool:
         """Always: that is what a transfer does."""
         return True
@@ -153,7 +148,8 @@ def compare(where: str, found: tuple[int, str], wanted: tuple[int, str]) -> str:
 
 def names(params: TransferParams, run: Run) -> Mapping[str, int]:
     """The names of the objects that a run moves, in order, and their sizes: see `measured`."""
-    return {f"{run.name}/first": params.small, f"{run.name}/small": params.small, f"{run.name}/full": params.total}
+    small = min(SMALL, params.total)
+    return {f"{run.name}/first": small, f"{run.name}/small": small, f"{run.name}/full": params.total}
 
 
 def operator(

@@ -25,6 +25,19 @@ _NO_RESULT = {  # how a task ends that is neither a success nor a failure; by na
     "TaskDeferred": "deferred its work to a trigger (say deferrable: false)",
     "AirflowRescheduleException": "put its work off (say mode: poke)",
 }
+_PROMISES: Mapping[str, Callable[[Any], bool]] = {
+    "a coroutine (it is async, and was not awaited)": inspect.iscoroutine,
+    "a generator": inspect.isgenerator,
+    "an async generator": inspect.isasyncgen,
+    "an awaitable (it is async, and was not awaited)": inspect.isawaitable,
+    "a task of a DAG (it is decorated with @task)": lambda result: (
+        "XComArg" in {kind.__name__ for kind in type(result).__mro__}
+    ),
+    "a context manager": lambda result: hasattr(type(result), "__enter__") or hasattr(type(result), "__aenter__"),
+    "a callable": callable,
+}
+_SHOWN = 200  # characters of a result
+_PART = 1 << 20  # characters of an output that are masked at a time
 _folders: list[str] = []  # of the user's code
 _UNOPTIMIZED = "leave PYTHONOPTIMIZE out of the environment, and out of `airflow.env` in the manifest"
 
@@ -110,21 +123,6 @@ def require_ran(what: str, result: Any) -> None:
     if inspect.iscoroutine(result):
         result.close()  # else Python complains at the end
     raise UserCodeError(f"{what} returned {kind}: its work was never run", "let it do the work itself, and return")
-
-
-_PROMISES: Mapping[str, Callable[[Any], bool]] = {
-    "a coroutine (it is async, and was not awaited)": inspect.iscoroutine,
-    "a generator": inspect.isgenerator,
-    "an async generator": inspect.isasyncgen,
-    "an awaitable (it is async, and was not awaited)": inspect.isawaitable,
-    "a task of a DAG (it is decorated with @task)": lambda result: (
-        "XComArg" in {kind.__name__ for kind in type(result).__mro__}
-    ),
-    "a context manager": lambda result: hasattr(type(result), "__enter__") or hasattr(type(result), "__aenter__"),
-    "a callable": callable,
-}
-_SHOWN = 200  # characters of a result
-_PART = 1 << 20  # characters of an output that are masked at a time
 
 
 def shown(result: Any) -> str:

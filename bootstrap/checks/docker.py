@@ -22,6 +22,26 @@ _START = "start Docker, or name its address in `docker_url` or DOCKER_HOST"
 _IMAGE = "correct `image`, or push it"
 _REGISTRY = "correct the connection's host, which is the registry's address, or the registry in `image`"
 _GROUP = "add this user to the group `docker` (usermod -aG docker USER), and log in again"
+_BY_TEXT: tuple[tuple[str, CauseName, str], ...] = (  # what the daemon says of a registry, an image and a command
+    (r"401 Unauthorized|unauthorized:|no basic auth credentials", "auth", ""),
+    (r"denied: (forbidden|requested access)", "permission", "grant the login pull on the image, or correct `image`"),
+    (r"manifest unknown|[Nn]o such image|repository does not exist|not found: manifest", "not_found", _IMAGE),
+    (r"connect: connection refused", "connection_refused", _REGISTRY),
+    (r"no such host|server misbehaving", "dns", _REGISTRY),
+    (r"x509:|tls: |HTTP response to HTTPS client|HTTP request to an HTTPS server", "tls", ""),
+    (r"i/o timeout|deadline exceeded|Client\.Timeout|TLS handshake timeout", "timeout", ""),
+    (r"no route to host|network is unreachable", "unreachable", ""),
+    (r"executable file not found|no such file or directory.*OCI|OCI runtime", "check_error", "correct `command`"),
+    (r"invalid reference format", "check_error", "correct `image`"),
+)
+_NO_ANSWER: tuple[tuple[type[OSError], Cause], ...] = (
+    (FileNotFoundError, Cause("connection_refused", "the Docker daemon's socket isn't there", _START)),
+    (ConnectionRefusedError, Cause("connection_refused", "the Docker daemon's address refuses connections", _START)),
+    (PermissionError, Cause("permission", "this user may not open the Docker daemon's socket", _GROUP)),
+    (socket.gaierror, Cause("dns", "the Docker daemon's host has no address", _ADDRESS)),
+    (TimeoutError, Cause("timeout", "the Docker daemon does not answer", "see whether the Docker daemon is stuck")),
+    (ConnectionResetError, Cause("check_error", _NO_DAEMON.message, _START)),
+)
 _DEFAULT_URL = "unix:///var/run/docker.sock"
 _SECONDS = 10  # for the daemon to answer; pulling is the operator's and has a minute for each answer
 
@@ -153,20 +173,6 @@ def _daemon(params: Params) -> Iterator[Any]:
         yield client
 
 
-_BY_TEXT: tuple[tuple[str, CauseName, str], ...] = (  # what the daemon says of a registry, an image and a command
-    (r"401 Unauthorized|unauthorized:|no basic auth credentials", "auth", ""),
-    (r"denied: (forbidden|requested access)", "permission", "grant the login pull on the image, or correct `image`"),
-    (r"manifest unknown|[Nn]o such image|repository does not exist|not found: manifest", "not_found", _IMAGE),
-    (r"connect: connection refused", "connection_refused", _REGISTRY),
-    (r"no such host|server misbehaving", "dns", _REGISTRY),
-    (r"x509:|tls: |HTTP response to HTTPS client|HTTP request to an HTTPS server", "tls", ""),
-    (r"i/o timeout|deadline exceeded|Client\.Timeout|TLS handshake timeout", "timeout", ""),
-    (r"no route to host|network is unreachable", "unreachable", ""),
-    (r"executable file not found|no such file or directory.*OCI|OCI runtime", "check_error", "correct `command`"),
-    (r"invalid reference format", "check_error", "correct `image`"),
-)
-
-
 def cause(error: BaseException) -> Cause | None:
     """What the daemon says, or why it says nothing."""
     name = type(error).__name__
@@ -183,13 +189,3 @@ def cause(error: BaseException) -> Cause | None:
         ended = f"the container's command ended with status {int(status[1])}" if status else foreign(error)
         return Cause("check_error", ended, "correct `command`; its output is in the task's log")
     return next((found for kind, found in _NO_ANSWER if isinstance(error, kind)), None)
-
-
-_NO_ANSWER: tuple[tuple[type[OSError], Cause], ...] = (
-    (FileNotFoundError, Cause("connection_refused", "the Docker daemon's socket isn't there", _START)),
-    (ConnectionRefusedError, Cause("connection_refused", "the Docker daemon's address refuses connections", _START)),
-    (PermissionError, Cause("permission", "this user may not open the Docker daemon's socket", _GROUP)),
-    (socket.gaierror, Cause("dns", "the Docker daemon's host has no address", _ADDRESS)),
-    (TimeoutError, Cause("timeout", "the Docker daemon does not answer", "see whether the Docker daemon is stuck")),
-    (ConnectionResetError, Cause("check_error", _NO_DAEMON.message, _START)),
-)

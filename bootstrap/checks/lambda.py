@@ -41,7 +41,7 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
 
 
 def _ask(client: Any, function: str | None) -> None:
-    """Raises OtherServiceError where the answer has no list, or is of another function."""
+    """Raises Diagnosed where the answer has no list, or is of another function."""
     if function is None:
         answer = client.list_functions(MaxItems=1)
         _aws.require(answer, "Functions", isinstance(answer.get("Functions"), list), "Lambda")

@@ -19,6 +19,26 @@ CREATES = "with `write` a temporary table, which goes with the session"
 STEPS = ("access", "write")
 task = partial(_sql.operator, quote="`")
 verify = _sql.verify
+# Of the server: dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html; 2000 and up of the clients.
+_BY_NUMBER: dict[int, CauseName] = {
+    **dict.fromkeys((1045, 1698, 1251, 1275, 1820, 1862, 2059, 2061, 3118, 4151), "auth"),
+    **dict.fromkeys((1044, 1130, 1142, 1143, 1227, 1370), "permission"),
+    **dict.fromkeys((1046, 1049, 1146), "not_found"),
+    **dict.fromkeys((1205, 3024), "timeout"),
+    **dict.fromkeys((2002, 2003), "connection_refused"),
+    2005: "dns",
+    **dict.fromkeys((2026, 3159), "tls"),
+}
+_PLUGIN = "the client can't speak the account's authentication plugin: use another `client`, or change the plugin"
+_HINTS = {
+    1046: "name the database in the connection's `schema`",
+    1130: "the server lets no login in from this machine: create the account for this host (CREATE USER … @ …)",
+    1251: _PLUGIN,
+    2059: _PLUGIN,
+    2026: "where the server has no TLS, turn it off in the connection's extra; else trust the server's CA",
+    3159: "the server demands TLS: configure it in the connection's extra (`ssl`, or `ssl_ca` and others)",
+}
+_MYSQLCLIENT = 'pip install mysqlclient, or put "client": "mysql-connector-python" into the connection\'s extra'
 
 
 def endpoint(conn: Any) -> Endpoint | None:
@@ -45,28 +65,6 @@ def authenticate(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: A
     elif conn.password:
         asked = "asked" if endpoint(conn) else "unknown"  # over a socket, the operating system may tell who it is
     return _proof.told(run, asked, account)
-
-
-# Of the server: dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html; 2000 and up of the clients.
-_BY_NUMBER: dict[int, CauseName] = {
-    **dict.fromkeys((1045, 1698, 1251, 1275, 1820, 1862, 2059, 2061, 3118, 4151), "auth"),
-    **dict.fromkeys((1044, 1130, 1142, 1143, 1227, 1370), "permission"),
-    **dict.fromkeys((1046, 1049, 1146), "not_found"),
-    **dict.fromkeys((1205, 3024), "timeout"),
-    **dict.fromkeys((2002, 2003), "connection_refused"),
-    2005: "dns",
-    **dict.fromkeys((2026, 3159), "tls"),
-}
-_PLUGIN = "the client can't speak the account's authentication plugin: use another `client`, or change the plugin"
-_HINTS = {
-    1046: "name the database in the connection's `schema`",
-    1130: "the server lets no login in from this machine: create the account for this host (CREATE USER … @ …)",
-    1251: _PLUGIN,
-    2059: _PLUGIN,
-    2026: "where the server has no TLS, turn it off in the connection's extra; else trust the server's CA",
-    3159: "the server demands TLS: configure it in the connection's extra (`ssl`, or `ssl_ca` and others)",
-}
-_MYSQLCLIENT = 'pip install mysqlclient, or put "client": "mysql-connector-python" into the connection\'s extra'
 
 
 def cause(error: BaseException) -> Cause | None:

@@ -20,6 +20,17 @@ task = _sql.operator
 verify = _sql.verify
 endpoint = partial(endpoint_of_host, default_port=5432)
 _OTHER_WAYS = {"sslcert", "sslkey", "krbsrvname", "gssencmode", "gsslib"}
+_BY_SQLSTATE: dict[str, CauseName] = {  # postgresql.org/docs/current/errcodes-appendix.html
+    **dict.fromkeys(("28000", "28P01"), "auth"),
+    **dict.fromkeys(("3D000", "42P01", "3F000"), "not_found"),
+    "42501": "permission",
+}
+_BY_TEXT: dict[str, CauseName] = {  # libpq gives a failed login no SQLSTATE
+    "password authentication failed": "auth",
+    "no pg_hba.conf entry": "auth",
+    "role": "auth",
+    "database": "not_found",
+}
 
 
 def authenticate(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: ARG001
@@ -37,19 +48,6 @@ def authenticate(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: A
 def used_password(session: Any) -> bool:
     """Whether the server asked for the password, as libpq says: to psycopg 3 in `pgconn`, to psycopg2 in `info`."""
     return bool(getattr(session, "pgconn", session.info).used_password)
-
-
-_BY_SQLSTATE: dict[str, CauseName] = {  # postgresql.org/docs/current/errcodes-appendix.html
-    **dict.fromkeys(("28000", "28P01"), "auth"),
-    **dict.fromkeys(("3D000", "42P01", "3F000"), "not_found"),
-    "42501": "permission",
-}
-_BY_TEXT: dict[str, CauseName] = {  # libpq gives a failed login no SQLSTATE
-    "password authentication failed": "auth",
-    "no pg_hba.conf entry": "auth",
-    "role": "auth",
-    "database": "not_found",
-}
 
 
 def cause(error: BaseException) -> Cause | None:

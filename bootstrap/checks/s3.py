@@ -57,7 +57,7 @@ def _write(conn_id: str, params: _objects.ObjectParams, run: Run) -> None:
 
 
 def _ask(client: Any, params: _objects.ObjectParams) -> None:
-    """Raises OtherServiceError where the answer is no list of this bucket. Of an access point, S3 may name the bucket behind it."""
+    """Raises Diagnosed where the answer is no list of this bucket. Of an access point, S3 may name the bucket behind it."""
     answer = client.list_objects_v2(Bucket=params.bucket, Prefix=params.prefix, MaxKeys=1)
     named = answer.get("Name")
     behind = params.bucket.startswith("arn:") or params.bucket.endswith("-s3alias")

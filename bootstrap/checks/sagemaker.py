@@ -54,7 +54,7 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
 
 
 def _ask(client: Any, params: Params) -> None:
-    """Raises OtherServiceError where the answer has no list, or is of something else than what is named."""
+    """Raises Diagnosed where the answer has no list, or is of something else than what is named."""
     if params.endpoint is not None:
         _describe("Endpoint", client.describe_endpoint, params.endpoint)
     elif params.model is not None:

@@ -20,6 +20,31 @@ from bootstrap.domain.secret import foreign
 from bootstrap.util import children
 from bootstrap.util.urls import BadUrl, host_of, split
 
+_WAITING = {  # what spark-submit says while it tries on, until the deadline ends it
+    "has not accepted any resources": "Spark's master accepts the job, but no worker takes it: "
+    "start one, or free 1 core and 512 MiB on it",
+    "Failed to connect to master": "Spark can't talk to its master: "
+    "what listens there may be another service, or a Spark of another version",
+}
+_JAVA = "install a Java runtime (openjdk-17-jre-headless), or correct JAVA_HOME"
+_PYSPARK = "pip install pyspark, or put Spark's bin folder on PATH"
+_MASTER = "correct the connection's host and port"
+_HADOOP = "set HADOOP_CONF_DIR in `airflow.env`"
+_VERSION = "install the pyspark whose version is the cluster's"
+_NO_MASTER = "what answers there is no Spark master of this version"
+_BY_OUTPUT: tuple[tuple[str, CauseName, str, str], ...] = (  # words of spark-submit's output, what they mean, the hint
+    (r"JAVA_HOME is not set|bin/java: (No such file|not found)|java: (command )?not found", "check_error", "there is no Java", _JAVA),
+    (r"UnsupportedClassVersionError", "check_error", "this Java is too old for this Spark", _JAVA),
+    (r"Could not find valid SPARK_HOME|spark-class: No such file", "provider_missing", "spark-submit finds no Spark", _PYSPARK),
+    (r"HADOOP_CONF_DIR or YARN_CONF_DIR must be set", "check_error", "the master is yarn, and no configuration of Hadoop is named", _HADOOP),
+    (r"(Master must either be|Could not parse Master URL|Invalid master URL).*", "check_error", "", _MASTER),
+    (r"InvalidClassException|StreamCorruptedException|Too large frame", "check_error", _NO_MASTER, _VERSION),
+    (r"AccessControlException.*|Permission denied: user.*", "permission", "", ""),
+    (r"SaslException.*|Authentication (failed|error).*|401 Unauthorized.*", "auth", "", ""),
+    (r"UnknownHostException: \S+", "dns", "", ""),
+    (r"Connection refused: \S+", "connection_refused", "", ""),
+    (r"All masters are unresponsive", "timeout", "the master accepts connections, and does not answer", ""),
+)  # fmt: skip
 _LOOPBACK = "127.0.0.1"
 _LINES = 200  # of spark-submit's output that are kept, to find the reason of a failure in them
 
@@ -163,14 +188,6 @@ def _is_on_loopback(master: str) -> bool:
         return False
 
 
-_WAITING = {  # what spark-submit says while it tries on, until the deadline ends it
-    "has not accepted any resources": "Spark's master accepts the job, but no worker takes it: "
-    "start one, or free 1 core and 512 MiB on it",
-    "Failed to connect to master": "Spark can't talk to its master: "
-    "what listens there may be another service, or a Spark of another version",
-}
-
-
 def _kept(lines: Iterable[str], output: deque[str], run: Run) -> Iterator[str]:
     """The lines, which are kept; what makes it wait is told at once."""
     told = set()
@@ -181,27 +198,6 @@ def _kept(lines: Iterable[str], output: deque[str], run: Run) -> Iterator[str]:
                 told.add(words)
                 run.tell(warning=warning)
         yield line
-
-
-_JAVA = "install a Java runtime (openjdk-17-jre-headless), or correct JAVA_HOME"
-_PYSPARK = "pip install pyspark, or put Spark's bin folder on PATH"
-_MASTER = "correct the connection's host and port"
-_HADOOP = "set HADOOP_CONF_DIR in `airflow.env`"
-_VERSION = "install the pyspark whose version is the cluster's"
-_NO_MASTER = "what answers there is no Spark master of this version"
-_BY_OUTPUT: tuple[tuple[str, CauseName, str, str], ...] = (  # words of spark-submit's output, what they mean, the hint
-    (r"JAVA_HOME is not set|bin/java: (No such file|not found)|java: (command )?not found", "check_error", "there is no Java", _JAVA),
-    (r"UnsupportedClassVersionError", "check_error", "this Java is too old for this Spark", _JAVA),
-    (r"Could not find valid SPARK_HOME|spark-class: No such file", "provider_missing", "spark-submit finds no Spark", _PYSPARK),
-    (r"HADOOP_CONF_DIR or YARN_CONF_DIR must be set", "check_error", "the master is yarn, and no configuration of Hadoop is named", _HADOOP),
-    (r"(Master must either be|Could not parse Master URL|Invalid master URL).*", "check_error", "", _MASTER),
-    (r"InvalidClassException|StreamCorruptedException|Too large frame", "check_error", _NO_MASTER, _VERSION),
-    (r"AccessControlException.*|Permission denied: user.*", "permission", "", ""),
-    (r"SaslException.*|Authentication (failed|error).*|401 Unauthorized.*", "auth", "", ""),
-    (r"UnknownHostException: \S+", "dns", "", ""),
-    (r"Connection refused: \S+", "connection_refused", "", ""),
-    (r"All masters are unresponsive", "timeout", "the master accepts connections, and does not answer", ""),
-)  # fmt: skip
 
 
 def cause(error: BaseException) -> Cause | None:

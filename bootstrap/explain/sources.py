@@ -146,7 +146,8 @@ def _connection(backend: Any, query: Query) -> Answer:
     if not value:
         return Answer("malformed", detail="is empty, which Airflow takes for missing")
     try:
-        conn = _usable(backend.deserialize_connection(conn_id=query.key, value=value))
+        conn = backend.deserialize_connection(conn_id=query.key, value=value)
+        conn.get_uri()  # Airflow asks a connection for it at once: one that has none can't be used
     except Exception as err:
         return Answer("malformed", detail=_not_a_connection(err) + _stray_keys(value), error=err)
     return Answer("hit", conn, look=_looked(backend, query))
@@ -159,19 +160,14 @@ def _made(backend: Any, query: Query) -> Answer:
         conn = _call(backend.get_connection, query)
         if conn is None:
             return Answer("miss")
-        return Answer("hit", _usable(conn), look=_looked(backend, query))
+        conn.get_uri()
+        return Answer("hit", conn, look=_looked(backend, query))
     except Exception as err:
         if source_name(backend) == "execution_api" and "not" in str(err).lower() and "found" in str(err).lower():
             return Answer("miss")  # what others say by None, some releases say by an error
         if isinstance(err, _UNREADABLE) or type(err).__name__.startswith("AirflowFile"):
             return Answer("malformed", detail=_not_a_connection(err), error=err)
         raise
-
-
-def _usable(conn: Any) -> Any:
-    """Airflow asks a connection for its URI at once: one that has none can't be used."""
-    conn.get_uri()
-    return conn
 
 
 def _not_a_connection(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from bootstrap.airflow import session
 from bootstrap.airflow.environment import Environment
 from bootstrap.smoke import DAG_ID
-from bootstrap.smoke.process_tree import end
+from bootstrap.smoke.inputs import end
 from bootstrap.smoke.scratch import Job
 from bootstrap.util import children
 

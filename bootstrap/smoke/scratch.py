@@ -162,7 +162,7 @@ class Jobs:
 def variables_for(inputs: TaskInputs, folder: Path, nonce: str = "all") -> dict[str, str]:
     """What makes an Airflow process work in `folder`, on a database of its own, and know these inputs.
 
-    The `nonce` is in the environment of whatever the process starts, see `process_tree`: in the file's name.
+    The `nonce` is in the environment of whatever the process starts, see `inputs.end`: in the file's name.
     """
     return {
         **for_dag(inputs, folder / f"{_INPUTS}-{nonce}"),

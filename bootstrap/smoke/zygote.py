@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.airflow.fork_server import die_with_parent, exit_code
-from bootstrap.smoke.process_tree import end
+from bootstrap.smoke.inputs import end
 
 POLL = 0.02  # seconds between looks at the children
 
