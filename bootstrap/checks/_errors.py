@@ -13,10 +13,10 @@ from bootstrap.stores.kind import known_in_airflow
 _TOKEN = re.compile(r"(\b(?:access_token|id_token|sig|X-Amz-Signature)=|\bBearer )[^&\s\"')]+", re.IGNORECASE)
 
 
-def summary(error: BaseException) -> str:
-    """The first line of an error's text without tokens, or its type."""
-    lines = _TOKEN.sub(r"\1***", foreign(error)).strip().splitlines()
-    return lines[0].strip() if lines else type(error).__name__
+def summary(said: object) -> str:
+    """The first line of an error's or somebody else's text without tokens, or its type."""
+    lines = _TOKEN.sub(r"\1***", foreign(said)).strip().splitlines()
+    return lines[0].strip() if lines else type(said).__name__
 
 
 def store_cause(error: BaseException, label: str) -> Cause:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from pydantic import AliasChoices, ConfigDict, Field
 
+from bootstrap.checks._errors import summary
 from bootstrap.checks._http_session import same_origin
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Diagnosed
 from bootstrap.domain.secret import foreign
@@ -122,7 +123,7 @@ def closed(response: Any, params: Params) -> Mapping[str, Any]:
 def _of_status(response: Any, wanted: tuple[int, ...]) -> Cause:
     status: int = response.status_code
     instead = f" instead of {' or '.join(map(str, wanted))}" if wanted else ""
-    said = f"{status} {foreign(response.reason or '')}".rstrip()
+    said = f"{status} {summary(response.reason)}" if response.reason else str(status)
     hint = HINTS.get(status, _BROKEN if status >= 500 else "")  # noqa: PLR2004
     message = f"{said}{instead} for {foreign(split(response.url).path or '/')}"
     return Cause(_BY_STATUS.get(status, "check_error"), message, hint)

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from bootstrap.checks import _ssh
+from bootstrap.checks._errors import summary
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Diagnosed, Run
-from bootstrap.domain.secret import foreign
 
 
 class Params(CheckParams):
@@ -51,7 +51,7 @@ def _look(conn_id: str, path: str, run: Run) -> None:
             raise RuntimeError(f"the server says that everything is there, {run.name} as well: it proves nothing")
     except (FileNotFoundError, PermissionError) as err:  # the server's words name no path
         name: CauseName = "not_found" if isinstance(err, FileNotFoundError) else "permission"
-        raise Diagnosed(Cause(name, f"{path}: {foreign(err.strerror or err)}")) from err
+        raise Diagnosed(Cause(name, f"{path}: {summary(err.strerror or err)}")) from err
     finally:
         hook.close_conn()
         hook.client.close()

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from bootstrap.checks import _ssh
+from bootstrap.checks._errors import summary
 from bootstrap.checks.base import Cause, CheckParams, Diagnosed, Run, said
 from bootstrap.domain.secret import foreign
 
@@ -48,7 +49,7 @@ def _execute(conn_id: str, command: str, expect: str | None) -> str:
     with hook.get_conn() as client:
         status, out, err = hook.exec_ssh_client_command(client, command, get_pty=False, environment=None)
     if status != 0:
-        why = foreign(err).strip().partition("\n")[0] or _CANT_START.get(status, "it said nothing")
+        why = summary(err) if err.strip() else _CANT_START.get(status, "it said nothing")
         hint = f"{_CANT_START[status]} there: correct `command`" if status in _CANT_START else ""
         message = f"exit status {status}: {why}" if status >= 0 else f"no exit status: {why}"
         raise Diagnosed(Cause("check_error", message, hint))

@@ -9,20 +9,11 @@ from functools import partial
 from typing import Any
 
 from bootstrap.airflow.compat import secrets_backends
+from bootstrap.checks import kind as power
 from bootstrap.checks._errors import store_cause, summary
 from bootstrap.checks._reach import reach
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Diagnosed, Endpoint, Run, StepName
-from bootstrap.checks.kind import (
-    Authenticates,
-    CheckKind,
-    Cleans,
-    KnowsPlace,
-    Prepares,
-    ProvesLogin,
-    Sweeps,
-    Verifies,
-    own_steps,
-)
+from bootstrap.checks.kind import CheckKind, own_steps
 from bootstrap.domain.connection import mask_login, mask_secrets
 from bootstrap.explain import registered
 from bootstrap.explain.sources import Answer, ask, source_name
@@ -84,21 +75,21 @@ class Steps:
         else:
             self._do("reach", lambda: reach(endpoint))
         kind = self.kind
-        if isinstance(kind, Authenticates):
+        if isinstance(kind, power.Authenticates):
             self._do("authenticate", lambda: kind.authenticate(*self._given))
-        if self.spec.params.writes and isinstance(kind, Cleans):
+        if self.spec.params.writes and isinstance(kind, power.Cleans):
             self._made = True
             self.receipt.write(made=self.run.id, check_id=self.spec.id)
-        if isinstance(kind, Prepares):
+        if isinstance(kind, power.Prepares):
             self._do(self.proves[0], lambda: kind.prepare(*self._given))
         self._begin(self.proves[-1])
 
     def after(self, _context: Any, result: Any = None) -> None:
         """The operator is through: verify what it returned, and remove what it made."""
         kind = self.kind
-        verify = partial(kind.verify, *self._given, result) if isinstance(kind, Verifies) else lambda: None
+        verify = partial(kind.verify, *self._given, result) if isinstance(kind, power.Verifies) else lambda: None
         detail = self._try(self.proves[-1], verify)
-        proof = kind.proof(*self._given, result) if isinstance(kind, ProvesLogin) else ""
+        proof = kind.proof(*self._given, result) if isinstance(kind, power.ProvesLogin) else ""
         self._passed_before(self.proves[-1], proof or _TOGETHER)
         self._end("passed", detail)
         if "access" not in self.proves:
@@ -140,9 +131,9 @@ class Steps:
         return conn, source
 
     def _clean(self) -> str | None:
-        detail = self.kind.clean(*self._given) if isinstance(self.kind, Cleans) else None
+        detail = self.kind.clean(*self._given) if isinstance(self.kind, power.Cleans) else None
         swept = 0
-        if isinstance(self.kind, Sweeps):
+        if isinstance(self.kind, power.Sweeps):
             with contextlib.suppress(Exception):  # whoever may not list can't sweep, which is no failure
                 swept = self.kind.sweep(*self._given)
         return f"and {swept} left by earlier runs" if swept else detail
@@ -200,7 +191,7 @@ class Steps:
 
     def _placed(self, cause: Cause) -> Cause:
         with contextlib.suppress(Exception):  # the failure itself matters more than where it was
-            place = self.kind.place(*self._given, cause) if isinstance(self.kind, KnowsPlace) else None
+            place = self.kind.place(*self._given, cause) if isinstance(self.kind, power.KnowsPlace) else None
             if place is not None:
                 usual = diagnosis.usual_hint(self.spec.id, self.kind, cause.name)
                 return diagnosis.placed(cause, place, usual)
