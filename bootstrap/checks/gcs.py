@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from bootstrap.checks import _google, _objects
@@ -27,7 +26,22 @@ endpoint = _objects.GCS.endpoint
 
 def task(conn_id: str, params: _objects.ObjectParams, run: Run) -> Any:
     """GCSHook writes and reads, or lists."""
-    return run.task(partial(_list if params.read_only else _write, conn_id, params, run))
+
+    def written() -> None:
+        name, content = params.prefix + run.name, f"written by {run.name}\n".encode()
+        hook = _objects.GCS.hook(conn_id)
+        hook.upload(bucket_name=params.bucket, object_name=name, data=content)
+        if hook.download(bucket_name=params.bucket, object_name=name) != content:
+            raise RuntimeError(f"gs://{params.bucket}/{name} reads back different from what was written")
+
+    def listed() -> None:
+        """Google's libraries take any JSON object for a list; only a bucket's says what it is. Raises Diagnosed."""
+        client = _objects.GCS.hook(conn_id).get_conn()
+        answer = next(client.list_blobs(params.bucket, prefix=params.prefix, max_results=1).pages).raw_page
+        if not isinstance(answer, dict) or answer.get("kind") != "storage#objects":
+            raise _google.other_service(f"the bucket {params.bucket}")
+
+    return run.task(listed if params.read_only else written)
 
 
 def clean(conn_id: str, params: _objects.ObjectParams, run: Run) -> None:
@@ -38,19 +52,3 @@ def clean(conn_id: str, params: _objects.ObjectParams, run: Run) -> None:
 def sweep(conn_id: str, params: _objects.ObjectParams, run: Run) -> int:  # noqa: ARG001
     """Delete what earlier runs left."""
     return _objects.GCS.sweep(conn_id, params.bucket, params.prefix)
-
-
-def _write(conn_id: str, params: _objects.ObjectParams, run: Run) -> None:
-    name, content = params.prefix + run.name, f"written by {run.name}\n".encode()
-    hook = _objects.GCS.hook(conn_id)
-    hook.upload(bucket_name=params.bucket, object_name=name, data=content)
-    if hook.download(bucket_name=params.bucket, object_name=name) != content:
-        raise RuntimeError(f"gs://{params.bucket}/{name} reads back different from what was written")
-
-
-def _list(conn_id: str, params: _objects.ObjectParams, run: Run) -> None:  # noqa: ARG001
-    """Google's libraries take any JSON object for a list; only a bucket's says what it is. Raises Diagnosed."""
-    client = _objects.GCS.hook(conn_id).get_conn()
-    answer = next(client.list_blobs(params.bucket, prefix=params.prefix, max_results=1).pages).raw_page
-    if not isinstance(answer, dict) or answer.get("kind") != "storage#objects":
-        raise _google.other_service(f"the bucket {params.bucket}")

@@ -35,7 +35,15 @@ def task(conn_id: str, params: _objects.ObjectParams, run: Run) -> Any:
     """S3Hook writes and reads, or lists."""
     if params.read_only:
         return run.task(lambda: _ask(_objects.S3.hook(conn_id).get_conn(), params))
-    return run.task(partial(_write, conn_id, params, run))
+
+    def written() -> None:
+        key, content = params.prefix + run.name, f"written by {run.name}\n".encode()
+        hook = _objects.S3.hook(conn_id)
+        hook.load_bytes(content, key, params.bucket, replace=True)
+        if hook.get_key(key, params.bucket).get()["Body"].read() != content:
+            raise RuntimeError(f"s3://{params.bucket}/{key} reads back different from what was written")
+
+    return run.task(written)
 
 
 def clean(conn_id: str, params: _objects.ObjectParams, run: Run) -> None:
@@ -46,14 +54,6 @@ def clean(conn_id: str, params: _objects.ObjectParams, run: Run) -> None:
 def sweep(conn_id: str, params: _objects.ObjectParams, run: Run) -> int:  # noqa: ARG001
     """Delete what earlier runs left."""
     return _objects.S3.sweep(conn_id, params.bucket, params.prefix)
-
-
-def _write(conn_id: str, params: _objects.ObjectParams, run: Run) -> None:
-    key, content = params.prefix + run.name, f"written by {run.name}\n".encode()
-    hook = _objects.S3.hook(conn_id)
-    hook.load_bytes(content, key, params.bucket, replace=True)
-    if hook.get_key(key, params.bucket).get()["Body"].read() != content:
-        raise RuntimeError(f"s3://{params.bucket}/{key} reads back different from what was written")
 
 
 def _ask(client: Any, params: _objects.ObjectParams) -> None:

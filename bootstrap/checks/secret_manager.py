@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
 from pydantic import Field
@@ -65,23 +64,23 @@ def place(conn_id: str, params: Params, run: Run, found: Cause) -> Place | None:
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
     """The backend that Airflow has made reads each."""
-    return run.task(partial(_read, conn_id, params))
 
+    def read() -> str:
+        backend = _backend()
+        if backend is None:
+            from airflow.configuration import conf
 
-def _read(conn_id: str, params: Params) -> str:
-    backend = _backend()
-    if backend is None:
-        from airflow.configuration import conf
+            configured = conf.get("secrets", "backend", fallback="") or "none"
+            message = f"Airflow's secrets backend is not {KIND}; configured is {configured}"
+            raise Diagnosed(Cause("check_error", message, "set [secrets] backend: airflow-bootstrap render writes it"))
+        wanted = list(_wanted(conn_id, params))
+        failed = [(each, found) for each in wanted if (found := _failure(backend, each))]
+        if failed:
+            message = "; ".join(f"{each}: {found.message}" for each, found in failed)
+            raise Diagnosed(Cause(failed[0][1].name, message, failed[0][1].hint))
+        return f"{len(wanted)} read"
 
-        configured = conf.get("secrets", "backend", fallback="") or "none"
-        message = f"Airflow's secrets backend is not {KIND}; configured is {configured}"
-        raise Diagnosed(Cause("check_error", message, "set [secrets] backend: airflow-bootstrap render writes it"))
-    wanted = list(_wanted(conn_id, params))
-    failed = [(each, found) for each in wanted if (found := _failure(backend, each))]
-    if failed:
-        message = "; ".join(f"{each}: {found.message}" for each, found in failed)
-        raise Diagnosed(Cause(failed[0][1].name, message, failed[0][1].hint))
-    return f"{len(wanted)} read"
+    return run.task(read)
 
 
 def proof(conn_id: str, params: Params, run: Run, result: str) -> str:  # noqa: ARG001

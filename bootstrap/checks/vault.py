@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 from pydantic import Field
@@ -88,7 +87,13 @@ def authenticate(conn_id: str, params: Params, run: Run) -> str:
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
     """VaultHook and VaultBackend read; nothing of what they read is returned."""
-    return run.task(partial(_read, conn_id, params))
+
+    def read() -> str:
+        done = [] if params.path is None else [_read_by_hook(conn_id, params, params.path)]
+        done += [_read_by_backend(_backend(), *wanted) for wanted in _wanted(conn_id, params)]
+        return ", ".join(done) or "no `path` is named: nothing but the login is proven"
+
+    return run.task(read)
 
 
 def cause(error: BaseException) -> Cause | None:
@@ -103,14 +108,6 @@ def cause(error: BaseException) -> Cause | None:
     if kind in ("Forbidden", "Unauthorized") or re.search(_REFUSED_LOGIN, text):
         return Cause("auth", message)
     return None
-
-
-def _read(conn_id: str, params: Params) -> str:
-    done = []
-    if params.path is not None:
-        done.append(_read_by_hook(conn_id, params, params.path))
-    done += [_read_by_backend(_backend(), *wanted) for wanted in _wanted(conn_id, params)]
-    return ", ".join(done) or "no `path` is named: nothing but the login is proven"
 
 
 def _read_by_hook(conn_id: str, params: Params, path: str) -> str:

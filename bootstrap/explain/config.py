@@ -7,9 +7,9 @@ options that config.yml calls sensitive, and for no other.
 
 from __future__ import annotations
 
-import configparser
 import os
 from collections.abc import Iterator, Sequence
+from configparser import ConfigParser
 from typing import Any, NamedTuple
 
 from bootstrap.domain.secret import fingerprint, is_sensitive
@@ -69,17 +69,13 @@ def _places(conf: Any, option: _Option) -> Iterator[_Place]:
             yield _Place("environment", variable, suffix, os.environ.get(variable))
     for suffix in _HOW:
         for section, key in option.names:
-            yield _Place("file", f"[{section}] {key}{suffix}", suffix, _in_file(conf, section, key + suffix))
+            # Airflow's own parser would look elsewhere, too.
+            is_there = ConfigParser.has_option(conf, section, key + suffix)
+            text = str(ConfigParser.get(conf, section, key + suffix, raw=True)) if is_there else None
+            yield _Place("file", f"[{section}] {key}{suffix}", suffix, text)
     section, key = option.names[0]
     default = conf.get_default_value(section, key)
     yield _Place("default", f"config.yml: [{section}] {key}", "", None if default is None else str(default))
-
-
-def _in_file(conf: Any, section: str, key: str) -> str | None:
-    """What stands in airflow.cfg: Airflow's own parser would look elsewhere, too."""
-    if not configparser.ConfigParser.has_option(conf, section, key):
-        return None
-    return str(configparser.ConfigParser.get(conf, section, key, raw=True))
 
 
 def _configured(chain: Sequence[Any] | None) -> Any:

@@ -93,7 +93,10 @@ def failure(error: BaseException) -> Answer:
         return Answer(error.state, detail=error.detail)
     kinds = [type(link).__name__ for link in chain(error)]
     if type(error) is json.JSONDecodeError or "FailedPrecondition" in kinds or isinstance(error, UnicodeDecodeError):
-        return Answer("malformed", detail=_unreadable(error), error=error)
+        detail = "is not text" if isinstance(error, UnicodeDecodeError) else "is not valid JSON"
+        if "FailedPrecondition" in kinds[0]:
+            detail = "has a latest version that is disabled or destroyed"
+        return Answer("malformed", detail=detail, error=error)
     if store_cause(error, "").name == "store_denied":
         return Answer("denied", detail=f"not allowed, or the credential is wrong: {kinds[0]}", error=error)
     if isinstance(error, _WRONG_ARGUMENT):
@@ -105,11 +108,9 @@ def is_store_wide(answer: Answer) -> bool:
     """True if the whole store is out of reach, so that asking for the next secret would fail as slowly."""
     if answer.state != "unreachable" or answer.error is None:
         return False
-    return any(isinstance(link, OSError) or _timed_out(link) or _is_sealed(link) for link in chain(answer.error))
-
-
-def _is_sealed(error: BaseException) -> bool:
-    return "sealed" in str(error).lower()
+    return any(
+        isinstance(link, OSError) or _timed_out(link) or "sealed" in str(link).lower() for link in chain(answer.error)
+    )
 
 
 def _timed_out(error: BaseException) -> bool:
@@ -117,17 +118,11 @@ def _timed_out(error: BaseException) -> bool:
     return isinstance(error, TimeoutError) or "Timeout" in kind or kind in _TIMEOUTS
 
 
-def _unreadable(error: BaseException) -> str:
-    if "FailedPrecondition" in type(error).__name__:
-        return "has a latest version that is disabled or destroyed"
-    return "is not text" if isinstance(error, UnicodeDecodeError) else "is not valid JSON"
-
-
 def _why_unreachable(error: BaseException, kinds: list[str]) -> str:
     if isinstance(error, Unavailable):
         return foreign(error)
     for link in chain(error):
-        if _is_sealed(link):
+        if "sealed" in str(link).lower():
             return "the store is sealed"
         if isinstance(link, ConnectionRefusedError):
             return "the store refuses connections"

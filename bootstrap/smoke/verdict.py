@@ -113,7 +113,7 @@ def with_cleaning(result: CheckResult, cleaning: Outcome) -> CheckResult:
     warnings = (*result.warnings, *_told(cleaning)["warnings"])
     if done.status == "failed" and not warnings:
         warnings = ("could not remove what the check made",)
-    return replace(result, steps=steps, warnings=warnings, seconds=_seconds(steps))
+    return replace(result, steps=steps, warnings=warnings, seconds=round(sum(step.seconds for step in steps), 3))
 
 
 def _told(outcome: Outcome) -> dict[str, Any]:
@@ -147,13 +147,9 @@ def _result(spec: CheckSpec, status: CheckStatus, steps: tuple[Step, ...], **mor
         check=spec.name,
         status=status,
         steps=ordered,
-        seconds=_seconds(ordered),
+        seconds=round(sum(step.seconds for step in ordered), 3),
         **more,
     )
-
-
-def _seconds(steps: tuple[Step, ...]) -> float:
-    return round(sum(step.seconds for step in steps), 3)
 
 
 def _steps(outcome: Outcome) -> tuple[Step, ...]:
