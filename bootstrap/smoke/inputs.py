@@ -10,7 +10,7 @@ import json
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,19 @@ class TaskInputs:
             [str(manifest.file.absolute()), manifest.public_text],
             sorted(names(manifest)),
         )
+
+    def about(self, conn_ids: Sequence[str]) -> Self:
+        """The same, which tells of these connections only what Airflow must find."""
+
+        def only(told: Mapping[str, Any]) -> dict[str, Any]:
+            by_id = {
+                name: {it: part[it] for it in conn_ids if it in part}
+                for name, part in told.items()
+                if isinstance(part, dict)
+            }
+            return {**told, **by_id}
+
+        return replace(self, registered=only(self.registered), expected=only(self.expected))
 
     @property
     def key(self) -> str:

@@ -145,8 +145,10 @@ class Jobs:
         shutil.copy(self.template, own / "airflow.db")  # with its mode
         receipt = Receipt(run_id=run_id, nonce=secrets.token_hex(16), file=own / "receipt")
         spec = self._specs[check_id]
-        rows = self.rows.told((spec.connection, *spec.params.connections))
-        inputs = replace(self.inputs, checks=[spec], receipt=receipt, clean=clean, rows=rows)
+        conn_ids = (spec.connection, *spec.params.connections)
+        inputs = replace(
+            self.inputs.about(conn_ids), checks=[spec], receipt=receipt, clean=clean, rows=self.rows.told(conn_ids)
+        )
         variables = {
             **variables_for(inputs, own, receipt.nonce),
             "TMPDIR": str(own / "tmp"),  # so that what a killed check left there goes with the run

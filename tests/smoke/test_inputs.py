@@ -67,3 +67,16 @@ def test_the_file_is_private_and_has_neither_a_secret_nor_the_key_of_its_digests
     monkeypatch.setenv(DIGEST_KEY, "key-of-this-run")
     told = TaskInputs.of_this_process()
     assert (told, told.key) == (inputs, "key-of-this-run")
+
+
+def test_a_task_is_told_of_its_own_connections_alone(tmp_path: Path) -> None:
+    (tmp_path / "bootstrap.yaml").write_text(MANIFEST)
+    manifest = load(tmp_path / "bootstrap.yaml")
+    both = {name: Connection("http", password=name) for name in ("web", "other")}
+    inputs = TaskInputs(
+        registered=registered.expecting(manifest, both, {"web": ["password"]}, "key"),
+        expected=ExpectedKey(both, ("password",)).told("key"),
+    )
+    told = inputs.about(["web", "gone"])
+    assert told.registered == registered.expecting(manifest, {"web": both["web"]}, {"web": ["password"]}, "key")
+    assert told.expected == ExpectedKey({"web": both["web"]}, ("password",)).told("key")
