@@ -80,9 +80,7 @@ def _one(app: App, keyring: Keyring, name: str, mode: Mode | None, *, despite_us
 
 def _due(keyring: Keyring, name: str, engine: Engine | FernetKey) -> Callable[[], Outcome] | None:
     """What there is to do."""
-    from bootstrap.rotation import inventory
-
-    item = inventory.take(keyring, name)
+    item = keyring.item(name)
     if item.error is not None:
         raise item.error
     if item.state == "overdue":
@@ -104,17 +102,17 @@ def _asked(question: str) -> bool:
 
 
 def _status(app: App, keyring: Keyring, names: Sequence[str], json_file: str | None) -> int:
-    from bootstrap.rotation import inventory
+    from bootstrap.rotation.status import as_json
 
-    items = [inventory.take(keyring, name) for name in names]
+    items = [keyring.item(name) for name in names]
     if json_file is None:
         _table(app, items)
     elif json_file == "-":
-        app.console.reveal(inventory.as_json(items))
+        app.console.reveal(as_json(items))
     else:
         from bootstrap.util.files import write_atomic
 
-        write_atomic(Path(json_file), inventory.as_json(items))
+        write_atomic(Path(json_file), as_json(items))
     for item in items:
         if item.error is not None:
             app.console.error(item.error)
@@ -126,7 +124,6 @@ def _status(app: App, keyring: Keyring, names: Sequence[str], json_file: str | N
 def _table(app: App, items: Sequence[Item]) -> None:
     from rich.table import Table
 
-    from bootstrap.rotation import inventory
     from bootstrap.terminal.console import cell
 
     table = Table(box=None, pad_edge=False)
@@ -137,6 +134,6 @@ def _table(app: App, items: Sequence[Item]) -> None:
         days = [
             moment.strftime("%Y-%m-%d") if moment is not None else "-" for moment in (rotated, item.next, item.expires)
         ]
-        row = (item.name, item.issuer, item.key or "-", inventory.age(item), *days, inventory.sentence(item))
+        row = (item.name, item.issuer, item.key or "-", item.age, *days, item.sentence)
         table.add_row(*map(cell, row))
     app.console.rich().print(table)

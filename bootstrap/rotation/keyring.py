@@ -1,12 +1,13 @@
-"""Every key that the manifest says how to rotate, with its journal."""
+"""Every key that the manifest says how to rotate, with its journal and what is known of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from bootstrap.errors import UsageError
+from bootstrap.errors import BootstrapError, UsageError
+from bootstrap.issuers.kind import KnowsKeyless
 from bootstrap.manifest.models import FernetKey as FernetSpec
 from bootstrap.rotation import backend_credential
 from bootstrap.rotation.backend_credential import BackendSubject
@@ -14,8 +15,10 @@ from bootstrap.rotation.connection_key import ConnectionSubject
 from bootstrap.rotation.engine import Engine
 from bootstrap.rotation.fernet import rotatable as fernet_key
 from bootstrap.rotation.fernet.rotatable import FernetKey
-from bootstrap.rotation.journal import Document, Journal
+from bootstrap.rotation.journal import Document, Journal, now
 from bootstrap.rotation.rotatable import Subject, Voice
+from bootstrap.rotation.status import Item, State
+from bootstrap.rotation.steps import due
 
 if TYPE_CHECKING:
     from bootstrap.airflow.environment import Environment
@@ -70,6 +73,54 @@ class Keyring:
         """A key that is in a store."""
         kind: type[Rotatable] = BackendSubject if name == backend_credential.NAME else ConnectionSubject
         return kind(self.manifest, self.environment, name, self.secrets, self.settings, self.say, self.journaled)
+
+    def item(self, name: str) -> Item:
+        """What is known of a key. What can't be asked is in the item's `error`."""
+        if name == fernet_key.NAME:
+            return self.fernet_key().item()
+        subject = self.subject(name)
+        kind = subject.kind
+        known = Item(
+            name=subject.name,
+            issuer=subject.issuer_name,
+            place=f"{subject.store_name}:{subject.path}",
+            state="unknown",
+            keyless=kind.KEYLESS if isinstance(kind, KnowsKeyless) else "",
+        )
+        try:
+            known = replace(known, account=subject.issuer.account)
+            document = self.journal(subject).look()
+            stored = subject.store.read(subject.path)
+            fields = subject.fields_of(stored)
+        except BootstrapError as err:
+            return replace(known, error=err)
+        known = replace(known, journal=document, version=stored.version)
+        try:
+            key, keys = subject.issuer.identify(fields), subject.issuer.keys()
+        except BootstrapError as err:
+            key, keys, known = None, (), replace(known, error=err)
+        info = next((each for each in keys if each.id == key), None)
+        since = document.rotated or (info.created if info else None) or stored.created
+        every = subject.spec.options.every
+        upcoming = since + every if since is not None and every is not None else None
+        rotation = document.rotation
+        in_grace = rotation is not None and rotation.step == "grace" and rotation.promoted
+        until = due(rotation, subject.grace) if rotation is not None and in_grace else None
+        state: State = "good"
+        if rotation is not None:
+            state = "unfinished" if until is None else "grace" if now() < until else "grace over"
+        elif every is not None and (upcoming is None or upcoming < now()):
+            state = "overdue"  # a key whose age nobody knows can't be shown to be young enough
+        return replace(
+            known,
+            key=key,
+            keys=tuple(keys),
+            since=since,
+            expires=info.expires if info else None,
+            next=upcoming,
+            grace_until=until,
+            state=state,
+        )
 
     def journal(self, subject: Subject) -> Journal:
         """The journal of one, not read yet."""

@@ -1,4 +1,4 @@
-"""How a run of `rotate` ended, and what its inventory tells of a key."""
+"""How a run of `rotate` ended, and what is known of a key: how old it is, when it is to be rotated, and what goes on."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from bootstrap.domain.secret import safe_json
 from bootstrap.errors import BootstrapError, Exit
 from bootstrap.issuers.base import KeyInfo
-from bootstrap.rotation.journal import Document
+from bootstrap.rotation.journal import Document, now
+from bootstrap.util.durations import shown
 
 State = Literal["good", "overdue", "grace", "grace over", "unfinished", "unknown"]
 _WRONG = ("overdue", "grace over", "unfinished")
@@ -57,6 +59,25 @@ class Item:
         wrong = Exit.FAILED if self.state in _WRONG else Exit.OK
         return max(wrong, self.error.exit_code if self.error is not None else Exit.OK)
 
+    @property
+    def sentence(self) -> str:
+        """The state, for people."""
+        if self.error is not None:
+            return f"unknown: {self.error.message}"
+        if self.state == "overdue":
+            return "overdue" if self.next is None else f"overdue since {self.next:%Y-%m-%d}"
+        if self.state == "unfinished" and self.journal is not None and self.journal.rotation is not None:
+            return f"unfinished at `{self.journal.rotation.step}`"
+        if self.grace_until is not None:
+            said = "until" if self.state == "grace" else "is over since"
+            return f"grace {said} {self.grace_until:%Y-%m-%d %H:%M}"
+        return self.state
+
+    @property
+    def age(self) -> str:
+        """Of the key in use."""
+        return shown(now() - self.since) if self.since is not None else "unknown"
+
     def as_json(self) -> Mapping[str, Any]:
         """For programs, and for evidence."""
         found: dict[str, Any] = {
@@ -94,3 +115,9 @@ class Item:
 
 def _text(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="seconds") if moment is not None else None
+
+
+def as_json(items: Sequence[Item]) -> str:
+    """All of them, without a value."""
+    keys = [dict(item.as_json()) for item in items]
+    return safe_json({"version": 1, "taken": now().isoformat(timespec="seconds"), "keys": keys})
