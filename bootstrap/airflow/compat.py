@@ -13,6 +13,8 @@ from sqlite3 import SQLITE_IGNORE, SQLITE_OK, SQLITE_PRAGMA
 from typing import Any
 from urllib.parse import quote
 
+from airflow.configuration import conf
+
 try:
     from airflow.sdk import DAG, BaseOperator  # 3.0 and later
 except ModuleNotFoundError as err:
@@ -134,22 +136,16 @@ def is_final(error: BaseException) -> bool:
 
 def multi_team() -> bool:
     """Whether teams are switched on (3.2 and later)."""
-    from airflow.configuration import conf
-
     return bool(conf.getboolean("core", "multi_team", fallback=False))
 
 
 def workers_option() -> bool:
     """Whether [workers] names a secrets backend of its own."""
-    from airflow.configuration import conf
-
     return bool(conf.get("workers", "secrets_backend", fallback=""))
 
 
 def cache_seconds() -> int | None:
     """How old a value may be that a DAG file gets while it is parsed; None without the cache."""
-    from airflow.configuration import conf
-
     if not conf.getboolean("secrets", "use_cache", fallback=False):
         return None
     return int(conf.getint("secrets", "cache_ttl_seconds", fallback=900))

@@ -7,9 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bootstrap.checks import _proof, base
-from bootstrap.checks._proof import Asked
-from bootstrap.checks.base import Cause, CauseName, CheckParams, Diagnosed, Endpoint, Run
+from bootstrap.checks import base
+from bootstrap.checks.base import Asked, Cause, CauseName, CheckParams, Diagnosed, Endpoint, Run
 from bootstrap.domain.secret import foreign
 
 CONN_TYPE = "aws"
@@ -114,7 +113,7 @@ def login_if_told(
             is_amazon = asked is None or asked.host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
             if code_of(err) != _SIGNATURE or is_amazon:  # others may refuse the signature of any request to STS
                 raise
-        return _proof.told(run, stranger(), "STS does not tell whose key it is")
+        return base.login_proof(run, stranger(), "STS does not tell whose key it is")
 
 
 def stranger(conn_id: str, service: str, ask: Callable[[Any], object]) -> Asked:

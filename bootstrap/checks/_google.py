@@ -9,7 +9,7 @@ import os
 import re
 from typing import Any
 
-from bootstrap.checks import _proof, base
+from bootstrap.checks import base
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Diagnosed, Endpoint, Place, Run
 from bootstrap.domain.secret import foreign
 
@@ -72,7 +72,7 @@ def login(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: ARG001
     except json.JSONDecodeError as err:
         raise Diagnosed(Cause("secret_malformed", f"{_NO_KEY}: no JSON")) from err
     if isinstance(credentials, google.auth.credentials.AnonymousCredentials):
-        return _proof.told(run, "none", "anonymous")
+        return base.login_proof(run, "none", "anonymous")
     credentials.refresh(Request())
     return f"Google gave a token to {getattr(credentials, 'service_account_email', '') or 'the credential'}"
 

@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 from urllib.parse import SplitResult
 
-from bootstrap.checks._proof import Asked
+from bootstrap.checks.base import Asked
 from bootstrap.domain.sensitive import secret_texts
 from bootstrap.util.urls import BadUrl, host_of, join, split
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bootstrap.checks import _proof
+from bootstrap.checks import base
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Diagnosed, Endpoint, Run, by_text, endpoint_of_host
 from bootstrap.domain.secret import foreign
 
@@ -60,7 +60,7 @@ def login(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: ARG001
     hook = made(SSHHook, conn_id)
     hook.get_conn().close()
     compared = "is the one in extra" if hook.host_key is not None else "was not compared with extra"
-    return _proof.told(run, "unknown", f"its host key {compared}")
+    return base.login_proof(run, "unknown", f"its host key {compared}")
 
 
 def cause(error: BaseException) -> Cause | None:

@@ -18,6 +18,7 @@ from pydantic import AfterValidator
 
 from bootstrap.checks.base import Cause, CauseName, Diagnosed
 from bootstrap.domain.secret import foreign, foreign_stream
+from bootstrap.util import distributions
 
 _TWO_PARTS = frozenset({"apache", "atlassian", "cncf", "common", "dbt", "microsoft"})  # of a provider's name
 _NO_RESULT = {  # how a task ends that is neither a success nor a failure; by name: their module differs by version
@@ -93,26 +94,14 @@ def _missing(module: str, name: str) -> UserCodeError:
         message = f"{module} can't be imported: airflow-bootstrap's own package is called bootstrap, too"
         return UserCodeError(message, "rename your package: Python can't have both in one process")
     if parts[:2] == ["airflow", "providers"] and parts[2:]:
-        package = _distribution(name)
-        if package is not None:
+        parts = parts[2 : 4 if parts[2] in _TWO_PARTS else 3]
+        package = f"apache-airflow-providers-{'-'.join(parts)}"
+        if distributions.version(package) is None:  # else the module's name is wrong
             return UserCodeError(f"{package} is not installed", f"pip install {package}", "provider_missing")
     if f"{module}.".startswith(f"{name}."):
         where = "neither installed, nor beside the manifest or in airflow.dags"
         return UserCodeError(f"there is no module {name}: {where}", "correct the path in the manifest")
     return UserCodeError(f"{module} imports {name}, which is not installed", f"pip install what brings {name}")
-
-
-def _distribution(module: str) -> str | None:
-    """The provider's distribution, unless it is installed: then the module's name is wrong."""
-    from importlib.metadata import PackageNotFoundError, distribution
-
-    parts = module.split(".")[2:]
-    name = f"apache-airflow-providers-{'-'.join(parts[: 2 if parts[0] in _TWO_PARTS else 1])}"
-    try:
-        distribution(name)
-    except PackageNotFoundError:
-        return name
-    return None
 
 
 def require_ran(what: str, result: Any) -> None:

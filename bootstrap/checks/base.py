@@ -26,6 +26,16 @@ CauseName = Literal[
     _Airflows, "provider_missing", _Network, "auth", "permission", "not_found", "timeout", "check_error"
 ]
 StepName = Literal["resolve", "reach", "authenticate", "access", "write", "clean"]
+# What a login has proven: that the server asked for the credential and took it, or less; a green check that proves less says so.
+# Nobody is asked with a wrong credential, nor for a named account without its password: that locks accounts.
+Asked = Literal["asked", "unasked", "unknown", "none"]
+UNASKED = "accepted without asking for the credential"
+_SAID: dict[Asked, str] = {
+    "asked": "the server asked for the credential and took it",
+    "unasked": UNASKED,
+    "unknown": "not known whether the server asked for the credential",
+    "none": "the connection sends no credential",
+}
 STEPS: tuple[StepName, ...] = get_args(StepName)  # in order
 
 
@@ -120,6 +130,13 @@ def by_text(error: BaseException, table: Iterable[tuple[str, CauseName, str, str
     """The first cause whose words, a regular expression, are in the error's text. Rows: words, cause, message ("": the text), hint."""
     found = ((name, message, hint) for words, name, message, hint in table if re.search(words, str(error)))
     return next((Cause(name, message or foreign(error), hint) for name, message, hint in found), None)
+
+
+def login_proof(run: Run, asked: Asked, who: str = "") -> str:
+    """The detail of the step `authenticate`, after whom the server takes us for; warns where it never asked."""
+    if asked == "unasked":
+        run.tell(warning=UNASKED)
+    return f"{who}; {_SAID[asked]}" if who else _SAID[asked]
 
 
 def frames_of(error: BaseException, package: str) -> bool:

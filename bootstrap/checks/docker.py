@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import model_validator
 from typing_extensions import Self
 
-from bootstrap.checks import _proof
+from bootstrap.checks import base
 from bootstrap.checks.base import PREFIX, Cause, CauseName, CheckParams, Diagnosed, Run, connection, leftovers, nowhere
 from bootstrap.domain.secret import foreign
 
@@ -105,7 +105,9 @@ def authenticate(conn_id: str, params: Params, run: Run) -> str:
     if not login:
         return f"{said}; no login, so no registry"
     DockerHook(docker_conn_id=conn_id, base_url=params.url, timeout=_SECONDS * 2).get_conn().close()
-    return _proof.told(run, "unknown", f"{said}; the registry accepts {login}")  # it may be open to the daemon alone
+    return base.login_proof(
+        run, "unknown", f"{said}; the registry accepts {login}"
+    )  # it may be open to the daemon alone
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:

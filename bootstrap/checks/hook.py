@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bootstrap.checks import _proof, _user_code
+from bootstrap.checks import _user_code, base
 from bootstrap.checks.base import CheckParams, Endpoint, Run, connection, url_endpoint
 from bootstrap.domain.secret import foreign
 from bootstrap.manifest.kinds import FALLBACK, default_checks
@@ -51,7 +51,7 @@ def task(conn_id: str, params: Params, run: Run) -> Any:  # noqa: ARG001
 
 def verify(conn_id: str, params: Params, run: Run, result: str) -> str:  # noqa: ARG001
     """What the hook says, which is all that is known."""
-    return _proof.told(run, "unknown", result)
+    return base.login_proof(run, "unknown", result)
 
 
 def _message(kind: str, result: Any) -> str:

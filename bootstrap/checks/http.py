@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from bootstrap.checks import _http_answer, _http_session, _proof
+from bootstrap.checks import _http_answer, _http_session, base
 from bootstrap.checks.base import Cause, Endpoint, Run, connection
 from bootstrap.domain.secret import foreign
 from bootstrap.util.urls import split
@@ -71,7 +71,7 @@ def proof(conn_id: str, params: Params, run: Run, result: Mapping[str, Any]) -> 
     """What the two requests tell of the credential."""
     if result["asked"] == "none" and connection(conn_id).password:
         run.tell(warning="the password is not sent: Airflow's HttpHook sends one only with a `login`")
-    return _proof.told(run, result["asked"])
+    return base.login_proof(run, result["asked"])
 
 
 def verify(conn_id: str, params: Params, run: Run, result: Mapping[str, Any]) -> str:  # noqa: ARG001

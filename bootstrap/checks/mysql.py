@@ -6,7 +6,7 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
-from bootstrap.checks import _proof, _sql
+from bootstrap.checks import _sql, base
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, connection, endpoint_of_host
 from bootstrap.domain.secret import foreign
 
@@ -58,13 +58,13 @@ def authenticate(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: A
         cursor = session.cursor()
         cursor.execute("SELECT CURRENT_USER()")
         account = str((cursor.fetchone() or [""])[0])
-    asked: _proof.Asked = "none"  # an account without a password refuses one
+    asked: base.Asked = "none"  # an account without a password refuses one
     conn = connection(conn_id)
     if conn.password and account.startswith(("skip-grants", "@")):
         asked = "unasked"  # a server that is started without its table of grants takes everybody for nobody
     elif conn.password:
         asked = "asked" if endpoint(conn) else "unknown"  # over a socket, the operating system may tell who it is
-    return _proof.told(run, asked, account)
+    return base.login_proof(run, asked, account)
 
 
 def cause(error: BaseException) -> Cause | None:

@@ -6,7 +6,7 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
-from bootstrap.checks import _proof, _sql
+from bootstrap.checks import _sql, base
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Run, connection, endpoint_of_host
 
 Params = _sql.SqlParams
@@ -40,9 +40,9 @@ def authenticate(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: A
     with closing(PostgresHook(postgres_conn_id=conn_id).get_conn()) as session:
         conn, asked = connection(conn_id), used_password(session)
     if asked or not conn.password:
-        return _proof.told(run, "asked" if asked else "none")
+        return base.login_proof(run, "asked" if asked else "none")
     # A certificate or Kerberos may have stood for the password.
-    return _proof.told(run, "unknown" if _OTHER_WAYS & conn.extra_dejson.keys() else "unasked")
+    return base.login_proof(run, "unknown" if _OTHER_WAYS & conn.extra_dejson.keys() else "unasked")
 
 
 def used_password(session: Any) -> bool:

@@ -6,7 +6,7 @@ import contextlib
 from contextlib import closing
 from typing import Any
 
-from bootstrap.checks import _proof
+from bootstrap.checks import base
 from bootstrap.checks.base import Cause, CheckParams, Diagnosed, Endpoint, Run, endpoint_of_host
 
 
@@ -45,7 +45,7 @@ def authenticate(conn_id: str, params: Params, run: Run) -> str:  # noqa: ARG001
     with closing(_client(conn_id)) as client:
         with contextlib.suppress(NoPermissionError):
             _ping(client, run)
-        return _proof.told(run, _asked(client, run))
+        return base.login_proof(run, _asked(client, run))
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
@@ -80,7 +80,7 @@ def _ping(client: Any, run: Run) -> None:
         raise Diagnosed(_NO_REDIS)
 
 
-def _asked(client: Any, run: Run) -> _proof.Asked:
+def _asked(client: Any, run: Run) -> base.Asked:
     """Whether the server refuses the same to somebody who says neither name nor password. Of a cluster, it isn't known."""
     from redis import ConnectionPool, Redis
     from redis.exceptions import RedisError

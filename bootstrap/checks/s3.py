@@ -6,8 +6,7 @@ from functools import partial
 from typing import Any
 
 from bootstrap.checks import _aws, _objects
-from bootstrap.checks._proof import Asked
-from bootstrap.checks.base import Run
+from bootstrap.checks.base import Asked, Run
 
 Params = _objects.ObjectParams
 CONN_TYPES = ()  # a bucket must be named

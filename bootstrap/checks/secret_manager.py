@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from bootstrap.checks import _google, _proof
+from bootstrap.checks import _google, base
 from bootstrap.checks.base import Cause, CheckParams, Diagnosed, Endpoint, Place, Run, said
 from bootstrap.domain.secret import foreign
 
@@ -86,7 +86,7 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
 def proof(conn_id: str, params: Params, run: Run, result: str) -> str:  # noqa: ARG001
     """As whom the backend asked."""
     who = str(getattr(getattr(_backend(), "credentials", None), "service_account_email", ""))
-    return _proof.told(run, "unknown", who)
+    return base.login_proof(run, "unknown", who)
 
 
 def _wanted(conn_id: str, params: Params) -> Iterator[_Wanted]:

@@ -8,7 +8,7 @@ import smtplib
 from functools import partial
 from typing import Any
 
-from bootstrap.checks import _proof
+from bootstrap.checks import base
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Diagnosed, Endpoint, Run, by_text, endpoint_of_host
 from bootstrap.domain.secret import foreign
 
@@ -59,8 +59,8 @@ def authenticate(conn_id: str, params: Params, run: Run) -> str:  # noqa: ARG001
             if conn.extra_dejson.get("auth_type") != "oauth2" and not (conn.login and conn.password):
                 missing = "password" if conn.login else "login"
                 raise _incomplete(f"the connection has no {missing}: Airflow would not log in")
-            return _proof.told(run, "unknown")
-    return _proof.told(run, "none")
+            return base.login_proof(run, "unknown")
+    return base.login_proof(run, "none")
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:

@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import Field
 
-from bootstrap.checks import _proof
+from bootstrap.checks import base
 from bootstrap.checks._errors import store_cause
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Diagnosed, Endpoint, Run, connection, said
 from bootstrap.domain.secret import foreign
@@ -207,12 +207,12 @@ def _who(asks: str, client: Any, run: Run) -> str:
     except Exception as err:
         if not _is_policy(err):
             raise
-        return _proof.told(run, "unknown", f"{asks}: the token may not ask whose it is")
+        return base.login_proof(run, "unknown", f"{asks}: the token may not ask whose it is")
     token = answer.get("data") if isinstance(answer, dict) else None
     if not (isinstance(token, dict) and isinstance(token.get("id"), str) and isinstance(token.get("policies"), list)):
         raise _failed("check_error", "what answers there is no Vault", "correct the connection's host and port")
-    asked: _proof.Asked = "asked" if token["id"] == client.token else "unasked"
-    return _proof.told(run, asked, f"{asks}: {token.get('display_name') or 'a token'}")
+    asked: base.Asked = "asked" if token["id"] == client.token else "unasked"
+    return base.login_proof(run, asked, f"{asks}: {token.get('display_name') or 'a token'}")
 
 
 def _is_policy(error: BaseException) -> bool:

@@ -117,16 +117,12 @@ def walk_worker(chain: Sequence[Source], query: Query, server: Walk | None) -> W
     walked = walk([source for source in chain if source_name(source.backend) != "execution_api"], own)
     answers = [*walked.answers, _through_api(server, query)]
     sources = [*walked.sources, {"source": "execution_api", "asks": []}]
-    return Walk(sources, answers, _winner(answers), _origin(server))
-
-
-def _origin(server: Walk | None) -> dict[str, Any]:
-    """The server's source that the Execution API answers with."""
-    if server is None or server.winner is None:
-        return {}
-    look = server.answers[server.winner].look
-    described = {key: value for key, value in server.sources[server.winner].items() if key != "asks"}
-    return described | ({"found_at": look.name} if look is not None else {})
+    origin: dict[str, Any] = {}  # the server's source that the Execution API answers with
+    if server is not None and server.winner is not None:
+        look = server.answers[server.winner].look
+        origin = {key: value for key, value in server.sources[server.winner].items() if key != "asks"}
+        origin |= {"found_at": look.name} if look is not None else {}
+    return Walk(sources, answers, _winner(answers), origin)
 
 
 def _winner(answers: Sequence[Answer]) -> int | None:

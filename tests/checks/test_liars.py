@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bootstrap import plugins
-from bootstrap.checks import _http_answer, _proof, secret_manager
+from bootstrap.checks import _http_answer, base, secret_manager
 from bootstrap.checks.base import Run
 from bootstrap.smoke.verdict import CheckResult
 from tests.checks.bench import Bench, Cell
@@ -180,7 +180,7 @@ def test_http_says_what_it_has_not_proven(bench: Bench, place: Place, isolated: 
     green = {name: result for name, result in results.items() if result.status == "passed"}
     assert green.keys() == {"object", "empty", "list", "null", "shape", "nobody_object", "hook"}
     for name in ("object", "empty", "list", "null", "shape"):
-        assert green[name].warnings == (_proof.UNASKED,)
+        assert green[name].warnings == (base.UNASKED,)
         assert "an answer, and no more" in detail(green[name], "access")
     assert detail(green["nobody_object"], "authenticate") == "the connection sends no credential"
     assert "use the check `http`" in green["hook"].warnings[0]
@@ -251,7 +251,7 @@ def test_a_secret_of_another_name_or_without_content(
 def test_what_a_login_proves_is_said() -> None:
     told: list[dict[str, Any]] = []
     run = Run("1", tell=lambda **entry: told.append(entry))
-    assert _proof.told(run, "unknown", "etl") == "etl; not known whether the server asked for the credential"
+    assert base.login_proof(run, "unknown", "etl") == "etl; not known whether the server asked for the credential"
     assert not told
-    assert _proof.told(run, "unasked") == _proof.UNASKED
+    assert base.login_proof(run, "unasked") == base.UNASKED
     assert told == [{"warning": "accepted without asking for the credential"}]
