@@ -128,18 +128,15 @@ def _query(conn_type: str, rows: int) -> str:
     if conn_type == "postgres":
         return f"SELECT n AS id, repeat(md5(n::text), {_FILLER}) AS filler FROM generate_series(1, {rows}) AS n"  # noqa: S608  numbers of ours
     if conn_type == "mysql":
-        return f"SELECT n AS id, REPEAT(MD5(n), {_FILLER}) AS filler FROM {_numbers(rows)} WHERE n BETWEEN 1 AND {rows} ORDER BY n"  # noqa: S608
+        # MySQL and MariaDB recurse so often only if they are configured to: 0 to `rows` at least, digit by digit.
+        digits = " UNION ALL ".join(f"SELECT {digit} AS d" for digit in range(10))
+        places = range(len(str(rows)))
+        number = " + ".join(f"{10**place} * t{place}.d" for place in places)
+        tables = ", ".join(f"({digits}) AS t{place}" for place in places)
+        numbers = f"(SELECT {number} AS n FROM {tables}) AS numbers"  # noqa: S608
+        return f"SELECT n AS id, REPEAT(MD5(n), {_FILLER}) AS filler FROM {numbers} WHERE n BETWEEN 1 AND {rows} ORDER BY n"  # noqa: S608
     message = f"sql_to_gcs exports from postgres and mysql; this connection's type is {foreign(conn_type)}"
     raise Diagnosed(Cause("check_error", message, "put the check at a connection of type postgres or mysql"))
-
-
-def _numbers(rows: int) -> str:
-    """0 to `rows` at least, for MySQL and MariaDB, neither of which recurses that often unless it is configured to."""
-    digits = " UNION ALL ".join(f"SELECT {digit} AS d" for digit in range(10))
-    places = range(len(str(rows)))
-    number = " + ".join(f"{10**place} * t{place}.d" for place in places)
-    tables = ", ".join(f"({digits}) AS t{place}" for place in places)
-    return f"(SELECT {number} AS n FROM {tables}) AS numbers"  # noqa: S608
 
 
 def _rows(size: int) -> int:
