@@ -215,7 +215,7 @@ def test_an_expired_token_is_replaced(
     store = opened(bao, tmp_path, approle("brief", token_ttl="60s", token_max_ttl="60s"))
     assert whole(store, PATH) == "hunter2"
     clock.forward(61)
-    revoke(bao, store._session.client.token)
+    revoke(bao, store.session.client.token)
     assert whole(store, PATH) == "hunter2"
     assert audited("login") == 2
 
@@ -225,7 +225,7 @@ def test_a_token_that_was_revoked_is_replaced(
 ) -> None:
     store = opened(bao, tmp_path, approle())
     store.ping()
-    revoke(bao, store._session.client.token)
+    revoke(bao, store.session.client.token)
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(lambda _: whole(store, PATH), range(8))) == {"hunter2"}
     assert audited("login") == 2
