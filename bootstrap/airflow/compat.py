@@ -66,6 +66,15 @@ def secrets_backends() -> list[Any]:
     return list(ensure_secrets_loaded(default_backends=DEFAULTS))
 
 
+def providers() -> Any:
+    """The object by which a task's process knows the installed providers."""
+    try:
+        from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime as Providers  # 3.2 and later
+    except ImportError:
+        from airflow.providers_manager import ProvidersManager as Providers
+    return Providers()
+
+
 def ask_secret_manager(backend: Any, prefix: str, name: str) -> str:
     """The full name of the secret's version. CloudSecretManagerBackend swallows refusals. Raises google.api_core's errors."""
     client = backend.client.client

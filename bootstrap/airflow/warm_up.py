@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 from collections.abc import Iterator
 from functools import cache
 
@@ -21,7 +22,14 @@ def warm_up() -> None:
     """
     import airflow.__main__
     import airflow.cli.commands.task_command
+    from airflow.cli.cli_parser import get_parser
+    from airflow.models import import_all_models
+    from sqlalchemy.orm import configure_mappers
 
+    get_parser()
+    import_all_models()
+    configure_mappers()  # SQLAlchemy does it at a process's first query
+    _read_metrics()
     in_process_api_server = compat.in_process_api_server()
     if in_process_api_server is None:
         return
@@ -40,6 +48,24 @@ def warm_up() -> None:
         with contextlib.suppress(AttributeError):  # 3.2 keeps none
             getattr(in_process_api_server, "cache_clear", lambda: None)()  # not every release keeps it
         logging.getLogger(__name__).warning("this Airflow could not be warmed up", exc_info=True)
+
+
+def _read_metrics() -> None:
+    """From 3.2 on, Airflow parses a long YAML file at the first number that it counts."""
+    with contextlib.suppress(ImportError, AttributeError):
+        from airflow._shared.observability.metrics import stats
+
+        stats._get_registry()  # noqa: SLF001
+
+
+def import_assets() -> None:
+    """Do once, before forking, what each hook that reports its lineage would do: import the assets of all providers.
+
+    For operators that are imported already. Whatever goes wrong here, the check that needs it says so.
+    """
+    if "airflow.providers.common.compat.lineage.hook" in sys.modules:
+        with contextlib.suppress(Exception):
+            compat.providers().initialize_providers_asset_uri_resources()
 
 
 @contextlib.contextmanager

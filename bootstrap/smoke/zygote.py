@@ -135,11 +135,12 @@ def main() -> None:
     _print_to(Path(plan["log"]))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     gc.disable()
-    from bootstrap.airflow.warm_up import warm_up
+    from bootstrap.airflow.warm_up import import_assets, warm_up
     from bootstrap.smoke.dag import build
 
     warm_up()
     build()  # imports the operators of every check
+    import_assets()
     gc.collect()
     gc.freeze()
     gc.enable()
