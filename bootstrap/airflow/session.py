@@ -23,7 +23,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from typing_extensions import Self
@@ -66,11 +66,12 @@ def start(environment: Environment, how: Start) -> Process:
 class AirflowSession:
     """A context manager; `begin` starts Airflow, as the first `fork` would, and does not wait for it. Threads may share it.
 
-    `restarts`: so many times it starts Airflow again for what can't be a fork of the one that it has. Inside another session
+    `modules` are imported beside Airflow: what most forks would import again. `restarts`: so many times it starts Airflow again for what can't be a fork of the one that it has. Inside another session
     it uses that one's.
     """
 
-    def __init__(self, *, restarts: int = 2) -> None:
+    def __init__(self, modules: Sequence[str] = (), *, restarts: int = 2) -> None:
+        self._modules = modules
         self._restarts = restarts
         self._lock = threading.Lock()
         self._servers: list[_Server] = []  # the last one forks; those before it have forks that still run
@@ -121,7 +122,7 @@ class AirflowSession:
     def _server(self, basis: Mapping[str, str]) -> _Server:
         with self._lock:
             if not self._servers:
-                self._servers.append(_Server(basis))
+                self._servers.append(_Server(basis, self._modules))
             return self._servers[-1]
 
     def _again(self, before: _Server, basis: Mapping[str, str]) -> _Server:
@@ -132,7 +133,7 @@ class AirflowSession:
                 for server in [server for server in self._servers if server.idle]:
                     self._servers.remove(server)
                     server.close()
-                self._servers.append(_Server(basis))
+                self._servers.append(_Server(basis, self._modules))
             return self._servers[-1]
 
     def close(self) -> None:
@@ -157,14 +158,14 @@ def _basis(environment: Environment, variables: Mapping[str, str]) -> dict[str, 
 class _Server:
     """A process of `fork_server`."""
 
-    def __init__(self, basis: Mapping[str, str]) -> None:
+    def __init__(self, basis: Mapping[str, str], modules: Sequence[str]) -> None:
         self.basis = basis
         self._forks: list[Fork] = []
         self._control, theirs = socket.socketpair()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  for as long as the process is there
         with theirs:
             self._process = subprocess.Popen(
-                children.command("bootstrap.airflow.fork_server", str(theirs.fileno())),
+                children.command("bootstrap.airflow.fork_server", str(theirs.fileno()), *modules),
                 env=basis,
                 stdin=subprocess.PIPE,
                 stdout=self._log,

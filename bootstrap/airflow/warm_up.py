@@ -6,9 +6,10 @@ Imported only inside Airflow's own processes.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 from bootstrap.airflow import compat
@@ -58,11 +59,14 @@ def _read_metrics() -> None:
         stats._get_registry()  # noqa: SLF001
 
 
-def import_assets() -> None:
-    """Do once, before forking, what each hook that reports its lineage would do: import the assets of all providers.
+def import_once(modules: Iterable[str]) -> None:
+    """Do once, before forking, what each check would do again: import these, and what is imported when a hook reports lineage.
 
-    For operators that are imported already. Whatever goes wrong here, the check that needs it says so.
+    Whatever goes wrong here, the check that needs it says so.
     """
+    for module in modules:
+        with contextlib.suppress(Exception):
+            importlib.import_module(module)
     if "airflow.providers.common.compat.lineage.hook" in sys.modules:
         with contextlib.suppress(Exception):
             compat.providers().initialize_providers_asset_uri_resources()

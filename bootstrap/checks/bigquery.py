@@ -39,6 +39,7 @@ PERMISSIONS = (
 )
 COMPARES = "the rows that come back: the run's own name, or what its own table holds; with `read_only` the dataset's id"
 CREATES = "a query job, and with `dataset` a table of three rows"
+IMPORTS = ("airflow.providers.google.cloud.operators.bigquery",)
 STEPS = ("access", "write")
 authenticate = _google.login
 cause = _google.cause

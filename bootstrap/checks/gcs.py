@@ -18,6 +18,7 @@ PERMISSIONS = (
 )
 COMPARES = "what is read back from the run's own object; with `read_only` that the answer is a bucket's list of objects"
 CREATES = "an object of some bytes"
+IMPORTS = ("airflow.providers.google.cloud.hooks.gcs",)
 STEPS = ("access", "write")
 authenticate = _google.login
 cause = _google.cause

@@ -42,6 +42,7 @@ PERMISSIONS = (
 )
 COMPARES = "the table's rows with those of the run's own CSV"
 CREATES = "an object of some bytes, a load job and a table of three rows"
+IMPORTS = ("airflow.providers.google.cloud.transfers.gcs_to_bigquery",)
 STEPS = ("access", "write")
 authenticate = _google.login
 cause = _google.cause

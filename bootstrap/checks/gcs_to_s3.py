@@ -25,6 +25,7 @@ PERMISSIONS = (
 )
 COMPARES = "size and checksum of what arrived with what was sent"
 CREATES = "three objects on each side, two small ones and one of `size`"
+IMPORTS = ("airflow.providers.amazon.aws.transfers.gcs_to_s3",)
 STEPS = ("access", "write")
 cause = _transfer.cause
 endpoint = _objects.GCS.endpoint

@@ -6,8 +6,10 @@ in Airflow's own process and import Airflow inside of them; the module itself mu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from bootstrap import plugins
 from bootstrap.checks.base import STEPS, Cause, Endpoint, Place, Run, StepName
 from bootstrap.manifest.kinds import CheckParams, SuitsConnTypes
 
@@ -114,6 +116,15 @@ class TakesTemplates(Protocol):
 
 
 @runtime_checkable
+class Imports(Protocol):
+    """An optional power: its steps import modules that take long; they are imported once for all checks, before these are forked."""
+
+    @property
+    def IMPORTS(self) -> tuple[str, ...]:  # noqa: N802
+        """Their names. One that is missing is reported by the step that needs it."""
+
+
+@runtime_checkable
 class Documented(Protocol):
     """An optional power: what docs/checks.md says of it besides."""
 
@@ -124,6 +135,12 @@ class Documented(Protocol):
     @property
     def CREATES(self) -> str:  # noqa: N802
         """What the check makes; "" for nothing."""
+
+
+def imports(names: Iterable[str]) -> list[str]:
+    """The modules that the checks of these names import, see `Imports`."""
+    kinds = [plugins.CHECKS.get(name, CheckKind) for name in set(names)]
+    return sorted({module for kind in kinds if isinstance(kind, Imports) for module in kind.IMPORTS})
 
 
 def own_steps(kind: CheckKind, params: CheckParams) -> tuple[StepName, ...]:

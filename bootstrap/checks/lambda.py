@@ -21,6 +21,7 @@ PROVIDERS = (_aws.PROVIDER,)
 PERMISSIONS = ("lambda:GetFunctionConfiguration on `function`", "without it lambda:ListFunctions")
 COMPARES = "the ARN that Lambda gives for `function`; without it, that the answer is a list of functions"
 CREATES = ""
+IMPORTS = ("airflow.providers.amazon.aws.hooks.lambda_function",)
 STEPS = ("authenticate", "access")
 cause = _aws.cause
 place = _aws.place

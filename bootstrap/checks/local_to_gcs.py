@@ -28,6 +28,7 @@ PROVIDERS = (_google.PROVIDER,)
 PERMISSIONS = ("storage.objects.create", "storage.objects.get", "storage.objects.delete")
 COMPARES = "size and checksum of what arrived with what was sent"
 CREATES = "three objects, two small ones and one of `size`, and for a while the files that they come from"
+IMPORTS = ("airflow.providers.google.cloud.transfers.local_to_gcs",)
 STEPS = ("access", "write")  # one request proves both
 authenticate = _google.login
 cause = _transfer.cause

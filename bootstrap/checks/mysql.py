@@ -16,6 +16,7 @@ PROVIDERS = ("apache-airflow-providers-mysql",)
 PERMISSIONS = ("the database in `schema`", "SELECT on `table`", "CREATE TEMPORARY TABLES on the database with `write`")
 COMPARES = "a sum that the database calculates, with a number of the run's own in it"
 CREATES = "with `write` a temporary table, which goes with the session"
+IMPORTS = ("airflow.providers.mysql.hooks.mysql",)
 STEPS = ("access", "write")
 task = partial(_sql.operator, quote="`")
 verify = _sql.verify

@@ -15,6 +15,7 @@ PROVIDERS = ("apache-airflow-providers-postgres",)
 PERMISSIONS = ("CONNECT on the database", "SELECT on `table`", "TEMPORARY on the database with `write`")
 COMPARES = "a sum that the database calculates, with a number of the run's own in it"
 CREATES = "with `write` a temporary table, which goes with the session"
+IMPORTS = ("airflow.providers.postgres.hooks.postgres",)
 STEPS = ("access", "write")
 task = _sql.operator
 verify = _sql.verify

@@ -14,6 +14,7 @@ PROVIDERS = (_aws.PROVIDER,)
 PERMISSIONS = ("s3:PutObject", "s3:GetObject", "s3:DeleteObject", "with `read_only` only s3:ListBucket")
 COMPARES = "what is read back from the run's own object; with `read_only` the name of the bucket that the list is of"
 CREATES = "an object of some bytes"
+IMPORTS = ("airflow.providers.amazon.aws.hooks.s3",)
 STEPS = ("authenticate", "access", "write")
 cause = _aws.cause
 place = _aws.place_of_bucket

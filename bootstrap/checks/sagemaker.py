@@ -34,6 +34,7 @@ PERMISSIONS = (
 )
 COMPARES = "name and ARN of what is named; without one, that the answer is a list of endpoints"
 CREATES = ""
+IMPORTS = ("airflow.providers.amazon.aws.hooks.sagemaker",)
 STEPS = ("authenticate", "access")
 cause = _aws.cause
 place = _aws.place

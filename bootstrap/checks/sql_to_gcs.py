@@ -42,6 +42,7 @@ PERMISSIONS = (
 )
 COMPARES = "size and checksum of what arrived with the rows that the query gives"
 CREATES = "three objects, two small ones and one of `size`"
+IMPORTS = ("airflow.providers.google.cloud.transfers.sql_to_gcs",)
 STEPS = ("access", "write")
 
 

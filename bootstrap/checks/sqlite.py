@@ -22,6 +22,7 @@ PROVIDERS = ("apache-airflow-providers-sqlite",)
 PERMISSIONS = ("read access to the file", "write access to the file and its folder with `write`")
 COMPARES = "a sum over the file's own tables, with a number of the run's own in it"
 CREATES = "with `write` a table, in a transaction that is rolled back"
+IMPORTS = ("airflow.providers.sqlite.hooks.sqlite",)
 STEPS = ("access", "write")
 _CATALOG = "sqlite_master"  # `SELECT 1` doesn't look at the file
 _READ = f"SELECT count(*) FROM {_CATALOG}"  # noqa: S608

@@ -24,6 +24,7 @@ PROVIDERS = (_aws.PROVIDER,)
 PERMISSIONS = ("none: any key may ask for its own identity",)
 COMPARES = "the account and the ARN that STS names; `account` and `arn` say which"
 CREATES = ""
+IMPORTS = ("airflow.providers.amazon.aws.hooks.sts",)
 STEPS = ("authenticate",)
 place = _aws.place
 endpoint = partial(_aws.service_endpoint, service="sts")

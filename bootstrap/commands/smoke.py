@@ -39,6 +39,7 @@ def command(app: App, *, selectors: tuple[str, ...], options: RunOptions, show_c
 
 def _run(app: App, selectors: tuple[str, ...], options: RunOptions, progress: Progress) -> None:
     from bootstrap.airflow.session import AirflowSession
+    from bootstrap.checks.kind import imports
     from bootstrap.register import drift
     from bootstrap.smoke import run
     from bootstrap.terminal.progress import watching
@@ -46,7 +47,7 @@ def _run(app: App, selectors: tuple[str, ...], options: RunOptions, progress: Pr
     run.require_known(app.manifest, selectors)
     chosen = run.select(app.manifest, selectors)
     settings, ids = options.settings, [spec.id for spec in chosen]
-    with AirflowSession() as airflow:
+    with AirflowSession(imports(spec.name for spec in chosen)) as airflow:
         if not settings.isolated:
             airflow.begin(app.environment)
         found = drift.find(app.manifest, app.environment, app.secrets)

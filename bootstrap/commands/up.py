@@ -32,6 +32,7 @@ def command(app: App, *, options: RunOptions, yes: bool, no_register: bool) -> i
     the changes and asks. Without a terminal it needs --yes.
     """
     from bootstrap.airflow.session import AirflowSession
+    from bootstrap.checks.kind import imports
     from bootstrap.terminal.progress import watching
     from bootstrap.up import Job, up
 
@@ -41,7 +42,8 @@ def command(app: App, *, options: RunOptions, yes: bool, no_register: bool) -> i
         job = Job(
             app.manifest, app.environment, app.secrets, options.settings, watch, approve, not no_register, replace
         )
-        with app.alone(), AirflowSession() as airflow:
+        modules = imports(spec.name for specs in app.manifest.checks.values() for spec in specs)
+        with app.alone(), AirflowSession(modules) as airflow:
             airflow.begin(app.environment)
             up(job, progress)
 

@@ -30,13 +30,14 @@ GRACE = 5.0  # seconds for the process to end by itself
 class ForkingRunner:
     """Checks as forks of one Airflow.
 
-    `folder` is the run's own; `variables` is the environment of the process that forks.
+    `folder` is the run's own; `variables` is the environment of the process that forks, which imports `modules`.
     """
 
     environment: Environment
     limits: Limits
     folder: Path
     variables: Mapping[str, str]
+    modules: Sequence[str]
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Every job's outcome, as they come. Leaving the iterator early kills what still runs."""
@@ -80,6 +81,7 @@ class ForkingRunner:
             "timeout": self.limits.timeout,
             "until": self.limits.until,
             "log": str(self._log),
+            "modules": self.modules,
             "jobs": [
                 {
                     "check_id": job.check_id,

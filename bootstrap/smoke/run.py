@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bootstrap import plugins
 from bootstrap.airflow.environment import Environment, installed_version, require_airflow
-from bootstrap.checks.kind import CheckKind
+from bootstrap.checks.kind import CheckKind, imports
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import BootstrapError, UsageError
 from bootstrap.explain import registered
@@ -218,7 +218,8 @@ class _Session:
         running = {job.check_id for job in jobs}
         inputs = replace(self.inputs, checks=[spec for spec in self.inputs.checks if spec.id in running])
         variables = variables_for(inputs, self.folder)
-        return ForkingRunner(environment, limits, self.folder, variables).run(jobs)
+        modules = imports(spec.name for spec in inputs.checks)
+        return ForkingRunner(environment, limits, self.folder, variables, modules).run(jobs)
 
 
 def packages_missing_for(manifest: Manifest, spec: CheckSpec) -> list[str]:

@@ -1,7 +1,7 @@
 """Starts Airflow once, then forks a child for each check.
 
 `python -m bootstrap.smoke.zygote PLAN` reads a plan (JSON: `parallel`, `timeout` in seconds, `until`, the run's deadline in
-monotonic seconds, and `jobs` with `check_id`, `nonce`, `folder`, `variables` and `arguments` of the `airflow` command) and writes a line of JSON to stdout as each check ends:
+monotonic seconds, `modules` to import, and `jobs` with `check_id`, `nonce`, `folder`, `variables` and `arguments` of the `airflow` command) and writes a line of JSON to stdout as each check ends:
 `{"check_id": …, "exit_code": int or null (killed at the deadline), "seconds": …}`. Everything that Airflow prints goes
 to files: `output` in each job's folder, and the plan's own log.
 """
@@ -135,12 +135,12 @@ def main() -> None:
     _print_to(Path(plan["log"]))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     gc.disable()
-    from bootstrap.airflow.warm_up import import_assets, warm_up
+    from bootstrap.airflow.warm_up import import_once, warm_up
     from bootstrap.smoke.dag import build
 
     warm_up()
     build()  # imports the operators of every check
-    import_assets()
+    import_once(plan["modules"])
     gc.collect()
     gc.freeze()
     gc.enable()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from bootstrap import plugins
 from bootstrap.airflow.session import AirflowSession
+from bootstrap.checks.kind import imports
 from tests.checks.bench import Bench
 
 _WAYS = {
@@ -12,11 +16,28 @@ _WAYS = {
     "isolated": [pytest.mark.slow, pytest.mark.timeout(2400)],  # every cell with a start of its own
     "isolated-sample": [pytest.mark.timeout(600)],  # of cells that end at one step, one
 }
+# Google's libraries read variables while they are imported that these modules set: that would make another Airflow each time.
+_GOOGLE = ("test_bigquery", "test_gcs", "test_gcs_to_bigquery", "test_secret_manager", "test_transfers")
 
 
 @pytest.fixture(scope="session")
-def bench(tmp_path_factory: pytest.TempPathFactory, _worker_airflow: AirflowSession) -> Bench:
-    return Bench(tmp_path_factory.mktemp("bench"), _worker_airflow)
+def _plain(tmp_path_factory: pytest.TempPathFactory, _worker_airflow: AirflowSession) -> Bench:
+    return Bench(tmp_path_factory.mktemp("plain"), _worker_airflow)
+
+
+@pytest.fixture(scope="session")
+def _quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """What checks import is imported already."""
+    session = AirflowSession(imports(plugins.CHECKS.names()), restarts=1000)
+    yield Bench(tmp_path_factory.mktemp("bench"), session)
+    session.close()
+
+
+@pytest.fixture(scope="module")
+def bench(request: pytest.FixtureRequest) -> Bench:
+    google = request.module.__name__.rpartition(".")[2] in _GOOGLE
+    found: Bench = request.getfixturevalue("_plain" if google else "_quick")
+    return found
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
