@@ -1,6 +1,6 @@
 """Starts Airflow once and forks: the other end of `session.AirflowSession`.
 
-`python -m bootstrap.airflow.fork_server DESCRIPTOR` imports Airflow, then serves a socket. A message
+`python -m bootstrap.airflow.fork_server DESCRIPTOR [MODULE…]` imports Airflow and the modules, then serves a socket. A message
 on it brings four descriptors: a socket for this one fork, its stdin, its stdout and its stderr. The fork reads a line of JSON from its socket, a
 `Request`, and answers `{"ready": pid}` before it runs the module as `python -m` would, or `{"refused": why}`. Its exit code
 comes as `{"ended": code}`; it, and who else holds the socket's other end, sees the end of the socket when it is gone.
@@ -217,14 +217,15 @@ def die_with_parent() -> None:
 
 
 def main() -> None:
-    """Import Airflow, then serve. Exits without, where a fork of this Airflow could not be trusted."""
+    """Import Airflow and the modules, then serve. Exits without, where a fork of this Airflow could not be trusted."""
     control = socket.socket(fileno=int(sys.argv[1]))
     gc.disable()
     state = WarmState()
     with state.recording():
-        from bootstrap.airflow.warm_up import warm_up
+        from bootstrap.airflow.warm_up import import_once, warm_up
 
         warm_up()
+        import_once(sys.argv[2:])
     if not state.usable or threading.active_count() > 1:
         sys.exit("this Airflow can't be forked")
     gc.collect()

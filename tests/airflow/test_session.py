@@ -20,10 +20,12 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
+from bootstrap import plugins
 from bootstrap.airflow.environment import Environment, locate
 from bootstrap.airflow.fork import Fork, Process, Start
 from bootstrap.airflow.home import prepare_home
 from bootstrap.airflow.session import AirflowSession, start
+from bootstrap.checks.kind import imports
 from bootstrap.domain.secret import Secret
 from bootstrap.manifest.loader import load
 from tests.project import ROOT, Canary
@@ -76,7 +78,7 @@ def execute(environment: Environment, statement: str) -> None:
         connection.execute(statement)
 
 
-def told(process: Process, line: str = "hello") -> dict[str, Any]:
+def told(process: Process, line: str = "hello") -> Any:
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
@@ -85,8 +87,7 @@ def told(process: Process, line: str = "hello") -> dict[str, Any]:
         stdin.close()
         text, complaints = stdout.read(), stderr.read()
     assert process.wait(60) == 3, complaints
-    found: dict[str, Any] = json.loads(text.splitlines()[-1])
-    return found
+    return json.loads(text.splitlines()[-1])
 
 
 def forked(environment: Environment, **variables: str) -> dict[str, Any]:
@@ -126,6 +127,17 @@ def with_backend(environment: Environment, host: str) -> Environment:
 
 def winner(found: Mapping[str, Any], side: str = "server") -> Any:
     return next((host for _, host in found[side] if host), None)
+
+
+def test_what_checks_import_is_there_and_no_reason_not_to_fork(
+    airflow_session: AirflowSession, environment: Environment
+) -> None:
+    modules = imports(plugins.CHECKS.names())
+    optional = {"airflow.providers.mysql.hooks.mysql"}  # its client library isn't installed here
+    with apart(airflow_session), AirflowSession(["no_such_module", *modules]):
+        process = start(environment, Start([PROBE, "imported", *modules]))
+        assert isinstance(process, Fork)
+        assert set(told(process)) >= set(modules) - optional
 
 
 def test_the_tenth_fork_is_what_an_airflow_of_its_own_is(
