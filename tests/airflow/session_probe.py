@@ -17,7 +17,7 @@ def main() -> None:
         sys.stdout.flush()
         time.sleep(600)
     if sys.argv[1:2] == ["imported"]:
-        sys.stdout.write(json.dumps([name for name in sys.argv[2:] if name in sys.modules]) + "\n")
+        sys.stdout.write(json.dumps({"modules": [name for name in sys.argv[2:] if name in sys.modules]}) + "\n")
         sys.exit(3)
     from airflow import settings
     from airflow.configuration import AIRFLOW_CONFIG, conf, ensure_secrets_loaded

@@ -78,7 +78,7 @@ def execute(environment: Environment, statement: str) -> None:
         connection.execute(statement)
 
 
-def told(process: Process, line: str = "hello") -> Any:
+def told(process: Process, line: str = "hello") -> dict[str, Any]:
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
@@ -87,7 +87,8 @@ def told(process: Process, line: str = "hello") -> Any:
         stdin.close()
         text, complaints = stdout.read(), stderr.read()
     assert process.wait(60) == 3, complaints
-    return json.loads(text.splitlines()[-1])
+    found: dict[str, Any] = json.loads(text.splitlines()[-1])
+    return found
 
 
 def forked(environment: Environment, **variables: str) -> dict[str, Any]:
@@ -137,7 +138,7 @@ def test_what_checks_import_is_there_and_no_reason_not_to_fork(
     with apart(airflow_session), AirflowSession(["no_such_module", *modules]):
         process = start(environment, Start([PROBE, "imported", *modules]))
         assert isinstance(process, Fork)
-        assert set(told(process)) >= set(modules) - optional
+        assert set(told(process)["modules"]) >= set(modules) - optional
 
 
 def test_the_tenth_fork_is_what_an_airflow_of_its_own_is(
