@@ -105,9 +105,8 @@ def authenticate(conn_id: str, params: Params, run: Run) -> str:
     if not login:
         return f"{said}; no login, so no registry"
     DockerHook(docker_conn_id=conn_id, base_url=params.url, timeout=_SECONDS * 2).get_conn().close()
-    return base.login_proof(
-        run, "unknown", f"{said}; the registry accepts {login}"
-    )  # it may be open to the daemon alone
+    # It may be open to the daemon alone.
+    return base.login_proof(run, "unknown", f"{said}; the registry accepts {login}")
 
 
 def task(conn_id: str, params: Params, run: Run) -> Any:
