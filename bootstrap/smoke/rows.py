@@ -20,7 +20,7 @@ from bootstrap.domain.secret import Secret
 from bootstrap.errors import RESTORE_KEY, UNDECRYPTABLE, BootstrapError, Undecryptable
 from bootstrap.manifest.loader import Manifest, load
 from bootstrap.render.settings import credentials
-from bootstrap.targets.metadata.process import MetadataProcess
+from bootstrap.targets.metadata.target import MetadataProcess
 from bootstrap.util.files import PRIVATE_FILE
 
 PLACE = "metadata database"

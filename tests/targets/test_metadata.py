@@ -33,7 +33,7 @@ from bootstrap.register.plan import Plan, Rules, Unsafe, plan
 from bootstrap.register.plan_text import lines
 from bootstrap.targets.base import Key
 from bootstrap.targets.metadata import target as metadata
-from bootstrap.targets.metadata.process import MetadataProcess
+from bootstrap.targets.metadata.target import MetadataProcess
 from tests.domain.test_connection import CONNECTIONS
 from tests.project import ROOT, Canary, Project, leaks, watched_processes
 from tests.systems import postgres, require

@@ -6,29 +6,108 @@ thousands of connections. What is registered is written in one transaction: ever
 
 from __future__ import annotations
 
+import contextlib
 import json
+import subprocess
+import threading
+import weakref
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import IO, Any
 
 from bootstrap.airflow import environment as airflow_env
-from bootstrap.airflow.environment import require_airflow
+from bootstrap.airflow.child_protocol import require
+from bootstrap.airflow.environment import Environment, require_airflow
+from bootstrap.airflow.fork import Process, Start
+from bootstrap.airflow.process import COMMAND_TIMEOUT
+from bootstrap.airflow.session import start
 from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.connection import Connection, extra_object
+from bootstrap.domain.secret import foreign
 from bootstrap.domain.variable import Variable
-from bootstrap.errors import UNDECRYPTABLE, Conflict, Malformed
+from bootstrap.errors import UNDECRYPTABLE, AirflowError, Conflict, Malformed
 from bootstrap.manifest.loader import Manifest
 from bootstrap.manifest.models import INDEX
 from bootstrap.render import settings
 from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
 from bootstrap.targets.index import Index
-from bootstrap.targets.metadata.process import MetadataProcess
 from bootstrap.util.model import Model
 
 PLACE = "metadata database"
+GRACE = 5.0  # seconds for the process to end by itself
+_CHILD = "bootstrap.targets.metadata.child"
 STRICT = True  # --strict is about what people see in Airflow's list of connections
 KINDS: tuple[Kind, ...] = ("connection", "variable")
+
+
+class MetadataProcess:
+    """A conversation with `metadata.child`: a question and an answer, each a line of JSON; secrets are in nothing but the pipe.
+
+    The process ends with `close`, when nobody holds this any more, and when this process does.
+    """
+
+    def __init__(self, environment: Environment, *, read_only: bool = False) -> None:
+        """`read_only`: the database itself refuses this process's writes. Raises AirflowError if Airflow does not start."""
+        process = start(environment, Start([_CHILD, *(["read-only"] if read_only else [])]))
+        said: deque[str] = deque(maxlen=20)
+        listener = threading.Thread(target=_listen, args=(process.stderr, said), daemon=True)
+        listener.start()
+        self._process, self._said, self._listener = process, said, listener
+        self.close = weakref.finalize(self, _end, process, listener)
+        self._exchange("")  # it tells that it is ready
+
+    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Raises the errors that the child reports, and AirflowError if it ends or takes too long."""
+        return self._exchange(f"{json.dumps(request)}\n")
+
+    def _exchange(self, line: str) -> dict[str, Any]:
+        watchdog = threading.Timer(COMMAND_TIMEOUT, self._process.kill)
+        watchdog.daemon = True
+        watchdog.start()
+        answer = ""  # without a line's end: the process is gone
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                if self._process.stdin is not None and self._process.stdout is not None:
+                    self._process.stdin.write(line)
+                    self._process.stdin.flush()
+                    answer = self._process.stdout.readline()
+        finally:
+            watchdog.cancel()
+        if not answer.endswith("\n"):
+            raise self._ended()
+        return require(json.loads(answer))
+
+    def _ended(self) -> AirflowError:
+        code = self._process.wait()
+        self._listener.join(GRACE)
+        last = foreign(self._said[-1].strip()) if self._said else "it said nothing"
+        return AirflowError(
+            f"metadata database: the process with Airflow ended with {code}, or took longer than {COMMAND_TIMEOUT:.0f} s: {last}",
+            "airflow-bootstrap plan  # shows what was written",
+        )
+
+
+def _listen(stream: IO[str], said: deque[str]) -> None:
+    """So that what Airflow logs never blocks it; the end is for an error's message."""
+    said.extend(line for line in stream if line.strip())
+
+
+def _end(process: Process, listener: threading.Thread) -> None:
+    """The end of its stdin tells it; what it has begun it finishes."""
+    with contextlib.suppress(BrokenPipeError):
+        if process.stdin is not None:
+            process.stdin.close()
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    listener.join(GRACE)
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
 
 
 class Options(Model):
