@@ -122,10 +122,8 @@ def require_usable_paths(environment: Environment) -> None:
     for folder in (environment.home, environment.state):
         for sign in str(folder):
             if sign in _UNUSABLE or not (sign.isprintable() or ord(sign) > _ASCII):
-                raise AirflowError(
-                    f"Airflow can't work in {foreign(folder)}: in its paths, {sign!r} means something else",
-                    f"use a folder without it: {_MOVE[folder == environment.home]}",
-                )
+                message = f"Airflow can't work in {foreign(folder)}: in its paths, {sign!r} means something else"
+                raise AirflowError(message, f"use a folder without it: {_MOVE[folder == environment.home]}")
 
 
 def require_airflow(environment: Environment) -> None:

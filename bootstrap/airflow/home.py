@@ -52,9 +52,8 @@ def make_home(environment: Environment) -> None:
     try:
         airflow_home(environment.home)
     except OSError as err:
-        raise AirflowError(
-            f"can't create {environment.home}: {err.strerror}", "set airflow.home in the manifest, or AIRFLOW_HOME"
-        ) from err
+        message = f"can't create {environment.home}: {err.strerror}"
+        raise AirflowError(message, "set airflow.home in the manifest, or AIRFLOW_HOME") from err
     for file in (environment.config, environment.home / "airflow.db"):
         git.keep_out(file)
 
@@ -106,10 +105,8 @@ def _migrate(environment: Environment, config: Path, database: Path) -> None:
         AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS="False",
     )
     if not _is_migrated(database, "rw") or not config.exists():
-        raise AirflowError(
-            f"`airflow db migrate` made no database; it printed: {last_line(printed)}",
-            f"see why: AIRFLOW_HOME={environment.home} airflow version",
-        )
+        message = f"`airflow db migrate` made no database; it printed: {last_line(printed)}"
+        raise AirflowError(message, f"see why: AIRFLOW_HOME={environment.home} airflow version")
 
 
 def _template_file(environment: Environment) -> Path:

@@ -24,9 +24,8 @@ def run_airflow(environment: Environment, *arguments: str, request: str = "", **
     """
     done = _done(environment, arguments, request, more)
     if done.returncode != 0:
-        raise AirflowError(
-            f"`{' '.join(arguments)}` failed: {last_line(foreign(done.stderr or done.stdout))}", "try it by hand"
-        )
+        message = f"`{' '.join(arguments)}` failed: {last_line(foreign(done.stderr or done.stdout))}"
+        raise AirflowError(message, "try it by hand")
     return done.stdout
 
 
@@ -61,9 +60,8 @@ def _done(
     try:
         stdout, stderr = process.communicate(request, COMMAND_TIMEOUT)
     except subprocess.TimeoutExpired as err:
-        raise AirflowError(
-            f"`{' '.join(arguments)}` took longer than {COMMAND_TIMEOUT:.0f} s", "try it by hand"
-        ) from err
+        message = f"`{' '.join(arguments)}` took longer than {COMMAND_TIMEOUT:.0f} s"
+        raise AirflowError(message, "try it by hand") from err
     finally:
         process.kill()  # nothing, if it has ended
         code = process.wait()

@@ -29,10 +29,7 @@ PROVIDERS = (_google.PROVIDER,)
 PERMISSIONS = ("secretmanager.versions.access",)
 COMPARES = "the secret's name in the version that Secret Manager gives, and that Airflow can read a connection in it"
 CREATES = ""
-IMPORTS = (
-    "google.cloud.secretmanager",
-    "airflow.providers.google.cloud.secrets.secret_manager",
-)
+IMPORTS = ("google.cloud.secretmanager", "airflow.providers.google.cloud.secrets.secret_manager")
 STEPS = ("authenticate", "access")  # one request proves both
 cause = _google.cause
 verify = said

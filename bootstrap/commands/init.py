@@ -94,10 +94,8 @@ def _target(app: App, wishes: Wishes) -> Path | None:
     target = Path(wishes.output) if wishes.output is not None else app.file
     _require_new(target)
     if target.absolute().parent != app.file.absolute().parent and app.file.exists():
-        raise UsageError(
-            f"{target} is in another folder than {app.file}, so its relative paths would change",
-            f"write it beside {app.file}",
-        )
+        message = f"{target} is in another folder than {app.file}, so its relative paths would change"
+        raise UsageError(message, f"write it beside {app.file}")
     return target
 
 

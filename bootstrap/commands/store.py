@@ -22,8 +22,7 @@ def command() -> None:
 
 
 @command.command(
-    "put",
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--help"]},
+    "put", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--help"]}
 )
 @click.argument("reference", metavar="STORE:PATH[#FIELD]")
 @click.option(

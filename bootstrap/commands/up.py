@@ -62,10 +62,8 @@ def _approve(app: App, plans: Sequence[Plan], *, yes: bool) -> None:
     names = ", ".join(plan.target_name for plan in plans)
     what = f"{count} {'change' if count == 1 else 'changes'} in a place that others use too ({names})"
     if not _can_ask():
-        raise UsageError(
-            f"up would make {what}, and there is no terminal to ask on: nothing was registered",
-            "make them: airflow-bootstrap up --yes; or prove what is there: airflow-bootstrap up --no-register",
-        )
+        hint = "make them: airflow-bootstrap up --yes; or prove what is there: airflow-bootstrap up --no-register"
+        raise UsageError(f"up would make {what}, and there is no terminal to ask on: nothing was registered", hint)
     if not click.confirm(f"Make {what}?", err=True):
         raise BootstrapError("nothing was registered", "prove what is there: airflow-bootstrap up --no-register")
 
@@ -78,10 +76,8 @@ def _replace(app: App, rendering: Rendering, *, yes: bool) -> None:
         return
     command = "airflow-bootstrap render --replace-deprecated"
     if not _can_ask():
-        raise UsageError(
-            "options at deprecated places have to be removed from airflow.cfg, and there is no terminal to ask on",
-            f"remove them: {command}, or airflow-bootstrap up --yes",
-        )
+        message = "options at deprecated places have to be removed from airflow.cfg, and there is no terminal to ask on"
+        raise UsageError(message, f"remove them: {command}, or airflow-bootstrap up --yes")
     if not click.confirm("Remove it from the file? (render --remove restores it)", err=True):
         raise BootstrapError("Airflow would not read what is written to airflow.cfg", command)
 

@@ -168,10 +168,8 @@ def put(name: str, store: Store, secrets: Mapping[str, Mapping[str, str]], concu
         elif not _holds(found, fields):
             differing.append(f"{name}:{path}")
     if differing:
-        raise Conflict(
-            f"nothing was written: the store has other values at {', '.join(differing)}",
-            "remove those, or put them into another store with --store NAME",
-        )
+        message = f"nothing was written: the store has other values at {', '.join(differing)}"
+        raise Conflict(message, "remove those, or put them into another store with --store NAME")
     with ThreadPoolExecutor(max(1, min(concurrency, len(pending))), thread_name_prefix=f"put-{name}") as pool:
         list(pool.map(lambda item: store.write(item[0], dict(item[1]), expect=None), pending.items()))
     return len(pending)

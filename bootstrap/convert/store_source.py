@@ -65,9 +65,8 @@ def _connection(name: str, path: str, conn_id: str, found: Stored | StoreError) 
     if not nameable:
         raise Malformed(f"{name}:{path}: a reference can't name it, because of # or @ in it", "copy or rename it")
     if not _NAME.fullmatch(conn_id):
-        raise IllegalName(
-            f"{reference}: a connection's name has letters, digits, `_`, `.` and `-`", "copy or rename it"
-        )
+        message = f"{reference}: a connection's name has letters, digits, `_`, `.` and `-`"
+        raise IllegalName(message, "copy or rename it")
     connection = interpret.whole(found, reference, None)
     connection.mask()
     typed = {"conn_type": connection.conn_type} if re.match(CONN_TYPE, connection.conn_type) else {}

@@ -81,9 +81,8 @@ def refuse_text(text: str, name: str) -> None:
     """The same for a text that isn't JSON or YAML. Raises UsageError."""
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith(("#", ";"))]
     if lines and _SECTION.match(lines[0]):
-        raise UsageError(
-            f"{name} looks like an airflow.cfg, which holds no connections", "metadata:AIRFLOW_HOME reads its database"
-        )
+        message = f"{name} looks like an airflow.cfg, which holds no connections"
+        raise UsageError(message, "metadata:AIRFLOW_HOME reads its database")
     if lines and _TABLE.match(lines[0]):
         raise UsageError(f"{name} looks like a table", "airflow connections export connections.json")
 
@@ -202,9 +201,8 @@ def _fields(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
         name = _NAMES.get(plain(key))
         if name is None:
             near = nearest(plain(key), _NAMES)
-            raise Malformed(
-                f"{where}: no field of a connection: {key!r}", f"did you mean {near!r}?" if near else "leave it out"
-            )
+            message = f"{where}: no field of a connection: {key!r}"
+            raise Malformed(message, f"did you mean {near!r}?" if near else "leave it out")
         if made.get(name) not in (None, "") and value not in (None, ""):
             raise Malformed(f"{where}: {name} appears twice", "keep one of them")
         made[name] = value if name not in made or value not in (None, "") else made[name]

@@ -75,10 +75,8 @@ def address(
         message = f"rotate: `admin` is a connection of type {admin.conn_type}"
         raise IssuerDenied(message, f"store one of type {conn_type}")
     if admin.login in users:
-        raise IssuerDenied(
-            f"rotate: the admin {admin.login} is one of the users whose passwords are changed",
-            "store the connection of another user as `admin`",
-        )
+        message = f"rotate: the admin {admin.login} is one of the users whose passwords are changed"
+        raise IssuerDenied(message, "store the connection of another user as `admin`")
     at = surroundings.connection or Connection(conn_type)
     encryption = {} if admin.host else {name: value for name, value in (at.extra or {}).items() if _trust(name)}
     return Address(
@@ -179,10 +177,8 @@ class TwoUsers(ABC):
     def require_own(self, key_id: str) -> None:
         """Raises IssuerDenied for a key of a user that isn't this rotation's to change."""
         if key_id not in self.users:
-            raise IssuerDenied(
-                f"{self.server.at.shown}: {key_id} is none of this rotation's users ({', '.join(self.users)})",
-                "name it in `users` again, or change it by hand",
-            )
+            message = f"{self.server.at.shown}: {key_id} is none of this rotation's users ({', '.join(self.users)})"
+            raise IssuerDenied(message, "name it in `users` again, or change it by hand")
 
 
 def in_use(user: str, sessions: int, at: Address) -> IssuerDenied:

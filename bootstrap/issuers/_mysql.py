@@ -77,10 +77,8 @@ class Server(DatabaseServer[Session]):
         digits = version.removeprefix("5.5.5-").partition("-")[0]  # which MariaDB puts there for old clients
         number = tuple(int(part) for part in digits.split(".") if part.isdigit())
         if number < (_OLDEST_MARIADB if mariadb else _OLDEST_MYSQL):
-            raise IssuerDenied(
-                f"{self.at.shown}: passwords of a server of release {version} can't be rotated",
-                "MariaDB 10.4, MySQL 8.0.14 or later can",
-            )
+            message = f"{self.at.shown}: passwords of a server of release {version} can't be rotated"
+            raise IssuerDenied(message, "MariaDB 10.4, MySQL 8.0.14 or later can")
         return mariadb
 
     def _parameters(self) -> dict[str, Any]:

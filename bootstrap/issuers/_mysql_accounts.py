@@ -148,7 +148,5 @@ def require_settable(session: Session, account: Account, at: Address) -> None:
             f"ALTER USER {account.user} to {known[0]}, or take it out of the manifest's `rotate`",
         )
     if ways != NATIVE and not session.encrypted and not at.extra.get("unix_socket"):
-        raise IssuerDenied(
-            f"{at.shown}: a new password would be sent to the server in clear text: the connection has no TLS",
-            "turn TLS on in the server and in the extra of `admin`",
-        )
+        message = f"{at.shown}: a new password would be sent to the server in clear text: the connection has no TLS"
+        raise IssuerDenied(message, "turn TLS on in the server and in the extra of `admin`")

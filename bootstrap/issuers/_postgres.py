@@ -71,10 +71,8 @@ class Server(DatabaseServer[Session]):
                 session = Session(connection, self.seconds)
                 session.wait()
                 if connection.server_version < _OLDEST:
-                    raise IssuerDenied(
-                        f"{self.at.shown}: the server is no Postgres of release 10 or later",
-                        "passwords of older ones, and of Redshift, can't be rotated by this issuer",
-                    )
+                    hint = "passwords of older ones, and of Redshift, can't be rotated by this issuer"
+                    raise IssuerDenied(f"{self.at.shown}: the server is no Postgres of release 10 or later", hint)
                 session.run("BEGIN")
                 # Else a statement that waits for a lock would be done long after we have left.
                 session.run("SELECT set_config('statement_timeout', %s, true)", (f"{int(self.seconds * 800)}ms",))

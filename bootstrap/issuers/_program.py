@@ -106,9 +106,8 @@ class Program:
         try:
             lock = os.open(state_folder(self.folder) / f"program-{name}.lock", os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
         except OSError as err:
-            raise IssuerDenied(
-                f"{what}: can't lock it: {foreign(err)}", "give this user the folder .bootstrap"
-            ) from err
+            message = f"{what}: can't lock it: {foreign(err)}"
+            raise IssuerDenied(message, "give this user the folder .bootstrap") from err
         try:
             if not until(lambda: flock(lock), self.timeout):
                 message = f"{what}: the program still runs for an earlier call"

@@ -174,10 +174,8 @@ class AccessKeys:
             for key in there
         ]
         other = next((key.id for key in there if key.id != current), "…")
-        return IssuerDenied(
-            "\n".join([f"{self.account}: has {len(there)} keys, and AWS allows no more:", *lines]),
-            f"if nobody uses {other}, delete it: {self._deletes(other)}",
-        )
+        message = "\n".join([f"{self.account}: has {len(there)} keys, and AWS allows no more:", *lines])
+        return IssuerDenied(message, f"if nobody uses {other}, delete it: {self._deletes(other)}")
 
     def _deletes(self, key_id: str) -> str:
         return f"aws iam delete-access-key --user-name {self.user} --access-key-id {key_id}"

@@ -163,26 +163,20 @@ class Alternating(TwoUsers):
         shown, current = self.server.at.shown, str(attempt.current)
         role = next((role for role in _roles(session, self.users) if role.name == user), None)
         if role is None:
-            raise IssuerDenied(
-                f"{shown}: there is no role {user}",
-                f"CREATE ROLE {user} NOLOGIN VALID UNTIL '-infinity' IN ROLE the_groups_of_{current}",
-            )
+            hint = f"CREATE ROLE {user} NOLOGIN VALID UNTIL '-infinity' IN ROLE the_groups_of_{current}"
+            raise IssuerDenied(f"{shown}: there is no role {user}", hint)
         # Rights that a role got by itself are for the checks to find
         groups = {name: {row[0] for row in session.rows(_GROUPS, (name, [user, current]))} for name in (user, current)}
         missing = {name: groups[other] - groups[name] for name, other in ((user, current), (current, user))}
         lacks = [f"{name} is not in {', '.join(sorted(names))}" for name, names in missing.items() if names]
         if lacks:
-            raise IssuerDenied(
-                f"{shown}: the roles {user} and {current} have different rights: {'; '.join(lacks)}",
-                "GRANT the groups of one to the other",
-            )
+            message = f"{shown}: the roles {user} and {current} have different rights: {'; '.join(lacks)}"
+            raise IssuerDenied(message, "GRANT the groups of one to the other")
         if role.login and role.is_key and role.sessions and role.name in attempt.known:
             raise _database.in_use(role.name, role.sessions, self.server.at)
         if role.expires is not None and role.expires <= datetime.now(timezone.utc):
-            raise IssuerDenied(
-                f"{shown}: the role {role.name} is valid until {role.expires:%Y-%m-%d} only, which is over",
-                f"ALTER ROLE {role.name} VALID UNTIL 'infinity'",
-            )
+            message = f"{shown}: the role {role.name} is valid until {role.expires:%Y-%m-%d} only, which is over"
+            raise IssuerDenied(message, f"ALTER ROLE {role.name} VALID UNTIL 'infinity'")
         return role
 
 

@@ -129,9 +129,8 @@ def _without_options(name: str) -> TargetSpec:
         return TargetSpec(name, kind.Options())
     except ValidationError as err:
         missing = ", ".join(str(item["loc"][0]) for item in err.errors(include_input=False))
-        raise UsageError(
-            f"the target {name} needs {missing}", f"add it to the manifest: register: [{{{name}: …}}]"
-        ) from err
+        message = f"the target {name} needs {missing}"
+        raise UsageError(message, f"add it to the manifest: register: [{{{name}: …}}]") from err
 
 
 def plan(manifest: Manifest, secrets: SecretReader, spec: TargetSpec, rules: Rules | None = None) -> Plan:

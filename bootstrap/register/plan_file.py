@@ -104,9 +104,8 @@ def load(file: Path) -> Document:
 def require_room(file: Path) -> None:
     """Raises UsageError where something else than a plan would be lost."""
     if file.exists() and not is_special(file) and not (file.is_file() and _is_plan(file)):
-        raise UsageError(
-            f"{shown(file)} already exists and is not a saved plan; it is not overwritten", "name another file"
-        )
+        message = f"{shown(file)} already exists and is not a saved plan; it is not overwritten"
+        raise UsageError(message, "name another file")
 
 
 def _is_plan(file: Path) -> bool:

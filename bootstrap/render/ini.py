@@ -55,15 +55,12 @@ def values(text: str, file: object) -> Values:
     except (configparser.DuplicateSectionError, configparser.DuplicateOptionError) as err:
         option = getattr(err, "option", None)
         what = f"the key {foreign(option)!r}" if option else "the section"
-        raise AirflowError(
-            f"{file}:{err.lineno}: {what} of [{foreign(err.section)}] appears twice; Airflow refuses that",
-            "keep one of them",
-        ) from err
+        message = f"{file}:{err.lineno}: {what} of [{foreign(err.section)}] appears twice; Airflow refuses that"
+        raise AirflowError(message, "keep one of them") from err
     except configparser.Error as err:
         line = getattr(err, "lineno", None) or next((number for number, _ in getattr(err, "errors", [])), 1)
-        raise AirflowError(
-            f"{file}:{int(line)}: not a valid ini file", "fix that line; Airflow can't read it either"
-        ) from err
+        message = f"{file}:{int(line)}: not a valid ini file"
+        raise AirflowError(message, "fix that line; Airflow can't read it either") from err
     return {name: dict(options) for name, options in parser.items()}
 
 

@@ -53,9 +53,8 @@ def settings(manifest: Manifest, *, elsewhere: bool = False) -> Settings:
     """
     backend = manifest.backend
     if not manifest.decides_airflow_cfg:
-        raise ManifestError(
-            f"{manifest.file}: there is no `backend:`, so there is nothing to render", "add one; see the README"
-        )
+        message = f"{manifest.file}: there is no `backend:`, so there is nothing to render"
+        raise ManifestError(message, "add one; see the README")
     known = _release(manifest)
     config = _config(manifest, known)
     absent = {section: tuple(_others(given)) for section, given in config.items()}
@@ -177,10 +176,8 @@ def _require_sensitive(manifest: Manifest, known: Release, section: str, option:
         raise ManifestError(f"{manifest.file}: config.{name} is rendered from `backend:`", "leave it out")
     if name not in allowed:
         near = difflib.get_close_matches(name, allowed, n=1)
-        raise ManifestError(
-            f"{manifest.file}: config.{name} is not a sensitive option: Airflow looks up only those elsewhere",
-            f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(allowed))}",
-        )
+        message = f"{manifest.file}: config.{name} is not a sensitive option: Airflow looks up only those elsewhere"
+        raise ManifestError(message, f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(allowed))}")
 
 
 def _key(manifest: Manifest, reference: Reference, name: str) -> str:
@@ -198,7 +195,5 @@ def _key(manifest: Manifest, reference: Reference, name: str) -> str:
         key = reference.path.removeprefix(f"{prefix}{separator}")
         if key != reference.path and key:
             return key
-    raise ManifestError(
-        f"{where}: Airflow looks below backend.config only, not at {reference}",
-        f"write {backend.store}:{backend.config}{separator}NAME" if backend.config else "set backend.config",
-    )
+    hint = f"write {backend.store}:{backend.config}{separator}NAME" if backend.config else "set backend.config"
+    raise ManifestError(f"{where}: Airflow looks below backend.config only, not at {reference}", hint)

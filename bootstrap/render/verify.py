@@ -43,10 +43,8 @@ def verify(settings: Settings, environment: Environment) -> None:
             if not shadows.same(option, value, read) and "$" not in value:  # Airflow fills in $NAME of a command
                 different.append(f"{section}] {option}")
     if different:
-        raise AirflowError(
-            f"Airflow reads another value of [{different[0]} from {environment.config} than was written",
-            "report this as a bug",
-        )
+        message = f"Airflow reads another value of [{different[0]} from {environment.config} than was written"
+        raise AirflowError(message, "report this as a bug")
 
 
 def write_verified(

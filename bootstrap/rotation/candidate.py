@@ -91,10 +91,8 @@ class Material:
                 return None
             return {slot: Content(Secret(document[slot]["text"]), document[slot]["fields"]) for slot in ("old", "new")}
         except (ValueError, KeyError, TypeError):  # it quotes the value
-            raise Malformed(
-                f"{self.where}: not what a rotation keeps there",
-                "put the secret right by hand, then: airflow-bootstrap rotate --give-up",
-            ) from None
+            message = f"{self.where}: not what a rotation keeps there"
+            raise Malformed(message, "put the secret right by hand, then: airflow-bootstrap rotate --give-up") from None
 
     def forget(self, version: Version) -> None:
         """It is gone, for good where the store can. Raises StoreError."""

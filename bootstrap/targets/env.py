@@ -110,13 +110,11 @@ def _named(keys: Sequence[Key]) -> dict[str, Key]:
     for key in keys:
         name = _variable(key)
         if not _NAME.fullmatch(name):
-            raise IllegalName(
-                f"{key.kind} {key.name}: no shell takes a variable {name}", "rename it: letters, digits and _"
-            )
+            message = f"{key.kind} {key.name}: no shell takes a variable {name}"
+            raise IllegalName(message, "rename it: letters, digits and _")
         if name in found:
-            raise IllegalName(
-                f"{key.kind}s {found[name].name} and {key.name} would both be {name}", "rename one of them"
-            )
+            message = f"{key.kind}s {found[name].name} and {key.name} would both be {name}"
+            raise IllegalName(message, "rename one of them")
         found[name] = key
     return found
 

@@ -54,10 +54,8 @@ class Index:
             }
             return cls(str(document["salt"]), entries)
         except (ValueError, TypeError, LookupError, AttributeError) as err:
-            raise Malformed(
-                f"{where}: the list of what airflow-bootstrap registered there is damaged",
-                "delete it and run airflow-bootstrap register: what is registered correctly is listed again",
-            ) from err
+            hint = "delete it and run airflow-bootstrap register: what is registered correctly is listed again"
+            raise Malformed(f"{where}: the list of what airflow-bootstrap registered there is damaged", hint) from err
 
     def text(self) -> str:
         """As JSON, in one line."""

@@ -92,10 +92,8 @@ def private_folder(path: Path) -> Path:
     found = path.stat()
     if path.is_symlink():  # whatever else is in there, it is not ours to change
         if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & ~PRIVATE_FOLDER:
-            raise UsageError(
-                f"{shown(path)} is a link to {path.resolve()}, which others may enter; and secrets are kept there",
-                f"remove the link, or chmod 700 {path.resolve()}",
-            )
+            message = f"{shown(path)} is a link to {path.resolve()}, which others may enter; and secrets are kept there"
+            raise UsageError(message, f"remove the link, or chmod 700 {path.resolve()}")
     elif stat.S_IMODE(found.st_mode) != PRIVATE_FOLDER:
         path.chmod(PRIVATE_FOLDER)
     return path

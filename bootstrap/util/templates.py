@@ -20,9 +20,7 @@ def render(name: str, **values: Any) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(  # noqa: S701  the template is a configuration file, not HTML
-        loader=FileSystemLoader(FOLDERS),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
+        loader=FileSystemLoader(FOLDERS), undefined=StrictUndefined, keep_trailing_newline=True
     )
     environment.filters |= {
         "json": lambda value: json.dumps(value).replace("$", r"\u0024"),  # Airflow fills in each `$NAME` of a value

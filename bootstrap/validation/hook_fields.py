@@ -33,7 +33,7 @@ _KEYS: Mapping[str, Mapping[str, str]] = {  # of the extra: what people write, a
         "aws_account_id": "write role_arn",
         "aws_iam_role": "write role_arn",
         "external_id": "write assume_role_kwargs: {ExternalId: …}",
-    },
+    }
 }
 _PREFIXED = re.compile(r"extra__(.+?)__(.+)")  # the old form: extra__google_cloud_platform__project
 _PASSED_ON = {  # what the hook hands on and doesn't name

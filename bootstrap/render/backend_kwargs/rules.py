@@ -135,8 +135,7 @@ _AWS = Rules(
         Needs(("role_arn",), given="assume_role_method", why=_NO_NOTICE, fails=False),
         Needs(("assume_role_with_saml",), when=("assume_role_method", "assume_role_with_saml")),
         Needs(
-            ("assume_role_with_web_identity_federation",),
-            when=("assume_role_method", "assume_role_with_web_identity"),
+            ("assume_role_with_web_identity_federation",), when=("assume_role_method", "assume_role_with_web_identity")
         ),
     ),
     renamed={

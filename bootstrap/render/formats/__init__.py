@@ -62,10 +62,8 @@ def one_line(section: str, option: str, value: str, *, escaped: Callable[[str], 
 
 def cannot_hold(section: str, option: str, why: str) -> UsageError:
     """The error for an option that the format can't hold; the value may be a secret, and isn't shown."""
-    return UsageError(
-        f"[{section}] {option} can't be written in this format: {why}",
-        "leave it out of `config:` in bootstrap.yaml, or take another --format",
-    )
+    message = f"[{section}] {option} can't be written in this format: {why}"
+    return UsageError(message, "leave it out of `config:` in bootstrap.yaml, or take another --format")
 
 
 def _escape(character: str) -> str:

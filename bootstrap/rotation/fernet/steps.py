@@ -218,10 +218,8 @@ def _reencrypted(environment: Environment, file: KeyFile) -> Look:
     look = ask(environment, file, REENCRYPT)
     behind = look.behind(look.ids[0])
     if behind:
-        raise AirflowError(
-            f"metadata database: not encrypted with key {look.ids[0]}: {_listed(behind)}; all keys are kept",
-            f"{RESTART}; then run this again",
-        )
+        message = f"metadata database: not encrypted with key {look.ids[0]}: {_listed(behind)}; all keys are kept"
+        raise AirflowError(message, f"{RESTART}; then run this again")
     return look
 
 

@@ -121,9 +121,8 @@ class BackendTarget:
 
     def _path(self, key: Key) -> str:
         if key.kind not in self._prefixes:
-            raise ManifestError(
-                f"`backend.{key.kind}s` is off, so no {key.kind} can be registered there: {key.name}", "set a path"
-            )
+            message = f"`backend.{key.kind}s` is off, so no {key.kind} can be registered there: {key.name}"
+            raise ManifestError(message, "set a path")
         return f"{self._prefixes[key.kind]}{self.store.separator}{key.name}"
 
     def _require_own_paths(self, keys: Iterable[Key]) -> None:
@@ -132,10 +131,8 @@ class BackendTarget:
         for key in keys:
             path = self._path(key)
             if path in found:
-                raise IllegalName(
-                    f"{self.name}:{path}: {found[path]} and {key} would be the same secret",
-                    "give backend.variables another path",
-                )
+                message = f"{self.name}:{path}: {found[path]} and {key} would be the same secret"
+                raise IllegalName(message, "give backend.variables another path")
             found[path] = key
 
     # The list of what is ours
@@ -162,9 +159,8 @@ class BackendTarget:
             self._index_version = self._write_index(begun, self._index_version)
         except Conflict as err:
             where = f"{self.name}:{self._index_path}"
-            raise Conflict(
-                f"{where}: another run registers there; nothing was written", "run this again when it is done"
-            ) from err
+            message = f"{where}: another run registers there; nothing was written"
+            raise Conflict(message, "run this again when it is done") from err
         except Malformed as err:
             raise Malformed(
                 f"{self.name}:{self._index_path}: the list of {len(begun.entries)} names is longer than a secret of this"

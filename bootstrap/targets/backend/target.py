@@ -36,9 +36,8 @@ def open_target(_options: Options, manifest: Manifest, secrets: SecretReader) ->
             if paths is not None:
                 prefixes[kind] = paths if isinstance(paths, str) else paths[0]  # Airflow asks them in order
     if backend is None or backend.store is None or not prefixes:
-        raise ManifestError(
-            f"{manifest.file}: `backend.connections` is off, so nothing can be registered there", "set a path"
-        )
+        message = f"{manifest.file}: `backend.connections` is off, so nothing can be registered there"
+        raise ManifestError(message, "set a path")
     shared = manifest.stores[backend.store].kind != "embedded"  # which serves one machine
     store = secrets.store(backend.store)
     return BackendTarget(backend.store, store, prefixes, manifest.owner, secrets.concurrency, shared=shared)

@@ -74,10 +74,8 @@ def require_secret(text: str, name: str, namespace: str | None, where: str) -> N
     _place(name, namespace)
     metadata = _document(text, where)["metadata"] if text else {"name": name, "namespace": namespace}
     if (metadata.get("name"), metadata.get("namespace")) != (name, namespace):
-        raise Malformed(
-            f"{where}: it holds another Secret than {_place(name, namespace).partition(' ')[2]}",
-            "name another file, or the Secret that is there",
-        )
+        message = f"{where}: it holds another Secret than {_place(name, namespace).partition(' ')[2]}"
+        raise Malformed(message, "name another file, or the Secret that is there")
 
 
 def render(
@@ -121,10 +119,8 @@ def variable_name(kind: str, name: str) -> str:
     """Of the environment variable, and of the key in the Secret. Raises IllegalName where there can be none."""
     found = f"{_PREFIXES[kind]}{name.upper()}"
     if not _KEY.fullmatch(found) or len(found) > _LONGEST:
-        raise IllegalName(
-            f"{kind} {name}: no environment variable of a Secret can be called {found}",
-            f"rename it: letters, digits and _, {_LONGEST} in all",
-        )
+        message = f"{kind} {name}: no environment variable of a Secret can be called {found}"
+        raise IllegalName(message, f"rename it: letters, digits and _, {_LONGEST} in all")
     return found
 
 
@@ -181,10 +177,8 @@ def _encoded(text: str, key: str, where: str) -> str:
     if 0 in data:
         raise Malformed(f"{key} in {where}: no environment variable holds a NUL", "register it into another target")
     if len(f"{key}=") + len(data) >= LARGEST_VARIABLE:
-        raise Malformed(
-            f"{key} in {where}: no process starts with a variable of more than {LARGEST_VARIABLE} bytes",
-            "register it into another target",
-        )
+        message = f"{key} in {where}: no process starts with a variable of more than {LARGEST_VARIABLE} bytes"
+        raise Malformed(message, "register it into another target")
     return base64.b64encode(data).decode()
 
 
@@ -211,10 +205,8 @@ def _check_sizes(document: Mapping[str, Any], where: str) -> None:
         raise Malformed(f"{where}: {size} bytes, and a Secret has at most {LARGEST}", "register into several Secrets")
     notes = sum(len(f"{key}{value}".encode()) for key, value in document["metadata"]["annotations"].items())
     if notes > LARGEST_NOTES:
-        raise Malformed(
-            f"{where}: {notes} bytes of annotations, and it has at most {LARGEST_NOTES}",
-            "register into several Secrets",
-        )
+        message = f"{where}: {notes} bytes of annotations, and it has at most {LARGEST_NOTES}"
+        raise Malformed(message, "register into several Secrets")
 
 
 def parse(text: str, where: str) -> Any:

@@ -151,9 +151,8 @@ def translated(err: Exception) -> BootstrapError:
     """What went wrong, without a value."""
     said = foreign(str(err.orig)).partition("\n")[0] if isinstance(err, DBAPIError) else type(err).__name__
     if isinstance(err, OperationalError) and any(words in said.lower() for words in _LOCKED):
-        return Unavailable(
-            f"{PLACE}: another process has kept it locked for {LOCK_TIMEOUT} s", "try again when that is done"
-        )
+        message = f"{PLACE}: another process has kept it locked for {LOCK_TIMEOUT} s"
+        return Unavailable(message, "try again when that is done")
     if isinstance(err, OperationalError) and settings.engine.dialect.name != "sqlite":
         return Unavailable(f"{PLACE}: {said}", "airflow db check")
     return AirflowError(f"{PLACE}: {said}", "airflow db check")

@@ -57,10 +57,8 @@ class ApiTarget:
         there = self._seen = self._rest.read(dict.fromkeys((*wanted, *index.owned(self._owner))))
         for key in wanted.keys() & there.keys():
             if there[key].team is not None:
-                raise AirflowError(
-                    f"{self.where(key)}: {key} belongs to the team {there[key].team}, whose tasks alone see it",
-                    f"take it from the team, or name the {key.kind} differently",
-                )
+                message = f"{self.where(key)}: {key} belongs to the team {there[key].team}, whose tasks alone see it"
+                raise AirflowError(message, f"take it from the team, or name the {key.kind} differently")
         known = self._index.known(
             {key: wanted[key] for key in there if key in wanted and there[key].needs_mark(wanted[key])}
         )
