@@ -18,12 +18,16 @@ RUN := $(BIN)/airflow-bootstrap -f $(QUICKSTART)
 # Each a stamp: what is installed is what the file says, and a second run has nothing to do. --no-deps: the file is complete.
 INSTALLED_UP := $(VENV)/.installed-quickstart
 INSTALLED_DEV := $(VENV)/.installed-dev
-OLDER := 2.11 3.0 3.1 3.2
+OLDEST := 2.11
+NEWEST := 3.3
+OLDER := $(OLDEST) 3.0 3.1 3.2
+RELEASES := $(NEWEST) $(OLDEST)
+JUNIT = --junitxml=.compat/python-3.13.xml -o junit_suite_name=$(1)
 INSTALLED_OLDER := $(OLDER:%=.venv-%/.installed)
 INSTALLED_BIGQUERY := .venv-bigquery/.installed
 PACKAGES := busybox-static docker-compose docker.io iptables mariadb-server openjdk-17-jre-headless openssh-server redis-server runc
 
-.PHONY: help up down test test-all test-slow compat compat-all compat-python lint types format check house schema bench lock system-deps systems clean
+.PHONY: help up down test test-all test-slow compat compat-all compat-page compat-python $(OLDER:%=compat-%) compat-$(NEWEST) lint types format check house schema bench lock system-deps systems clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,14 +48,21 @@ test-all: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY) | systems  ## run all tests (ho
 test-slow: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY) | systems  ## run slow tests drawn by lot, for SLOW_SECONDS; SLOW_SEED repeats a draw
 	@$(PYTEST) --dist worksteal --slow $$(( 2 * $(SLOW_SECONDS) )) $(ARGS)
 
-compat: $(INSTALLED_DEV) .venv-2.11/.installed  ## run the small suite on the newest Airflow and on the oldest supported
-	@for python in $(BIN)/python $(wildcard .venv-2.11/bin/python); do $$python -m pytest tests/compat $(ARGS) || exit; done
+compat: $(RELEASES:%=compat-%)  ## run the small suite on the newest Airflow and on the oldest supported, or on RELEASES
 
-compat-all: $(INSTALLED_DEV) $(INSTALLED_OLDER)  ## run the small suite on every Airflow, and all tests on Python 3.13
-	@failed=; for python in $(BIN)/python $(wildcard $(OLDER:%=.venv-%/bin/python)); do \
-	  $$python -m pytest tests/compat $(ARGS) || failed=1; done; \
-	ARGS="$(ARGS)" tools/python-3.13 test || failed=1; \
-	test -z "$$failed"
+compat-$(NEWEST): $(INSTALLED_DEV)
+	@COMPAT_RESULTS=.compat/$(NEWEST).json $(BIN)/python -m pytest tests/compat $(ARGS)
+
+$(OLDER:%=compat-%): compat-%: .venv-%/.installed
+	@if [ -x .venv-$*/bin/python ]; then COMPAT_RESULTS=.compat/$*.json .venv-$*/bin/python -m pytest tests/compat $(ARGS); fi
+
+compat-all: $(INSTALLED_DEV)  ## run the small suite on every Airflow, and all tests on Python 3.13; writes docs/compatibility.md
+	@rm -rf .compat; failed=; $(MAKE) --keep-going compat RELEASES="$(OLDER) $(NEWEST)" || failed=1; \
+	ARGS="$(ARGS) $(call JUNIT,test)" tools/python-3.13 test || failed=1; \
+	$(MAKE) compat-page && test -z "$$failed"
+
+compat-page: $(INSTALLED_DEV)  ## write docs/compatibility.md from what the last runs of each release found
+	@$(BIN)/python -m tools.compatibility .compat/*
 
 compat-python: $(INSTALLED_DEV)  ## run the tests that start no Airflow and no server: what a Python can break (two minutes)
 	@$(PYTEST) -m 'not airflow' $(foreach room,desired domain manifest register render util validation,tests/$(room)) $(ARGS)

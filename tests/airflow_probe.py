@@ -60,10 +60,12 @@ def unreported():
     return [finalize(None, None, {}, None, KeyError("x")), type(unreported_error()).__name__]
 
 def warm_up():
-    from bootstrap.airflow import warm_up
+    from bootstrap.airflow import compat, warm_up
 
     logging.basicConfig(force=True)
     warm_up.warm_up()
+    server = compat.in_process_api_server()
+    return server is None or server() is server()
 
 def backend(**which):
     made = get_custom_secret_backend(**which)
@@ -116,7 +118,7 @@ class Probe:
     folder: Path
 
     def ask(self, what: str, *arguments: str, variables: Mapping[str, str], **options: Any) -> Answer:
-        """`server` or `worker` (a connection's password), `fields` (of a side, all of it), `warm_up`, `unreported`, `backend` (the one of [secrets] or [workers]), `hook`."""
+        """`server` or `worker` (a connection's password), `fields` (of a side, all of it), `warm_up` (whether what is warm is kept), `unreported`, `backend` (the one of [secrets] or [workers]), `hook`."""
         log, file = self.folder / "log", self.folder / "answer.json"
         file.unlink(missing_ok=True)
         asked = {"what": what, "arguments": arguments, "options": options, "variables": dict(variables)}

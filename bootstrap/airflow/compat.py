@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import sqlite3
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from sqlite3 import SQLITE_IGNORE, SQLITE_OK, SQLITE_PRAGMA
 from typing import Any
@@ -124,6 +125,8 @@ def in_process_api_server() -> Any | None:
         from airflow.sdk.execution_time import supervisor
     except ImportError:
         return None
+    if not hasattr(supervisor.in_process_api_server, "cache_clear"):  # 3.0 to 3.2 make one anew each time
+        supervisor.in_process_api_server = cache(supervisor.in_process_api_server)
     return supervisor.in_process_api_server
 
 

@@ -46,8 +46,7 @@ def warm_up() -> None:
             routes[:] = [route for route in routes if _DELETED_ROUTE_TAG not in getattr(route, "tags", ())]
             app._cadwyn_initialize()  # noqa: SLF001  cadwyn does it at the first request, in every process anew
     except Exception:  # these names are private: without them each check does it again, slower and as right
-        with contextlib.suppress(AttributeError):  # 3.2 keeps none
-            getattr(in_process_api_server, "cache_clear", lambda: None)()  # not every release keeps it
+        in_process_api_server.cache_clear()
         logging.getLogger(__name__).warning("this Airflow could not be warmed up", exc_info=True)
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
+import pytest
+
 from bootstrap.airflow.environment import installed_version
 from bootstrap.render.backend_kwargs.check import check
 from bootstrap.render.backend_kwargs.rules import RULES
+
+pytestmark = pytest.mark.contract("backend classes")
 
 
 def test_a_providers_class_is_read() -> None:

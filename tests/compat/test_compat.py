@@ -6,9 +6,14 @@ Airflow 3's `tasks test` exits 0 when the task failed, 2.11's exits 1; the verdi
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
 import ssl
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from pathlib import Path
@@ -35,6 +40,8 @@ connections:
   unchecked: {{conn_type: http, checks: [{{http: {{expect_text: hello}}}}]}}
   untrusted: {{conn_type: http, checks: [{{http: {{expect_text: hello}}}}]}}
   nowhere: {{conn_type: google_cloud_platform, checks: [{{gcs: {{bucket: not-there}}}}]}}
+profiles:
+  silent: {{connections: {{fine: {{checks: [{{http: {{path: never}}}}]}}}}}}
 """
 FAILED = {
     "broken.http": ("access", "check_error"),
@@ -44,11 +51,15 @@ FAILED = {
     "nowhere.gcs": ("access", "not_found"),
 }
 
+ISOLATED = ("fine", "broken", "denied", "nobody", "bucket", "nowhere")  # what a release may make of it, once each
+
 
 class Answer(BaseHTTPRequestHandler):
     """Answers with the status that the path names."""
 
     def do_GET(self) -> None:
+        if self.path == "/never":
+            time.sleep(30)
         self.send_response(int(self.path.strip("/") or 200))
         self.end_headers()
         self.wfile.write(b"hello")
@@ -113,23 +124,55 @@ def outcome(check: dict[str, Any]) -> tuple[str, str]:
     return next(name for name, status in steps(check).items() if status == "failed"), check["cause"]
 
 
+@pytest.mark.contract("verdict")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("how", [(), ("--isolated",)], ids=["forked", "isolated"])
 def test_a_failing_task_is_exit_code_1_and_a_passing_one_0(
     project: Project, connections: dict[str, str], storage: gcs.Gcs, canary: Canary, how: tuple[str, ...]
 ) -> None:
-    code, checks, result = project.smoke(*how, **connections)
-    assert code == 1, result.text
-    assert json.loads(result.out)["airflow"] == version("apache-airflow")
+    result = project.smoke(*ISOLATED, *how, **connections)[2] if how else project.transcript[0]  # forked: of `up`
+    assert result.code == 1, result.text
+    assert result.json()["airflow"] == version("apache-airflow")
+    checks = {check["id"]: check for check in result.json()["checks"]}
+    assert len(checks) == (len(ISOLATED) if how else 9)
     failed = {name: outcome(check) for name, check in checks.items() if check["status"] == "failed"}
-    assert failed == FAILED
+    assert failed == {name: found for name, found in FAILED.items() if name in checks}
     assert steps(checks["bucket.gcs"])["clean"] == "passed"
     assert storage.objects("smoke") == []
     assert not canary.found_in(result.text.encode())
-    code, checks, result = project.smoke("fine", "bucket", *how, **connections)
-    assert (code, len(checks)) == (0, 2), result.text
+    code, checks, result = project.smoke("fine", *how, **connections)
+    assert (code, len(checks)) == (0, 1), result.text
 
 
+@pytest.mark.contract("deadlines")
+@pytest.mark.usefixtures("warm_command_line")
+def test_a_server_that_never_answers_is_waited_for_until_the_deadline(
+    project: Project, connections: dict[str, str]
+) -> None:
+    asked = ("smoke", "fine", "--timeout", "3", "--json", "-")
+    result = project.run(*asked, before=("--profile", "silent"), **connections)
+    [check] = result.json()["checks"]
+    assert (result.code, outcome(check)) == (1, ("access", "timeout")), result.text
+
+
+@pytest.mark.contract("tasks test")
+def test_by_hand_a_failure_is_what_this_release_makes_of_it(project: Project, connections: dict[str, str]) -> None:
+    """Airflow 3 exits 0 all the same, and only its log has the state."""
+    script = project.run("smoke", "--show-command", "broken", **connections).out
+    script = re.sub(r"sqlite:///\S+", f"sqlite:///{project.folder / 'by-hand.db'}", script)
+    environment = project.environment(**connections)
+    done = subprocess.run(["bash", "-e"], input=script, env=environment, capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode == (1 if version("apache-airflow").startswith("2.") else 0), said
+    assert re.search(r"new_state=failed|Marking task as FAILED|500", said), said
+    assert not re.search(r"new_state=success|Marking task as SUCCESS", said), said
+
+
+@pytest.mark.contract("nothing is left")
 def test_nothing_is_left(project: Project, canary: Canary) -> None:
     assert list(Path(project.manifest.parent, ".bootstrap", "smoke").iterdir()) == []
     assert leaks(project.folder, canary, leave_out=project.folder / "no-store") == []
+    [file] = (project.manifest.parent / "airflow").rglob("*.db")
+    with closing(sqlite3.connect(file)) as database:
+        for table in ("dag", "dag_run", "task_instance", "connection"):
+            assert database.execute(f"SELECT * FROM {table}").fetchall() == []  # noqa: S608

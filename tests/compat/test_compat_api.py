@@ -12,15 +12,18 @@ from typing import Any
 import pytest
 import yaml
 
-from bootstrap.airflow.environment import installed_version, locate
-from bootstrap.airflow.home import database_template
-from bootstrap.manifest.loader import load
+from bootstrap.airflow.environment import installed_version
 from tests.project import Canary, Project, leaks
 from tests.systems import api_server
 from tests.systems.api_server import ApiServer
 from tests.systems.server import write_private
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.contract("REST API"),
+    pytest.mark.airflow,
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("warm_command_line"),
+]
 
 READ = """
 import json, os, sys
@@ -56,14 +59,10 @@ CONNECTIONS: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    folder = tmp_path_factory.mktemp("server")
-    (folder / "bootstrap.yaml").write_text("version: 1\nairflow: {home: airflow}\n")
-    manifest = load(folder / "bootstrap.yaml")
-    template = database_template(locate(manifest))
+def server(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[ApiServer]:
     old = str(installed_version()).startswith("2.")
     running = api_server.running_airflow_2 if old else api_server.running
-    with running(folder / "of", template) as made:
+    with running(tmp_path_factory.mktemp("server"), template) as made:
         yield made
 
 

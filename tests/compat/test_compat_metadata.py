@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -14,15 +15,11 @@ from typing import Any
 
 import pytest
 import yaml
-from cryptography.fernet import Fernet
 
-from bootstrap.airflow.environment import locate
-from bootstrap.airflow.home import database_template
-from bootstrap.manifest.loader import load
 from tests.project import Canary, Project, leaks
 from tests.systems.server import write_private
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600), pytest.mark.usefixtures("warm_command_line")]
 
 READ = """
 import json, os, sys
@@ -76,7 +73,7 @@ def port(canary: Canary) -> Iterator[int]:
     server.server_close()
 
 
-def make(project: Project, canary: Canary, port: int) -> None:
+def make(project: Project, template: Path, canary: Canary, port: int) -> None:
     """A project with a home, a migrated database, and a store with the canary."""
     text, secret = "a line\nanother, ü€", {"secret": "files:db#password"}
     connections: dict[str, dict[str, Any]] = {
@@ -89,7 +86,7 @@ def make(project: Project, canary: Canary, port: int) -> None:
     connections["web"] = {**web, "password": {"secret": "files:db#core"}}
     document = {
         "version": 1,
-        "airflow": {"home": "airflow"},
+        "airflow": {"home": "airflow", "fernet_key": {"every": "180d", "grace": "0s"}},
         "stores": {"files": {"kind": "file", "path": "store/secrets.yaml"}},
         "register": ["metadata"],
         "connections": connections,
@@ -100,16 +97,13 @@ def make(project: Project, canary: Canary, port: int) -> None:
         project.manifest.parent / "store" / "secrets.yaml",
         yaml.safe_dump({"db": {"password": canary.value, "core": canary.core}}),
     )
-    home = project.manifest.parent / "airflow"
-    home.mkdir()
-    (home / "airflow.cfg").write_text(f"[core]\nfernet_key = {Fernet.generate_key().decode()}\nload_examples = False\n")
-    template = database_template(locate(load(project.manifest)))
-    (home / "airflow.db").write_bytes(template.read_bytes())
+    project.with_airflow(template)
 
 
-def test_airflow_reads_what_register_wrote(tmp_path: Path, canary: Canary, port: int) -> None:
+@pytest.mark.contract("metadata database")
+def test_airflow_reads_what_register_wrote(tmp_path: Path, template: Path, canary: Canary, port: int) -> None:
     project = Project(tmp_path)
-    make(project, canary, port)
+    make(project, template, canary, port)
     result = project.run("register")
     assert (result.code, result.out.count("created at metadata database")) == (0, 4), result.text
     text = "a line\nanother, ü€"
@@ -134,4 +128,23 @@ def test_airflow_reads_what_register_wrote(tmp_path: Path, canary: Canary, port:
         assert details["resolve"] == "metadata database"
         assert details["authenticate"] == "the server asked for the credential and took it"
     assert before == {file: file.read_bytes() for file in home.iterdir() if file.is_file()}
+    assert leaks(tmp_path, canary, leave_out=project.manifest.parent / "store") == []
+
+
+@pytest.mark.contract("Fernet rotation")
+def test_airflow_reads_every_value_with_the_new_key_alone(
+    tmp_path: Path, template: Path, canary: Canary, port: int
+) -> None:
+    project = Project(tmp_path)
+    make(project, template, canary, port)
+    assert project.run("register").code == 0
+    config = project.manifest.parent / "airflow" / "airflow.cfg"
+    before, [old] = airflow_reads(project, "full"), re.findall(r"fernet_key = (.*)", config.read_text())
+    result = project.run("rotate", "airflow:fernet_key")
+    assert result.code == 0, result.text
+    [new] = re.findall(r"fernet_key = (.*)", config.read_text())
+    assert old not in new
+    assert "," not in new
+    assert airflow_reads(project, "full") == before
+    assert before["full"][4] == canary.value
     assert leaks(tmp_path, canary, leave_out=project.manifest.parent / "store") == []

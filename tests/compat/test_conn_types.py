@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bootstrap.domain.connection import Connection
 from bootstrap.providers.facts import known
 from bootstrap.validation.check import check
+
+pytestmark = pytest.mark.contract("connection types")
 
 
 def test_airflows_own_types_and_a_providers_are_known(tmp_path: Path) -> None:
