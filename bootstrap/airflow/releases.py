@@ -28,7 +28,8 @@ _IN_3 = _ALWAYS_SENSITIVE | {"api.secret_key", "api_auth.jwt_secret", "core.asse
 class Release:
     """`workers`: [workers] has a secrets backend of its own. `kwarg_variables`: each keyword argument of a backend may come
     from a variable, AIRFLOW__SECRETS__BACKEND_KWARG__NAME. `teams`: [core] multi_team. `execution_api`: a task asks the API server
-    for what its own sources don't have. `any_executor_on_sqlite`: else SequentialExecutor alone runs on SQLite.
+    for what its own sources don't have. `any_executor_on_sqlite`: else SequentialExecutor alone runs on SQLite. `missing_variable`: what
+    Airflow says in a task of a variable that nobody has, with the {key}.
 
     `sensitive`: the options, besides the backends' own, that Airflow looks up as OPTION_cmd and OPTION_secret, too.
     """
@@ -39,6 +40,7 @@ class Release:
     teams: bool = True
     execution_api: bool = True
     any_executor_on_sqlite: bool = True
+    missing_variable: str = "Variable {key} not found"
 
 
 _V2_11 = Release(
@@ -47,12 +49,17 @@ _V2_11 = Release(
     teams=False,
     execution_api=False,
     any_executor_on_sqlite=False,
+    missing_variable="Variable {key} does not exist",
     sensitive=_ALWAYS_SENSITIVE
     | {"core.dataset_manager_kwargs", "core.internal_api_secret_key", "smtp.smtp_password", "webserver.secret_key"},
 )
 _V3_2 = Release(_IN_3 | {"database.sql_alchemy_conn_async"})
 _V3_1 = replace(_V3_2, kwarg_variables=False, teams=False)
-_V3_0 = replace(_V3_1, sensitive=_IN_3 | {"core.internal_api_secret_key"})
+_V3_0 = replace(
+    _V3_1,
+    missing_variable="VARIABLE_NOT_FOUND: {{'key': {key!r}}}",
+    sensitive=_IN_3 | {"core.internal_api_secret_key"},
+)
 RELEASES: dict[Version, Release] = {(2, 11): _V2_11, (3, 0): _V3_0, (3, 1): _V3_1, (3, 2): _V3_2, (3, 3): _V3_2}
 OLDEST, NEWEST = min(RELEASES), max(RELEASES)
 

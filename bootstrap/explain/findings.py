@@ -91,8 +91,9 @@ def says(lookup: Row, side: str, airflow: str) -> str:
     key = lookup["id"]
     if lookup["kind"] == "connection":
         return f"The conn_id `{key}` isn't defined"
-    in_task = side == "worker" and release(airflow or None).execution_api
-    return f"Variable {key} not found" if in_task else f"Variable {key} does not exist"
+    if side == "worker":
+        return release(airflow or None).missing_variable.format(key=key)
+    return f"Variable {key} does not exist"
 
 
 def warnings(lookup: Row, ignored: Sequence[str]) -> list[Warned]:
