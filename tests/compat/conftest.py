@@ -2,7 +2,8 @@
 
     {"airflow": "3.3.2", "python": "3.11.7", "contracts": {"verdict": {"outcome": "passed", "tests": 2, "reason": ""}, …}}
 
-`outcome` is passed, failed or "not applicable": every test of the contract was skipped, and `reason` says why.
+`outcome` is passed, failed or "not applicable": every test of the contract was skipped, and `reason` says why. A run of some contracts
+keeps what the file has of the others.
 """
 
 from __future__ import annotations
@@ -42,11 +43,14 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    if file := os.environ.get("COMPAT_RESULTS"):
-        contracts = {name: _outcome(reports) for name, reports in _reports.items()}
-        found = {"airflow": version("apache-airflow"), "python": platform.python_version(), "contracts": contracts}
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
-        Path(file).write_text(json.dumps(found, indent=1) + "\n")
+    if name := os.environ.get("COMPAT_RESULTS"):
+        file = Path(name)
+        found = {"airflow": version("apache-airflow"), "python": platform.python_version()}
+        before = json.loads(file.read_text()) if file.exists() else {}
+        kept = before["contracts"] if before.items() >= found.items() else {}
+        contracts = kept | {name: _outcome(reports) for name, reports in _reports.items()}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({**found, "contracts": contracts}, indent=1) + "\n")
 
 
 def _outcome(reports: Iterable[pytest.TestReport]) -> dict[str, Any]:
