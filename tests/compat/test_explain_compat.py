@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,7 +140,14 @@ def test_a_team_is_refused_where_there_are_none(site: Site, template: Path) -> N
 def test_a_team_has_connections_of_its_own(site: Site, template: Path) -> None:
     if not KNOWN.teams:
         pytest.skip("there are no teams before Airflow 3.2")
-    site.write({"core": {"multi_team": "True"}}, template=template)
+    bundle = {
+        "name": "etl",
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": str(site.home / "dags")},
+        "team_name": "etl",
+    }
+    bundles: dict[str, Any] = {"dag_bundle_config_list": [bundle]}
+    site.write({"core": {"multi_team": "True"}, "dag_processor": bundles}, template=template)
     site.team = "etl"
     site.in_team("etl", "other")
     site.in_database("own", host="team.example", team_name="etl")
