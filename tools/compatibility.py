@@ -54,8 +54,9 @@ def _reasons(runs: Sequence[Run]) -> Iterator[str]:
     for name in CONTRACTS:
         by_reason: dict[str, list[str]] = {}
         for run in runs:
-            if reason := run["contracts"].get(name, {}).get("reason"):
-                by_reason.setdefault(reason, []).append(run["airflow"])
+            found = run["contracts"].get(name)
+            if found and found["reason"]:
+                by_reason.setdefault(found["reason"], []).append(run["airflow"])
         for reason, releases in by_reason.items():
             yield f"- n/a: {name} ({', '.join(releases)}): {reason}"
 
@@ -78,4 +79,6 @@ def _report(file: Path) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(generated([Path(name) for name in sys.argv[1:]]))
+    text = generated([Path(name) for name in sys.argv[1:]])
+    PAGE.write_text(text)
+    sys.exit(int("**" in text))  # only what failed or did not run is bold

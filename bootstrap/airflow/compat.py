@@ -50,21 +50,31 @@ class FunctionOperator(BaseOperator):  # type: ignore[misc]  # Airflow's base cl
         return self.work()
 
 
+class ExecutionAPISecretsBackend:
+    """What 3.1 and later have under this name: 3.0's tasks ask the API server after all backends."""
+
+    def get_connection(self, conn_id: str) -> Any | None:
+        """The connection; None where the API server has none."""
+        from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection
+        from airflow.sdk.execution_time.context import _convert_connection_result_conn
+        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+        answer = SUPERVISOR_COMMS.send(GetConnection(conn_id=conn_id))
+        return None if isinstance(answer, ErrorResponse) else _convert_connection_result_conn(answer)
+
+
 def secrets_backends() -> list[Any]:
     """The sources that a task's look-up of a connection asks, in order."""
     try:
-        from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded  # 3.1 and later
-    except ImportError:
-        pass
-    else:
-        return list(ensure_secrets_backend_loaded())
-    try:
-        from airflow.sdk.execution_time.secrets import DEFAULT_SECRETS_SEARCH_PATH_WORKERS as DEFAULTS  # 3.0
+        from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
     except ImportError:
         return server_backends()  # 2.11
-    from airflow.configuration import ensure_secrets_loaded
-
-    return list(ensure_secrets_loaded(default_backends=DEFAULTS))
+    found = list(ensure_secrets_backend_loaded())
+    try:
+        import airflow.sdk.execution_time.secrets  # noqa: F401  3.1 and later
+    except ImportError:
+        found.append(ExecutionAPISecretsBackend())
+    return found
 
 
 def providers() -> Any:
