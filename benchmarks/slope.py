@@ -46,7 +46,7 @@ def _planned(folder: Path, sections: dict[str, object]) -> tuple[float, float]:
     """Processor seconds and peak MB of `plan`."""
     manifest = folder / "bootstrap.yaml"
     manifest.write_text(json.dumps({"version": 1, "register": ["file"], **sections}))
-    command = [sys.executable, "-m", "bootstrap", "-f", str(manifest), "plan"]
+    command = [sys.executable, "-m", "bootstrap", "-f", str(manifest), "--quiet", "plan"]
     with (folder / "out").open("wb") as out:
         child = os.posix_spawn(
             sys.executable, command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, out.fileno(), 1)]

@@ -7,6 +7,7 @@ answers each line of its stdin. An error is `{"error": a class of bootstrap.erro
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -18,12 +19,13 @@ from bootstrap.errors import AirflowError, BootstrapError
 
 _LOGGERS = ("", "airflow", "airflow._shared.configuration.parser", "airflow.sdk._shared.configuration.parser")
 _kept: list[str] = []
+_GC_THRESHOLD = 500_000  # objects
 
 
 @contextlib.contextmanager
 def answering() -> Iterator[Callable[[Any], None]]:
     """What is printed from now on, up to the process's very end, goes to stderr; plain JSON data that is told, to stdout."""
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as stream:
+    with _few_collections(), os.fdopen(os.dup(1), "w", encoding="utf-8") as stream:
         os.dup2(2, 1)
         yield lambda answer: json.dump(answer, stream)
 
@@ -31,7 +33,11 @@ def answering() -> Iterator[Callable[[Any], None]]:
 @contextlib.contextmanager
 def conversing() -> Iterator[tuple[IO[str], Callable[[Any], None]]]:
     """The questions, a line each, and what tells an answer. Commands that Airflow runs for options read nothing of the former."""
-    with os.fdopen(os.dup(0), encoding="utf-8") as questions, os.fdopen(os.dup(1), "w", encoding="utf-8") as stream:
+    with (
+        _few_collections(),
+        os.fdopen(os.dup(0), encoding="utf-8") as questions,
+        os.fdopen(os.dup(1), "w", encoding="utf-8") as stream,
+    ):
         with open(os.devnull) as nothing:  # noqa: PTH123  a descriptor is wanted
             os.dup2(nothing.fileno(), 0)
         os.dup2(2, 1)
@@ -62,6 +68,16 @@ def complaints() -> Iterator[list[str]]:
     finally:
         for name in _LOGGERS:
             logging.getLogger(name).removeHandler(handler)
+
+
+@contextlib.contextmanager
+def _few_collections() -> Iterator[None]:
+    """Most of what `import airflow` makes stays: to look for garbage in it, and once more at the end, takes a third of such a process."""
+    gc.set_threshold(_GC_THRESHOLD)
+    try:
+        yield
+    finally:
+        gc.freeze()
 
 
 def told(work: Callable[[], dict[str, Any]], translated: Callable[[Exception], BootstrapError]) -> dict[str, Any]:

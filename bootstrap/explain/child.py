@@ -40,6 +40,7 @@ def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
         if request["team"] and not compat.multi_team():
             return {"no_teams": True}
         compat.read_only()
+        compat.without_other_models()
         found = _lookups(request)
     ignored = [section for section in ("secrets", "workers") if any(f"parse [{section}]" in text for text in told)]
     return {
