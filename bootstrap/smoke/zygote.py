@@ -121,15 +121,6 @@ def _child(job: dict[str, Any]) -> None:
         os._exit(code)
 
 
-def _prepare() -> None:
-    """What every check would do again, a third of a trivial one: SQLAlchemy's mappers, and Airflow's command line."""
-    from airflow.cli.cli_parser import get_parser
-    from sqlalchemy.orm import configure_mappers
-
-    configure_mappers()
-    get_parser()  # it keeps it
-
-
 def _print_to(file: Path) -> None:
     log = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, sys.stdout.fileno())
@@ -150,7 +141,6 @@ def main() -> None:
     warm_up()
     build()  # imports the operators of every check
     import_once(plan["modules"])
-    _prepare()
     gc.collect()
     gc.freeze()
     gc.enable()
