@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from bootstrap.airflow.releases import RELEASES
 from tests.compat.contracts import CONTRACTS
 from tests.project import ROOT
-from tools.compatibility import generated
+from tools.compatibility import PAGE, generated
 
 
 def rows(page: str) -> list[list[str]]:
@@ -18,9 +19,30 @@ def rows(page: str) -> list[list[str]]:
     return [line.split(" | ") for line in lines if not line.startswith("---")]
 
 
+def pinned(file: Path) -> str:
+    [version] = re.findall(r"^apache-airflow==([\d.]+)", file.read_text(), re.MULTILINE)
+    return str(version)
+
+
 def test_each_contract_has_a_test() -> None:
     text = "".join(file.read_text() for file in (ROOT / "tests" / "compat").glob("test_*.py"))
     assert set(re.findall(r"mark\.contract\(\"(.*?)\"\)", text)) == set(CONTRACTS)
+
+
+def test_the_page_shows_each_contract_on_each_release() -> None:
+    """Out of date? `make compat-all` writes it anew."""
+    page = PAGE.read_text()
+    head, *table = rows(page)
+    assert [row[:2] for row in table] == [list(item) for item in CONTRACTS.items()]
+    requirements = ROOT / "requirements"
+    files = [*requirements.glob("airflow-*.in"), requirements / "quickstart.txt"]
+    assert sorted(head[2:]) == sorted(map(pinned, files))
+    assert {tuple(map(int, version.split(".")[:2])) for version in head[2:]} == RELEASES.keys()
+    assert {cell for row in table for cell in row[2:]} == {"passed", "n/a"}
+    for name, _, *cells in table:
+        for release, cell in zip(head[2:], cells, strict=True):
+            reason = re.search(rf"^- n/a: {name} \(.*\b{re.escape(release)}\b.*\): .+$", page, re.MULTILINE)
+            assert bool(reason) == (cell == "n/a"), (name, release)
 
 
 def run(airflow: str, **outcomes: Any) -> str:
