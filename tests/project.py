@@ -175,13 +175,15 @@ def commands_run_in(warm: WarmCommandLine) -> Iterator[None]:
 
 
 @contextmanager
-def watched_processes(canary: Canary) -> Iterator[list[str]]:
+def watched_processes(canary: Canary, *, own_command: Sequence[str] = ()) -> Iterator[list[str]]:
     """Look at every process's arguments and environment all the time; yields what was found.
 
     A process that has been forked and not yet executed its program shows what its parent was started with: that is the
-    parent's, and told of once.
+    parent's, and told of once. `own_command` is one that the user configured for an option: Airflow runs it with the user's
+    environment, here as everywhere.
     """
     found: list[str] = []
+    users = "\0".join([*own_command, ""]).encode()
     stop = threading.Event()
 
     def watch() -> None:
@@ -193,6 +195,7 @@ def watched_processes(canary: Canary) -> Iterator[list[str]]:
                     if canary.found_in(_content(file))
                     and not _is_a_fork(file.parent)
                     and canary.found_in(_content(file))
+                    and _content(file.parent / "cmdline") != users
                 )
             time.sleep(0.05)
 

@@ -310,7 +310,7 @@ def test_no_command_runs_what_lies_around_and_none_shows_a_secret_to_others(tmp_
     empty.write_text("{}")
     project.write(MANIFEST.format(port=port, file=empty))
     marks = [plant(folder, *PLANTED, OWN_PACKAGE) for folder in (project.manifest.parent, tmp_path / "elsewhere")]
-    with watched_processes(canary) as seen:
+    with watched_processes(canary, own_command=["printf", "dsn"]) as seen:
         for arguments, folder in zip(COMMANDS, cycle((tmp_path / "elsewhere", project.manifest.parent))):
             result = run(project, folder, canary, *(word.format(project.manifest.parent) for word in arguments))
             assert result.code == 0, f"{arguments}: {result.text}"
