@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bootstrap.convert import files
+from bootstrap.convert import sources
 from bootstrap.convert.conversion import Place, convert
 from bootstrap.convert.manifest_text import NEW, text
 from bootstrap.desired.resolve import SecretReader, resolve_all, resolve_variables
@@ -137,14 +137,14 @@ class Readers:
     def convert(self, data: bytes) -> None:
         forms = [
             *((name, None) for name in ("x.json", "x.yaml", ".env")),
-            *(("x.yaml", form) for form in files.FORMATS),
+            *(("x.yaml", form) for form in sources.FORMATS),
         ]
         for name, form in forms:
             forgiving(self._convert, self._file(name, data), form)
 
     def _convert(self, file: Path, form: str | None) -> None:
-        content, found = files.read_file(file, form)
-        text(NEW, convert(files.FORMATS[found](content, "source"), Place("local")), "source")
+        content, found = sources.read_file(file, form)
+        text(NEW, convert(sources.FORMATS[found](content, "source"), Place("local")), "source")
 
     def stores(self, data: bytes) -> None:
         for name in ("s.json", "s.yaml", "s.env"):

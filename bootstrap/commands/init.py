@@ -66,11 +66,11 @@ def command(app: App, /, **wishes: str | None) -> int:
     if wanted.script not in (None, "-"):
         _require_new(Path(str(wanted.script)))
     if wanted.source is None:
-        from bootstrap.convert.starter import STARTER
+        from bootstrap.util.templates import folder_of
 
         if wanted.format or wanted.store or wanted.script:
             raise UsageError("--format, --store and --script need a source", "name one with --from SOURCE")
-        _write(app, target, STARTER)
+        _write(app, target, (folder_of("starter.yaml") / "starter.yaml").read_text(encoding="utf-8"))
         return Exit.OK
     stores, made = _make(app, wanted)
     text = made.manifest(stores)

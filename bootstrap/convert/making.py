@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bootstrap.convert import database, files
+from bootstrap.convert import sources
 from bootstrap.convert.conversion import Conversion, Place, convert
 from bootstrap.convert.found import Found
 from bootstrap.convert.manifest_text import NEW, text
@@ -109,20 +109,20 @@ class Made:
 def make(source: str, form: str | None, stores: Stores, store: str | None, stdin: Callable[[], bytes]) -> Made:
     """Read `source`: `-`, a file, metadata:AIRFLOW_HOME or STORE:PREFIX. Raises UsageError, AirflowError, StoreError."""
     if source != "-" and not Path(source).exists():
-        if source.startswith(database.PREFIX):
-            found = database.read(source.removeprefix(database.PREFIX), stores.file.parent)
+        if source.startswith(sources.DATABASE):
+            found = sources.read_database(source.removeprefix(sources.DATABASE), stores.file.parent)
             return _split(source, None, found, stores.named(store))
         if ":" in source:
             return _of_store(source, stores)
         raise UsageError(f"there is no file {source}", "or name metadata:AIRFLOW_HOME, STORE:PREFIX, or - for stdin")
     if source != "-":
-        content, form = files.read_file(Path(source), form)
+        content, form = sources.read_file(Path(source), form)
     elif form is not None:
-        content = files.decoded(stdin(), "stdin")
+        content = sources.decoded(stdin(), "stdin")
     else:
-        raise UsageError("the format of stdin is unknown", f"--format {' or '.join(files.FORMATS)}")
+        raise UsageError("the format of stdin is unknown", f"--format {' or '.join(sources.FORMATS)}")
     name = "stdin" if source == "-" else source
-    return _split(name, form, files.FORMATS[form](content, name), stores.named(store))
+    return _split(name, form, sources.FORMATS[form](content, name), stores.named(store))
 
 
 def _split(source: str, form: str | None, found: Found, store: tuple[str, Store]) -> Made:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import astuple, dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from bootstrap import plugins
@@ -14,12 +16,12 @@ from bootstrap.airflow.releases import Release
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Denied, ManifestError
 from bootstrap.manifest.models import Manifest, Source
-from bootstrap.render.backend_kwargs import cached_check
-from bootstrap.render.backend_kwargs.result import Problem
+from bootstrap.render.backend_kwargs.result import Checked, Problem
 from bootstrap.stores.base import AirflowBackend, BackendPaths, Context
 from bootstrap.stores.credential import Credential, PlainCredential
 from bootstrap.stores.kind import ReadByAirflow
 from bootstrap.util import urls
+from bootstrap.util.file_cache import remembered
 from bootstrap.util.files import cache_folder
 from bootstrap.util.yaml_document import Path_
 
@@ -120,7 +122,7 @@ def _checked(manifest: Manifest, found: AirflowBackend, place: Place, elsewhere:
     `elsewhere`: the release of the Airflow that runs on another machine.
     """
     given = {*found.secret_kwargs, *(["token"] if "VAULT_TOKEN" in os.environ else [])}
-    checked = cached_check.check(found.backend_class, found.kwargs, given, cache_folder(manifest.folder))
+    checked = cached_check(found.backend_class, found.kwargs, given, cache_folder(manifest.folder))
     name = found.backend_class.rpartition(".")[2]
     if problems := [problem for problem in checked.problems if elsewhere is None or not problem.local]:
         raise _would_not_work(manifest, place, name, problems, checked.source)
@@ -129,6 +131,22 @@ def _checked(manifest: Manifest, found: AirflowBackend, place: Place, elsewhere:
     if checked.source and not checked.source.endswith("(installed)"):
         yield f"{name} was checked against {checked.source}"
     yield from (_about(name, warning) for warning in checked.warnings)
+
+
+def cached_check(backend_class: str, kwargs: Mapping[str, Any], elsewhere: Collection[str], cache: Path) -> Checked:
+    """As backend_kwargs.check.check, which takes a fifth of a `render`; a result without problems is kept in the folder
+    `cache`, which exists.
+    """
+
+    def read() -> tuple[Any, Collection[str]]:
+        from bootstrap.render.backend_kwargs import check as reading
+
+        checked = reading.check(backend_class, kwargs, elsewhere)
+        return [[*map(astuple, checked.found)], checked.source], () if checked.problems else checked.files
+
+    asked = [sys.path, backend_class, kwargs, sorted(elsewhere)]
+    found, source = remembered(cache, "backend-findings", asked, read)
+    return Checked(tuple(Problem(*row) for row in found), source)
 
 
 def _would_not_work(manifest: Manifest, place: Place, name: str, problems: list[Problem], source: str) -> ManifestError:

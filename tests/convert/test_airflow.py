@@ -211,14 +211,14 @@ def test_what_can_not_be_read_in_a_database_is_told_of(template: Path, tmp_path:
 
 
 def test_a_home_without_an_airflow(tmp_path: Path) -> None:
-    from bootstrap.convert import database
+    from bootstrap.convert import sources
 
     with pytest.raises(AirflowError, match=r"there is no .*airflow\.cfg"):
-        database.read(str(tmp_path / "none"), tmp_path)
+        sources.read_database(str(tmp_path / "none"), tmp_path)
     assert not (tmp_path / "none").exists()
     (tmp_path / "airflow.cfg").write_text("[core]\n")
     with pytest.raises(AirflowError, match=r"there is no .*airflow\.db"):
-        database.read(str(tmp_path), tmp_path)
+        sources.read_database(str(tmp_path), tmp_path)
     assert not (tmp_path / "airflow.db").exists()
 
 

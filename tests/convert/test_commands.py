@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.convert.starter import STARTER
 from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain.connection import Connection
 from bootstrap.manifest.loader import load
@@ -23,6 +22,7 @@ from tests.systems import require
 pytestmark = pytest.mark.usefixtures("warm_command_line")
 
 CANARY = Canary()
+STARTER = (ROOT / "templates" / "starter.yaml").read_text()
 CONNECTIONS = {
     "warehouse": Connection(
         "postgres", host="db", login="etl", password=CANARY.value, extra={"api_token": "line\n", "sslmode": "require"}

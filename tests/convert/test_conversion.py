@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.convert import files
+from bootstrap.convert import sources
 from bootstrap.convert.conversion import Conversion, Place, convert
 from bootstrap.convert.manifest_text import NEW, text
 from bootstrap.domain.reference import Reference
@@ -40,7 +40,7 @@ WITH_SECRETS: dict[str, Any] = {
 
 
 def made(connections: dict[str, Any], variables: dict[str, Any] | None = None) -> Conversion:
-    found = files.FORMATS["connections"](json.dumps(connections), "source")
+    found = sources.FORMATS["connections"](json.dumps(connections), "source")
     found.variables.update(variables or {})
     assert found.left_out == []
     return convert(found, Place("local"))

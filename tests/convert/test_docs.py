@@ -7,7 +7,7 @@ import re
 import shlex
 from pathlib import Path
 
-from bootstrap.convert import files
+from bootstrap.convert import sources
 from bootstrap.convert.export import FORMATS
 from tests.project import ROOT, Project
 from tests.systems import require
@@ -42,5 +42,5 @@ def test_the_commands_do_what_they_say(tmp_path: Path) -> None:
 
 
 def test_every_format_is_told() -> None:
-    assert set(re.findall(r"\| `(\w+)` \|$", DOCS, re.MULTILINE)) == set(files.FORMATS)
+    assert set(re.findall(r"\| `(\w+)` \|$", DOCS, re.MULTILINE)) == set(sources.FORMATS)
     assert f"--format {'|'.join(FORMATS)}" in DOCS

@@ -14,7 +14,7 @@ import yaml
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from bootstrap.convert import export, files
+from bootstrap.convert import export, sources
 from bootstrap.convert.conversion import Place, convert
 from bootstrap.convert.making import put
 from bootstrap.convert.manifest_text import text
@@ -88,7 +88,7 @@ def named(connections: list[Connection]) -> dict[str, Connection]:
 
 def resolved(folder: Path, vault: dict[str, Any], content: str, form: str) -> dict[str, Any]:
     """What comes out of the manifest that is made of a text, and of the store that its secrets are put into."""
-    found = files.FORMATS[form](content, "source")
+    found = sources.FORMATS[form](content, "source")
     assert found.left_out == []
     conversion = convert(found, Place("team"))
     assume(not any(conversion.unfilled.values()))  # at a gap for a secret, none is kept
@@ -195,7 +195,7 @@ def test_no_secret_is_in_the_manifest(plain: Connection, key: str, shape: str) -
     }
     extra = {**(plain.extra or {}), "deep": [{"er": shapes[shape]}]}
     item = replace(plain, password=f"p{core}", login=f"of p{core}", extra=extra)
-    made = convert(files.FORMATS["connections"](json.dumps({"x": airflow_fields(item)}), "source"), Place("team"))
+    made = convert(sources.FORMATS["connections"](json.dumps({"x": airflow_fields(item)}), "source"), Place("team"))
     assert core not in text({"version": 1}, made, "source")
     assert core in json.dumps(made.secrets)
 
@@ -210,7 +210,7 @@ VARIABLES = st.dictionaries(
 @SLOW
 @given(variables=VARIABLES)
 def test_a_variable_survives(variables: dict[str, Any]) -> None:
-    conversion = convert(files.FORMATS["variables"](json.dumps(variables), "source"), Place("team"))
+    conversion = convert(sources.FORMATS["variables"](json.dumps(variables), "source"), Place("team"))
     data = yaml_document.parse(text({"version": 1}, conversion, "source"), Path("manifest")).data.get("variables", {})
     assert list(data) == [key for key in variables if key in data]
     for key, value in variables.items():

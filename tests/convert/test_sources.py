@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bootstrap.convert import files
+from bootstrap.convert import sources
 from bootstrap.convert.found import Found
 from bootstrap.domain.connection import Connection
 from bootstrap.errors import UsageError
@@ -20,8 +20,8 @@ CORE = "canary-in-a-source-2718"  # the same in every process: it is in the name
 def read(text: str, name: str, form: str | None = None, *, folder: Path) -> Found:
     file = folder / name
     file.write_text(text, encoding="utf-8")
-    content, found = files.read_file(file, form)
-    return files.FORMATS[found](content, name)
+    content, found = sources.read_file(file, form)
+    return sources.FORMATS[found](content, name)
 
 
 def reasons(found: Found) -> str:
@@ -95,7 +95,7 @@ CONNECTION = {"a": {"conn_type": "http"}}
 )
 def test_a_file_tells_its_format(name: str, text: str, expected: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(text)
-    assert files.read_file(tmp_path / name, None)[1] == expected
+    assert sources.read_file(tmp_path / name, None)[1] == expected
 
 
 @pytest.mark.parametrize("text", ['{"a": {"conn_type": "http"}, "b": "c"}', '{"a": "http://h"}'])
@@ -130,7 +130,7 @@ def test_a_text_that_can_not_be_read_is_not_quoted(
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_bytes(b"\xff")
     with pytest.raises(UsageError, match="not text in UTF-8"):
-        files.read_file(tmp_path / "x.json", None)
+        sources.read_file(tmp_path / "x.json", None)
 
 
 # Lines

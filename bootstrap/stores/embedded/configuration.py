@@ -1,4 +1,4 @@
-"""The files of a server's folder: where it listens (`address.json`, `server.json`), what it keeps, and the key that opens that.
+"""The files of a server's folder: where it listens (`address.json`, `server.json`), its certificate, what it keeps, and its key.
 
 One that is gone or damaged is named, with what to do, before anything makes it worse.
 
@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bootstrap.domain.secret import foreign
 from bootstrap.errors import Unavailable
-from bootstrap.stores.embedded.tls import server_file
 from bootstrap.util.files import write_atomic
 from bootstrap.util.processes import free_port
 
@@ -38,6 +38,41 @@ def url(port: int) -> str:
 def config_file(folder: Path) -> Path:
     """What the server is started with."""
     return folder / "server.json"
+
+
+def ca_file(folder: Path) -> Path:
+    """Whom a client trusts, instead of the machine's authorities, so that nobody else on this machine passes for the server.
+
+    The authority was made for this server alone, and its own key is never on disk: nobody can have it sign anything else.
+    """
+    return folder / "ca.pem"
+
+
+def server_file(folder: Path) -> Path:
+    """The server's key and its certificate, in one file so that no crash parts them."""
+    return folder / "server.pem"
+
+
+def certificate_lasts(folder: Path) -> bool:
+    """True if both are there, belong together, and don't end soon. Raises Unavailable without cryptography."""
+    try:
+        from bootstrap.stores.embedded import certificate
+    except ModuleNotFoundError as err:
+        message = f"the embedded store needs {foreign(err.name)}, which is not installed"
+        raise Unavailable(message, f"pip install {foreign(err.name)}") from err
+    try:
+        return certificate.lasts(ca_file(folder).read_bytes(), server_file(folder).read_bytes())
+    except FileNotFoundError:
+        return False
+
+
+def make_certificate(folder: Path) -> None:
+    """Make both anew; the server is down. Whoever is killed between the two leaves what doesn't belong together."""
+    from bootstrap.stores.embedded import certificate
+
+    authority, own = certificate.make()
+    write_atomic(server_file(folder), own)
+    write_atomic(ca_file(folder), authority)
 
 
 def data_folder(folder: Path) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootstrap.errors import Unavailable
-from bootstrap.stores.embedded import configuration, tls, wire
+from bootstrap.stores.embedded import configuration, wire
 from bootstrap.stores.embedded.configuration import MOUNT
 from bootstrap.stores.embedded.keys import AirflowAccess, Keys
 from bootstrap.stores.embedded.process import START_TIMEOUT, Process
@@ -47,7 +47,7 @@ class Server:
         self._airflow = AirflowAccess(folder)
         self._keys = Keys(folder, self._connected)
         self.token_file = self._airflow.token_file
-        self.ca_file = tls.ca_file(folder)
+        self.ca_file = configuration.ca_file(folder)
 
     @property
     def url(self) -> str:
@@ -207,9 +207,9 @@ class Server:
     def _launch(self) -> None:
         with self._process.launching() as lock:
             configuration.require_seal(self.folder)
-            if not tls.lasts(self.folder):
+            if not configuration.certificate_lasts(self.folder):
                 self._process.stop()  # what runs has no TLS, or a certificate that nobody knows any more
-                tls.make(self.folder)
+                configuration.make_certificate(self.folder)
             if not configuration.is_consistent(self.folder):
                 self._process.stop()  # nobody knows where it listens
             if self._process.pid is None:  # else somebody started it and was killed, or it is slow to answer

@@ -16,7 +16,7 @@ from typing import Any
 
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import Unavailable
-from bootstrap.stores.embedded.tls import ca_file
+from bootstrap.stores.embedded.configuration import ca_file
 from bootstrap.util.urls import split
 
 _SECONDS = 2.0

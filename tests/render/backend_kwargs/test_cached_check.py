@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.render.backend_kwargs import cached_check
 from bootstrap.render.backend_kwargs import check as reading
+from bootstrap.render.backend_options import cached_check
 from bootstrap.util.distributions import version
 
 BACKEND = """
@@ -43,9 +43,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_it_is_read_once(module: Path, reads: list[str], tmp_path: Path) -> None:
     assert module.exists()
-    first = cached_check.check("mine.Backend", {"path": "x"}, (), tmp_path)
+    first = cached_check("mine.Backend", {"path": "x"}, (), tmp_path)
     assert "mine" in first.source
-    again = cached_check.check("mine.Backend", {"path": "x"}, (), tmp_path)
+    again = cached_check("mine.Backend", {"path": "x"}, (), tmp_path)
     assert (again.problems, again.warnings, again.source) == ((), first.warnings, first.source)
     assert reads == ["mine.Backend"]
     (kept,) = tmp_path.glob("*.json")
@@ -55,24 +55,24 @@ def test_it_is_read_once(module: Path, reads: list[str], tmp_path: Path) -> None
 def test_another_question_is_another_answer(module: Path, reads: list[str], tmp_path: Path) -> None:
     assert module.exists()
     for kwargs, elsewhere in (({"path": "x"}, ()), ({"path": 1}, ()), ({"path": "x"}, ("token",))):
-        cached_check.check("mine.Backend", kwargs, elsewhere, tmp_path)
+        cached_check("mine.Backend", kwargs, elsewhere, tmp_path)
     assert len(reads) == 3
 
 
 def test_a_class_that_changed_is_read_again(module: Path, reads: list[str], tmp_path: Path) -> None:
-    assert cached_check.check("mine.Backend", {"token": "x"}, (), tmp_path).problems == ()
+    assert cached_check("mine.Backend", {"token": "x"}, (), tmp_path).problems == ()
     module.write_text(BACKEND.format(more="*, way: str = 'longer'"))
-    (problem,) = cached_check.check("mine.Backend", {"token": "x"}, (), tmp_path).problems
+    (problem,) = cached_check("mine.Backend", {"token": "x"}, (), tmp_path).problems
     assert problem.kwarg == "token"
     module.unlink()
-    assert cached_check.check("mine.Backend", {"token": "x"}, (), tmp_path).source == ""
+    assert cached_check("mine.Backend", {"token": "x"}, (), tmp_path).source == ""
     assert len(reads) == 3
 
 
 def test_a_problem_is_told_each_time(module: Path, reads: list[str], tmp_path: Path) -> None:
     assert module.exists()
     for _ in range(2):
-        (problem,) = cached_check.check("mine.Backend", {"paht": "x"}, (), tmp_path).problems
+        (problem,) = cached_check("mine.Backend", {"paht": "x"}, (), tmp_path).problems
         assert "path" in problem.hint
     assert len(reads) == 2
     assert list(tmp_path.glob("*.json")) == []
@@ -81,7 +81,7 @@ def test_a_problem_is_told_each_time(module: Path, reads: list[str], tmp_path: P
 def test_a_file_that_somebody_spoiled_is_no_harm(module: Path, tmp_path: Path) -> None:
     assert module.exists()
     (tmp_path / "backend-arguments.json").write_text("[")
-    assert cached_check.check("mine.Backend", {"path": "x"}, (), tmp_path).problems == ()
+    assert cached_check("mine.Backend", {"path": "x"}, (), tmp_path).problems == ()
 
 
 @pytest.mark.parametrize("name", ["Some_Thing", "some-thing", "some.thing"])

@@ -19,7 +19,7 @@ from cryptography import x509
 
 from bootstrap.errors import Unavailable
 from bootstrap.stores.base import BackendPaths, Context
-from bootstrap.stores.embedded import MOUNT, Server, certificate, configuration, tls
+from bootstrap.stores.embedded import MOUNT, Server, certificate, configuration
 from bootstrap.stores.embedded.store import Options, airflow_backend
 from tests.stores.embedded.impostor import Impostor, impostor
 from tests.stores.embedded.serving import asking, end, own_token, processes, read, write
@@ -175,7 +175,8 @@ def test_the_authority_can_sign_nothing_else(shared: Server) -> None:
     held = [file.read_bytes() for file in shared.folder.iterdir() if file.is_file()]
     assert sum(content.count(b"PRIVATE KEY-----") for content in held) == 2  # BEGIN and END of the server's own
     own, authority = (
-        x509.load_pem_x509_certificate(file(shared.folder).read_bytes()) for file in (tls.server_file, tls.ca_file)
+        x509.load_pem_x509_certificate(file(shared.folder).read_bytes())
+        for file in (configuration.server_file, configuration.ca_file)
     )
     assert not own.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     allowed = authority.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees
@@ -217,9 +218,9 @@ def test_a_certificate_that_is_of_no_use_is_made_anew(
         running.stop()
         with monkeypatch.context() as patch:
             patch.setattr(certificate, "_LIFETIME", timedelta(days=364))
-            tls.make(running.folder)
+            configuration.make_certificate(running.folder)
         if how == "an empty server.pem":
-            tls.server_file(running.folder).write_bytes(b"")
+            configuration.server_file(running.folder).write_bytes(b"")
     running.ensure_running()
     assert read(running) == "kept"
     assert own_token(running) == token
