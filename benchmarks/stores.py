@@ -122,8 +122,7 @@ Reader = Callable[[list[str]], list[Any]]
 
 def _ours(plan: dict[str, Any]) -> Reader:
     from bootstrap import plugins
-    from bootstrap.stores.base import Context, Stored
-    from bootstrap.stores.bulk_read import read_many
+    from bootstrap.stores.base import Context, Stored, read_many
     from bootstrap.stores.kind import StoreKind
 
     kind = plugins.STORES.get(plan["kind"], StoreKind)

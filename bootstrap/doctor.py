@@ -29,9 +29,9 @@ from bootstrap.targets.metadata.target import Options as MetadataOptions
 from bootstrap.targets.metadata.target import open_target as open_metadata
 from bootstrap.util import git, special_files
 from bootstrap.util.files import cache_folder, shown
-from bootstrap.validation import conn_types, values
+from bootstrap.validation import hooks, values
 from bootstrap.validation.check import check
-from bootstrap.validation.conn_types import install_command
+from bootstrap.validation.hooks import install_command
 
 _SHOWN = 5  # of what has all the same reason
 __all__ = ["Finding", "config_options", "examine", "worst"]
@@ -123,7 +123,7 @@ def _providers(manifest: Manifest, connections: Mapping[str, Connection]) -> Ite
         yield Finding("providers", "all installed")
     for conn_id, conn_type in types.items():
         if facts.package(conn_type) is None:
-            for problem in conn_types.problems(conn_type, facts):
+            for problem in hooks.unknown(conn_type, facts):
                 yield Finding(f"connection {conn_id}", problem.message, problem.hint, warning=True)
 
 

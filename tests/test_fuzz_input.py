@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bootstrap.convert import sources
 from bootstrap.convert.conversion import Place, convert
-from bootstrap.convert.manifest_text import NEW, text
+from bootstrap.convert.making import NEW, manifest_text
 from bootstrap.desired.resolve import SecretReader, resolve_all, resolve_variables
 from bootstrap.domain import connection
 from bootstrap.errors import BootstrapError
@@ -144,7 +144,7 @@ class Readers:
 
     def _convert(self, file: Path, form: str | None) -> None:
         content, found = sources.read_file(file, form)
-        text(NEW, convert(sources.FORMATS[found](content, "source"), Place("local")), "source")
+        manifest_text(NEW, convert(sources.FORMATS[found](content, "source"), Place("local")), "source")
 
     def stores(self, data: bytes) -> None:
         for name in ("s.json", "s.yaml", "s.env"):

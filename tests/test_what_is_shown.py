@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from bootstrap.commands import store as store_command
 from bootstrap.domain.secret import Secret, foreign
 from bootstrap.errors import Unavailable
 from bootstrap.smoke.verdict import CheckResult
 from bootstrap.stores.base import Entry
-from bootstrap.terminal import checklist, secrets_table
+from bootstrap.terminal import checklist
 from bootstrap.terminal.console import Console, fit
 from bootstrap.terminal.progress import Board
 from tests.project import Project
@@ -83,7 +84,7 @@ def test_rich_interprets_nothing(odd: str, capsys: pytest.CaptureFixture[str]) -
     board = Board([odd], 1)
     board.ended(result(odd), 1)
     assert odd in printed(board.table(24))
-    assert odd in printed(secrets_table.table("local", [Entry(odd, version=odd)], datetime.now(timezone.utc)))
+    assert odd in printed(store_command.table("local", [Entry(odd, version=odd)], datetime.now(timezone.utc)))
     rows = [checklist.Row(odd, odd, odd, odd), checklist.check_row(result(odd))]
     checklist.show(Console(), rows)
     assert capsys.readouterr().out.count(odd) == 6
@@ -91,7 +92,7 @@ def test_rich_interprets_nothing(odd: str, capsys: pytest.CaptureFixture[str]) -
 
 def test_a_table_obeys_no_control_character_and_shows_no_secret() -> None:
     Secret("hunter2-Canary").reveal()
-    shown = printed(secrets_table.table("local", [Entry("a\x1b[31mb hunter2-Canary")], datetime.now(timezone.utc)))
+    shown = printed(store_command.table("local", [Entry("a\x1b[31mb hunter2-Canary")], datetime.now(timezone.utc)))
     assert "\x1b" not in shown
     assert "hunter2" not in shown
 

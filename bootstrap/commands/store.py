@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,16 @@ import click
 
 from bootstrap.commands.context import App
 from bootstrap.errors import Exit, UsageError
+from bootstrap.util.human import age, visible
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
     from bootstrap.store_admin.copy_plan import CopyPlan
     from bootstrap.store_admin.policy import Purpose
+    from bootstrap.stores.base import Entry
 
 
 @click.group("store")
@@ -96,11 +103,7 @@ def get(app: App, *, reference: str, reveal: bool, yes: bool) -> int:
 @click.pass_obj
 def list_(app: App, *, name: str, prefix: str, long: bool, as_json: bool) -> int:
     """List a store's secrets below PREFIX, without values: a table on a terminal, else one STORE:PATH per line."""
-    from datetime import datetime, timezone
-
     from bootstrap.store_admin.put_get import document, entries, known_store
-    from bootstrap.terminal.secrets_table import table
-    from bootstrap.util.human import visible
 
     store = known_store(app.secrets, app.manifest, name)
     if as_json:
@@ -110,6 +113,36 @@ def list_(app: App, *, name: str, prefix: str, long: bool, as_json: bool) -> int
     else:
         app.console.data("".join(f"{visible(f'{name}:{path}')}\n" for path in store.names(prefix)))
     return Exit.OK
+
+
+def table(name: str, found: Sequence[Entry], now: datetime) -> Table:
+    """The list for people; a column that is empty is left out."""
+    from rich.table import Table
+
+    from bootstrap.terminal.console import cell
+
+    titles = ("name", "version", "versions", "age", "created", "state")
+    rows = [_row(name, entry, now) for entry in found]
+    shown = [index for index in range(len(titles)) if index == 0 or any(row[index] for row in rows)]
+    made = Table(box=None, pad_edge=False, header_style="dim")
+    for index in shown:
+        right = titles[index] in {"version", "versions", "age"}
+        made.add_column(titles[index], overflow="fold", justify="right" if right else "left", no_wrap=index > 0)
+    for row in rows:
+        made.add_row(*(cell(row[index]) for index in shown))
+    return made
+
+
+def _row(name: str, entry: Entry, now: datetime) -> tuple[str, ...]:
+    created = entry.created.astimezone(timezone.utc) if entry.created else None
+    return (
+        visible(f"{name}:{entry.path}"),
+        visible(entry.version or ""),
+        "" if entry.versions is None else str(entry.versions),
+        age(created, now) if created else "",
+        f"{created:%Y-%m-%d %H:%M:%S} UTC" if created else "",
+        visible(entry.state),
+    )
 
 
 @command.command("copy")

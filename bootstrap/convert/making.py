@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 from bootstrap.convert import sources
 from bootstrap.convert.conversion import Conversion, Place, convert
 from bootstrap.convert.found import Found
-from bootstrap.convert.manifest_text import NEW, text
 from bootstrap.domain.reference import Reference, parse_reference
 from bootstrap.errors import BootstrapError, Conflict, NotFound, StoreError, UsageError
-from bootstrap.stores.base import CONCURRENCY, Context, Store, Stored
-from bootstrap.stores.bulk_read import read_many
-from bootstrap.util import input_text, yaml_document
+from bootstrap.stores.base import CONCURRENCY, Context, Store, Stored, read_many
+from bootstrap.util import input_text, yaml_document, yaml_text
 
 if TYPE_CHECKING:
     from bootstrap.desired.resolve import SecretReader
@@ -26,6 +24,16 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 _OWN = {"connections", "variables"}  # the sections that are made
+NEW = {
+    "version": 1,
+    "airflow": {"home": ".airflow"},
+    "stores": {"local": {"kind": "embedded"}},
+    "backend": {"store": "local", "connections": "connections", "variables": "variables"},
+}
+_HEAD = """\
+# Made by `airflow-bootstrap init` from {source}. It holds no secret: each {{secret: "STORE:PATH#FIELD"}} says where one is
+# kept, `airflow-bootstrap store get` what is known of it. Next: airflow-bootstrap up
+"""
 _OF_STDIN = """\
 #!/bin/sh
 # Puts the secrets of a source into their store: sh THIS_SCRIPT < SOURCE
@@ -97,13 +105,39 @@ class Made:
 
     def manifest(self, stores: Stores) -> str:
         """The new manifest's text."""
-        return text(stores.base, self.conversion, self.source)
+        return manifest_text(stores.base, self.conversion, self.source)
 
     def gaps(self) -> Iterator[str]:
         """What is still to be filled in, each with the next step."""
         for what, reference in self.conversion.unfilled.items():
             step = f"airflow-bootstrap store put {reference}" if reference else "write it into the manifest"
             yield f"{what} is a gap of a template that nobody filled in: {step}"
+
+
+def manifest_text(base: Mapping[str, Any], conversion: Conversion, source: str) -> str:
+    """The whole file, as people would write it; each value is read back unchanged. `base` are the other sections, as plain data."""
+    sections = {**base, "connections": conversion.connections, "variables": conversion.variables}
+    kept = {name: value for name, value in sections.items() if value}
+    made = "\n".join(
+        [
+            _HEAD.format(source=" ".join(source.split())),
+            *(yaml_text.dump({key: kept[key]}, {Reference: _plain}) for key in kept),
+        ]
+    )
+    if yaml_document.parse(made, Path("manifest")).data != _plain(kept):
+        raise RuntimeError("the manifest would not be read as it is meant")
+    return made
+
+
+def _plain(node: Any) -> Any:
+    """As it is read back."""
+    if isinstance(node, Reference):
+        return {"secret": str(node)}
+    if isinstance(node, Mapping):
+        return {key: _plain(item) for key, item in node.items()}
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    return node
 
 
 def make(source: str, form: str | None, stores: Stores, store: str | None, stdin: Callable[[], bytes]) -> Made:

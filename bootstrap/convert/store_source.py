@@ -24,8 +24,7 @@ from bootstrap.manifest.field_types import CONN_TYPE, NAME
 from bootstrap.manifest.loader import Manifest
 from bootstrap.manifest.models import INDEX
 from bootstrap.store_admin.put_get import known_store
-from bootstrap.stores.base import Stored
-from bootstrap.stores.bulk_read import read_many
+from bootstrap.stores.base import Stored, read_many
 
 _NAME = re.compile(NAME.strip("^$"))
 

@@ -18,8 +18,7 @@ from bootstrap.domain.variable import Variable
 from bootstrap.errors import IllegalName, Malformed, NotFound, StoreError
 from bootstrap.manifest.loader import ConnectionSpec, Manifest
 from bootstrap.manifest.models import find_references
-from bootstrap.stores.base import CONCURRENCY, Context, Store, Stored, pick_field
-from bootstrap.stores.bulk_read import PathAt, read_many
+from bootstrap.stores.base import CONCURRENCY, Context, PathAt, Store, Stored, pick_field, read_many
 from bootstrap.stores.kind import StoreKind
 
 

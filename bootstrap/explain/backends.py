@@ -40,11 +40,6 @@ def look(backend: Any, query: Query) -> Look | None:
     return None
 
 
-def is_missing(error: BaseException) -> bool:
-    """True if a store says by this error that there is no such secret."""
-    return any(known.is_missing(error) for known in _looks().values())
-
-
 def _known(backend: Any) -> BackendLook | None:
     return next((_looks()[kind.__name__] for kind in type(backend).__mro__ if kind.__name__ in _looks()), None)
 
@@ -73,6 +68,3 @@ class _File:
         if not Path(name).exists():
             raise Told("broken", "its file is not there")
         return None  # a file has one date for all of its secrets
-
-    def is_missing(self, error: BaseException) -> bool:  # noqa: ARG002
-        return False

@@ -5,7 +5,6 @@ For use inside Airflow's processes. What it returns is plain JSON data.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from bootstrap.airflow import compat
 from bootstrap.domain import connection
 from bootstrap.domain.secret import fingerprint
 from bootstrap.explain import backends
-from bootstrap.explain.sources import ENVIRONMENT, Answer, ask, is_store_wide, source_name
+from bootstrap.explain.sources import ENVIRONMENT, PLAIN, Answer, ask, is_store_wide, source_name
 from bootstrap.providers.installed import package_for
 from bootstrap.stores.airflow_look import Query
 from bootstrap.util.json_text import loads
@@ -24,7 +23,6 @@ from bootstrap.util.json_text import loads
 _BLANK = ("", None)
 _FIELDS = ("host", "login", "password", "schema", "port")
 _TYPES = {bool: "boolean", int: "number", float: "number", str: "text", list: "list", dict: "object"}
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 
 
 @dataclass
@@ -157,9 +155,7 @@ def differing(one: Any, other: Any, kind: str) -> list[str]:
 def _fingerprints(conn: Any) -> dict[str, str]:
     """Of a connection of the server's or the task's class. A description doesn't reach a task, and '' is nothing."""
     extra = _extra(conn)
-    nameless = sorted(
-        name for name, value in extra.items() if value in _BLANK
-    )  # `http://host/?TOKEN` makes one of a secret
+    nameless = sorted(name for name, value in extra.items() if value in _BLANK)  # `?TOKEN` makes one of a secret
     filled = {name: value for name, value in extra.items() if value not in _BLANK}
     made = connection.Connection(
         conn_type=conn.conn_type or "",
@@ -175,7 +171,7 @@ def _contents(value: Any, kind: str) -> dict[str, Any]:
     if kind != "connection":
         return {"fields": ["value"] if value else []}
     extra = _extra(value)
-    keys = sorted(f"extra.{key}" for key, item in extra.items() if _PLAIN.fullmatch(key) and item not in _BLANK)
+    keys = sorted(f"extra.{key}" for key, item in extra.items() if PLAIN.fullmatch(key) and item not in _BLANK)
     fields = [name for name in _FIELDS if getattr(value, name)]
     # '' for one that nobody knows, of a connection with nothing else: Airflow reads one out of any text with a colon
     is_one = value.conn_type and (package_for(value.conn_type) is not None or value.host or extra)
@@ -209,7 +205,7 @@ def _loaded(value: Any) -> Any:
 
 
 def _is_plain(name: str) -> bool:
-    return all(_PLAIN.fullmatch(part) for part in name.split(".", 1))
+    return all(PLAIN.fullmatch(part) for part in name.split(".", 1))
 
 
 def named(backend: Any, wanted: Mapping[str, Any] | None) -> str:

@@ -36,7 +36,7 @@ _FIXED: dict[str, SourceName] = {
 _UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError)
 _WRONG_ARGUMENT = (TypeError, AttributeError, ImportError)
 _KNOWN_KEYS = {*FIELDS, "uri"}  # of a connection's JSON
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
+PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 _TIMEOUTS = ("DeadlineExceeded", "RetryError")  # Google's
 
 
@@ -176,7 +176,7 @@ def _stray_keys(text: str) -> str:
     except BadInput as err:
         return f": {err.problem}" if text.lstrip().startswith("{") else ""
     keys = [key for key in document if key not in _KNOWN_KEYS] if isinstance(document, dict) else []
-    named = ", ".join(key if document[key] and _PLAIN.fullmatch(key) else "another one" for key in sorted(keys))
+    named = ", ".join(key if document[key] and PLAIN.fullmatch(key) else "another one" for key in sorted(keys))
     return f": Airflow knows no key {named}" if named else ""
 
 
@@ -211,34 +211,20 @@ def _database(backend: Any, query: Query) -> Answer:
     if missing := compat.missing_database():
         return Answer("unreachable", detail=missing)
     try:
-        if query.kind == "variable":
-            return _database_variable(backend, query)
-        conn = _call(backend.get_connection, query)
+        found = _call(backend.get_variable if query.kind == "variable" else backend.get_connection, query)
+        if found is None and query.kind == "variable" and compat.has_variable_row(query.key, query.team):
+            return Answer("undecryptable", detail=UNDECRYPTABLE)
     except Exception as err:
         return _database_failure(err)
-    if conn is None:
+    if found is None:
         return Answer("miss")
-    return _undecrypted(conn) or Answer("hit", conn)
-
-
-def _database_variable(backend: Any, query: Query) -> Answer:
-    value = _call(backend.get_variable, query)
-    if value is not None:
-        return Answer("hit", value)
-    if compat.has_variable_row(query.key, query.team):
-        return Answer("undecryptable", detail=UNDECRYPTABLE)
-    return Answer("miss")
-
-
-def _undecrypted(conn: Any) -> Answer | None:
-    """Airflow reads the whole row at once: what it can't decrypt hides the rest."""
     try:
-        conn.get_uri()
+        if query.kind != "variable":
+            found.get_uri()  # Airflow reads the whole row at once: what it can't decrypt hides the rest
     except Exception as err:
-        if _is_decryption(err):
-            return Answer("undecryptable", detail=UNDECRYPTABLE, error=err)
-        return Answer("malformed", detail=_not_a_connection(err), error=err)
-    return None
+        malformed = Answer("malformed", detail=_not_a_connection(err), error=err)
+        return _database_failure(err) if _is_decryption(err) else malformed
+    return Answer("hit", found)
 
 
 def _is_decryption(error: BaseException) -> bool:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap import plugins
-from bootstrap.domain.plaintext import parts, plain_secrets
 from bootstrap.domain.reference import SHAPE_HELP
 from bootstrap.domain.secret import trust
 from bootstrap.domain.secret_forms import forms
 from bootstrap.domain.secret_matcher import Matcher
+from bootstrap.domain.secret_places import parts, plain_secrets
 from bootstrap.domain.sensitive import secret_texts
 from bootstrap.errors import ManifestError, UsageError
 from bootstrap.manifest import secret_variables

@@ -83,7 +83,10 @@ def _line(hook: str, sources: Sources) -> list[Definition]:
     found: list[Definition] = []
     while waiting:
         place, dotted = waiting.pop(0)
-        definition = _definition(place, dotted, sources)
+        try:
+            definition = sources.find(place, dotted)
+        except UnreadableModule:
+            continue
         if definition is not None and all(definition.name != known.name for known in found):
             found.append(definition)
             bases = definition.node.bases if isinstance(definition.node, ast.ClassDef) else []
@@ -94,13 +97,6 @@ def _line(hook: str, sources: Sources) -> list[Definition]:
 def _module(name: str, sources: Sources) -> Module | None:
     try:
         return sources.module(name) if name else None
-    except UnreadableModule:
-        return None
-
-
-def _definition(module: Module, dotted: str, sources: Sources) -> Definition | None:
-    try:
-        return sources.find(module, dotted)
     except UnreadableModule:
         return None
 
@@ -150,16 +146,11 @@ def _keys(node: ast.AST, module: Module) -> Iterator[str]:
             yield _text(key)
         case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
             if name.lstrip("_") == "get_field":
-                yield from _of_get_field(node)
+                # `self._get_field("key", default)`, `get_field(extras, "key")`, `get_field(…, field_name="key")`
+                yield next(filter(None, map(_text, node.args)), "")
+                yield from (_text(item.value) for item in node.keywords if item.arg in {"f", "field_name"})
             elif any(item.arg is None and _is_extra(item.value) for item in node.keywords):
                 yield from _parameters(name, module)
-
-
-def _of_get_field(node: ast.Call) -> Iterator[str]:
-    """`self._get_field("key", default)`, `get_field(extras, "key")`, `get_field(…, field_name="key")`."""
-    texts = filter(None, map(_text, node.args))
-    yield next(texts, "")
-    yield from (_text(item.value) for item in node.keywords if item.arg in {"f", "field_name"})
 
 
 def _parameters(function: str, module: Module) -> Iterator[str]:

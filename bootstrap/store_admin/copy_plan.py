@@ -18,8 +18,7 @@ from bootstrap.domain.secret import Secret, fingerprint
 from bootstrap.errors import BootstrapError, Exit, IllegalName, NotFound, StoreError, Unavailable, UsageError
 from bootstrap.manifest.loader import Manifest
 from bootstrap.store_admin.put_get import known_store
-from bootstrap.stores.base import Fields, Store, Stored, Version, keeps_fields, pick_field
-from bootstrap.stores.bulk_read import read_many
+from bootstrap.stores.base import Fields, Store, Stored, Version, keeps_fields, pick_field, read_many
 
 Payload: TypeAlias = Secret | Fields
 Action = Literal["create", "update", "unchanged", "conflict", "skip", "failed"]

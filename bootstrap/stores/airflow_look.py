@@ -58,9 +58,6 @@ class BackendLook(Protocol):
         Raises the client's errors, also those that the backend would hide behind a None, and Told.
         """
 
-    def is_missing(self, error: BaseException) -> bool:
-        """True if the store says by this error that there is no such secret."""
-
 
 def option(backend: Any, query: Query, suffix: str) -> Any:
     """Below which path, or with which prefix, it looks for secrets of this kind; None: not at all."""

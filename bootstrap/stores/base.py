@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from bootstrap.domain.secret import Secret
-from bootstrap.errors import Empty, Malformed, ManifestError, NotFound
+from bootstrap.errors import Empty, Malformed, ManifestError, NotFound, StoreError, Unavailable
 from bootstrap.stores.credential import Credential
 from bootstrap.stores.wording import Wording
 from bootstrap.util.input_text import BadInput
 from bootstrap.util.json_text import loads
 
 Version: TypeAlias = str
+PathAt: TypeAlias = tuple[str, Version | None]  # a path, and the version if not the newest
 Fields: TypeAlias = Mapping[str, Any]  # plain JSON data; lives in local variables only
 Paths: TypeAlias = str | tuple[str, ...] | None  # below which Airflow looks, in order; None: nowhere
 CONCURRENCY = 32  # requests to a store at a time
@@ -251,3 +252,31 @@ def pick_field(stored: Stored, where: str, name: str | None) -> Secret:
     if not value:
         raise Empty(f"{where}: the value is empty", hint)
     return value
+
+
+def read_many(
+    name: str, store: Store, places: Iterable[PathAt], concurrency: int = CONCURRENCY
+) -> Mapping[PathAt, Stored | StoreError]:
+    """The content of each place, or the error that reading it raised. Each is read once, `concurrency` at a time.
+
+    Once the store fails to answer, it is not asked for what is still to come: those get an error that says so.
+    """
+    failures: list[Unavailable] = []  # the first is quoted
+
+    def read(place: PathAt) -> Stored | StoreError:
+        if failures:
+            return Unavailable(f"{name}:{place[0]}: not read: {failures[0].message}", failures[0].hint)
+        try:
+            return store.read(*place)
+        except StoreError as err:
+            if isinstance(err, Unavailable):
+                failures.append(err)
+            return err
+
+    wanted = list(dict.fromkeys(places))
+    if len(wanted) < 2:  # noqa: PLR2004  a thread would only cost time
+        return {place: read(place) for place in wanted}
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(concurrency, len(wanted)), thread_name_prefix=f"read-{name}") as pool:
+        return dict(zip(wanted, pool.map(read, wanted), strict=True))

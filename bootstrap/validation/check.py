@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bootstrap.domain.connection import Connection
 from bootstrap.providers.facts import UNREGISTERED, Extras, Known, known
-from bootstrap.validation import conn_types, google, hook_fields, keys, uris, values
+from bootstrap.validation import google, hooks, keys, uris, values
 from bootstrap.validation.problem import Problem
 
 
@@ -27,15 +27,15 @@ def check(
 
 def problems(connection: Connection, known: Known, uri_text: str = "") -> Iterator[Problem]:
     """What is wrong with one connection. No message holds a secret."""
-    hook = known.extras.get(UNREGISTERED.get(connection.conn_type, connection.conn_type), Extras())
+    extras = known.extras.get(UNREGISTERED.get(connection.conn_type, connection.conn_type), Extras())
     extra = connection.extra or {}
-    yield from conn_types.problems(connection.conn_type, known)
+    yield from hooks.unknown(connection.conn_type, known)
     yield from values.problems(connection)
-    yield from hook_fields.ignored(connection, hook)
+    yield from hooks.ignored(connection, extras)
     yield from values.host(connection)
     yield from values.http(connection)
     yield from uris.problems(uri_text) if uri_text else uris.signs(connection)
-    yield from hook_fields.misspelt(connection.conn_type, extra, hook)
-    yield from hook_fields.booleans(connection.conn_type, extra, hook)
+    yield from hooks.misspelt(connection.conn_type, extra, extras)
+    yield from hooks.booleans(connection.conn_type, extra, extras)
     yield from google.problems(connection.conn_type, extra)
     yield from keys.problems(connection)

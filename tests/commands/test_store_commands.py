@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
+from bootstrap.commands.store import table
 from bootstrap.store_admin.put_get import document
 from bootstrap.stores.base import Entry
-from bootstrap.terminal.secrets_table import table
 from bootstrap.util.human import age
 from tests.project import ROOT, Canary, Project
 from tests.systems import openbao, require, secret_manager

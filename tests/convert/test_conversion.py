@@ -10,7 +10,7 @@ import pytest
 
 from bootstrap.convert import sources
 from bootstrap.convert.conversion import Conversion, Place, convert
-from bootstrap.convert.manifest_text import NEW, text
+from bootstrap.convert.making import NEW, manifest_text
 from bootstrap.domain.reference import Reference
 from bootstrap.errors import ManifestError
 from bootstrap.manifest.loader import load
@@ -49,7 +49,7 @@ def made(connections: dict[str, Any], variables: dict[str, Any] | None = None) -
 @pytest.mark.parametrize("conn_id", WITH_SECRETS)
 def test_each_secret_goes_into_the_store_and_none_into_the_manifest(conn_id: str, tmp_path: Path) -> None:
     conversion = made({conn_id: WITH_SECRETS[conn_id]})
-    manifest = text(NEW, conversion, "source")
+    manifest = manifest_text(NEW, conversion, "source")
     assert "LEAK" not in manifest
     assert json.dumps(conversion.secrets).count("LEAK") >= json.dumps(WITH_SECRETS[conn_id]).count("LEAK") > 0
     (tmp_path / "bootstrap.yaml").write_text(manifest)

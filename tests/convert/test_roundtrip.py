@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from bootstrap.convert import export, sources
 from bootstrap.convert.conversion import Place, convert
-from bootstrap.convert.making import put
-from bootstrap.convert.manifest_text import text
+from bootstrap.convert.making import manifest_text, put
 from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain.connection import Connection
 from bootstrap.domain.reference import parse_reference
@@ -92,7 +91,7 @@ def resolved(folder: Path, vault: dict[str, Any], content: str, form: str) -> di
     assert found.left_out == []
     conversion = convert(found, Place("team"))
     assume(not any(conversion.unfilled.values()))  # at a gap for a secret, none is kept
-    (folder / "bootstrap.yaml").write_text(text(vault, conversion, "source"), encoding="utf-8")
+    (folder / "bootstrap.yaml").write_text(manifest_text(vault, conversion, "source"), encoding="utf-8")
     manifest = load(folder / "bootstrap.yaml")  # refuses a secret in plain text
     secrets = SecretReader(manifest)
     put("team", secrets.store("team"), conversion.secrets)
@@ -196,7 +195,7 @@ def test_no_secret_is_in_the_manifest(plain: Connection, key: str, shape: str) -
     extra = {**(plain.extra or {}), "deep": [{"er": shapes[shape]}]}
     item = replace(plain, password=f"p{core}", login=f"of p{core}", extra=extra)
     made = convert(sources.FORMATS["connections"](json.dumps({"x": airflow_fields(item)}), "source"), Place("team"))
-    assert core not in text({"version": 1}, made, "source")
+    assert core not in manifest_text({"version": 1}, made, "source")
     assert core in json.dumps(made.secrets)
 
 
@@ -211,7 +210,9 @@ VARIABLES = st.dictionaries(
 @given(variables=VARIABLES)
 def test_a_variable_survives(variables: dict[str, Any]) -> None:
     conversion = convert(sources.FORMATS["variables"](json.dumps(variables), "source"), Place("team"))
-    data = yaml_document.parse(text({"version": 1}, conversion, "source"), Path("manifest")).data.get("variables", {})
+    data = yaml_document.parse(manifest_text({"version": 1}, conversion, "source"), Path("manifest")).data.get(
+        "variables", {}
+    )
     assert list(data) == [key for key in variables if key in data]
     for key, value in variables.items():
         value = value["value"] if isinstance(value, dict) and "value" in value else value  # noqa: PLW2901

@@ -8,8 +8,7 @@ from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import NotFound, Unavailable
 from bootstrap.manifest.loader import load
-from bootstrap.stores.base import Fields, Stored, Version
-from bootstrap.stores.bulk_read import read_many
+from bootstrap.stores.base import Fields, Stored, Version, read_many
 
 
 class Counting:

@@ -12,7 +12,7 @@ from bootstrap.domain.connection import Connection
 from bootstrap.manifest.loader import load
 from bootstrap.util import distributions
 from bootstrap.validation.check import check
-from bootstrap.validation.conn_types import install_command
+from bootstrap.validation.hooks import install_command
 from bootstrap.validation.values import NAMES
 from tests.project import ROOT
 

@@ -16,7 +16,7 @@ from bootstrap.providers.facts import known
 from bootstrap.util import distributions
 from bootstrap.util.nearest import nearest
 from bootstrap.validation import uris
-from bootstrap.validation.conn_types import install_command
+from bootstrap.validation.hooks import install_command
 from tests.project import ROOT
 from tools.provider_tables import generated_conn_types
 

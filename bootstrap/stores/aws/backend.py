@@ -105,7 +105,7 @@ class SecretsManagerLook:
         try:
             return self.ask(backend.client, name)
         except Exception as err:
-            if self.is_missing(err):
+            if type(err).__name__ in _MISSING or _is_deleted(err):
                 within = f"region {backend.client.meta.region_name}"
                 raise Told("miss", DELETED if _is_deleted(err) else no_such_secret(within)) from err
             raise
@@ -115,10 +115,6 @@ class SecretsManagerLook:
         found = client.get_secret_value(SecretId=name)
         problem = "" if "SecretString" in found else "is binary, and Airflow reads text only"
         return Look(name, found.get("VersionId", ""), found.get("CreatedDate"), problem)
-
-    def is_missing(self, error: BaseException) -> bool:
-        """By the error's name."""
-        return type(error).__name__ in _MISSING or _is_deleted(error)
 
 
 class ParameterStoreLook(SecretsManagerLook):

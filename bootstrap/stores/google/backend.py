@@ -91,14 +91,10 @@ class SecretManagerLook:
         except Exception as err:
             if type(err).__name__ == "NotFound" and is_no_place(foreign(getattr(err, "message", ""))):
                 raise Told("unreachable", f"there is no such place: project {backend.project_id}") from err
-            if self.is_missing(err):
+            if type(err).__name__ in _MISSING:
                 raise Told("miss", no_such_secret(f"project {backend.project_id}")) from err
             raise
         created = None
         with contextlib.suppress(Exception):  # whoever may read a secret may not always ask how old it is
             created = client.get_secret_version(request={"name": found.name}).create_time
         return Look(name, found.name.rpartition("/")[2], created)
-
-    def is_missing(self, error: BaseException) -> bool:
-        """By the error's name."""
-        return type(error).__name__ in _MISSING

@@ -160,10 +160,6 @@ class VaultLook:
         mount, path = (backend.mount_point, name) if backend.mount_point else name.split("/", 1)
         return f"{mount}/{path}" if backend.kv_engine_version == 1 else f"{mount}/data/{path}"
 
-    def is_missing(self, error: BaseException) -> bool:  # noqa: ARG002
-        """Its client returns None."""
-        return False
-
     def look(self, backend: Any, query: Query, name: str) -> Look | None:
         """See `BackendLook`."""
         try:

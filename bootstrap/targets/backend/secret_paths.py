@@ -18,8 +18,7 @@ from bootstrap.domain.secret import PublicText, Secret
 from bootstrap.domain.variable import Variable
 from bootstrap.errors import Conflict, Denied, IllegalName, Malformed, ManifestError, NotFound, StoreError, Unavailable
 from bootstrap.manifest.models import INDEX
-from bootstrap.stores.base import Deleting, Fields, LastingVersions, Store, Stored, Version, keeps_fields, pick_field
-from bootstrap.stores.bulk_read import PathAt, read_many
+from bootstrap.stores.base import Deleting, LastingVersions, Store, Stored, Version, keeps_fields, pick_field, read_many
 from bootstrap.targets.base import Applied, Change, Content, Key, Kind, Registered
 from bootstrap.targets.index import Index, canonical, content_hash
 
@@ -51,7 +50,7 @@ class BackendTarget:
         self._before = self._index
         known = [key for key in self._index.owned(self._owner) if key.kind in self._prefixes]
         self._require_own_paths(wanted)
-        places: dict[Key, PathAt] = {key: (self._path(key), None) for key in dict.fromkeys((*wanted, *known))}
+        places = {key: (self._path(key), None) for key in dict.fromkeys((*wanted, *known))}
         answers = read_many(self.name, self.store, places.values(), self._concurrency)
         found: dict[Key, Registered] = {}
         for key, place in places.items():
@@ -233,7 +232,7 @@ class _Writing:
             return there.version
 
 
-def _payload(content: Content) -> Secret | Fields:
+def _payload(content: Content) -> Secret | Mapping[str, Any]:
     """Airflow takes `extra` as an object or as its JSON: that keeps numbers which a Vault's 64 bits don't."""
     if isinstance(content, Variable):
         return Secret(content.value) if content.secret else PublicText(content.value)

@@ -18,7 +18,7 @@ from bootstrap.domain.connection import mask_login
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Denied
 from bootstrap.stores.credential import Credential
-from bootstrap.targets.rest_api.errors import is_bad_token, not_airflow, refused
+from bootstrap.targets.rest_api.errors import is_bad_token, refused
 from bootstrap.util.files import expanded
 from bootstrap.util.model import Model
 from bootstrap.util.urls import checked
@@ -79,8 +79,6 @@ class Client:
                 return api
             if reply.status != HTTPStatus.NOT_FOUND:
                 break
-        if reply.ok or reply.status < HTTPStatus.BAD_REQUEST:
-            raise not_airflow(self.place, f"HTTP {reply.status}")
         raise refused(self.place, reply.status, None)
 
     def get(self, path: str, what: str = "", **params: Any) -> dict[str, Any]:
@@ -108,8 +106,6 @@ class Client:
             return {}
         if reply.ok and isinstance(reply.document, dict):
             return reply.document
-        if reply.status < HTTPStatus.BAD_REQUEST:
-            raise not_airflow(where, f"HTTP {reply.status}")
         raise refused(where, reply.status, reply.document)
 
     def _asked(self, where: str, method: str, path: str, how: dict[str, Any]) -> Reply:
@@ -153,8 +149,6 @@ class Client:
         found = reply.document.get("access_token") if reply.ok and isinstance(reply.document, dict) else None
         if isinstance(found, str) and found:
             return Secret(found)
-        if reply.ok or reply.status < HTTPStatus.BAD_REQUEST:
-            raise not_airflow(self.place, f"HTTP {reply.status}")
         raise refused(self.place, reply.status, reply.document)
 
     def _read(self, credential: Credential) -> Secret:

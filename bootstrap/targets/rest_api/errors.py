@@ -27,7 +27,7 @@ def not_airflow(where: str, what: str) -> StoreError:
 
 
 def refused(where: str, status: int, document: Any) -> StoreError:
-    """The answer to a request was no success; `document` is its JSON, None if it is none."""
+    """The answer to a request was no success, or not Airflow's; `document` is its JSON, None if it is none."""
     code = f"HTTP {status}"
     if status == HTTPStatus.UNAUTHORIZED or is_bad_token(status, document):
         return Denied(f"{where}: Airflow refused the credential ({code})", CHECK_CREDENTIAL)

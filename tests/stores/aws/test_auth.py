@@ -15,8 +15,7 @@ from pydantic import ValidationError
 from bootstrap.domain.secret import Secret
 from bootstrap.errors import Denied
 from bootstrap.plugins import STORES
-from bootstrap.stores.base import Context
-from bootstrap.stores.bulk_read import read_many
+from bootstrap.stores.base import Context, read_many
 from bootstrap.stores.kind import StoreKind
 from tests.stores.aws.bench import ACCOUNT, BOTH, PATH, Front, Opened, failure, front, key, keys, opened, region, server
 from tests.stores.contract import CANARY, whole

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.stores.base import Context, Stored
-from bootstrap.stores.bulk_read import read_many
+from bootstrap.stores.base import Context, Stored, read_many
 from bootstrap.stores.google import secret_manager as gsm
 from bootstrap.stores.google.client import _bucket
 from tests.systems import require

@@ -1,17 +1,30 @@
-"""Fields and keys of `extra` that the hook of a conn_type never reads, reads by another name, or reads as true."""
+"""What no hook takes: a conn_type that nobody knows, and what of a connection its hook never reads or reads as something else."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from bootstrap.domain.connection import Connection
-from bootstrap.providers.facts import Extras
+from bootstrap.domain.connection import Connection, likeliest
+from bootstrap.providers import installed
+from bootstrap.providers.facts import Extras, Known
+from bootstrap.util import distributions
 from bootstrap.util.nearest import nearest
-from bootstrap.validation.conn_types import FORMER
 from bootstrap.validation.problem import Problem
 
+FORMER = {"s3": "aws"}  # conn_types of long ago that a hook still takes, as if they were the other one
+_CLOSE = 0.7  # types are few and differ much
+_OVER_TLS = {  # schemes of URLs that people take for conn_types: the nearest name alone would send the password in clear
+    "https": "conn_type: http with schema: https, or as a URI http://LOGIN:PASSWORD@HOST/https; with http alone the"
+    " password would travel in clear",
+    "rediss": "conn_type: redis with extra: {ssl: true}; without it the password would travel in clear",
+    "smtps": "conn_type: smtp: its hook uses TLS unless extra says disable_ssl",
+    "imaps": "conn_type: imap: its hook uses TLS unless extra says use_ssl: false",
+    "ftps": "conn_type: ftp, with FTPSHook; FTPHook sends the password in clear",
+    "ldaps": "conn_type: ldap with the host ldaps://HOST",
+    "amqps": "conn_type: generic, if your own code reads it",
+}
 _FIELDS = ("host", "login", "password", "schema", "port")
 _NEVER: Mapping[str, frozenset[str]] = {  # what the form shows all the same, or the source reads and does nothing with
     "aws": frozenset({"host", "schema", "port"}),  # airflow/providers/amazon/aws/utils/connection_wrapper.py
@@ -72,6 +85,37 @@ _OR_A_PATH: Mapping[str, frozenset[str]] = {  # boto3's and requests' `verify`
     "aws": frozenset({"verify"}),
     "http": frozenset({"verify", "verify_ssl"}),
 }
+
+
+def unknown(conn_type: str, known: Known) -> Iterator[Problem]:
+    """A type that nobody knows, or whose provider isn't installed beside this tool."""
+    if known.has(conn_type):
+        return
+    package, strict = known.package(conn_type), known.airflow and known.complete
+    message = f"no provider has the conn_type {conn_type!r}"
+    if conn_type in FORMER:
+        yield Problem("conn_type", f"{message} any more", f"conn_type: {FORMER[conn_type]}", strict=strict)
+    elif package is None and conn_type in _OVER_TLS:
+        message = f"{message}: the scheme of a connection's URI is its type"
+        yield Problem("conn_type", message, _OVER_TLS[conn_type], strict=strict)
+    elif package is None:
+        types = {*known.types, *installed.conn_types()}
+        meant = likeliest(conn_type)
+        near = meant if meant in types else nearest(conn_type, types, _CLOSE)
+        hint = f"did you mean {near!r}?" if near else "conn_type: generic, if your own code reads it"
+        yield Problem("conn_type", message, hint, strict=strict)
+    elif known.airflow:
+        message = f"the conn_type {conn_type!r} comes with {package}, which is not installed"
+        yield Problem("conn_type", message, install_command([package]), strict=known.complete)
+
+
+def install_command(packages: Iterable[str]) -> str:
+    """`pip install` for all of them. Airflow is pinned to the version that is there: pip then takes providers that fit it."""
+    named, pin = sorted(set(packages)), []
+    if any(name.startswith("apache-airflow") for name in named):
+        versions = ((name, distributions.version(name)) for name in ("apache-airflow", "apache-airflow-core"))
+        pin = [f'"{name}=={version}"' for name, version in versions if version is not None][:1]
+    return " ".join(["pip install", *pin, *named])
 
 
 def ignored(connection: Connection, known: Extras) -> Iterator[Problem]:
