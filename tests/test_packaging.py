@@ -44,6 +44,7 @@ def test_the_wheel_has_the_package_and_its_templates_and_nothing_else(wheel: Pat
     names = zipfile.ZipFile(wheel).namelist()
     assert "bootstrap/templates/airflow.cfg.j2" in names
     assert "bootstrap/templates/backends.json" in names
+    assert "bootstrap/templates/starter.yaml" in names
     assert "bootstrap/smoke/dags/airflow_bootstrap_smoke.py" in names
     assert {name.split("/")[0] for name in names} == {
         "airflow_bootstrap.py",
