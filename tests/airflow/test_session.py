@@ -165,6 +165,15 @@ def test_the_tenth_fork_is_what_an_airflow_of_its_own_is(
         )
 
 
+def test_a_variable_that_no_module_reads_makes_no_other_airflow(
+    airflow_session: AirflowSession, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with apart(airflow_session), AirflowSession(restarts=0):
+        for value in ("then", "now"):
+            monkeypatch.setenv("READ_BY_NOBODY", value)
+            assert forked(environment)["arguments"] == ["a", "b"]
+
+
 def test_what_was_read_while_modules_were_imported_makes_another_airflow(
     environment: Environment, airflow_session: AirflowSession
 ) -> None:

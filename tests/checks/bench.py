@@ -77,7 +77,6 @@ class Bench:
         chosen = select(manifest, selectors or list(cells))
         variables = {f"AIRFLOW_CONN_{name.upper()}": _text(it) for name, it in every.items() if it}
         with patch.dict(os.environ, variables), self._forking():
-            os.environ.pop("PYTEST_CURRENT_TEST", None)  # some library reads it, and it is another in each test
             settings = Settings(3, timeout)
             if isolated:  # each with a start of Airflow's to share the cores with
                 settings = Settings(2, max(timeout, ISOLATED_TIMEOUT), isolated=True)
