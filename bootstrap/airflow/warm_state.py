@@ -54,7 +54,8 @@ _OF_THE_PROCESS = (  # what begins so is read where nobody sees it: by Python, i
     *("PYTHON", "LD_", "LC_", "LANG", "TZ", "MALLOC_", "OPENSSL_", "SSL", "GRPC_", "FSSPEC_", "OTEL_", "_AIRFLOW"),
 )
 _USERS = "airflow_local_settings"
-_LISTING = ("_collections_abc", "fsspec.config", "platform")  # they go through all variables, and take none or some in _OF_THE_PROCESS
+# They list all variables, to read none or some of those in _OF_THE_PROCESS.
+_LISTING = ("_collections_abc", "fsspec.config", "platform")
 _TEMPORARY = {"TMPDIR", "TEMP", "TMP"}  # `tempfile` is told to look again
 _WHOLE = ("as_dict", "getsection")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
 from bootstrap.errors import BootstrapError, UsageError
@@ -103,13 +104,8 @@ class Keyring:
         since = document.rotated or (info.created if info else None) or stored.created
         every = subject.spec.options.every
         upcoming = since + every if since is not None and every is not None else None
-        rotation = document.rotation
-        in_grace = rotation is not None and rotation.step == "grace" and rotation.promoted
-        until = due(rotation, subject.grace) if rotation is not None and in_grace else None
-        state: State = "good"
-        if rotation is not None:
-            state = "unfinished" if until is None else "grace" if now() < until else "grace over"
-        elif every is not None and (upcoming is None or upcoming < now()):
+        state, until = _state(document, subject.grace)
+        if state == "good" and every is not None and (upcoming is None or upcoming < now()):
             state = "overdue"  # a key whose age nobody knows can't be shown to be young enough
         return replace(
             known,
@@ -133,3 +129,14 @@ class Keyring:
         subjects = (self.subject(name) for name in self.names if name != fernet_key.NAME)
         documents = (self.journal(each).look() for each in subjects if f"{each.store_name}:{each.path}" != place)
         return frozenset(key for document in documents if document.account == account for key in document.keys)
+
+
+def _state(document: Document, grace: timedelta) -> tuple[State, datetime | None]:
+    """What the journal says of it, and until when both keys work, in a grace; whether it is overdue isn't asked."""
+    rotation = document.rotation
+    if rotation is None:
+        return "good", None
+    if rotation.step != "grace" or not rotation.promoted:
+        return "unfinished", None
+    until = due(rotation, grace)
+    return "grace" if now() < until else "grace over", until
