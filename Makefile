@@ -12,7 +12,8 @@ REPORT_SCHEMA := docs/report.schema.json
 BACKENDS := templates/backends.json
 CONN_TYPES := templates/conn_types.json
 SECRET_EXTRAS := templates/secret_extras.json
-PYTEST := $(BIN)/python -m compileall -q bootstrap tests && $(BIN)/python -m pytest -n 2
+# Three for two cores: tests wait, too.
+PYTEST := $(BIN)/python -m compileall -q bootstrap tests && $(BIN)/python -m pytest -n 3
 SLOW_SECONDS := 90
 RUN := $(BIN)/airflow-bootstrap -f $(QUICKSTART)
 # Each a stamp: what is installed is what the file says, and a second run has nothing to do. --no-deps: the file is complete.
@@ -39,8 +40,8 @@ up: $(INSTALLED_UP)  ## install, start the quickstart's systems, and bootstrap a
 down:  ## stop what `make up` started; data stays
 	@if [ -x $(BIN)/airflow-bootstrap ]; then $(BIN)/python -m examples.quickstart.systems down; fi
 
-test: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY) | systems  ## run the tests, but for those marked slow (half an hour)
-	@$(PYTEST) --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY) | systems  ## run the tests, but for those marked slow and the small suite of `make compat` (a quarter of an hour)
+	@$(PYTEST) --dist loadfile --no-loadscope-reorder --ignore tests/compat $(ARGS)
 
 test-all: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY) | systems  ## run all tests (hours); with ARGS=tests/checks: of that folder
 	@$(PYTEST) --dist worksteal --slow all $(ARGS)

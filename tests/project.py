@@ -194,8 +194,8 @@ def watched_processes(canary: Canary, *, own_command: Sequence[str] = ()) -> Ite
                     for file in Path("/proc").glob(f"[0-9]*/{name}")
                     if canary.found_in(_content(file))
                     and not _is_a_fork(file.parent)
-                    and canary.found_in(_content(file))
                     and _content(file.parent / "cmdline") != users
+                    and canary.found_in(_content(file))  # it is still there, so that the line was its own
                 )
             time.sleep(0.05)
 

@@ -228,8 +228,7 @@ def main() -> None:
         import_once(sys.argv[2:])
     if not state.usable or threading.active_count() > 1:
         sys.exit("this Airflow can't be forked")
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # as it stands: to look for garbage in what stays takes longer than a fork with it
     gc.enable()
     Server(control, state).run()
 

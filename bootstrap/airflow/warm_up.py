@@ -7,12 +7,25 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import logging
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 
 from bootstrap.airflow import compat
+
+_IMPORTED_BY_EVERY_TASK = (  # where a release has them
+    "a2wsgi",
+    "airflow.dag_processing.bundles.local",
+    "airflow.dag_processing.collection",
+    "airflow.providers.standard.operators.trigger_dagrun",
+    "airflow.providers.standard.sensors.external_task",
+    "airflow.sdk.execution_time.cache",
+    "anyio._backends._asyncio",
+    "anyio.streams.tls",
+    "jinja2.ext",
+)
 
 
 @cache
@@ -48,6 +61,7 @@ def warm_up() -> None:
     except Exception:  # these names are private: without them each check does it again, slower and as right
         in_process_api_server.cache_clear()
         logging.getLogger(__name__).warning("this Airflow could not be warmed up", exc_info=True)
+    import_once(_IMPORTED_BY_EVERY_TASK)
 
 
 def _read_metrics() -> None:
@@ -69,6 +83,11 @@ def import_once(modules: Iterable[str]) -> None:
     if "airflow.providers.common.compat.lineage.hook" in sys.modules:
         with contextlib.suppress(Exception):
             compat.providers().initialize_providers_asset_uri_resources()
+    if (
+        "airflow.providers.amazon" in sys.modules
+    ):  # whose hooks ask who calls them, for which all modules' files are looked up
+        with contextlib.suppress(Exception):
+            inspect.getmodule(sys._getframe())  # noqa: SLF001  it remembers them
 
 
 @contextlib.contextmanager

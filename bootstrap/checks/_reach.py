@@ -53,7 +53,7 @@ def _context(*, verify: bool | str) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     bundles = [*filter(None, map(os.environ.get, _BUNDLES)), *([verify] if isinstance(verify, str) else [])]
-    for bundle in bundles:
+    for bundle in dict.fromkeys(bundles):
         with contextlib.suppress(OSError):  # the hook says it better
             context.load_verify_locations(**{"capath" if Path(bundle).is_dir() else "cafile": bundle})
     return context

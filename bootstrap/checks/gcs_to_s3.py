@@ -45,6 +45,7 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
         run,
         params.total,
         partial(_WAY.sources, params, run),
+        buffers=(_transfer.S3_UPLOAD,),
         gcs_bucket=params.bucket,
         gcp_conn_id=conn_id,
         dest_aws_conn_id=params.to.connection,

@@ -137,12 +137,13 @@ def main() -> None:
     gc.disable()
     from bootstrap.airflow.warm_up import import_once, warm_up
     from bootstrap.smoke.dag import build
+    from bootstrap.stores.kind import known_in_airflow
 
     warm_up()
+    known_in_airflow()  # every check asks which store its connection is from
     build()  # imports the operators of every check
     import_once(plan["modules"])
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # as it stands: to look for garbage in what stays takes longer than a fork with it
     gc.enable()
     Zygote(plan, events).run()
 

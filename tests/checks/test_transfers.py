@@ -435,12 +435,14 @@ def hold(size: int) -> None:
     held[::4096] = b"x" * len(held[::4096])  # or it costs no memory
 
 
-def test_only_a_transfer_whose_memory_grows_is_warned_of() -> None:
+def test_only_a_transfer_whose_memory_grows_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # whose files are counted
     size = 40_000_000
     assert "1.0 bytes per byte moved" in told_by(lambda: hold(size), size)["warning"]
     assert "warning" not in told_by(lambda: hold(4_000_000), size)  # a buffer
     assert "warning" not in told_by(lambda: hold(size), size, _transfer.GCS_UPLOAD)  # one that is known
     assert "warning" not in told_by(lambda: hold(60_000_000), size, _transfer.S3_DOWNLOAD, _transfer.GCS_UPLOAD)
+    assert "warning" not in told_by(lambda: hold(size), size, _transfer.S3_UPLOAD)
     assert "2.0 bytes" in told_by(lambda: hold(2 * size), size, _transfer.GCS_UPLOAD)["warning"]
     assert "warning" not in told_by(lambda: hold(1_000_000), 1_000_000)  # too little to tell
 

@@ -74,10 +74,10 @@ class Server:
 def on_free_port(start: Callable[[int], T], wanted: int | None = None) -> T:
     """Call `start` with the wanted port if that is free, and else with another.
 
-    Another program may take the port before the server does, so it is given two more chances.
+    Another program may take the port before the server does, so it is given more chances.
     """
     port = wanted if wanted is not None and is_free(wanted) else free_port()
-    for _ in range(2):
+    for _ in range(5):
         with contextlib.suppress(ServerFailedError):
             return start(port)
         port = free_port()
