@@ -23,20 +23,25 @@ _START = 300.0  # seconds for a fork to be ready; the first waits for all import
 
 
 class WarmCommandLine:
-    """A running server of forks."""
+    """A running server of forks, in whose `home`, a link, each command finds the home of its own.
 
-    def __init__(self, control: socket.socket) -> None:
-        self._control = control
+    Libraries read $HOME while they are imported: for another value Airflow would have to be started anew.
+    """
+
+    def __init__(self, control: socket.socket, home: Path) -> None:
+        self._control, self._home = control, home
 
     def run(
         self, arguments: Sequence[str], stdin: str, environment: Mapping[str, str], timeout: float
     ) -> tuple[int, str, str]:
         """Exit code, stdout and stderr of `python -m bootstrap`. Raises subprocess.TimeoutExpired."""
+        self._home.unlink()
+        self._home.symlink_to(environment["HOME"])
         fork, handed = Fork.waiting(None)
         socket.send_fds(self._control, [TIED], handed)
         for descriptor in handed:
             os.close(descriptor)
-        request = Request(["bootstrap", *arguments], dict(environment), {}, str(ROOT))
+        request = Request(["bootstrap", *arguments], {**environment, "HOME": str(self._home)}, {}, str(ROOT))
         assert fork.ask(request, _START) is None, "the command line can't be forked"
         out, err = fork.communicate(stdin, timeout)
         assert fork.returncode is not None
@@ -45,16 +50,18 @@ class WarmCommandLine:
 
 @contextmanager
 def running(folder: Path, environment: Mapping[str, str]) -> Iterator[WarmCommandLine]:
-    """Start it for a while."""
+    """Start it for a while, with a folder and an environment of its own."""
+    home = folder / "home-of-each"
+    home.symlink_to(environment["HOME"])
     control, theirs = socket.socketpair()
     with control, theirs, (folder / "log").open("wb") as log:
         argv = [sys.executable, "-m", "tests.warm_cli", str(theirs.fileno()), str(folder)]
         process = subprocess.Popen(
-            argv, env=dict(environment), cwd=ROOT, pass_fds=[theirs.fileno()], stdout=log, stderr=log
+            argv, env={**environment, "HOME": str(home)}, cwd=ROOT, pass_fds=[theirs.fileno()], stdout=log, stderr=log
         )
         theirs.close()
         try:
-            yield WarmCommandLine(control)
+            yield WarmCommandLine(control, home)
         finally:
             control.close()
             process.wait(60)

@@ -51,11 +51,26 @@ OWN = {  # variables with which Airflow starts without a user's store, database 
     "_AIRFLOW__REEXECUTED_PROCESS": "1",
 }
 _OF_THE_PROCESS = (  # what begins so is read where nobody sees it: by Python, in libraries written in C, all at once
-    *("PYTHON", "LD_", "LC_", "LANG", "TZ", "MALLOC_", "OPENSSL_", "SSL", "GRPC_", "FSSPEC_", "OTEL_", "_AIRFLOW"),
+    *(
+        "PYTHON",
+        "LD_",
+        "LC_",
+        "LANG",
+        "TZ",
+        "MALLOC_",
+        "OPENSSL_",
+        "SSL",
+        "GRPC_",
+        "FSSPEC_",
+        "OTEL_",
+        "TQDM_",
+        "_AIRFLOW",
+    ),
 )
 _USERS = "airflow_local_settings"
 # They list all variables, to read none or some of those in _OF_THE_PROCESS.
-_LISTING = ("_collections_abc", "fsspec.config", "platform")
+_LISTING = ("fsspec.config", "platform", "tqdm.utils")
+_ITEMS = ("collections.abc", "__iter__")  # of `os.environ.items()`
 _TEMPORARY = {"TMPDIR", "TEMP", "TMP"}  # `tempfile` is told to look again
 _WHOLE = ("as_dict", "getsection")
 
@@ -124,6 +139,8 @@ class WarmState:
         return recorded
 
     def _variable(self, name: str, frame: FrameType) -> None:
+        if frame.f_back is not None and (frame.f_globals.get("__name__"), frame.f_code.co_name) == _ITEMS:
+            frame = frame.f_back
         ours = name.startswith("AIRFLOW__") or name in {*_PLACES, *_TEMPORARY}
         if not (ours or frame.f_globals.get("__name__") in _LISTING or _in_setup(frame)):
             self.variables.add(name)

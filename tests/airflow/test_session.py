@@ -25,6 +25,7 @@ from bootstrap.airflow.environment import Environment, locate
 from bootstrap.airflow.fork import Fork, Process, Start
 from bootstrap.airflow.home import prepare_home
 from bootstrap.airflow.session import AirflowSession, start
+from bootstrap.airflow.warm_state import WarmState
 from bootstrap.checks.kind import imports
 from bootstrap.domain.secret import Secret
 from bootstrap.manifest.loader import load
@@ -172,6 +173,17 @@ def test_a_variable_that_no_module_reads_makes_no_other_airflow(
         for value in ("then", "now"):
             monkeypatch.setenv("READ_BY_NOBODY", value)
             assert forked(environment)["arguments"] == ["a", "b"]
+
+
+@pytest.mark.parametrize(("module", "told_apart"), [("tqdm.utils", False), ("some.library", True)])
+def test_a_variable_that_is_only_passed_by_makes_no_other_airflow(
+    module: str, *, told_apart: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("READ_BY_NOBODY", "then")
+    state = WarmState()
+    with state.recording():
+        exec("found = {name for name, _ in os.environ.items()}", {"__name__": module, "os": os})
+    assert ("READ_BY_NOBODY" in state.variables) == told_apart
 
 
 def test_what_was_read_while_modules_were_imported_makes_another_airflow(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,11 +29,17 @@ class Secrets:
     folder: Path
 
     def env(self, key: dict[str, str] | None = None, **kwargs: Any) -> dict[str, str]:
-        """For a backend with this key, which is in a file of its own."""
-        file = self.folder / "key.json"
+        """For a backend with this key, which is in a file of its own.
+
+        Whom to trust is one file in all tests: Airflow would be started anew for another.
+        """
+        file, trusted = self.folder / "key.json", self.bench.folder / "google.pem"
         write_private(file, json.dumps(key or self.server.service_account()))
+        shutil.copy(self.server.environment["SSL_CERT_FILE"], trusted)
+        trust = {name: str(trusted) for name, value in self.server.environment.items() if value.endswith("ca.pem")}
         return {
             **self.server.environment,
+            **trust,
             "AIRFLOW__SECRETS__BACKEND": BACKEND,
             "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps({"gcp_key_path": str(file), **kwargs}),
         }
