@@ -17,7 +17,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from configparser import ConfigParser
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,7 +111,7 @@ class WarmState:
         finally:
             environ.__getitem__ = read
             del parser.__init_subclass__
-        self.values = self._values()
+        self.values = _values(self.options - _MADE_ANEW)
         self.users_settings = _file_of(_USERS)
 
     def _watch(self, parser: Any) -> None:
@@ -165,17 +165,13 @@ class WarmState:
         time.tzset()
         with complaints():
             _renew_configuration()
-        if different := [place for place, value in self._values().items() if value != self.values[place]]:
+        # What the secrets backend's modules read just now, they have read from the new configuration.
+        now = _values(self.values)
+        if different := [place for place, value in self.values.items() if value != now[place]]:
             raise Refused(", ".join(f"[{section}] {option}" for section, option in different))
         _renew_settings()
         if _file_of(_USERS) != self.users_settings:
             raise Refused(_USERS)
-
-    def _values(self) -> dict[tuple[str, str], Any]:
-        return {
-            (section, option): [conf.get(section, option, fallback=None) for conf in _confs()]
-            for section, option in self.options - _MADE_ANEW
-        }
 
 
 def _in_setup(frame: FrameType | None) -> bool:
@@ -188,6 +184,10 @@ def _in_setup(frame: FrameType | None) -> bool:
             return False
         frame = frame.f_back
     return False
+
+
+def _values(options: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Any]:
+    return {(section, name): [conf.get(section, name, fallback=None) for conf in _confs()] for section, name in options}
 
 
 def _confs() -> list[Any]:

@@ -117,13 +117,13 @@ def cold(session: AirflowSession, environment: Environment, **variables: str) ->
         return told(process)
 
 
-def with_backend(environment: Environment, host: str) -> Environment:
+def with_backend(environment: Environment, host: str, backend: str = FILES) -> Environment:
     """Its airflow.cfg, in another file, with a secrets backend that has the connection."""
     folder = environment.home / host
     folder.mkdir(exist_ok=True)
     (folder / "connections.json").write_text(json.dumps({"probe": {"conn_type": "http", "host": host}}))
     kwargs = json.dumps({"connections_file_path": str(folder / "connections.json")})
-    section = f"[secrets]\nbackend = {FILES}\nbackend_kwargs = {kwargs}\n"
+    section = f"[secrets]\nbackend = {backend}\nbackend_kwargs = {kwargs}\n"
     (folder / "airflow.cfg").write_text(environment.config.read_text() + section)
     return replace(environment, config=folder / "airflow.cfg")
 
@@ -185,6 +185,15 @@ def test_a_variable_that_is_only_passed_by_makes_no_other_airflow(
     with state.recording():
         FunctionType((lambda: [*os.environ.items()]).__code__, {"__name__": module, "os": os})()
     assert ("READ_BY_NOBODY" in state.variables) == told_apart
+
+
+def test_what_a_backend_reads_while_it_is_imported_makes_no_other_airflow(
+    environment: Environment, airflow_session: AirflowSession
+) -> None:
+    with apart(airflow_session), AirflowSession(restarts=0):
+        for host in ("then", "now"):
+            store = with_backend(environment, host, "tests.airflow.reading_backend.Backend")
+            assert winner(forked(store)) == host
 
 
 def test_what_was_read_while_modules_were_imported_makes_another_airflow(
