@@ -18,6 +18,7 @@ from bootstrap.checks.base import Diagnosed
 from bootstrap.desired.resolve import SecretReader
 from bootstrap.domain.connection import Connection
 from bootstrap.explain import registered
+from bootstrap.explain.registered import ExpectedKey
 from bootstrap.manifest.loader import Manifest, load
 from bootstrap.register import drift
 from bootstrap.register.drift import Drift
@@ -235,3 +236,14 @@ def test_a_variable_of_the_users_never_proves_the_key_of_a_rotation(hostile: Man
     chosen = [spec for spec in select(hostile, []) if spec.connection == "closed"]
     prover = Prover(hostile, locate(hostile), chosen, Settings(1), lambda _: None)
     assert prover.live().state != "passed"
+
+
+@pytest.mark.airflow
+def test_another_key_than_the_one_that_is_put_in_use_proves_nothing(site: Manifest) -> None:
+    chosen = [spec for spec in select(site, []) if spec.connection == "fine"]
+    prover = Prover(site, locate(site), chosen, Settings(1), lambda _: None)
+    own, other = (Connection("http", password=password) for password in (None, "the new one"))
+    assert prover.live(ExpectedKey({"fine": own}, ("password",))).state == "passed"
+    proof = prover.live(ExpectedKey({"fine": other}, ("password",)))
+    assert (proof.state, proof.cause) == ("undecided", "check_error")
+    assert "another key in" in proof.why
