@@ -105,7 +105,7 @@ def speaking_tcp(password: str, ports: Mapping[str, int]) -> dict[str, Cell]:
     }
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 def test_no_server_that_says_yes_to_everything_is_green(bench: Bench, place: Place, isolated: bool) -> None:  # noqa: FBT001  a fixture
     password = "of-" + bench.canary.core
     with ExitStack() as stack:
@@ -128,7 +128,7 @@ def test_no_server_that_says_yes_to_everything_is_green(bench: Bench, place: Pla
 
 
 @pytest.mark.slow  # two minutes each
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("variant", RARER)
 def test_none_is_green_at_one_that_says_yes_in_rarer_words(
     bench: Bench,
