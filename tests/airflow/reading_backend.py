@@ -8,5 +8,5 @@ from airflow.secrets.local_filesystem import LocalFilesystemBackend
 OPTION = conf.get("email", "from_email", fallback=None)
 
 
-class Backend(LocalFilesystemBackend):
+class Backend(LocalFilesystemBackend):  # type: ignore[misc]  # untyped, as Airflow is to mypy
     """Airflow's own."""
