@@ -40,7 +40,7 @@ up: $(INSTALLED_UP)  ## install, start the quickstart's systems, and bootstrap a
 down:  ## stop what `make up` started; data stays
 	@if [ -x $(BIN)/airflow-bootstrap ]; then $(BIN)/python -m examples.quickstart.systems down; fi
 
-test: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY) | systems  ## run the tests, but for those marked slow and the small suite of `make compat` (a quarter of an hour on two cores)
+test: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY) | systems  ## run the tests, but for those marked slow and those of compat (a quarter of an hour)
 	@$(PYTEST) --dist loadfile --no-loadscope-reorder --ignore tests/compat $(ARGS)
 
 test-all: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY) | systems  ## run all tests (hours); with ARGS=tests/checks: of that folder

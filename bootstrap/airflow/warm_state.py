@@ -51,21 +51,8 @@ OWN = {  # variables with which Airflow starts without a user's store, database 
     "_AIRFLOW__REEXECUTED_PROCESS": "1",
 }
 _OF_THE_PROCESS = (  # what begins so is read where nobody sees it: by Python, in libraries written in C, all at once
-    *(
-        "PYTHON",
-        "LD_",
-        "LC_",
-        "LANG",
-        "TZ",
-        "MALLOC_",
-        "OPENSSL_",
-        "SSL",
-        "GRPC_",
-        "FSSPEC_",
-        "OTEL_",
-        "TQDM_",
-        "_AIRFLOW",
-    ),
+    *("PYTHON", "LD_", "LC_", "LANG", "TZ", "MALLOC_", "OPENSSL_", "SSL"),
+    *("GRPC_", "FSSPEC_", "OTEL_", "TQDM_", "_AIRFLOW"),
 )
 _USERS = "airflow_local_settings"
 # They list all variables, to read none or some of those in _OF_THE_PROCESS.

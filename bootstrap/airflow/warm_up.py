@@ -83,9 +83,7 @@ def import_once(modules: Iterable[str]) -> None:
     if "airflow.providers.common.compat.lineage.hook" in sys.modules:
         with contextlib.suppress(Exception):
             compat.providers().initialize_providers_asset_uri_resources()
-    if (
-        "airflow.providers.amazon" in sys.modules
-    ):  # whose hooks ask who calls them, for which all modules' files are looked up
+    if "airflow.providers.amazon" in sys.modules:  # whose hooks ask who calls them: that looks up every module's file
         with contextlib.suppress(Exception):
             inspect.getmodule(sys._getframe())  # noqa: SLF001  it remembers them
 
