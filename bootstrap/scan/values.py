@@ -6,11 +6,10 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import EllipsisType
-from typing import Union
 
 MOST = 64  # alternatives of one value; beyond, the rest is unknown
 
-Literal = Union[str, bytes, int, float, complex, bool, None]
+Literal = str | bytes | int | float | complex | bool | None
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,20 @@ class Module:
     name: str
 
 
-Atom = Union[Const, Unknown, Text, Items, Table, Name, Made, Attribute, ProjectFunction, ProjectClass, Instance, Module]
+Atom = (
+    Const
+    | Unknown
+    | Text
+    | Items
+    | Table
+    | Name
+    | Made
+    | Attribute
+    | ProjectFunction
+    | ProjectClass
+    | Instance
+    | Module
+)
 
 
 @dataclass(frozen=True)
