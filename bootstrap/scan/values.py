@@ -37,6 +37,7 @@ class Function:
     node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
     scope: Scope
     owner: Class | None = None
+    decorators: tuple[Value, ...] = ()
 
 
 @dataclass(eq=False)
@@ -51,19 +52,22 @@ class Class:
 
 @dataclass(frozen=True)
 class Const:
-    """A literal. `site` is the call that passed it on to the code which uses it; None where it stands there itself."""
+    """A literal. `site` is the call that passed it on to the code which uses it; None where it stands there itself.
+
+    `default` is true for what an __init__ of the project's says where the caller says nothing.
+    """
 
     value: Literal
     site: Site | None = field(default=None, compare=False)
+    default: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """Only known when the code runs; `expression` is its source text. `parameter` is the function whose caller decides."""
+    """Only known when the code runs; `expression` is its source text."""
 
     expression: str
     site: Site | None = field(default=None, compare=False)
-    parameter: Function | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,8 @@ class Name:
 class Made:
     """What a call of something that isn't the project's returned: an operator, a hook, anything."""
 
-    call: Call = field(compare=False)
-    number: int = 0  # two calls are two things
+    call: Call  # two calls are two things
+    expression: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,24 @@ class Attribute:
 
     of: Made
     name: str
+    expression: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Partial:
+    """Something that is called later, with these arguments besides: `PostgresOperator.partial(…)`, `functools.partial(f, …)`."""
+
+    of: Name | ProjectFunction | ProjectClass | Method
+    arguments: tuple[Value, ...] = ()
+    keywords: tuple[tuple[str, Value], ...] = ()
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of the scanned code, bound to its object or class."""
+
+    function: Function
+    of: Value
 
 
 @dataclass(frozen=True)
@@ -136,12 +158,16 @@ class ProjectClass:
     of: Class
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Instance:
-    """An object of a class of the scanned code."""
+    """An object of a class of the scanned code; `attributes` are set while it is interpreted, and `made` by a base that isn't the
+    project's.
+    """
 
     of: Class
-    number: int
+    attributes: dict[str, Value] = field(default_factory=dict)
+    made: list[Call] = field(default_factory=list)
+    site: Site | None = None
 
 
 @dataclass(frozen=True)
@@ -160,6 +186,8 @@ Atom = (
     | Name
     | Made
     | Attribute
+    | Partial
+    | Method
     | ProjectFunction
     | ProjectClass
     | Instance
@@ -189,7 +217,7 @@ class Value:
 
     def unknowns(self) -> list[str]:
         """The expressions of what is only known when the code runs."""
-        return [atom.expression for atom in self.atoms if isinstance(atom, (Unknown, Text))]
+        return [atom.expression for atom in self.atoms if isinstance(atom, (Unknown, Text, Made, Attribute))]
 
     def elements(self) -> list[Value]:
         """The elements of the lists among them."""
