@@ -51,7 +51,8 @@ class Dynamic:
 class Resource:
     """Something that the code touches through a connection: `kind` is table, query, bucket, dataset, endpoint, path, …
 
-    `template` is true for a name that differs from run to run, as `events/{{ ds }}.csv`.
+    `template` is true for a name that differs from run to run, as `events/{{ ds }}.csv`. `right` is what the verb means in SQL's
+    own words, as INSERT; "" elsewhere.
     """
 
     conn_id: str
@@ -60,6 +61,7 @@ class Resource:
     verb: Verb
     place: Place
     template: bool = False
+    right: str = ""
 
 
 @dataclass(frozen=True)
