@@ -1,0 +1,153 @@
+"""AB201: operators that start something and don't wait for its end.
+
+Which argument decides, and what it is by default, is the operator's own; the names are those of the official providers.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from bootstrap.scan.risks.base import DagFile, Found, Operator, at, title
+from bootstrap.scan.risks.settings import given, setting
+from bootstrap.scan.values import Call
+
+# Arguments that make an operator wait where they are true
+_WAITS = (
+    "wait_for_completion",
+    "wait_for_termination",
+    "wait_until_finished",  # Dataflow's None waits for batch jobs
+    "wait_until_job_complete",  # Kubernetes
+    "wait_until_complete",  # Gemini
+    "wait_for_job_done",  # Ray
+    "wait",  # Cloud Build, Storage Transfer Service
+    "sync",  # Vertex AI
+    "synchronous",
+    "blocking_refresh",  # Tableau
+)
+_ENDS = re.compile(r"(Delete|Stop|Terminate|Cancel|Pause|Hibernate|Reboot)[A-Z]")  # starts nothing
+
+# Those that never wait; the official provider has a sensor for each, and this is the next step
+_NEVER_WAIT = {
+    "CloudComposerTriggerDAGRunOperator": "CloudComposerDAGRunSensor",
+    "CloudFormationCreateStackOperator": "CloudFormationCreateStackSensor",
+    "DataprepRunFlowOperator": "DataprepJobGroupIsFinishedSensor",
+    "DataprepRunJobGroupOperator": "DataprepJobGroupIsFinishedSensor",
+    "DmsStartTaskOperator": "DmsTaskCompletedSensor",
+    "GlacierCreateJobOperator": "GlacierJobOperationSensor",
+    "GoogleBidManagerRunQueryOperator": "GoogleBidManagerRunQuerySensor",
+    "WorkflowsCreateExecutionOperator": "WorkflowExecutionSensor",
+}
+# By the operator's module, where its sensors' module has another name
+_SENSORS = {"trigger_dagrun": "external_task", "dagrun": "external_task", "job": "pod"}
+
+
+def fire_and_forget(file: DagFile) -> Iterator[Found]:
+    """Operators that don't wait, where no sensor of the same system in that file does it for them."""
+    sensors = [(call, operator) for call, operator in file.known if operator.kind == "sensor"]
+    for call, operator in file.known:
+        if operator.kind == "sensor" or "." in title(call.name) or _ENDS.search(title(call.name)):
+            continue
+        if setting(call, operator, "deferrable") is True:
+            continue
+        why = _why(call, operator)
+        if why is None or any(_waits_for(sensor, call) for sensor, _ in sensors):
+            continue
+        argument, reason, fix = why
+        if title(call.name) == "TriggerDagRunOperator" and not _goes_on(file, call):
+            continue  # the other DAG's run shows its own failure in Airflow
+        yield at(call, f"{title(call.name)} doesn't wait for what it starts: {reason}", argument, fix)
+
+
+def _why(call: Call, operator: Operator) -> tuple[str, str, str] | None:
+    """The argument, the reason, and the fix."""
+    name = title(call.name)
+    for argument in _WAITS:
+        if setting(call, operator, argument) is False:
+            by_default = "" if given(call, argument, operator) is not None else ", its default"
+            return argument, f"{argument}=False{by_default}", f"set {argument}=True"
+    if setting(call, operator, "asynchronous") is True:
+        return "asynchronous", "asynchronous=True", "leave asynchronous out"
+    if name == "LivyOperator" and setting(call, operator, "polling_interval") == 0:
+        return "polling_interval", "polling_interval=0", "set polling_interval=30"
+    if name == "EmrCreateJobFlowOperator" and not _emr_waits(call, operator):
+        return "wait_policy", "it has no wait_policy", "set wait_policy, or add an EmrJobFlowSensor"
+    if name == "LambdaInvokeFunctionOperator" and setting(call, operator, "invocation_type") == "Event":
+        return "invocation_type", 'invocation_type="Event"', 'use invocation_type="RequestResponse"'
+    sensor = _NEVER_WAIT.get(name)
+    return ("", "it has no argument for that", f"add a {sensor}") if sensor else None
+
+
+def _emr_waits(call: Call, operator: Operator) -> bool:
+    settings = [setting(call, operator, name) for name in ("wait_policy", "wait_for_completion")]
+    unknown = [
+        given(call, name, operator) is not None and value is ...
+        for name, value in zip(("wait_policy", "wait_for_completion"), settings, strict=True)
+    ]
+    return call.open or any(unknown) or any(value not in (None, False, ...) for value in settings)
+
+
+def _waits_for(sensor: Call, call: Call) -> bool:
+    """True for a sensor of the system that `call` starts something in, on the same connection as far as that is known."""
+    system = call.name.split(".")[-2]
+    if sensor.name.split(".")[-2] not in {system, _SENSORS.get(system)}:
+        return False
+    names = {name for name in (*sensor.keywords, *call.keywords) if name.endswith("conn_id")}
+    for name in names & sensor.keywords.keys() & call.keywords.keys():
+        ids = sensor.keywords[name].literal(), call.keywords[name].literal()
+        if ... not in ids and ids[0] != ids[1]:
+            return False
+    return True
+
+
+def _goes_on(file: DagFile, call: Call) -> bool:
+    """True if something comes after that task: its name stands on the left of `>>`, or in a `chain()` before the last."""
+    name = next((_target(node) for node in ast.walk(file.source.tree) if _assigns(node, call)), None)
+    if name is None:
+        return any(
+            isinstance(node, ast.BinOp) and isinstance(node.op, ast.RShift) and _is(node.left, call)
+            for node in ast.walk(file.source.tree)
+        )
+    return any(_before_others(node, name) for node in ast.walk(file.source.tree))
+
+
+def _is(node: ast.expr, call: Call) -> bool:
+    place = getattr(call.node, "lineno", None), getattr(call.node, "col_offset", None)
+    return any(
+        (getattr(each, "lineno", 0), getattr(each, "col_offset", 0)) == place and isinstance(each, ast.Call)
+        for each in ast.walk(node)
+    )
+
+
+def _assigns(node: ast.AST, call: Call) -> bool:
+    return isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and _is(node.value, call)
+
+
+def _target(node: ast.AST) -> str | None:
+    target = node.targets[0] if isinstance(node, ast.Assign) else None
+    return target.id if isinstance(target, ast.Name) else None
+
+
+def _before_others(node: ast.AST, name: str) -> bool:
+    match node:
+        case ast.BinOp(left=left, op=ast.RShift()):
+            return _named(_last(left), name)
+        case ast.BinOp(left=ast.expr(), op=ast.LShift(), right=right):
+            return _named(right, name)
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=own), attr="set_downstream")):
+            return own == name
+        case ast.Call(func=ast.Attribute(attr="set_upstream"), args=args):
+            return any(_named(argument, name) for argument in args)
+        case ast.Call(func=ast.Name(id="chain") | ast.Attribute(attr="chain"), args=args):
+            return any(_named(argument, name) for argument in args[:-1])
+    return False
+
+
+def _last(node: ast.expr) -> ast.expr:
+    """What the next `>>` hangs on: the right side of `a >> b`."""
+    return node.right if isinstance(node, ast.BinOp) and isinstance(node.op, ast.RShift | ast.LShift) else node
+
+
+def _named(node: ast.expr, name: str) -> bool:
+    return any(isinstance(each, ast.Name) and each.id == name for each in ast.walk(node))
