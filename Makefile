@@ -8,10 +8,11 @@ UV_VERSION := 0.13.9
 QUICKSTART := examples/quickstart/bootstrap.yaml
 SCHEMA := templates/bootstrap.schema.json
 REPORT_SCHEMA := docs/report.schema.json
-# What isn't installed keeps its row, unless BACKENDS_FROM or PROVIDERS_FROM names folders that have it.
+# What isn't installed keeps its row, unless BACKENDS_FROM, PROVIDERS_FROM or OPERATORS_FROM names folders that have it.
 BACKENDS := templates/backends.json
 CONN_TYPES := templates/conn_types.json
 SECRET_EXTRAS := templates/secret_extras.json
+OPERATORS := templates/operators.json
 # Three for two cores: tests wait, too.
 PYTEST := $(BIN)/python -m compileall -q bootstrap tests && $(BIN)/python -m pytest -n 3
 SLOW_SECONDS := 90
@@ -101,6 +102,8 @@ schema: $(INSTALLED_DEV)  ## generate the JSON Schemas, docs/checks.md, the room
 	@mv $(CONN_TYPES).new $(CONN_TYPES)
 	@$(BIN)/python -c 'import sys; from tools.provider_tables import generated_secret_extras; print(generated_secret_extras(sys.argv[1:]), end="")' $(PROVIDERS_FROM) > $(SECRET_EXTRAS).new
 	@mv $(SECRET_EXTRAS).new $(SECRET_EXTRAS)
+	@$(BIN)/python -c 'import sys; from tools.operators_table import generated; print(generated(sys.argv[1:]), end="")' $(OPERATORS_FROM) > $(OPERATORS).new
+	@mv $(OPERATORS).new $(OPERATORS)
 
 lock: $(UV)  ## compile requirements/*.txt anew from pyproject.toml
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \

@@ -1,0 +1,175 @@
+"""What Airflow's operators, sensors, hooks, triggers and notifiers take: above all, which of their arguments are connection ids.
+
+The table ships with the tool (`templates/operators.json`, made by `make schema` of all of Airflow's own providers). Of an installed
+distribution whose version is another than the table's, or that the table lacks, the source is read instead, once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from bootstrap.util import distributions
+from bootstrap.util.templates import folder_of
+
+NAME = "operators.json"
+AIRFLOW = "apache-airflow"
+Kind = Literal["operator", "sensor", "hook", "trigger", "notifier", "other"]
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class ConnArgument:
+    """An argument that is a connection id. `default` is what is used without it; None where none is needed then.
+
+    `conn_type` is that of the hook that it is for. `replaced_by` is the newer argument that an old name is put into.
+    """
+
+    name: str
+    default: str | None
+    conn_type: str | None
+    replaced_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A class that takes a connection, or is an operator, sensor, hook, trigger or notifier; or a function that takes a connection.
+
+    `name` is dotted, where it is defined. `positional` are the parameters that may be given without a name, `parameters` all
+    that it takes, with those of its bases; `defaults` has those that are numbers, true or false, and `mode`.
+    """
+
+    name: str
+    kind: Kind
+    package: str
+    connections: tuple[ConnArgument, ...]
+    positional: tuple[str, ...]
+    parameters: frozenset[str]
+    defaults: Mapping[str, Scalar]
+    installed: bool
+
+
+class Operators:
+    """The tables, the one that counts first."""
+
+    def __init__(self, *tables: Mapping[str, Any]) -> None:
+        self._tables = tables
+        self._made: dict[str, Operator | None] = {}
+
+    def find(self, dotted: str) -> Operator | None:
+        """The class or function that a dotted name means: as it is defined, re-exported, moved or renamed."""
+        if dotted not in self._made:
+            self._made[dotted] = self._find(dotted)
+        return self._made[dotted]
+
+    def decorator(self, name: str) -> Operator | None:
+        """The operator behind `@task.NAME`."""
+        return self._listed("decorators", name)
+
+    def hook_of(self, conn_type: str) -> Operator | None:
+        """The hook that takes connections of this type."""
+        return self._listed("hooks", conn_type)
+
+    def package_of(self, conn_type: str) -> str | None:
+        """The distribution that brings the type, installed or not."""
+        from bootstrap.providers.installed import package_for
+
+        return package_for(conn_type)
+
+    def all(self) -> Iterator[Operator]:
+        """Every one of them."""
+        for name in dict.fromkeys(name for table in self._tables for name in _names(table)):
+            found = self.find(name)
+            if found is not None:
+                yield found
+
+    def _find(self, dotted: str) -> Operator | None:
+        seen = {dotted}
+        while True:
+            for table in self._tables:
+                row = _row(table, dotted)
+                if row is not None:
+                    return self._operator(dotted, row, table)
+            target = next((table["aliases"][dotted] for table in self._tables if dotted in table["aliases"]), None)
+            if target is None:
+                target = self._titles.get(dotted.rpartition(".")[2]) if dotted.startswith("airflow.") else None
+            if target is None or target in seen:
+                return None
+            dotted = target
+            seen.add(dotted)
+
+    @cached_property
+    def _titles(self) -> Mapping[str, str]:
+        """The full name of each last part that just one class has."""
+        found: dict[str, set[str]] = {}
+        for table in self._tables:
+            for name in _names(table):
+                found.setdefault(name.rpartition(".")[2], set()).add(name)
+        return {title: next(iter(names)) for title, names in found.items() if len(names) == 1}
+
+    def _listed(self, of: str, name: str) -> Operator | None:
+        target = next((table[of][name] for table in self._tables if name in table[of]), None)
+        return self.find(target) if target is not None else None
+
+    def _operator(self, name: str, row: list[Any], table: Mapping[str, Any]) -> Operator:
+        kind, core, positional, parameters, connections = row
+        pairs = [parameter.partition("=") for parameter in parameters.split()]
+        names = tuple(pair[0] for pair in pairs)
+        defaults: dict[str, Scalar] = {pair[0]: json.loads(pair[2]) for pair in pairs if pair[1]}
+        above = self.find(table["core"].get(core, core)) if core else None
+        if above is not None:
+            defaults = {**above.defaults, **defaults}
+        package = package_of_name(name, table["homes"])
+        older: list[Any] = next((each["earlier"][name] for each in self._tables if name in each.get("earlier", {})), [])
+        return Operator(
+            name,
+            kind,
+            package,
+            tuple(ConnArgument(*argument) for argument in (*connections, *older)),
+            names[:positional],
+            frozenset(names) | (above.parameters if above else frozenset()),
+            defaults,
+            _installed(package),
+        )
+
+
+def operators(cache_folder: Path | None = None) -> Operators:
+    """What there is here: installed distributions as they are, the rest as shipped. `cache_folder` keeps what was read of them."""
+    from bootstrap.scan.installed_operators import table
+
+    read = table(shipped(), cache_folder)
+    return Operators(read, shipped()) if read is not None else Operators(shipped())
+
+
+@cache
+def shipped() -> Mapping[str, Any]:
+    """The table that ships with the tool."""
+    loaded: dict[str, Any] = json.loads((folder_of(NAME) / NAME).read_bytes())
+    return loaded
+
+
+def _row(table: Mapping[str, Any], dotted: str) -> list[Any] | None:
+    module, _, title = dotted.rpartition(".")
+    row: list[Any] | None = table["classes"].get(module, {}).get(title)
+    return row
+
+
+def _names(table: Mapping[str, Any]) -> Iterator[str]:
+    return (f"{module}.{title}" for module, rows in table["classes"].items() for title in rows)
+
+
+def package_of_name(name: str, homes: Mapping[str, str]) -> str:
+    """The distribution whose Python package is the longest that the name begins with."""
+    parts = name.split(".")
+    candidates = (".".join(parts[:end]) for end in range(len(parts) - 1, 0, -1))
+    return next((homes[candidate] for candidate in candidates if candidate in homes), AIRFLOW)
+
+
+@cache
+def _installed(package: str) -> bool:
+    names = (package, "apache-airflow-core") if package == AIRFLOW else (package,)
+    return any(distributions.version(name) is not None for name in names)
