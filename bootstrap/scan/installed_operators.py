@@ -6,27 +6,32 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bootstrap.scan.provider_homes import Home, homes
 from bootstrap.util.file_cache import remembered
 
+if TYPE_CHECKING:
+    from bootstrap.scan.connection_source import Hooks
 
-def table(shipped: Mapping[str, Any], cache_folder: Path | None, folders: Sequence[str] | None = None) -> Any:
+
+def table(
+    shipped: Mapping[str, Any], shipped_hook: Hooks, cache_folder: Path | None, folders: Sequence[str] | None = None
+) -> Any:
     """As the shipped table; None where there is nothing that it lacks. `folders` are by default those that Python imports from."""
     around = [folder for folder in (sys.path if folders is None else folders) if folder]
     other = [home for home in homes(around) if shipped["versions"].get(home.package) != home.version]
     if not other:
         return None
-    find_out = partial(_read, other, around)
+    find_out = partial(_read, other, around, shipped_hook)
     if cache_folder is None:
         return find_out()[0]
     asked = sorted([home.package, home.version, str(home.folder)] for home in other)
     return remembered(cache_folder, "operators", asked, find_out)
 
 
-def _read(other: Sequence[Home], around: Sequence[str]) -> tuple[Any, Collection[str]]:
-    from bootstrap.scan.operator_table import as_table, shipped_hook
+def _read(other: Sequence[Home], around: Sequence[str], shipped_hook: Hooks) -> tuple[Any, Collection[str]]:
+    from bootstrap.scan.operator_table import as_table
     from bootstrap.scan.provider_source import read
 
     found = read(other, [Path(folder) for folder in around], shipped_hook)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bootstrap.scan.connection_source import Hook
 from bootstrap.scan.init_source import CORE
-from bootstrap.scan.operators import Operators, shipped
 from bootstrap.scan.provider_source import Found
 
 
@@ -37,14 +35,3 @@ def by_module(classes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def flat(nested: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The reverse."""
     return {f"{module}.{title}": row for module, rows in nested.items() for title, row in rows.items()}
-
-
-def shipped_hook(name: str) -> Hook | None:
-    """What the shipped table says of a hook whose source isn't here."""
-    table = shipped()
-    found = Operators(table).find(name)
-    if found is None or found.kind != "hook" or not found.connections:
-        return None
-    first = found.connections[0]
-    conn_type = next((key for key, hook in table["hooks"].items() if hook == found.name), first.conn_type)
-    return Hook(found.name, conn_type, first.name, first.default, ((first.default or "", first.conn_type),))

@@ -11,10 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bootstrap.util import distributions
 from bootstrap.util.templates import folder_of
+
+if TYPE_CHECKING:
+    from bootstrap.scan.connection_source import Hook
 
 NAME = "operators.json"
 AIRFLOW = "apache-airflow"
@@ -141,7 +144,7 @@ def operators(cache_folder: Path | None = None) -> Operators:
     """What there is here: installed distributions as they are, the rest as shipped. `cache_folder` keeps what was read of them."""
     from bootstrap.scan.installed_operators import table
 
-    read = table(shipped(), cache_folder)
+    read = table(shipped(), _shipped_hook, cache_folder)
     return Operators(read, shipped()) if read is not None else Operators(shipped())
 
 
@@ -150,6 +153,18 @@ def shipped() -> Mapping[str, Any]:
     """The table that ships with the tool."""
     loaded: dict[str, Any] = json.loads((folder_of(NAME) / NAME).read_bytes())
     return loaded
+
+
+def _shipped_hook(name: str) -> Hook | None:
+    """What the shipped table says of a hook whose source isn't here."""
+    from bootstrap.scan.connection_source import Hook
+
+    found = Operators(shipped()).find(name)
+    if found is None or found.kind != "hook" or not found.connections:
+        return None
+    first = found.connections[0]
+    conn_type = next((key for key, hook in shipped()["hooks"].items() if hook == found.name), first.conn_type)
+    return Hook(found.name, conn_type, first.name, first.default, ((first.default or "", first.conn_type),))
 
 
 def _row(table: Mapping[str, Any], dotted: str) -> list[Any] | None:
