@@ -1,0 +1,70 @@
+"""Names as the code spells them: which an argument can be, and which of them differ from run to run."""
+
+from __future__ import annotations
+
+import re
+from ast import unparse
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from bootstrap.scan.values import Const, Items, Made, Text, Unknown, Value
+
+_MOST = 64  # names of one argument
+_JINJA = re.compile(r"\{\{|\{%|\{#")
+_DATES = re.compile(
+    r"(?<!\d)(?:19|20)\d\d([-/_.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?!\d)"  # 2024-01-31, 20240131
+    r"|(?:^|[/=_-])(?:19|20)\d\d[-/](?:0[1-9]|1[0-2])(?=$|[/_-])"  # events/2024-01
+    r"|%[YmdHMSjyUW](?![0-9A-Fa-f]{2})"  # strftime's
+    r"|(?:YYYY|yyyy)[-_/]?(?:MM|mm)[-_/]?(?:DD|dd)(?![A-Za-z])"
+)
+_HOLE = re.compile(r"(?<!\$)\{[^{}]*\}")
+_FIRST = re.compile(rf"{_JINJA.pattern}|{_DATES.pattern}|{_HOLE.pattern}|[*?]")
+
+
+def is_template(text: str) -> bool:
+    """True for a name with Jinja, a hole or a date in it: another run has another name."""
+    return bool(_JINJA.search(text) or _DATES.search(text) or _HOLE.search(text))
+
+
+def constant_prefix(name: str) -> str:
+    """What a name begins with in every run, up to its last slash: `b/events/` of `b/events/{{ ds }}.csv`."""
+    found = _FIRST.search(name)
+    return name if found is None else name[: found.start()].rpartition("/")[0] + "/" * ("/" in name[: found.start()])
+
+
+def spellings(value: Value | None) -> list[str]:
+    """The names that an argument can be. What isn't known is a hole with its expression, `events/{day}`.
+
+    An element of a list is a name of its own.
+    """
+    names = dict.fromkeys(_spelled(value.atoms)) if value is not None else {}
+    return list(names)[:_MOST]
+
+
+def only_holes(name: str) -> bool:
+    """True where nothing of a name is known."""
+    return not re.search(r"\w", _HOLE.sub("", name)) and not _JINJA.search(name)
+
+
+def hole(expression: str) -> str:
+    """A place in a name for what only a run knows; braces in an expression would end it too early."""
+    return "{" + expression.translate({ord("{"): "(", ord("}"): ")"}).replace("\n", " ") + "}"
+
+
+def _spelled(atoms: Iterable[object]) -> Iterator[str]:
+    for atom in atoms:
+        match atom:
+            case Const(value=str(text)):
+                yield text
+            case Const(value=bool() | None):
+                pass
+            case Const(value=int() as number):
+                yield str(number)
+            case Text(parts=parts):
+                yield "".join(part if isinstance(part, str) else hole(part.expression) for part in parts)
+            case Unknown(expression=expression):
+                yield hole(expression)
+            case Made(call=call):
+                yield hole(unparse(call.node) if call.node is not None else call.name)
+            case Items(elements=elements):
+                yield from chain.from_iterable(_spelled(each.atoms) for each in elements)
