@@ -13,11 +13,6 @@ from bootstrap.scan.model import Skipped
 DAG = b"from airflow.sdk import DAG\nwith DAG('d'): pass\n"
 
 
-def wrote(folder: Path, **files: bytes) -> None:
-    for name, data in files.items():
-        put(folder, name.replace("__", "/") + ".py", data)
-
-
 def put(folder: Path, name: str, data: bytes = DAG) -> Path:
     file = folder / name
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -195,12 +190,17 @@ def test_a_name_that_is_no_utf8_can_be_printed(tmp_path: Path) -> None:
 
 
 def test_folders_nested_deeper_than_pythons_stack(tmp_path: Path) -> None:
-    deep = str(tmp_path)
-    for _ in range(1500):
-        deep += "/d"
-        os.mkdir(deep)  # noqa: PTH102  pathlib calls itself for each level
-    Path(deep, "load.py").write_bytes(DAG)
-    assert [Path(each).name for each in paths(collect(tmp_path))] == ["load.py"]
+    folders = [f"{tmp_path}{'/d' * depth}" for depth in range(1, 1500)]
+    for folder in folders:
+        os.mkdir(folder)  # noqa: PTH102  pathlib calls itself for each level
+    file = Path(folders[-1], "load.py")
+    file.write_bytes(DAG)
+    try:
+        assert [Path(each).name for each in paths(collect(tmp_path))] == ["load.py"]
+    finally:  # shutil, by which pytest cleans up, calls itself, too
+        file.unlink()
+        for folder in reversed(folders):
+            os.rmdir(folder)  # noqa: PTH106
 
 
 def test_a_thousand_files_are_collected_and_parsed_in_two_seconds(tmp_path: Path) -> None:
