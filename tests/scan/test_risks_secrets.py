@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bootstrap.scan.model import Risk
-from bootstrap.scan.risks.rules import risks
+from bootstrap.scan.risks.find import risks
 from bootstrap.scan.syntax import parse
 
 AWS = "AKIA" + "QYLPMN5HNM4OSHGC"  # in two parts: scanners of repositories don't take it for a key

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Literal as OneOf
+from typing import Protocol, TypeAlias
 
 from bootstrap.scan.values import Call, Literal
+
+Level: TypeAlias = OneOf["error", "warning", "note"]
+
+
+class ConnArgument(Protocol):
+    """An argument that is a connection's id, and what it is by default."""
+
+    @property
+    def name(self) -> str:
+        """The parameter."""
+
+    @property
+    def default(self) -> str | None:
+        """None where no connection is needed without it."""
 
 
 class Operator(Protocol):
@@ -17,6 +32,10 @@ class Operator(Protocol):
     @property
     def kind(self) -> str:
         """`sensor`, `operator`, `hook`, …"""
+
+    @property
+    def connections(self) -> Sequence[ConnArgument]:
+        """The parameters that are connection ids."""
 
     @property
     def positional(self) -> Sequence[str]:
@@ -83,13 +102,13 @@ class Found:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule. `find` yields what it finds in a file; `explanation` says why that is a risk."""
+    """What a code means. `explanation` says why that is a risk, `fix` the next step where a finding says none of its own."""
 
     code: str
     title: str
     explanation: str
     fix: str
-    find: Callable[[DagFile], Iterator[Found]]
+    level: Level = "warning"
 
 
 def at(call: Call, message: str, argument: str = "", fix: str = "") -> Found:

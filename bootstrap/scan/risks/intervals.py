@@ -54,7 +54,7 @@ def long_poke(file: DagFile) -> Iterator[Found]:
     for call, operator in file.known:
         if operator.kind != "sensor" or title(call.name) in _NEVER_HOLDS or call.open or "." in title(call.name):
             continue
-        if "mode" not in operator.parameters or not _pokes(call, operator):
+        if not _pokes(call, operator):
             continue
         longest = _longest(call, operator)
         if longest is not None and longest > _HOUR:

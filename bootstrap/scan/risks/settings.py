@@ -22,11 +22,14 @@ def given(call: Call, name: str, operator: Operator | None = None) -> Value | No
 
 
 def setting(call: Call, operator: Operator, name: str) -> Literal | EllipsisType:
-    """What a parameter is in this call; `...` where that isn't known, or there is no such parameter."""
+    """What a parameter is in this call; `...` where that isn't known, or there is no such parameter.
+
+    A default that the table of operators doesn't have is None: it has numbers, and true and false.
+    """
     value = given(call, name, operator)
     if value is not None:
         return value.literal()
-    return ... if call.open else operator.defaults.get(name, ...)
+    return ... if call.open or name not in operator.parameters else operator.defaults.get(name)
 
 
 def seconds(value: Value | None) -> float | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bootstrap.domain.secret import foreign
-from bootstrap.scan.risks.base import DagFile, Found, at, title
+from bootstrap.scan.risks.base import DagFile, Found, Operator, at, title
+from bootstrap.scan.risks.settings import given
 from bootstrap.scan.values import Call
 
 _LOOK_UPS = {  # of a class of Airflow's: what to write in a templated argument instead
@@ -35,6 +36,7 @@ _AT_ONCE_PACKAGES = (
     "airflow.providers.yandex.hooks.",
     "airflow.providers.alibaba.cloud.hooks.",
 )
+_LAZY = {"ComputeEngineSSHHook", "LookerHook"}  # … but for these
 _OFFLINE = frozenset(
     ("log", "get_ui_field_behaviour", "get_connection_form_widgets", "parse_s3_url", "get_s3_bucket_key")
 )
@@ -48,7 +50,7 @@ def looked_up(file: DagFile) -> Iterator[Found]:
         name = title(call.name)
         if _looks_up(name):
             yield at(call, f"{name}({_shown(call)}) runs whenever Airflow parses this file", fix=_fix(name, call))
-        elif _is_hook(call.name) and "." not in name and _at_once(call.name):
+        elif _is_hook(call.name) and "." not in name and _at_once(call, file):
             yield at(
                 call,
                 f"{name}() looks up its connection whenever Airflow parses this file",
@@ -73,8 +75,19 @@ def _is_hook(dotted: str) -> bool:
     return ".hooks." in dotted and title(dotted).partition(".")[0].endswith("Hook")
 
 
-def _at_once(dotted: str) -> bool:
-    return title(dotted) in _AT_ONCE or dotted.startswith(_AT_ONCE_PACKAGES)
+def _at_once(call: Call, file: DagFile) -> bool:
+    """True if its __init__ looks up; not where the connection's id is None, as an SSHHook's is by default."""
+    name = title(call.name)
+    if name in _LAZY or not (name in _AT_ONCE or call.name.startswith(_AT_ONCE_PACKAGES)):
+        return False
+    operator = file.operators.find(call.name)
+    taken = operator.connections if operator else ()
+    return not taken or any(each.default is not None or _given(call, each.name, operator) for each in taken)
+
+
+def _given(call: Call, name: str, operator: Operator | None) -> bool:
+    value = given(call, name, operator)
+    return value is not None and value.literal() is not None
 
 
 def _key(call: Call) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bootstrap.scan.risks.base import DagFile, Found, at, title
+from bootstrap.scan.risks.base import DagFile, Found, Operator, at, title
 from bootstrap.scan.risks.settings import given, setting
 from bootstrap.scan.values import Call, Literal, Value
 
@@ -61,16 +61,20 @@ def through_the_worker(file: DagFile) -> Iterator[Found]:
     """Transfer operators with another way, and whole objects or results that one hook reads and another writes."""
     for call, operator in file.known:
         transfer = _TRANSFERS.get(title(call.name))
-        if transfer is None or (transfer.argument and transfer.argument not in operator.parameters):
-            continue
-        if transfer.argument and setting(call, operator, transfer.argument) is not transfer.value:
-            continue
-        yield at(call, f"{title(call.name)} {transfer.holds}", transfer.argument, transfer.fix)
+        if transfer is not None and _applies(transfer, call, operator):
+            yield at(call, f"{title(call.name)} {transfer.holds}", transfer.argument, transfer.fix)
     for call in file.calls:
         read = _read_whole(call)
         if read is not None:
             message = f"{title(read.name)} reads {_WHOLE[_method(read)]} into the worker's memory, and {_method(call)} writes it"
             yield at(call, message)
+
+
+def _applies(transfer: _Transfer, call: Call, operator: Operator) -> bool:
+    """True if its argument has that value. A release that hasn't the argument yet can't be fixed by it."""
+    if not transfer.argument or transfer.argument in operator.parameters:
+        return not transfer.argument or setting(call, operator, transfer.argument) is transfer.value
+    return not transfer.fix.startswith("set ")
 
 
 def _method(call: Call) -> str:

@@ -22,8 +22,7 @@ _WAITS = (
     "wait_until_complete",  # Gemini
     "wait_for_job_done",  # Ray
     "wait",  # Cloud Build, Storage Transfer Service
-    "sync",  # Vertex AI
-    "synchronous",
+    "synchronous",  # Campaign Manager. Vertex AI's `sync` isn't one of them: its hook waits in any case
     "blocking_refresh",  # Tableau
 )
 _ENDS = re.compile(r"(Delete|Stop|Terminate|Cancel|Pause|Hibernate|Reboot)[A-Z]")  # starts nothing
@@ -80,12 +79,11 @@ def _why(call: Call, operator: Operator) -> tuple[str, str, str] | None:
 
 
 def _emr_waits(call: Call, operator: Operator) -> bool:
-    settings = [setting(call, operator, name) for name in ("wait_policy", "wait_for_completion")]
-    unknown = [
-        given(call, name, operator) is not None and value is ...
-        for name, value in zip(("wait_policy", "wait_for_completion"), settings, strict=True)
-    ]
-    return call.open or any(unknown) or any(value not in (None, False, ...) for value in settings)
+    """True also where it isn't known."""
+    settings = {
+        setting(call, operator, name) for name in ("wait_policy", "wait_for_completion") if name in operator.parameters
+    }
+    return not settings <= {None, False}
 
 
 def _waits_for(sensor: Call, call: Call) -> bool:
