@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from bootstrap.manifest.loader import Manifest
+from bootstrap.scan.model import Risk
+from bootstrap.scan.risks.rules import RULES
 from bootstrap.smoke.report import Report, StageResult
 from bootstrap.util import special_files
 from bootstrap.util.human import printable
@@ -43,6 +45,19 @@ def workflow_commands(report: Report, locate: Locate) -> Iterator[str]:
         yield _line("warning", sentence, {"title": "drift"})
     if report.interrupted or not (report.checks or report.stopped):
         yield _line("error", report.summary, {"title": "smoke"})
+
+
+def finding_commands(findings: Iterable[Risk], folder: Path, root: Path) -> Iterator[str]:
+    """A line for each finding of a scan of `folder`; with its place where that is below `root`, the checkout."""
+    levels = {"error": "error", "warning": "warning", "note": "notice"}
+    for risk in findings:
+        rule = RULES[risk.code]
+        path = Path(os.path.normpath(folder.absolute() / risk.place.file))
+        where = {"file": str(path.relative_to(root.absolute()))} if path.is_relative_to(root.absolute()) else {}
+        where |= {"line": str(risk.place.line)} if where and risk.place.line else {}
+        yield _line(
+            levels[rule.level], _with_hint(risk.message, risk.fix), {**where, "title": f"{rule.code}: {rule.title}"}
+        )
 
 
 def _title(stage: StageResult) -> str:
