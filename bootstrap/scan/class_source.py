@@ -141,7 +141,7 @@ class Classes:
         if not owner:
             found = inside.attribute(last) if inside else None
             if found is not None:
-                return self.value(found[0].module, found[1], inside, steps)
+                return self.value(found[0].module, found[1], None, steps)
             bound = module.names.get(last)
             if isinstance(bound, Import):
                 home = self.module(bound.module)
@@ -152,7 +152,7 @@ class Classes:
         line = inside if owner in {"self", "cls"} else self._line_of(module, owner)
         found = line.attribute(last) if line else None
         if found is not None:
-            return self.value(found[0].module, found[1], line, steps)
+            return self.value(found[0].module, found[1], None, steps)
         home = self.module(self.meant(module, owner))
         return self._named_value(home, last, None, steps) if home is not None and steps else UNKNOWN
 

@@ -4,169 +4,132 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import Protocol
 
-from bootstrap.providers.python_source import Import, dotted_text
+from bootstrap.scan.call_source import Calls
 from bootstrap.scan.class_source import UNKNOWN, Classes, ClassSource, Line
-from bootstrap.scan.init_source import CONN_NAME, Taken, taken
+from bootstrap.scan.hook_class import Hook
+from bootstrap.scan.init_source import Taken
 
 # `gcp_conn_id`, `conn_id`, `jenkins_connection_id`, `kafka_config_id`
-_CONN_ID = re.compile(r"(.*_)?(conn|connection)_id|kafka_config_id|email_conn_id")
-# Ids of the other system's own: Airbyte's connections, Yandex's, …
-_NOT_AIRFLOW = {"yc_connection_id"}
-_SYSTEMS_OWN = {"airbyte": {"connection_id"}, "fivetran": {"connector_id"}}
+_CONN_ID = re.compile(r"(.*_)?(conn|connection)_id|kafka_config_id")
+# Ids of the other system's own: Airbyte's connections, Huawei's of a data lake, Yandex's of a query
+_SYSTEMS_OWN = {"airbyte": {"connection_id"}, "dli": {"connection_id"}, "yandex": {"yc_connection_id"}}
 _DEEPEST = 4
 
 Argument = tuple[str, str | None, str | None]  # name, default id, conn_type
-Hooks = Callable[[str], "Hook | None"]
 
 
-@dataclass(frozen=True)
-class Hook:
-    """A hook's class: what it says of its connections. `defaults` are the default ids and conn_types of it and its bases."""
+class Hooks(Protocol):
+    """What there is to know of hooks."""
 
-    name: str
-    conn_type: str | None = None
-    conn_name: str | None = None
-    default: str | None = None
-    defaults: tuple[tuple[str, str | None], ...] = ()
-    depth: int = 0
+    def known(self, name: str) -> Hook | None:
+        """The hook of that dotted name, also one whose source isn't here."""
 
-    def type_for(self, conn_id: str | None) -> str | None:
-        """Of its bases and itself, the conn_type of the one whose default that id is: BigQueryHook takes `google_cloud_default`."""
-        return next(
-            (conn_type for default, conn_type in self.defaults if default == conn_id and conn_type), self.conn_type
-        )
+    def by_default(self, conn_id: str, home: str, argument: str = "") -> str | None:
+        """The conn_type of the hook whose default that id is; `home` is the module that asks. With `argument`: that calls it so, too."""
+
+    def by_name(self, argument: str, home: str) -> str | None:
+        """The conn_type of the hook that calls its connection id so."""
+
+    def only(self, home: str) -> str | None:
+        """The one conn_type of that module's provider."""
 
 
 def is_conn_id(name: str, home: str = "") -> bool:
-    """Whether an argument of that name is a connection id of Airflow's; `home` is the class's dotted name."""
-    if name in _NOT_AIRFLOW or any(f".{part}." in home and name in own for part, own in _SYSTEMS_OWN.items()):
+    """Whether an argument of that name is a connection id of Airflow's; `home` is the dotted name of what takes it."""
+    if any(f".{part}." in f".{home}." and name in own for part, own in _SYSTEMS_OWN.items()):
         return False
     return _CONN_ID.fullmatch(name) is not None
 
 
-def hook(line: Line, classes: Classes) -> Hook:
-    """What a hook's class attributes say."""
-
-    def text(name: str) -> str | None:
-        found = line.attribute(name)
-        value = classes.value(found[0].module, found[1], line) if found else UNKNOWN
-        return value if isinstance(value, str) and value else None
-
-    defaults = []
-    for member in line.read:
-        if "default_conn_name" in member.attributes:
-            bases = classes.line(member)
-            pair = (bases.attribute("default_conn_name"), bases.attribute("conn_type"))
-            values = [classes.value(it[0].module, it[1], bases) if it else None for it in pair]
-            if isinstance(values[0], str):
-                defaults.append((values[0], values[1] if isinstance(values[1], str) else None))
-    return Hook(
-        line.own.name, text("conn_type"), text(CONN_NAME), text("default_conn_name"), tuple(defaults), len(line.members)
-    )
-
-
 class Connections:
-    """Finds the connection arguments of classes; `known` says of a dotted name what hook that is, also one without source here."""
+    """Finds the connection arguments of classes."""
 
-    def __init__(self, classes: Classes, known: Hooks) -> None:
+    def __init__(self, classes: Classes, hooks: Hooks) -> None:
         self.classes = classes
-        self.known = known
+        self.hooks = hooks
+        self.calls = Calls(classes)
 
     def of(self, line: Line, takes: Taken) -> list[Argument]:
         """Those of a class, as a user sees them. A base's argument that the class fills in with a literal is one, too."""
-        names = [name for name in takes.names if is_conn_id(name, line.own.name)]
-        conn_name = self.known(line.own.name)
-        if conn_name is not None and conn_name.conn_name in takes.names and conn_name.conn_name not in names:
-            names.append(conn_name.conn_name)
+        home = line.own.name
+        own = self.hooks.known(home)
+        names = [name for name in takes.names if is_conn_id(name, home)]
+        if own is not None and own.conn_name in takes.names and own.conn_name not in names:
+            names.append(own.conn_name)
         found = []
         for name in names:
-            default = self._default(name, takes)
+            default = self._default(name, line, takes)
             found.append((name, default, self.conn_type(name, default, line)))
         for name, (member, node) in takes.fixed.items():
-            value = self.classes.value(member.module, node, line) if is_conn_id(name, line.own.name) else UNKNOWN
+            value = self.classes.value(member.module, node, line) if is_conn_id(name, home) else UNKNOWN
             if isinstance(value, str) and value:
                 found.append((name, value, self.conn_type(name, value, line)))
         return found
 
     def conn_type(self, name: str, default: str | None, line: Line, steps: int = _DEEPEST) -> str | None:
-        """Of the hook that the class hands the argument to; None where the code doesn't say."""
-        own = self.known(line.own.name)
+        """Of the hook that the class hands the argument to: above all, of one whose default is the argument's, as BigQuery's hook takes
+        `google_cloud_default`, too. Else of the hook that has this default or calls its argument so.
+        """
+        home = line.own.name
+        own = self.hooks.known(home)
         if own is not None and own.conn_name == name:
-            return own.type_for(default)
-        handed = {name}
-        for member in line.read:
-            init = member.functions.get("__init__")
-            if init is not None:
-                handed |= _renamed(init, handed)
-            for target, arguments in self._calls(member, handed):
-                found = self._of_target(target, arguments, default, steps)
-                if found:
-                    return found
-        return self._declared(name, default, line)
+            near = (
+                own.type_of(default)
+                or (self.hooks.by_default(default, home, name) if default else None)
+                or own.conn_type
+            )
+        else:
+            near = self._of_handed(name, default, line, steps)
+        by_default = self.hooks.by_default(default, home) if default and not near else None
+        return near or by_default or self.hooks.by_name(name, home) or (self.hooks.only(home) if default else None)
 
-    def _of_target(self, target: str, arguments: frozenset[str], default: str | None, steps: int) -> str | None:
-        """The conn_type that a call of a hook or of a helper takes these of its arguments for."""
-        found = self.known(target)
-        if found is not None:
-            return found.type_for(default)
-        of = self.classes.get(target) if steps else None
-        if of is None:
-            return None
-        line = self.classes.line(of)
-        takes = taken(line, self.classes)
-        for name in sorted(arguments):
-            if name in takes.names and is_conn_id(name):
-                return self.conn_type(name, default, line, steps - 1)
-        return None
+    def _of_handed(self, name: str, default: str | None, line: Line, steps: int) -> str | None:
+        """That of a hook whose default is the argument's, else of the first."""
+        first = None
+        for handed in self.calls.with_argument(name, line):
+            hook = self.hooks.known(handed.target)
+            key = handed.key(hook.conn_name if hook else None)
+            if hook is not None and key == hook.conn_name and (exact := hook.type_of(default)):
+                return exact
+            if hook is not None or (key is not None and is_conn_id(key)):
+                first = first or self._of_one(handed.target, key, default, hook, steps)
+        return first
 
-    def _declared(self, name: str, default: str | None, line: Line) -> str | None:
-        """What a class attribute names as its hook: AWS's `aws_hook_class = S3Hook`."""
-        for attribute in ("aws_hook_class", "hook_class", "_hook_class"):
-            found = line.attribute(attribute)
-            if found is not None and name.removesuffix("_conn_id") in {"aws", "conn_id"}:
-                known = self.known(self.classes.meant(found[0].module, dotted_text(found[1])))
-                if known is not None:
-                    return known.type_for(default)
-        return None
+    def _of_one(self, target: str, key: str | None, default: str | None, hook: Hook | None, steps: int) -> str | None:
+        """What a hook, or a helper that hands it on, takes the argument for."""
+        of = self.classes.get(target) if steps and key else None
+        found = self.conn_type(key or "", default, self.classes.line(of), steps - 1) if of is not None else None
+        return found or (hook.conn_type if hook is not None else None)
 
-    def _calls(self, member: ClassSource, handed: set[str]) -> Iterator[tuple[str, frozenset[str]]]:
-        """Calls of classes that get one of these names, `x` or `self.x`; with the keywords that they get them as."""
-        for function in sorted(
-            member.functions.values(), key=lambda item: item.name not in {"hook", "get_hook", "_hook"}
-        ):
-            local = member.module.imports(function)
-            for node in ast.walk(function):
-                if isinstance(node, ast.Call):
-                    keywords = frozenset(
-                        item.arg for item in node.keywords if item.arg and _mentions(item.value, handed)
-                    )
-                    if keywords or any(_mentions(argument, handed) for argument in node.args):
-                        yield from self._target(member, node, local, keywords)
-
-    def _target(
-        self, member: ClassSource, node: ast.Call, local: dict[str, Import], keywords: frozenset[str]
-    ) -> Iterator[tuple[str, frozenset[str]]]:
-        dotted = dotted_text(node.func)
-        if dotted and not dotted.startswith(("self.", "super", "cls.")):
-            yield self.classes.meant(member.module, dotted, local), keywords
-
-    def _default(self, name: str, takes: Taken) -> str | None:
-        """The id that is used where none is given."""
+    def _default(self, name: str, line: Line, takes: Taken) -> str | None:
+        """The id that is used where none is given: the signature's, else what the body or the hook takes for None."""
         if name not in takes.expressions:
             return None
         member, node = takes.expressions[name]
         value = self.classes.value(member.module, node, self.classes.line(member))
         if isinstance(value, str):
             return value or None
-        function = member.functions.get("__init__")
-        return self._fallback(name, member, function) if function is not None else None
+        if value is not None:
+            return None
+        return self._for_none(name, member) or next(self._hooks_for_none(name, line), None)
 
-    def _fallback(self, name: str, member: ClassSource, function: ast.AST) -> str | None:
+    def _hooks_for_none(self, name: str, line: Line) -> Iterator[str]:
+        for handed in self.calls.with_argument(name, line):
+            hook = self.hooks.known(handed.target)
+            key = handed.key(hook.conn_name if hook else None)
+            of = self.classes.get(handed.target) if hook is not None and key is not None else None
+            for member in self.classes.line(of).read if of is not None else ():
+                found = self._for_none(key or "", member)
+                if found:
+                    yield found
+
+    def _for_none(self, name: str, member: ClassSource) -> str | None:
         """`self.conn_id = conn_id or "http_default"`, and `if conn_id is None: conn_id = …`."""
-        for node in ast.walk(function):
+        function = member.functions.get("__init__")
+        for node in ast.walk(function) if function is not None else ():
             given: ast.expr | None = None
             match node:
                 case ast.BoolOp(op=ast.Or(), values=[ast.Name(id=left), other]) if left == name:
@@ -184,38 +147,16 @@ class Connections:
 
 
 def replaced(line: Line, names: list[str]) -> dict[str, str]:
-    """Old names of connection arguments with the newer one that each is put into: `gcp_conn_id = google_cloud_storage_conn_id`."""
+    """Old names of connection arguments with the newer one that each is put into:
+    `if google_cloud_storage_conn_id: gcp_conn_id = google_cloud_storage_conn_id`.
+    """
     found = {}
     for member in line.read:
         init = member.functions.get("__init__")
-        for node in ast.walk(init) if init is not None else ():
-            match node:
-                case ast.Assign(targets=[ast.Name(id=new) | ast.Attribute(attr=new)], value=ast.Name(id=old)):
-                    if old != new and old in names and new in names:
-                        found[old] = new
-    return found
-
-
-def _mentions(node: ast.expr, names: set[str]) -> bool:
-    """`x`, `self.x`, and either in a conditional expression; not where it is an argument of another call."""
-    match node:
-        case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="self"), attr=name):
-            return name in names or name.lstrip("_") in names
-        case ast.BoolOp(values=values):
-            return any(_mentions(value, names) for value in values)
-        case ast.IfExp(body=body, orelse=other):
-            return _mentions(body, names) or _mentions(other, names)
-    return False
-
-
-def _renamed(function: ast.AST, names: set[str]) -> set[str]:
-    """What a base gets them as: `super().__init__(conn_id=postgres_conn_id)`, and attributes that are set to them."""
-    found = set()
-    for node in ast.walk(function):
-        match node:
-            case ast.Call(func=ast.Attribute(attr="__init__"), keywords=keywords):
-                found |= {item.arg for item in keywords if item.arg and _mentions(item.value, names)}
-            case ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=attribute)], value=value):
-                if _mentions(value, names):
-                    found.add(attribute)
+        for condition in ast.walk(init) if init is not None else ():
+            for node in ast.walk(condition) if isinstance(condition, ast.If) else ():
+                match node:
+                    case ast.Assign(targets=[ast.Name(id=new) | ast.Attribute(attr=new)], value=ast.Name(id=old)):
+                        if old != new and old in names and new in names:
+                            found[old] = new
     return found

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bootstrap.scan.class_source import UNKNOWN, Classes, ClassSource, Line
+from bootstrap.scan.hook_class import CONN_NAME
 
 CORE = ("BaseSensorOperator", "BaseOperator")  # where a chain of operators ends; their own row has what they take
-CONN_NAME = "conn_name_attr"
 
 
 @dataclass
@@ -81,7 +81,7 @@ def _own(member: ClassSource, function: ast.AST, found: Taken, *, positional: bo
 def _db_api(line: Line, classes: Classes, found: Taken, *, positional: bool) -> None:
     """DbApiHook takes the connection id by the name that its class says, and as the first without a name; else the default's."""
     attribute = line.attribute(CONN_NAME)
-    name = classes.value(attribute[0].module, attribute[1], line) if attribute else UNKNOWN
+    name = classes.value(attribute[0].module, attribute[1]) if attribute else UNKNOWN
     default = line.attribute("default_conn_name")
     if isinstance(name, str):
         if positional and name not in found.positional:

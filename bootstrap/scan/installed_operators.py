@@ -12,11 +12,11 @@ from bootstrap.scan.provider_homes import Home, homes
 from bootstrap.util.file_cache import remembered
 
 if TYPE_CHECKING:
-    from bootstrap.scan.connection_source import Hooks
+    from bootstrap.scan.known_hooks import Shipped
 
 
 def table(
-    shipped: Mapping[str, Any], shipped_hook: Hooks, cache_folder: Path | None, folders: Sequence[str] | None = None
+    shipped: Mapping[str, Any], shipped_hook: Shipped, cache_folder: Path | None, folders: Sequence[str] | None = None
 ) -> Any:
     """As the shipped table; None where there is nothing that it lacks. `folders` are by default those that Python imports from."""
     around = [folder for folder in (sys.path if folders is None else folders) if folder]
@@ -30,7 +30,7 @@ def table(
     return remembered(cache_folder, "operators", asked, find_out)
 
 
-def _read(other: Sequence[Home], around: Sequence[str], shipped_hook: Hooks) -> tuple[Any, Collection[str]]:
+def _read(other: Sequence[Home], around: Sequence[str], shipped_hook: Shipped) -> tuple[Any, Collection[str]]:
     from bootstrap.scan.operator_table import as_table
     from bootstrap.scan.provider_source import read
 

@@ -17,7 +17,7 @@ from bootstrap.util import distributions
 from bootstrap.util.templates import folder_of
 
 if TYPE_CHECKING:
-    from bootstrap.scan.connection_source import Hook
+    from bootstrap.scan.hook_class import Hook
 
 NAME = "operators.json"
 AIRFLOW = "apache-airflow"
@@ -157,7 +157,7 @@ def shipped() -> Mapping[str, Any]:
 
 def _shipped_hook(name: str) -> Hook | None:
     """What the shipped table says of a hook whose source isn't here."""
-    from bootstrap.scan.connection_source import Hook
+    from bootstrap.scan.hook_class import Hook
 
     found = Operators(shipped()).find(name)
     if found is None or found.kind != "hook" or not found.connections:

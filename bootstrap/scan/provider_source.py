@@ -16,22 +16,15 @@ from typing import Any
 from bootstrap.providers.metadata import literal
 from bootstrap.providers.python_source import Import, Module, Sources, UnreadableModule, dotted_text
 from bootstrap.scan.class_source import UNKNOWN, Classes, ClassSource, Line
-from bootstrap.scan.connection_source import Connections, Hook, Hooks, hook, is_conn_id, replaced
+from bootstrap.scan.connection_source import Argument, Connections, is_conn_id, replaced
 from bootstrap.scan.init_source import Taken, taken
+from bootstrap.scan.known_hooks import DECORATED, KINDS, KnownHooks, Shipped, kind_of
 from bootstrap.scan.provider_homes import AIRFLOW, Home
 
-KINDS = {
-    "BaseSensorOperator": "sensor",
-    "BaseOperator": "operator",
-    "BaseHook": "hook",
-    "BaseTrigger": "trigger",
-    "BaseNotifier": "notifier",
-}
 # Where Airflow itself keeps such classes; the rest of it is no DAG author's business.
 _CORE = ("sdk/bases", "sdk/io", "hooks", "operators", "sensors", "notifications", "models", "io", "triggers", "contrib")
 _CORE_MODELS = {"baseoperator", "__init__"}
 _NO_CODE = {"example_dags", "tests", "migrations", "node_modules", "__pycache__"}
-_DECORATED = {"DecoratedOperator", "TaskDecorator"}
 
 
 @dataclass
@@ -50,7 +43,7 @@ class Found:
     hooks: dict[str, str] = field(default_factory=dict)
 
 
-def read(homes: Sequence[Home], around: Sequence[Path], shipped: Hooks = lambda _: None) -> Found:
+def read(homes: Sequence[Home], around: Sequence[Path], shipped: Shipped = lambda _: None) -> Found:
     """What these distributions have. `around` are further folders with what they inherit from; `shipped` says what hook a name is
     whose source is in none of the folders.
     """
@@ -65,13 +58,11 @@ def read(homes: Sequence[Home], around: Sequence[Path], shipped: Hooks = lambda 
 
 
 class _Reader:
-    def __init__(self, classes: Classes, shipped: Hooks) -> None:
+    def __init__(self, classes: Classes, shipped: Shipped) -> None:
         self.classes = classes
-        self.shipped = shipped
         self.found = Found()
-        self._hooks: dict[str, Hook | None] = {}
-        self._in_order: list[tuple[str, Hook]] = []  # with the package
-        self.connections = Connections(classes, self.known)
+        self.hooks = KnownHooks(classes, shipped)
+        self.connections = Connections(classes, self.hooks)
 
     def read(self, homes: Sequence[Home]) -> Found:
         found = self.found
@@ -81,28 +72,15 @@ class _Reader:
             found.homes[home.module] = home.package
         lines = [(home, line) for home, module in modules for line in self._lines(module)]
         for home, line in lines:
-            known = self.known(line.own.name)
-            if known is not None and known.conn_type:
-                self._in_order.append((home.package, known))
-        for home, line in lines:
-            self._add(home, line)
-        for home, module in modules:
-            found.classes |= dict(self._functions(home, module))
-            self._provider_info(home, module)
+            self.hooks.add(home, line)
+        for _, line in lines:
+            self._add(line)
+        for _, module in modules:
+            found.classes |= dict(self._functions(module))
+            self._provider_info(module)
         for _, module in modules:
             found.aliases |= dict(self._aliases(module))
         return found
-
-    def known(self, name: str) -> Hook | None:
-        """The hook of that dotted name."""
-        if name not in self._hooks:
-            of = self.classes.get(name)
-            line = self.classes.line(of) if of is not None else None
-            if line is None:
-                self._hooks[name] = self.shipped(name)
-            else:
-                self._hooks[name] = hook(line, self.classes) if kind_of(line) == "hook" else None
-        return self._hooks[name]
 
     def _modules(self, home: Home) -> Iterator[Module]:
         for file in _files(home):
@@ -121,16 +99,12 @@ class _Reader:
             if of is not None and not name.startswith("_"):
                 yield self.classes.line(of)
 
-    def _add(self, home: Home, line: Line) -> None:
+    def _add(self, line: Line) -> None:
         kind, takes = kind_of(line), taken(line, self.classes)
-        arguments = [
-            (name, default, conn_type or self._by_name(home.package, name, default))
-            for name, default, conn_type in self.connections.of(line, takes)
-        ]
+        arguments = self.connections.of(line, takes)
         if kind == "other" and not arguments:
             return
-        newer = replaced(line, [name for name, _, _ in arguments])
-        connections = [[*argument, *([newer[argument[0]]] if argument[0] in newer else [])] for argument in arguments]
+        connections = _with_newer(arguments, replaced(line, [name for name, _, _ in arguments]))
         names = [*takes.positional, *(name for name in takes.names if name not in takes.positional)]
         parameters = " ".join(name + self._default(name, takes) for name in names)
         self.found.classes[line.own.name] = [kind, takes.core, len(takes.positional), parameters, connections]
@@ -144,20 +118,7 @@ class _Reader:
         plain = isinstance(value, bool | int | float) or (name == "mode" and isinstance(value, str))
         return "=" + json.dumps(value) if plain else ""
 
-    def _by_name(self, package: str, name: str, default: str | None) -> str | None:
-        """The conn_type of the hook whose default that id is, else of the one that calls its argument so; its own package's first."""
-        for by_default in (True, False):
-            hooks = [
-                (of != package, known.depth, number, known.conn_type)
-                for number, (of, known) in enumerate(self._in_order)
-                if (known.default == default and default if by_default else known.conn_name == name)
-                and (of == package or by_default or name != "conn_id")
-            ]
-            if hooks:
-                return min(hooks)[3]
-        return None
-
-    def _functions(self, home: Home, module: Module) -> Iterator[tuple[str, list[Any]]]:
+    def _functions(self, module: Module) -> Iterator[tuple[str, list[Any]]]:
         """Functions that take a connection id."""
         for name, node in module.names.items():
             if not isinstance(node, ast.FunctionDef) or name.startswith("_"):
@@ -168,26 +129,27 @@ class _Reader:
             if conn_ids:
                 defaults = _defaults(node.args)
                 ids = ((argument, self._text(module, defaults.get(argument))) for argument in conn_ids)
-                rows = [
-                    [argument, default, self._by_name(home.package, argument, default)] for argument, default in ids
-                ]
+                rows = [[argument, default, self._of_hook(argument, default, module.name)] for argument, default in ids]
                 yield f"{module.name}.{name}", ["other", "", len(plain), " ".join(names), rows]
+
+    def _of_hook(self, argument: str, default: str | None, home: str) -> str | None:
+        return (self.hooks.by_default(default, home) if default else None) or self.hooks.by_name(argument, home)
 
     def _text(self, module: Module, node: ast.expr | None) -> str | None:
         value = self.classes.value(module, node) if node is not None else UNKNOWN
         return value if isinstance(value, str) and value else None
 
-    def _provider_info(self, home: Home, module: Module) -> None:
+    def _provider_info(self, module: Module) -> None:
         if not module.name.endswith(".get_provider_info"):
             return
         for row in _rows(module, "task-decorators"):
-            operator = self._decorated(home, str(row.get("class-name")))
+            operator = self._decorated(str(row.get("class-name")))
             if operator:
                 self.found.decorators[str(row.get("name"))] = operator
         for row in _rows(module, "connection-types"):
             self.found.hooks[str(row.get("connection-type"))] = str(row.get("hook-class-name"))
 
-    def _decorated(self, home: Home, function: str) -> str | None:
+    def _decorated(self, function: str) -> str | None:
         """The operator of a task decorator: the public base of its `decorated_operator_class`, which itself is private; else itself."""
         place, _, name = function.rpartition(".")
         module = self.classes.module(place)
@@ -196,15 +158,15 @@ class _Reader:
             for item in call.keywords if isinstance(call, ast.Call) else ():
                 if module and item.arg == "decorated_operator_class":
                     of = self.classes.get(self.classes.meant(module, dotted_text(item.value)))
-                    return self._operator_of(home, of) if of is not None else None
+                    return self._operator_of(of) if of is not None else None
         return None
 
-    def _operator_of(self, home: Home, of: ClassSource) -> str:
+    def _operator_of(self, of: ClassSource) -> str:
         line = self.classes.line(of)
         title, name = next((member.title, member.name) for member in _public(line))
         if title not in KINDS:
             return name
-        self._add(home, line)
+        self._add(line)
         return of.name
 
     def _aliases(self, module: Module) -> Iterator[tuple[str, str]]:
@@ -221,16 +183,18 @@ class _Reader:
                     yield f"{module.name}.{below}.{name}", target
 
 
-def kind_of(line: Line) -> str:
-    """By the base of Airflow's own."""
-    if line.own.title in _DECORATED:
-        return "other"
-    return next((kind for base, kind in KINDS.items() if base in line.titles), "other")
+def _with_newer(arguments: Sequence[Argument], newer: Mapping[str, str]) -> list[list[str | None]]:
+    """With the newer argument that an old one is put into; it is for the same hook."""
+    types = {name: conn_type for name, _, conn_type in arguments}
+    return [
+        [name, default, types[newer[name]] or conn_type, newer[name]] if name in newer else [name, default, conn_type]
+        for name, default, conn_type in arguments
+    ]
 
 
 def _public(line: Line) -> Iterator[ClassSource]:
     for member in line.read:
-        if not member.title.startswith("_") and member.title not in _DECORATED:
+        if not member.title.startswith("_") and member.title not in DECORATED:
             yield member
 
 

@@ -1,0 +1,90 @@
+"""The hooks that were read, and what kind of class a class is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bootstrap.scan.class_source import Classes, Line
+from bootstrap.scan.hook_class import Hook, hook
+from bootstrap.scan.provider_homes import Home
+
+KINDS = {  # the base of Airflow's own that says it; DbApiHook's own base has another name in some versions
+    "BaseSensorOperator": "sensor",
+    "BaseOperator": "operator",
+    "BaseHook": "hook",
+    "DbApiHook": "hook",
+    "BaseTrigger": "trigger",
+    "BaseNotifier": "notifier",
+}
+DECORATED = {"DecoratedOperator", "TaskDecorator"}
+
+Shipped = Callable[[str], Hook | None]
+
+
+def kind_of(line: Line) -> str:
+    """By the base of Airflow's own."""
+    if line.own.title in DECORATED:
+        return "other"
+    return next((kind for base, kind in KINDS.items() if base in line.titles), "other")
+
+
+class KnownHooks:
+    """Hooks by their names, by their default ids, and by what they call their argument."""
+
+    def __init__(self, classes: Classes, shipped: Shipped) -> None:
+        self.classes = classes
+        self.shipped = shipped
+        self._hooks: dict[str, Hook | None] = {}
+        self._homes: dict[str, str] = {}
+        self._by_default: dict[str, list[tuple[str, Hook]]] = {}
+        self._by_name: dict[str, list[tuple[str, Hook]]] = {}
+
+    def add(self, home: Home, line: Line) -> None:
+        """A class that was read; `by_default` and `by_name` look among these."""
+        found = self.known(line.own.name)
+        if found is not None and found.conn_type:
+            self._by_default.setdefault(found.default or "", []).append((home.module, found))
+            self._by_name.setdefault(found.conn_name or "", []).append((home.module, found))
+
+    def known(self, name: str) -> Hook | None:
+        """The hook of that dotted name, also one whose source isn't here."""
+        if name not in self._hooks:
+            of = self.classes.get(name)
+            line = self.classes.line(of) if of is not None else None
+            if line is None:
+                self._hooks[name] = self.shipped(name)
+            else:
+                self._hooks[name] = hook(line, self.classes) if kind_of(line) == "hook" else None
+        return self._hooks[name]
+
+    def by_default(self, conn_id: str, home: str, argument: str = "") -> str | None:
+        """The conn_type of the hook whose default that id is, and that calls its argument so, if that is asked for.
+
+        `home` is the module that asks: its own provider's hooks come first.
+        """
+        found = [row for row in self._by_default.get(conn_id, []) if argument in {"", row[1].conn_name}]
+        return _nearest(found, home, conn_id.removesuffix("_default"))
+
+    def by_name(self, argument: str, home: str) -> str | None:
+        """The conn_type of the hook that calls its connection id so."""
+        found = self._by_name.get(argument, [])
+        if argument == "conn_id":  # many call it so: it says something within a provider alone
+            found = [(module, hook) for module, hook in found if home.startswith(f"{module}.")]
+        return _nearest(found, home, argument.removesuffix("_conn_id"))
+
+    def only(self, home: str) -> str | None:
+        """The conn_type of the provider that a module belongs to, where it has just one: Druid's ingestion hook doesn't name it."""
+        rows = (row for rows in self._by_default.values() for row in rows)
+        found = {hook.conn_type for module, hook in rows if home.startswith(f"{module}.")}
+        return next(iter(found)) if len(found) == 1 else None
+
+
+def _nearest(found: list[tuple[str, Hook]], home: str, title: str) -> str | None:
+    """Of the same provider, of this very title, the one with the fewest bases."""
+    return min(
+        (
+            (not home.startswith(f"{module}."), hook.conn_type != title, hook.depth, hook.name, hook.conn_type)
+            for module, hook in found
+        ),
+        default=(None,),
+    )[-1]
