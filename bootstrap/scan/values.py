@@ -58,7 +58,7 @@ class Const:
     """
 
     value: Literal
-    site: Site | None = field(default=None, compare=False)
+    site: Site | None = None
     default: bool = field(default=False, compare=False)
 
 
@@ -171,7 +171,7 @@ class Instance:
 
 
 @dataclass(frozen=True)
-class Module:
+class ModuleName:
     """A module of the scanned code, by its dotted name."""
 
     name: str
@@ -191,7 +191,7 @@ Atom = (
     | ProjectFunction
     | ProjectClass
     | Instance
-    | Module
+    | ModuleName
 )
 
 
