@@ -56,7 +56,7 @@ class Expressions:
         """What a function returns that is called without arguments, as a property is."""
 
     @abstractmethod
-    def member(self, module: str, name: str) -> Value | None:
+    def member(self, module: str, name: str, frame: Frame) -> Value | None:
         """A name of a module of the project's; None where it has none such."""
 
     @abstractmethod
@@ -88,15 +88,18 @@ class Expressions:
         return unknown(node.id)
 
     def _attribute(self, node: ast.Attribute, frame: Frame) -> Value:
-        base = self.evaluate(node.value, frame)
-        return union(*(self.attribute(atom, node.attr, node, frame) for atom in base.atoms)) if base.atoms else base
+        return self.attribute_of(self.evaluate(node.value, frame), node, frame)
+
+    def attribute_of(self, value: Value, node: ast.Attribute, frame: Frame) -> Value:
+        """The attribute that the node names, of a value."""
+        return union(*(self.attribute(atom, node.attr, node, frame) for atom in value.atoms))
 
     def attribute(self, atom: Any, name: str, node: ast.expr, frame: Frame) -> Value:  # noqa: PLR0911  one for each kind of atom
         """`atom.name`."""
         if isinstance(atom, Name):
             return Value((Name(f"{atom.dotted}.{name}"),))
         if isinstance(atom, ModuleName):
-            found = self.member(atom.name, name)
+            found = self.member(atom.name, name, frame)
             return found if found is not None else unknown(source(node))
         if isinstance(atom, Made):
             given = atom.call.keywords.get(name)

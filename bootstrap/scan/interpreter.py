@@ -62,7 +62,7 @@ class Interpreter(Statements):
         """Follow what nothing has called: tasks, callbacks, methods of operators and hooks."""
         self._methods_of_instances()
         for _ in range(DEEPEST):  # a function that is followed can define others
-            pending = [function for function in self._functions if function not in self._applied]
+            pending = [each for each in self._functions if each not in self._applied and not _is_outside(each)]
             if not pending:
                 return
             for function in pending:
@@ -104,16 +104,17 @@ class Interpreter(Statements):
         """What is called, with what."""
         if isinstance(node.func, ast.Attribute) and _is_super(node.func.value):
             return self._super(node, node.func.attr, frame)
-        func = self.evaluate(node.func, frame)
-        given = self._arguments(node, frame)
-        if isinstance(node.func, ast.Attribute):
+        if not isinstance(node.func, ast.Attribute):
+            func = self.evaluate(node.func, frame)
+            given = self._arguments(node, frame)
+        else:
             receiver = self.evaluate(node.func.value, frame)
-            mapped = self._mapped(receiver, node.func.attr, given, frame)
-            if mapped is not None:
-                return mapped
+            given = self._arguments(node, frame)
             result = known_calls.method(receiver, node.func.attr, given.positional, given.keywords)
+            result = result or self._mapped(receiver, node.func.attr, given, frame)
             if result is not None:
                 return result
+            func = self.attribute_of(receiver, node.func, frame)
         return union(*(self._invoke(atom, given, frame) for atom in func.atoms))
 
     def _arguments(self, node: ast.Call, frame: Frame) -> Arguments:
@@ -228,7 +229,7 @@ class Interpreter(Statements):
         arguments = tuple((call.keywords.get("op_args") or known(None)).elements())
         for value in (*call.arguments, *call.keywords.values()):
             for atom in value.atoms:
-                if isinstance(atom, (Method, Partial)) or (isinstance(atom, ProjectFunction) and (words or arguments)):
+                if isinstance(atom, (Method, Partial, ProjectFunction)):
                     self._later(atom, arguments, words, call, frame)
 
     def _later(
@@ -427,6 +428,11 @@ def _methods(of: Class, seen: frozenset[Class] = frozenset()) -> Iterator[Functi
 def _key(pairs: Any) -> tuple[Any, ...]:
     """What a memory of calls is kept by."""
     return tuple(sorted(((str(name), hash(value)) for name, value in pairs)))
+
+
+def _is_outside(function: Function) -> bool:
+    """True for a module that the scanned folder only imports from: what nobody calls there isn't its code."""
+    return function.scope.module.startswith("../")
 
 
 def _can_be_mapped(atom: Partial | ProjectFunction | ProjectClass | Name) -> bool:

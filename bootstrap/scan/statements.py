@@ -66,20 +66,20 @@ class Statements(Expressions):
                 work(node, frame)
 
     def _on_expr(self, node: ast.Expr, frame: Frame) -> None:
-        if isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute):
-            self._changes(node.value, node.value.func, frame)
-        if not isinstance(node.value, ast.Constant):
+        if isinstance(node.value, ast.Constant):
+            return
+        if not (isinstance(node.value, ast.Call) and self._changes(node.value, node.value.func, frame)):
             self.evaluate(node.value, frame)
 
-    def _changes(self, node: ast.Call, func: ast.Attribute, frame: Frame) -> None:
-        """`names.append(x)`, `kwargs.update(…)`: the name has a new value."""
-        if func.attr not in ("append", "add", "extend", "insert", "update") or not isinstance(
-            func.value, (ast.Name, ast.Attribute)
-        ):
-            return
+    def _changes(self, node: ast.Call, func: ast.expr, frame: Frame) -> bool:
+        """`names.append(x)`, `kwargs.update(…)`: the name has a new value. False for any other call."""
+        if not isinstance(func, ast.Attribute) or not isinstance(func.value, (ast.Name, ast.Attribute)):
+            return False
+        if func.attr not in ("append", "add", "extend", "insert", "update"):
+            return False
         before = self.evaluate(func.value, frame)
         if not any(isinstance(atom, (Items, Table)) for atom in before.atoms):
-            return
+            return False
         arguments = [self.evaluate(each, frame) for each in node.args]
         entries: list[tuple[Literal, Value]] = [
             (word.arg, self.evaluate(word.value, frame)) for word in node.keywords if word.arg
@@ -93,6 +93,7 @@ class Statements(Expressions):
             else:
                 atoms.append(replace(atom, entries=(*atom.entries, *entries)) if isinstance(atom, Table) else atom)
         self.assign(func.value, Value(tuple(atoms)), frame)
+        return True
 
     def _on_assign(self, node: ast.Assign, frame: Frame) -> None:
         value = self.evaluate(node.value, frame)
@@ -184,22 +185,22 @@ class Statements(Expressions):
 
     def _on_import(self, node: ast.Import, frame: Frame) -> None:
         for alias in node.names:
-            module = self._imported(alias.name)
+            module = self._imported(alias.name, frame)
             if alias.asname is not None:
                 frame.bind(alias.asname, Value((ModuleName(alias.name) if module else Name(alias.name),)))
             else:
                 top = alias.name.partition(".")[0]
-                frame.bind(top, Value((ModuleName(top) if self._modules.find(top) else Name(top),)))
+                frame.bind(top, Value((ModuleName(top) if self._modules.find(top, frame.module) else Name(top),)))
 
     def _on_importfrom(self, node: ast.ImportFrom, frame: Frame) -> None:
         origin = frame.module.absolute(node.module, node.level)
-        module = self._imported(origin)
+        module = self._imported(origin, frame)
         for alias in node.names:
             if alias.name == "*":
                 self._star(module, origin, frame)
                 continue
-            found = self.member(origin, alias.name) if module is not None else None
-            if found is None and self._imported(f"{origin}.{alias.name}") is not None:
+            found = self.member(origin, alias.name, frame) if module is not None else None
+            if found is None and self._imported(f"{origin}.{alias.name}", frame) is not None:
                 found = Value((ModuleName(f"{origin}.{alias.name}"),))
             if found is None:
                 found = unknown(alias.name) if module is not None else Value((Name(f"{origin}.{alias.name}"),))
@@ -213,18 +214,18 @@ class Statements(Expressions):
             {name: value for name, value in module.scope.names.items() if not name.startswith("_")}
         )
 
-    def _imported(self, dotted: str) -> Module | None:
-        module = self._modules.find(dotted)
+    def _imported(self, dotted: str, frame: Frame) -> Module | None:
+        module = self._modules.find(dotted, frame.module)
         if module is not None:
             self.run(module)
         return module
 
-    def member(self, module: str, name: str) -> Value | None:
+    def member(self, module: str, name: str, frame: Frame) -> Value | None:
         """A name of a module, or a module below it."""
-        found = self._imported(module)
+        found = self._imported(module, frame)
         if found is not None and (value := found.scope.names.get(name)) is not None:
             return value
-        return Value((ModuleName(f"{module}.{name}"),)) if self._imported(f"{module}.{name}") else None
+        return Value((ModuleName(f"{module}.{name}"),)) if self._imported(f"{module}.{name}", frame) else None
 
     def _on_functiondef(self, node: ast.FunctionDef | ast.AsyncFunctionDef, frame: Frame) -> None:
         decorators = tuple(self._decorator(each, frame) for each in node.decorator_list)
