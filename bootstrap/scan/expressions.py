@@ -327,6 +327,14 @@ def rounds(value: Value, node: ast.expr) -> Iterator[Value]:
 
 def source(node: ast.AST) -> str:
     """The expression as text, in one line."""
+    kept: str | None = getattr(node, "source_text", None)
+    if kept is None:
+        kept = _unparsed(node)
+        node.source_text = kept  # type: ignore[attr-defined]  # the same expression is asked for again and again
+    return kept
+
+
+def _unparsed(node: ast.AST) -> str:
     try:
         text = " ".join(ast.unparse(node).split())
     except (ValueError, RecursionError, AttributeError):

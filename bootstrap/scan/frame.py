@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import operator
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,8 @@ from bootstrap.scan.values import (
     Value,
     union,
 )
+
+LARGEST = 64  # elements of a list or a dict whose literals remember who passed them on
 
 
 @dataclass(eq=False)
@@ -67,28 +70,25 @@ class Frame:
         self.scope.names = names
 
 
-def passed_on(value: Value, site: Site, *, default: bool = False) -> Value:
+def passed_on(value: Value, site: Site, *, default: bool = False, depth: int = 3) -> Value:
     """The value as an argument of the call at `site`: literals remember the first call that passed them on."""
-    if not any(isinstance(atom, (Const, Text, Unknown, Items, Table)) for atom in value.atoms):
-        return value
-    atoms: list[Atom] = []
-    for atom in value.atoms:
-        if isinstance(atom, Const):
-            atoms.append(
-                replace(atom, site=site, default=default) if atom.site is None and atom.value is not None else atom
-            )
-        elif isinstance(atom, (Text, Unknown)):
-            atoms.append(replace(atom, site=site) if atom.site is None else atom)
-        elif isinstance(atom, Items):
-            atoms.append(
-                replace(atom, elements=tuple(passed_on(each, site, default=default) for each in atom.elements))
-            )
-        elif isinstance(atom, Table):
-            entries = tuple((key, passed_on(each, site, default=default)) for key, each in atom.entries)
-            atoms.append(replace(atom, entries=entries))
-        else:
-            atoms.append(atom)
-    return Value(tuple(atoms))
+    atoms = tuple(_passed_on(atom, site, default, depth) for atom in value.atoms)
+    return value if all(map(operator.is_, atoms, value.atoms)) else Value(atoms)
+
+
+def _passed_on(atom: Atom, site: Site, default: bool, depth: int) -> Atom:  # noqa: FBT001
+    if isinstance(atom, Const):
+        return replace(atom, site=site, default=default) if atom.site is None and isinstance(atom.value, str) else atom
+    if isinstance(atom, (Text, Unknown)):
+        return replace(atom, site=site) if atom.site is None else atom
+    if isinstance(atom, Items) and depth and len(atom.elements) <= LARGEST:
+        elements = tuple(passed_on(each, site, default=default, depth=depth - 1) for each in atom.elements)
+        return atom if all(map(operator.is_, elements, atom.elements)) else replace(atom, elements=elements)
+    if isinstance(atom, Table) and depth and len(atom.entries) <= LARGEST:
+        values = [passed_on(each, site, default=default, depth=depth - 1) for _, each in atom.entries]
+        if not all(map(operator.is_, values, (each for _, each in atom.entries))):
+            return replace(atom, entries=tuple(zip((key for key, _ in atom.entries), values, strict=True)))
+    return atom
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from bootstrap.scan.values import (
     Attribute,
     Call,
     Class,
+    Const,
     Function,
     Instance,
     Items,
@@ -34,6 +35,8 @@ from bootstrap.scan.values import (
     Scope,
     Site,
     Table,
+    Text,
+    Unknown,
     Value,
     known,
     union,
@@ -41,6 +44,9 @@ from bootstrap.scan.values import (
 )
 
 DEEPEST = 12  # functions within functions that are followed into
+OWN_STEPS = 10_000  # statements of a function that is followed on its own
+APPLICATIONS = 200  # times that one function is followed into, each time with something else
+DULL = 5  # times for one that tells nothing
 INSTANCES = 200  # objects of one class whose methods are followed each by itself
 _NOWHERE = ast.Call(ast.Name("", ast.Load()), [], [])
 
@@ -55,6 +61,8 @@ class Interpreter(Statements):
         self._instances: list[Instance] = []
         self._stack: list[Function] = []
         self._seen: dict[Any, Value] = {}
+        self._times: dict[Function, int] = {}
+        self._telling: set[Function] = set()
         # a chain of calls in the code is a chain of calls here, each of some twenty frames
         sys.setrecursionlimit(max(sys.getrecursionlimit(), 10_000))
 
@@ -71,7 +79,7 @@ class Interpreter(Statements):
             self._methods_of_instances()
 
     def _alone(self, function: Function) -> None:
-        self._steps = 0
+        self._steps = STEPS - OWN_STEPS
         self._applied.add(function)
         frame = self._functions[function]
         this = None
@@ -95,7 +103,7 @@ class Interpreter(Statements):
                 continue
             done.add(key)
             for function in _methods(instance.of):
-                self._steps = 0
+                self._steps = STEPS - OWN_STEPS
                 frame = self._functions.get(function)
                 if frame is not None:
                     self.apply(function, Arguments(_NOWHERE), frame, this=Value((instance,)), top_level=False)
@@ -258,7 +266,7 @@ class Interpreter(Statements):
         default_site: Site | None = None,
     ) -> Value:
         """Follow a function of the project's into its body; what it returns."""
-        if len(self._stack) >= DEEPEST or self._stack.count(function) > 1 or self._steps > STEPS:
+        if self._is_tired_of(function) or len(self._stack) >= DEEPEST or self._stack.count(function) > 1:
             return unknown(f"{function.name}(…)")
         names = decorator_names(function)
         runs_now = frame.top_level if top_level is None else top_level
@@ -271,13 +279,22 @@ class Interpreter(Statements):
             return self._seen[key]
         self._applied.add(function)
         self._seen[key] = unknown(f"{function.name}(…)")
+        before = len(self.calls)
         with self._within(function):
             if isinstance(function.node, ast.Lambda):
                 inner.returns.append(self.evaluate(function.node.body, inner))
             else:
                 self._body(function.node.body, inner)
         self._seen[key] = union(*inner.returns) if inner.returns else known(None)
+        self._times[function] = self._times.get(function, 0) + 1
+        if _tells_something(self._seen[key]) or any(map(_is_airflows, self.calls[before:])):
+            self._telling.add(function)
         return self._seen[key]
+
+    def _is_tired_of(self, function: Function) -> bool:
+        """True for a function that was followed often, and never led to anything of Airflow's nor returned anything known."""
+        times = self._times.get(function, 0)
+        return self._steps > STEPS or times > APPLICATIONS or (times > DULL and function not in self._telling)
 
     @contextmanager
     def _within(self, function: Function) -> Iterator[None]:
@@ -426,8 +443,37 @@ def _methods(of: Class, seen: frozenset[Class] = frozenset()) -> Iterator[Functi
 
 
 def _key(pairs: Any) -> tuple[Any, ...]:
-    """What a memory of calls is kept by."""
-    return tuple(sorted(((str(name), hash(value)) for name, value in pairs)))
+    """What a memory of calls is kept by: what isn't known is all the same."""
+    return tuple(sorted((str(name), _value_key(value, 3)) for name, value in pairs))
+
+
+def _value_key(value: Value, depth: int) -> int:
+    return hash(tuple(_atom_key(atom, depth - 1) for atom in value.atoms)) if depth else len(value.atoms)
+
+
+def _atom_key(atom: Any, depth: int) -> Any:  # noqa: PLR0911  one for each kind of atom
+    if isinstance(atom, (Unknown, Text)):
+        return type(atom)
+    if isinstance(atom, Made):
+        words = tuple((name, _value_key(value, depth)) for name, value in atom.call.keywords.items())
+        return atom.call.name, words, tuple(_value_key(value, depth) for value in atom.call.arguments)
+    if isinstance(atom, Attribute):
+        return atom.name, _atom_key(atom.of, depth)
+    if isinstance(atom, Instance):
+        return atom.of, tuple((name, _value_key(value, depth)) for name, value in atom.attributes.items())
+    if isinstance(atom, Items):
+        return tuple(_value_key(value, depth) for value in atom.elements)
+    if isinstance(atom, Table):
+        return tuple((name, _value_key(value, depth)) for name, value in atom.entries)
+    return atom
+
+
+def _tells_something(value: Value) -> bool:
+    return any(not isinstance(atom, (Unknown, Made, Attribute)) and atom != Const(None) for atom in value.atoms)
+
+
+def _is_airflows(call: Call) -> bool:
+    return call.name.startswith("airflow") or "onn" in call.name or any("conn" in name for name in call.keywords)
 
 
 def _is_outside(function: Function) -> bool:

@@ -122,6 +122,12 @@ class Statements(Expressions):
             self.evaluate(node.exc, frame)
 
     def _on_if(self, node: ast.If, frame: Frame) -> None:
+        if (
+            isinstance(node.test, ast.Compare)
+            and isinstance(node.test.left, ast.Name)
+            and node.test.left.id == "__name__"
+        ):
+            return  # never in Airflow
         self.evaluate(node.test, frame)
         branches: list[dict[str, Value]] = []
         for body in (node.body, node.orelse):

@@ -83,7 +83,7 @@ class Text:
         return 'f"' + "".join(p if isinstance(p, str) else "{" + p.expression + "}" for p in self.parts) + '"'
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Items:
     """A list, tuple or set; `open` where there may be more elements than these."""
 
@@ -91,7 +91,7 @@ class Items:
     open: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """A dict with text keys; `open` where there may be other keys."""
 
@@ -127,7 +127,7 @@ class Attribute:
     expression: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Partial:
     """Something that is called later, with these arguments besides: `PostgresOperator.partial(…)`, `functools.partial(f, …)`."""
 
