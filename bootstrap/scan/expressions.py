@@ -193,7 +193,7 @@ class Expressions:
             if isinstance(each, ast.Starred):
                 inner = self.evaluate(each.value, frame)
                 elements += inner.elements()
-                is_open = is_open or not inner.elements()
+                is_open = is_open or not is_whole(inner)
             else:
                 elements.append(self.evaluate(each, frame))
         return Value((Items(tuple(elements), is_open),))
@@ -323,6 +323,11 @@ def rounds(value: Value, node: ast.expr) -> Iterator[Value]:
         yield from elements
     else:
         yield union(*elements)
+
+
+def is_whole(value: Value) -> bool:
+    """True for a list of which every element is known."""
+    return all(isinstance(atom, Items) and not atom.open for atom in value.atoms)
 
 
 def source(node: ast.AST) -> str:

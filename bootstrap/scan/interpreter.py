@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from bootstrap.scan import known_calls
-from bootstrap.scan.expressions import class_member, decorator_names, source
+from bootstrap.scan.expressions import class_member, decorator_names, is_whole, source
 from bootstrap.scan.frame import Arguments, Frame, passed_on
 from bootstrap.scan.project import Modules
 from bootstrap.scan.statements import STEPS, Statements, default_args, is_task
@@ -133,7 +133,7 @@ class Interpreter(Statements):
             if isinstance(each, ast.Starred):
                 inner = self.evaluate(each.value, frame)
                 arguments += inner.elements()
-                is_open = is_open or not inner.elements()
+                is_open = is_open or not is_whole(inner)
             else:
                 arguments.append(self.evaluate(each, frame))
         for word in node.keywords:
