@@ -163,6 +163,8 @@ class Interpreter(Statements):
             return self._outside(atom.dotted, given, frame)
         if isinstance(atom, Attribute):
             return self._attribute_called(atom, given, frame)
+        if isinstance(atom, Made) and atom.call.name in ("collections.namedtuple", "typing.NamedTuple"):
+            return _named_tuple(atom.call, given)
         self.emit(given.call(source(given.node.func)), frame)
         return unknown(source(given.node))
 
@@ -407,6 +409,18 @@ class Interpreter(Statements):
             return given if given is not None else Value((Attribute(Made(call), name, f"self.{name}"),))
         found = class_member(instance.of, name)
         return Value((found,)) if isinstance(found, Name) else None
+
+
+def _named_tuple(definition: Call, given: Arguments) -> Value:
+    """`namedtuple("Point", ["x", "y"])(1, 2)`."""
+    spec = definition.arguments[1] if len(definition.arguments) > 1 else known(None)
+    texts = spec.texts()
+    fields = (
+        texts[0].replace(",", " ").split() if texts else [text for each in spec.elements() for text in each.texts()[:1]]
+    )
+    values, words = given.passed_on()
+    of = Class("namedtuple", ast.ClassDef("namedtuple", [], [], [], []), (), Scope(""))
+    return Value((Instance(of, {**dict(zip(fields, values, strict=False)), **words}),))
 
 
 def _default_of(name: str, given: Arguments) -> Value | None:

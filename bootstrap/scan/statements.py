@@ -56,6 +56,10 @@ class Statements(Expressions):
         self._steps = steps
         module.state = "done"
 
+    def modules(self) -> list[Module]:
+        """Every module that was followed."""
+        return list(self._by_path.values())
+
     def _body(self, nodes: Sequence[ast.stmt], frame: Frame) -> None:
         for node in nodes:
             self._steps += 1

@@ -22,8 +22,8 @@ _PROSE = frozenset(("doc", "doc_md", "doc_rst", "doc_json", "doc_yaml", "descrip
 Finding = ConnectionUse | VariableUse
 
 
-def in_text(text: str, file: str, line: int = 1) -> Iterator[Finding]:
-    """What a template or a script names; `line` is that of its first character."""
+def in_text(text: str, file: str, line: int = 1, *, environment: bool = True) -> Iterator[Finding]:
+    """What a template names, and a script if `environment`; `line` is that of its first character."""
     if not _HINT.search(text):
         return
     for block in _BLOCK.finditer(text):
@@ -32,7 +32,7 @@ def in_text(text: str, file: str, line: int = 1) -> Iterator[Finding]:
             yield ConnectionUse(hit[1] or hit[2] or hit[3], "template", Place(file, at, "conn"))
         for hit in _VAR.finditer(block[0]):
             yield VariableUse(hit[1] or hit[2] or hit[3], Place(file, at, "var"))
-    for hit in _ENVIRONMENT.finditer(text):
+    for hit in _ENVIRONMENT.finditer(text) if environment else ():
         place = Place(file, line + text.count("\n", 0, hit.start()), hit[0])
         name = hit[2].lower()
         yield ConnectionUse(name, "environment", place) if hit[1] == "CONN" else VariableUse(name, place)

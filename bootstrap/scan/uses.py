@@ -74,9 +74,12 @@ class Uses:
         operator = self.operator(call)
         taken = set()
         if operator is not None:
+            given = {each.name: self._given(call, operator, each) for each in operator.connections}
+            replaced = {each.replaced_by for each in operator.connections if given[each.name] is not None}
             for argument in operator.connections:
                 taken.add(argument.name)
-                yield from self._argument(call, operator, argument)
+                if given[argument.name] is not None or argument.name not in replaced:
+                    yield from self._argument(call, operator, argument, given[argument.name])
         for name, value in call.keywords.items():
             if name not in taken and _ID.search(name) and (operator is not None or name.endswith("conn_id")):
                 yield Needed(name, f"{_short(call)}.{name}", value, "explicit")
@@ -90,8 +93,9 @@ class Uses:
         by = ".".join(call.name.split(".")[-2:])
         yield Needed("conn_id", by, value, "explicit", conn_type, self._package(conn_type, None))
 
-    def _argument(self, call: Call, operator: Operator, argument: ConnArgument) -> Iterator[Needed]:
-        value = self._given(call, operator, argument)
+    def _argument(
+        self, call: Call, operator: Operator, argument: ConnArgument, value: Value | None
+    ) -> Iterator[Needed]:
         by = f"{operator.name.rpartition('.')[2]}.{argument.name}"
         package = self._package(argument.conn_type, operator.package)
         if value is not None:
