@@ -31,6 +31,7 @@ COMMANDS = {  # in the order of a first day
     "register": "write the connections to where Airflow finds them",
     "explain": "show where Airflow would get a connection, source by source",
     "smoke": "prove each connection by running a task in Airflow",
+    "scan": "show which connections and rights DAG code needs, and what the manifest lacks",
     "rotate": "replace keys without an outage; show how old they are",
     "store": "put, get, list and copy secrets; print policies; start and stop the embedded store",
     "export": "write the connections as `airflow connections import` reads them",

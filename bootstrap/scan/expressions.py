@@ -9,6 +9,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from bootstrap.domain.secret import foreign
+from bootstrap.domain.sensitive import names_secret
 from bootstrap.scan import known_calls
 from bootstrap.scan.frame import Frame
 from bootstrap.scan.values import (
@@ -342,8 +344,17 @@ def source(node: ast.AST) -> str:
 def _unparsed(node: ast.AST) -> str:
     try:
         text = " ".join(ast.unparse(node).split())
+        for each in ast.walk(node):
+            if (
+                isinstance(each, ast.keyword)
+                and each.arg
+                and isinstance(each.value, ast.Constant)
+                and names_secret(each.arg)
+            ):
+                text = text.replace(repr(each.value.value), "'***'")
     except (ValueError, RecursionError, AttributeError):
         return "…"
+    text = foreign(text)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 

@@ -18,7 +18,7 @@ _SAME = ({"ssh", "sftp"}, {"aws", "s3", "emr", "athena"}, {"http", "https"}, {"p
 
 @dataclass(frozen=True)
 class Declared:
-    """What a manifest says: the conn_type of each connection, and the keys of its variables."""
+    """What a manifest says: the conn_type of each connection, "" for one that a store says; and the keys of its variables."""
 
     connections: Mapping[str, str] = field(default_factory=dict)
     variables: frozenset[str] = frozenset()
@@ -46,7 +46,7 @@ class Connection:
     def wrong_type(self) -> bool:
         """True if the manifest's conn_type is none that one of the hooks is for."""
         types = {use.conn_type for use in self.uses if use.conn_type}
-        if self.declared_type is None or not types:
+        if not self.declared_type or not types:
             return False
         return not any(_same(self.declared_type, each) for each in types)
 
@@ -162,7 +162,7 @@ def _connection(each: Connection) -> dict[str, Any]:
         "conn_type": each.conn_type,
         "evidence": each.evidence,
         "declared": each.declared,
-        "declared_conn_type": each.declared_type,
+        "declared_conn_type": each.declared_type or None,
         "package": each.package,
         "installed": each.installed,
         "places": [{**_place(use.place), "evidence": use.evidence} for use in _each_place_once(each.uses)],

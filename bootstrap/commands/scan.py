@@ -1,0 +1,117 @@
+"""`airflow-bootstrap scan`."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bootstrap.commands.context import App
+from bootstrap.errors import Exit
+
+if TYPE_CHECKING:
+    from bootstrap.scan.result import Declared, Result
+
+PUBLIC_FILE = 0o644  # it holds no secret
+FAILS = ("undeclared", "unused", "risk", "dynamic")
+
+
+@click.command("scan")
+@click.argument("dags", type=click.Path(path_type=Path), required=False)
+@click.option("--fail-on", type=click.Choice(FAILS), multiple=True, help="Exit 1 if there is any of this; repeatable.")
+@click.option("--json", "json_file", metavar="FILE", help="Write the result as JSON to this file; - is stdout.")
+@click.option("--sarif", "sarif_file", metavar="FILE", help="Write the findings as SARIF to this file; - is stdout.")
+@click.option("--explain", "code", metavar="CODE", help="Explain a risk, as AB201, and exit.")
+@click.pass_obj
+def command(
+    app: App,
+    *,
+    dags: Path | None,
+    fail_on: tuple[str, ...],
+    json_file: str | None,
+    sarif_file: str | None,
+    code: str | None,
+) -> int:
+    """Show which connections, variables, systems and rights DAG code needs, and what the manifest lacks. Runs no code.
+
+    DAGS is a folder or a file.  [default: `airflow.dags` of the manifest, else dags]
+    """
+    if code is not None:
+        from bootstrap.scan.risks.rules import explain
+
+        app.console.data(explain(code))
+        return Exit.OK
+    from bootstrap.scan.text import lines, summary
+    from bootstrap.scan.whole import scan
+
+    folder = _folder(app, dags)
+    result = scan(folder, declared(app), _cache(app))
+    to_stdout = "-" in (json_file, sarif_file)
+    if not to_stdout:
+        app.console.data("".join(f"{line}\n" for line in lines(result)))
+    _write(app, result, json_file, sarif_file)
+    app.console.note(summary(result))
+    if not result.files:
+        app.console.warn(f"{folder} has no DAGs")
+    return Exit.FAILED if any(_has(result, each) for each in fail_on) else Exit.OK
+
+
+def _folder(app: App, dags: Path | None) -> Path:
+    if dags is not None:
+        return dags
+    if app.file.exists() and app.manifest.airflow.dags is not None:
+        return app.manifest.folder / app.manifest.airflow.dags
+    return Path("dags")
+
+
+def declared(app: App) -> Declared:
+    """What the manifest declares; nothing where there is none. Raises ManifestError."""
+    from bootstrap.scan.result import Declared
+
+    if not app.file.exists():
+        app.console.note(f"there is no {app.file}: nothing counts as declared")
+        return Declared()
+    types = {conn_id: each.conn_type or "" for conn_id, each in app.manifest.connections.items()}
+    return Declared(types, frozenset(app.manifest.variables))
+
+
+def _cache(app: App) -> Path | None:
+    """Where what was read of the installed providers is kept: of this user, since many projects share an installation."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "airflow-bootstrap"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as err:
+        app.console.detail(f"{folder} can't be made ({err.strerror}): what providers take is read anew each time")
+        return None
+    return folder
+
+
+def _write(app: App, result: Result, json_file: str | None, sarif_file: str | None) -> None:
+    from bootstrap.reports import github
+    from bootstrap.reports.sarif import sarif
+    from bootstrap.scan.findings import findings
+
+    root = Path(os.environ.get("GITHUB_WORKSPACE") or ".")
+    all_of_them = findings(result, app.file)
+    if json_file is not None:
+        _output(app, json_file, json.dumps(result.document(), indent=1, ensure_ascii=False) + "\n")
+    if sarif_file is not None:
+        _output(app, sarif_file, sarif(all_of_them, result.skipped, result.folder, root))
+    if github.active():
+        for line in github.finding_commands(all_of_them, result.folder, root):
+            click.echo(line, err=True)
+
+
+def _output(app: App, file: str, text: str) -> None:
+    if file == "-":
+        app.console.reveal(text)
+    else:
+        app.write(Path(file), text, mode=PUBLIC_FILE)
+
+
+def _has(result: Result, what: str) -> bool:
+    found = {"undeclared": result.undeclared, "unused": result.unused, "risk": result.risks, "dynamic": result.dynamic}
+    return bool(found[what])
