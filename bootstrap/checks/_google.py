@@ -81,6 +81,8 @@ def place(conn_id: str, params: CheckParams, run: Run, found: Cause) -> Place | 
     """The project that was asked, where a failure may come of it: a bucket is one for all projects."""
     if found.name not in ("not_found", "permission") or not _OF_A_PROJECT.search(found.message):
         return None
+    if named := getattr(params, "project", None):
+        return Place("project", foreign(named), "correct `project` of the check")
     from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
 
     project = foreign(GoogleBaseHook(gcp_conn_id=conn_id).project_id)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from bootstrap.checks.base import CheckParams, Run
+
+Right = Literal["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"]
 
 
 class SqlParams(CheckParams):
@@ -23,9 +26,33 @@ class SqlParams(CheckParams):
         return self.write
 
 
-def operator(conn_id: str, params: SqlParams, run: Run, quote: str = '"') -> Any:
-    """Airflow's SQL operator; its last statement returns one row with a number."""
-    statements = [reading(params, run, quote)]
+class ServerParams(SqlParams):
+    """`table` is a table, or schema.table, that the login must be able to read. `rights` are the rights that it must have there
+    instead: with [INSERT], SELECT may be missing. The server is asked for them; nothing is written. `write` fills a temporary table.
+    """
+
+    rights: list[Right] = []
+
+    @model_validator(mode="after")
+    def _rights_of_a_table(self) -> Self:
+        if self.rights and not self.table:
+            raise ValueError("`rights` need a `table`")
+        return self
+
+    @property
+    def asked(self) -> list[Right]:
+        """The rights that reading a row doesn't prove."""
+        return [right for right in dict.fromkeys(self.rights) if right != "SELECT"]
+
+    @property
+    def reads(self) -> bool:
+        """Whether a row of the table is to be read."""
+        return bool(self.table) and (not self.rights or "SELECT" in self.rights)
+
+
+def operator(conn_id: str, params: ServerParams, run: Run, asking: Sequence[str], quote: str = '"') -> Any:
+    """Airflow's SQL operator; its last statement returns one row with a number. `asking` goes before all others."""
+    statements = [*asking, reading(params if params.reads else SqlParams(write=params.write), run, quote)]
     if params.write:
         statements += [
             f"CREATE TEMPORARY TABLE {run.identifier} (id INTEGER)",
@@ -46,8 +73,12 @@ def reading(params: SqlParams, run: Run, quote: str = '"', otherwise: str = "") 
     """A query that counts a row of `table`, if there is one; without `table`, those of `otherwise`, or none. It adds the run's number."""
     if not params.table:
         return f"SELECT {number(run)} + {f'count(*) FROM {otherwise}' if otherwise else '1'}"  # noqa: S608
-    name = ".".join(f"{quote}{part}{quote}" for part in params.table.split("."))
-    return f"SELECT {number(run)} + count(*) FROM (SELECT 1 FROM {name} LIMIT 1) AS one_row"  # noqa: S608  no quote passes Params
+    return f"SELECT {number(run)} + count(*) FROM (SELECT 1 FROM {quoted(params.table, quote)} LIMIT 1) AS one_row"  # noqa: S608  no quote passes Params
+
+
+def quoted(table: str, quote: str = '"') -> str:
+    """A table's name as SQL takes it."""
+    return ".".join(f"{quote}{part}{quote}" for part in table.split("."))
 
 
 def number(run: Run) -> int:

@@ -15,12 +15,13 @@ _NUMBERS = [1, 2, 3]
 
 
 class Params(CheckParams):
-    """`dataset`, of the connection's project, gets a table for a moment; with `read_only` it is only looked up.
+    """`dataset` gets a table for a moment; with `read_only` it is only looked up. It is in `project`, by default the connection's.
 
     Without a dataset the query reads no table. `location` is where the query runs, if not in the US or the dataset's.
     """
 
     dataset: Dataset | None = None
+    project: Annotated[str, Field(pattern=r"^[a-z0-9.:-]+$")] | None = None
     location: str | None = None
     read_only: bool = False
 
@@ -50,7 +51,8 @@ endpoint = partial(_google.service_endpoint, service="bigquery", emulator="BIGQU
 def prepare(conn_id: str, params: Params, run: Run) -> None:  # noqa: ARG001
     """Look the dataset up, if that is all that is to be done with it."""
     if params.dataset and params.read_only:
-        found = client(conn_id).get_dataset(params.dataset).reference.dataset_id
+        asked = client(conn_id)
+        found = asked.get_dataset(f"{params.project or asked.project}.{params.dataset}").reference.dataset_id
         if found != params.dataset:
             raise _google.other_service(f"the dataset {params.dataset}")
 
@@ -62,7 +64,8 @@ def task(conn_id: str, params: Params, run: Run) -> Any:
     query = f"SELECT '{run.name}' AS name"  # neither the run's name nor the dataset's pattern has a quote
     if params.writes:  # the statement, unlike destinationTable, knows the project
         rows = f"SELECT number FROM UNNEST({_NUMBERS}) AS number"  # noqa: S608
-        query = f"CREATE TABLE `{params.dataset}`.`{run.identifier}` AS {rows}"
+        project = f"`{params.project}`." if params.project else ""
+        query = f"CREATE TABLE {project}`{params.dataset}`.`{run.identifier}` AS {rows}"
     return BigQueryInsertJobOperator(
         gcp_conn_id=conn_id,
         configuration={"query": {"query": query, "useLegacySql": False}},
@@ -77,7 +80,7 @@ def verify(conn_id: str, params: Params, run: Run, result: Any) -> None:
     """Read what the query gave. Raises RuntimeError if that is wrong."""
     wanted: list[Any] = [(number,) for number in _NUMBERS] if params.writes else [(run.name,)]
     if params.writes:
-        found = rows_of(conn_id, f"{params.dataset}.{run.identifier}")
+        found = rows_of(conn_id, f"{params.dataset}.{run.identifier}", params.project)
     else:
         job = client(conn_id, params.location).get_job(str(result))
         found = sorted(row.values() for row in job.result())
@@ -87,12 +90,12 @@ def verify(conn_id: str, params: Params, run: Run, result: Any) -> None:
 
 def clean(conn_id: str, params: Params, run: Run) -> None:
     """Remove the table, if it was made."""
-    remove_table(conn_id, f"{params.dataset}.{run.identifier}")
+    remove_table(conn_id, f"{params.dataset}.{run.identifier}", params.project)
 
 
 def sweep(conn_id: str, params: Params, run: Run) -> int:  # noqa: ARG001
     """Remove what earlier runs left."""
-    return sweep_tables(conn_id, str(params.dataset))
+    return sweep_tables(conn_id, str(params.dataset), params.project)
 
 
 def client(conn_id: str, location: str | None = None) -> Any:
@@ -104,21 +107,22 @@ def client(conn_id: str, location: str | None = None) -> Any:
     return hook.get_client(project_id=hook.project_id, location=location or usual)
 
 
-def rows_of(conn_id: str, table: str) -> list[tuple[Any, ...]]:
-    """All rows of `dataset.table`, sorted."""
+def rows_of(conn_id: str, table: str, project: str | None = None) -> list[tuple[Any, ...]]:
+    """All rows of `dataset.table`, sorted. The project is the connection's, if none is named."""
     asked = client(conn_id)
-    return sorted(row.values() for row in asked.list_rows(asked.get_table(f"{asked.project}.{table}")))
+    return sorted(row.values() for row in asked.list_rows(asked.get_table(f"{project or asked.project}.{table}")))
 
 
-def remove_table(conn_id: str, table: str) -> None:
+def remove_table(conn_id: str, table: str, project: str | None = None) -> None:
     """Remove `dataset.table`; it may be gone."""
     asked = client(conn_id)
-    asked.delete_table(f"{asked.project}.{table}", not_found_ok=True)
+    asked.delete_table(f"{project or asked.project}.{table}", not_found_ok=True)
 
 
-def sweep_tables(conn_id: str, dataset: str) -> int:
+def sweep_tables(conn_id: str, dataset: str, project: str | None = None) -> int:
     """Remove the tables that earlier runs left in a dataset; returns how many."""
-    names = list(leftovers(table.table_id for table in client(conn_id).list_tables(dataset)))
+    asked = client(conn_id)
+    names = list(leftovers(table.table_id for table in asked.list_tables(f"{project or asked.project}.{dataset}")))
     for name in names:
-        remove_table(conn_id, f"{dataset}.{name}")
+        remove_table(conn_id, f"{dataset}.{name}", project)
     return len(names)

@@ -1,24 +1,44 @@
-"""MySQL and MariaDB: logs in and runs a query; reads `table` if named, and with `write` fills a temporary table."""
+"""MySQL and MariaDB: logs in and runs a query; reads `table` if named, asks for `rights` on it, and with `write` fills a temporary table."""
 
 from __future__ import annotations
 
 from contextlib import closing
-from functools import partial
 from typing import Any
+
+from pydantic import field_validator
 
 from bootstrap.checks import _sql, base
 from bootstrap.checks.base import Cause, CauseName, CheckParams, Endpoint, Run, connection, endpoint_of_host
 from bootstrap.domain.secret import foreign
 
-Params = _sql.SqlParams
+
+class Params(_sql.ServerParams):
+    """`table` is a table, or schema.table, that the login must be able to read. `rights` are the rights that it must have there
+    instead: with [INSERT], SELECT may be missing. The server explains statements that need them; nothing is written. `write`
+    fills a temporary table.
+    """
+
+    @field_validator("rights")
+    @classmethod
+    def _no_truncate(cls, rights: list[_sql.Right]) -> list[_sql.Right]:
+        if "TRUNCATE" in rights:
+            raise ValueError(
+                "MySQL has no right TRUNCATE: DROP allows it, and is proven by nothing that changes nothing"
+            )
+        return rights
+
+
 CONN_TYPES = ("mysql",)
 PROVIDERS = ("apache-airflow-providers-mysql",)
-PERMISSIONS = ("the database in `schema`", "SELECT on `table`", "CREATE TEMPORARY TABLES on the database with `write`")
+PERMISSIONS = (
+    "the database in `schema`",
+    "SELECT on `table`, or `rights`",
+    "CREATE TEMPORARY TABLES on the database with `write`",
+)
 COMPARES = "a sum that the database calculates, with a number of the run's own in it"
 CREATES = "with `write` a temporary table, which goes with the session"
 IMPORTS = ("airflow.providers.mysql.hooks.mysql",)
 STEPS = ("access", "write")
-task = partial(_sql.operator, quote="`")
 verify = _sql.verify
 # Of the server: dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html; 2000 and up of the clients.
 _BY_NUMBER: dict[int, CauseName] = {
@@ -49,6 +69,37 @@ def endpoint(conn: Any) -> Endpoint | None:
     if conn.extra_dejson.get("unix_socket") or conn.host == "localhost":
         return None
     return endpoint_of_host(conn, 3306)
+
+
+def task(conn_id: str, params: Params, run: Run) -> Any:
+    """Airflow's SQL operator. To explain a statement, MySQL asks for the rights that it needs, and doesn't run it."""
+    asking = [statement for right in params.asked for statement in _explained(right, params.table or "")]
+    return _sql.operator(conn_id, params, run, asking, quote="`")
+
+
+def _explained(right: str, table: str) -> list[str]:
+    """The statements that explain one with this right. An UPDATE has to name a column: the first one that the login may see."""
+    name = _sql.quoted(table, "`")
+    if right == "INSERT":
+        return [f"EXPLAIN INSERT INTO {name} () VALUES ()"]  # noqa: S608  no quote passes Params
+    if right == "DELETE":
+        return [f"EXPLAIN DELETE FROM {name}"]  # noqa: S608
+    schema, _, bare = table.rpartition(".")
+    where = f"TABLE_SCHEMA = {_text(schema) if schema else 'DATABASE()'} AND TABLE_NAME = {_text(bare)} AND COALESCE(GENERATION_EXPRESSION, '') = ''"
+    column = f"(SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE {where} ORDER BY ORDINAL_POSITION LIMIT 1)"  # noqa: S608  hexadecimal
+    update = (
+        f"CONCAT({_text(f'EXPLAIN UPDATE {name} SET `')}, REPLACE(COALESCE({column}, 'none'), '`', '``'), '` = NULL')"  # noqa: S608
+    )
+    return [
+        f"SET @airflow_bootstrap = {update}",
+        "PREPARE airflow_bootstrap FROM @airflow_bootstrap",
+        "EXECUTE airflow_bootstrap",
+    ]
+
+
+def _text(value: str) -> str:
+    """Text as SQL takes it, whatever the server thinks of backslashes."""
+    return f"CONVERT(X'{value.encode().hex()}' USING utf8mb4)"
 
 
 def authenticate(conn_id: str, params: CheckParams, run: Run) -> str:  # noqa: ARG001

@@ -66,6 +66,19 @@ def cells(google: Google) -> dict[str, Cell]:
             says="other",
             hint="or correct `project` in the connection's extra",
         ),
+        "named_project": Cell(
+            {**good, "extra": {**good["extra"], "project": "other"}},
+            {"bigquery": {"dataset": DATASET, "project": "proj", "read_only": True}},
+        ),
+        "writes_to_named_project": Cell(good, {"bigquery": {"dataset": DATASET, "project": "proj"}}),
+        "named_project_without_it": Cell(
+            good,
+            {"bigquery": {"dataset": DATASET, "project": "other", "read_only": True}},
+            "access",
+            "not_found",
+            says="other",
+            hint="`project` of the check",
+        ),
         "key_of_another_project": Cell(
             {**good, "extra": {"keyfile_dict": json.dumps({**google.key(), "project_id": "other"})}},
             READ,

@@ -31,11 +31,19 @@ def place(tmp_path_factory: pytest.TempPathFactory, bench: Bench) -> Iterator[Pl
     made = certificates.make(folder / "certificates")
     with mariadb.running(folder / "server", made.valid) as server:
         server.ensure_login("etl", password, "analytics")
-        server.sql("CREATE TABLE orders (id int); CREATE TABLE payments (id int)", "analytics")
+        server.sql(
+            "CREATE TABLE orders (id int); CREATE TABLE payments (g int AS (1) STORED, `a``b` int NOT NULL); CREATE TABLE other (id int)",
+            "analytics",
+        )
         server.ensure_login("guest", password, "guests")
         server.sql("GRANT SELECT ON analytics.orders TO guest@'127.0.0.1'")
+        server.sql("GRANT INSERT, UPDATE, DELETE ON analytics.payments TO guest@'127.0.0.1'")
         where = {"conn_type": "mysql", "host": server.host, "port": server.port, "schema": "analytics"}
         yield Place(server, made, {**where, "login": "etl", "password": password, "extra": CLIENT})
+
+
+def rights(table: str, *rights: str) -> dict[str, Any]:
+    return {"mysql": {"table": table, "rights": list(rights)}}
 
 
 def test_mysql(bench: Bench, place: Place, isolated: bool) -> None:  # noqa: FBT001  a fixture
@@ -50,6 +58,17 @@ def test_mysql(bench: Bench, place: Place, isolated: bool) -> None:  # noqa: FBT
                 "reads_of_a_schema": Cell(good, {"mysql": {"table": "analytics.orders"}}),
                 "writes": Cell(good, {"mysql": {"table": "orders", "write": True}}),
                 "guest_reads": Cell(guest, check),
+                "guest_writes": Cell(guest, rights("payments", "INSERT", "UPDATE", "DELETE")),
+                "may_all": Cell(good, rights("analytics.orders", "SELECT", "INSERT", "UPDATE", "DELETE")),
+                "no_insert": Cell(
+                    guest, rights("orders", "INSERT"), "access", "permission", says="INSERT", hint="`rights`"
+                ),
+                "no_update": Cell(guest, rights("orders", "SELECT", "UPDATE"), "access", "permission", says="UPDATE"),
+                "no_update_unseen": Cell(
+                    guest, rights("analytics.other", "UPDATE"), "access", "permission", says="UPDATE"
+                ),
+                "no_delete": Cell(guest, rights("orders", "DELETE"), "access", "permission", says="DELETE"),
+                "no_select": Cell(guest, rights("payments", "SELECT", "INSERT"), "access", "permission", says="SELECT"),
                 "encrypts": Cell({**good, "extra": {**checked, "ssl_ca": str(place.tls.bundle)}}, check),
                 "wrong_password": Cell(
                     {**good, "password": "wrong"}, check, "authenticate", "auth", says="Access denied", hint="store put"
@@ -86,7 +105,7 @@ def test_mysql(bench: Bench, place: Place, isolated: bool) -> None:  # noqa: FBT
     assert passed_steps(results["writes"])[-1] == "write"
     assert results["writes"].steps[2].detail == "etl@127.0.0.1; the server asked for the credential and took it"
     assert not results["writes"].warnings
-    assert place.server.sql("SHOW TABLES", "analytics").split() == ["orders", "payments"]
+    assert place.server.sql("SHOW TABLES", "analytics").split() == ["orders", "other", "payments"]
 
 
 def test_a_server_without_its_table_of_grants_asks_for_nothing(bench: Bench, tmp_path: Path) -> None:

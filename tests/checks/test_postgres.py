@@ -23,6 +23,7 @@ def good(tmp_path_factory: pytest.TempPathFactory, bench: Bench) -> Iterator[dic
         server.sql("CREATE TABLE orders (id int); GRANT SELECT ON orders TO etl", "analytics")
         server.sql("CREATE TABLE payments (id int); REVOKE TEMPORARY ON DATABASE analytics FROM PUBLIC", "analytics")
         server.sql("REVOKE CONNECT ON DATABASE private FROM PUBLIC", "private")
+        server.sql('CREATE TABLE "In\'out" (id int); GRANT INSERT, UPDATE, TRUNCATE ON "In\'out" TO etl', "analytics")
         server.sql("CREATE ROLE trusted LOGIN; GRANT SELECT ON orders TO trusted", "analytics")
         rules = postgres._state(server.folder).data / "pg_hba.conf"
         rules.write_text("host all trusted all trust\n" + rules.read_text())
@@ -37,6 +38,10 @@ def good(tmp_path_factory: pytest.TempPathFactory, bench: Bench) -> Iterator[dic
         }
 
 
+def rights(table: str, *rights: str) -> dict[str, Any]:
+    return {"postgres": {"table": table, "rights": list(rights)}}
+
+
 def test_postgres(bench: Bench, good: dict[str, Any], isolated: bool) -> None:  # noqa: FBT001  a fixture
     check = {"postgres": {"table": "orders"}}
     with unreachable(good, check) as others:
@@ -47,6 +52,17 @@ def test_postgres(bench: Bench, good: dict[str, Any], isolated: bool) -> None:  
                 "trusts_nobody": Cell({**good, "login": "trusted", "password": None}, check),
                 "maybe_by_certificate": Cell({**good, "login": "trusted", "extra": {"sslcert": "/x"}}, check),
                 "reads_nothing": Cell(good, "postgres"),
+                "may_write": Cell(good, rights("In'out", "INSERT", "UPDATE", "TRUNCATE")),
+                "may_read": Cell(good, rights("public.orders", "SELECT")),
+                "no_rights": Cell(
+                    good,
+                    rights("orders", "SELECT", "INSERT", "DELETE"),
+                    "access",
+                    "permission",
+                    says="INSERT, DELETE on orders",
+                ),
+                "no_select": Cell(good, rights("In'out", "SELECT", "INSERT"), "access", "permission", says="denied"),
+                "no_table_to_write": Cell(good, rights("nope", "INSERT"), "access", "not_found", says="nope"),
                 "wrong_password": Cell(
                     {**good, "password": "wrong"}, check, "authenticate", "auth", says="password auth", hint="store put"
                 ),
