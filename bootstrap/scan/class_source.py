@@ -128,6 +128,12 @@ class Classes:
                 return constant
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
                 return -number
+            case ast.BinOp() if steps:
+                sides = (
+                    self.value(module, node.left, inside, steps - 1),
+                    self.value(module, node.right, inside, steps - 1),
+                )
+                return _computed(node.op, *sides)
             case ast.Call(func=ast.Attribute(attr="getboolean" | "getint" | "get"), keywords=keywords):
                 # conf.getboolean("operators", "default_deferrable", fallback=False): what Airflow's own configuration says
                 fallback = next((item.value for item in keywords if item.arg == "fallback"), None)
@@ -164,12 +170,23 @@ class Classes:
         home, _, title = name.rpartition(".")
         module = self.module(home) if home else None
         definition = self._find(module, title) if module else None
+        if definition is None and module is not None:
+            return self._lazy(module, title)
         if definition is None or not isinstance(definition.node, ast.ClassDef):
             return None
         if definition.name != name:
             return self.get(definition.name)
         bases = (self.meant(definition.module, text) for text in map(_base, definition.node.bases) if text)
         return ClassSource(name, definition.module, definition.node, tuple(bases))
+
+    def _lazy(self, module: Module, title: str) -> ClassSource | None:
+        """A class that a module imports when it is asked for, as the map of names in `common.compat` says."""
+        imported = module.names.get("_IMPORT_MAP")
+        if not isinstance(imported, ast.Dict):
+            return None
+        places = ast.literal_eval(imported).get(title, ())
+        names = (f"{place}.{title}" for place in ((places,) if isinstance(places, str) else places))
+        return next(filter(None, map(self.get, names)), None)
 
     def _find(self, module: Module, dotted: str, local: dict[str, Import] | None = None) -> Definition | None:
         try:
@@ -189,6 +206,19 @@ class Classes:
 def _base(node: ast.expr) -> str:
     """`Base` of `Base` and of `Base[T]`."""
     return dotted_text(node.value if isinstance(node, ast.Subscript) else node)
+
+
+def _computed(operator: ast.operator, left: object, right: object) -> object:
+    """`60 * 20`."""
+    if isinstance(left, int | float) and isinstance(right, int | float):
+        match operator:
+            case ast.Mult():
+                return left * right
+            case ast.Add():
+                return left + right
+            case ast.Sub():
+                return left - right
+    return UNKNOWN
 
 
 def _merged(lines: Sequence[list[ClassSource | str]]) -> Iterator[ClassSource | str]:

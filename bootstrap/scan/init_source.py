@@ -28,7 +28,7 @@ class Taken:
 
     def add(self, name: str, default: ast.expr | None, of: ClassSource) -> None:
         """A parameter; the first class that has it counts."""
-        if name in self.names or name in self.fixed:
+        if name in self.names or name in self.fixed or name.startswith("_"):
             return
         self.names.append(name)
         if default is not None:
@@ -41,8 +41,8 @@ def taken(line: Line, classes: Classes) -> Taken:
     positional = True  # whether what is given without a name gets as far as this class
     for member in line.members:
         title = (member if isinstance(member, str) else member.node.name).rpartition(".")[2]
-        if title in CORE and member is not line.members[0]:
-            found.core = title
+        if member is not line.members[0] and (core := _core(member, title)):
+            found.core = core
             break
         if title == "DbApiHook":
             _db_api(line, classes, found, positional=positional)
@@ -61,6 +61,21 @@ def taken(line: Line, classes: Classes) -> Taken:
         if not passed:
             break
     return found
+
+
+def _core(member: ClassSource | str, title: str) -> str:
+    """The base of Airflow's own; of an operator of Airflow's whose source isn't here, the one that it must have."""
+    if title in CORE:
+        return title
+    of_airflow = isinstance(member, str) and member.startswith("airflow.")
+    return next(
+        (
+            core
+            for core in CORE
+            if of_airflow and title.endswith(core.removeprefix("Base").removesuffix("Operator") or "Operator")
+        ),
+        "",
+    )
 
 
 def _own(member: ClassSource, function: ast.AST, found: Taken, *, positional: bool) -> bool:

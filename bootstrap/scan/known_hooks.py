@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bootstrap.scan.class_source import Classes, Line
+from bootstrap.scan.class_source import Classes, ClassSource, Line
 from bootstrap.scan.hook_class import Hook, hook
 from bootstrap.scan.provider_homes import Home
 
@@ -16,6 +16,7 @@ KINDS = {  # the base of Airflow's own that says it; DbApiHook's own base has an
     "BaseTrigger": "trigger",
     "BaseNotifier": "notifier",
 }
+_BY_NAME = {"Sensor": "sensor", "Operator": "operator", "Hook": "hook", "Trigger": "trigger", "Notifier": "notifier"}
 DECORATED = {"DecoratedOperator", "TaskDecorator"}
 
 Shipped = Callable[[str], Hook | None]
@@ -25,7 +26,14 @@ def kind_of(line: Line) -> str:
     """By the base of Airflow's own."""
     if line.own.title in DECORATED:
         return "other"
-    return next((kind for base, kind in KINDS.items() if base in line.titles), "other")
+    found = next((kind for base, kind in KINDS.items() if base in line.titles), None)
+    return found or next(filter(None, map(_kind_by_name, line.members)), "other")
+
+
+def _kind_by_name(member: ClassSource | str) -> str | None:
+    """Of a class of Airflow's whose source isn't here."""
+    name = member if isinstance(member, str) and member.startswith("airflow.") else ""
+    return next((kind for end, kind in _BY_NAME.items() if name.endswith(end)), None)
 
 
 class KnownHooks:

@@ -122,10 +122,13 @@ class Operators:
         kind, core, positional, parameters, connections = row
         pairs = [parameter.partition("=") for parameter in parameters.split()]
         names = tuple(pair[0] for pair in pairs)
-        defaults: dict[str, Scalar] = {pair[0]: json.loads(pair[2]) for pair in pairs if pair[1]}
         above = self.find(table["core"].get(core, core)) if core else None
-        if above is not None:
-            defaults = {**above.defaults, **defaults}
+        defaults = dict(above.defaults) if above else {}
+        for parameter, equals, value in pairs:
+            if value:
+                defaults[parameter] = json.loads(value)
+            elif equals:  # the base's doesn't hold, and this one is none that is kept
+                defaults.pop(parameter, None)
         package = package_of_name(name, table["homes"])
         older: list[Any] = next((each["earlier"][name] for each in self._tables if name in each.get("earlier", {})), [])
         return Operator(

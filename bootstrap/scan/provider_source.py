@@ -21,6 +21,7 @@ from bootstrap.scan.init_source import Taken, taken
 from bootstrap.scan.known_hooks import DECORATED, KINDS, KnownHooks, Shipped, kind_of
 from bootstrap.scan.provider_homes import AIRFLOW, Home
 
+OFTEN_CHANGED = {"poke_interval", "mode", "retries", "do_xcom_push"}
 # Where Airflow itself keeps such classes; the rest of it is no DAG author's business.
 _CORE = ("sdk/bases", "sdk/io", "hooks", "operators", "sensors", "notifications", "models", "io", "triggers", "contrib")
 _CORE_MODELS = {"baseoperator", "__init__"}
@@ -110,13 +111,14 @@ class _Reader:
         self.found.classes[line.own.name] = [kind, takes.core, len(takes.positional), parameters, connections]
 
     def _default(self, name: str, takes: Taken) -> str:
-        """`=true`, `=5` and the like; "" where the default isn't of these kinds."""
+        """`=true`, `=5` and the like; "" where the default isn't of these kinds, and `=` where it only hides that of Airflow's base."""
         if name not in takes.expressions:
             return ""
         of, node = takes.expressions[name]
         value = self.classes.value(of.module, node, self.classes.line(of))
-        plain = isinstance(value, bool | int | float) or (name == "mode" and isinstance(value, str))
-        return "=" + json.dumps(value) if plain else ""
+        if isinstance(value, bool | int | float) or (name == "mode" and isinstance(value, str)):
+            return "=" + json.dumps(value)
+        return "=" if takes.core and name in OFTEN_CHANGED else ""
 
     def _functions(self, module: Module) -> Iterator[tuple[str, list[Any]]]:
         """Functions that take a connection id."""
