@@ -94,7 +94,9 @@ def _with_layer(table: Mapping[str, Any], found: Found) -> dict[str, Any]:
         if newer != name:
             aliases.setdefault(name, newer)
         known = {argument[0] for argument in (*classes[newer][4], *earlier.get(newer, []))}
-        gone = [_gone(argument) for argument in row[4] if argument[0] not in known]
+        types = {argument[2] for argument in classes[newer][4]}
+        usual = next(iter(types)) if len(types) == 1 else None
+        gone = [_gone(argument, usual) for argument in row[4] if argument[0] not in known]
         if gone and row[0] == classes[newer][0]:
             earlier[newer] = [*earlier.get(newer, []), *gone]
     core = {
@@ -112,10 +114,10 @@ def _with_layer(table: Mapping[str, Any], found: Found) -> dict[str, Any]:
     }
 
 
-def _gone(argument: Sequence[Any]) -> list[Any]:
-    """An argument that the newest class lacks: nothing is needed unless it is given."""
+def _gone(argument: Sequence[Any], usual: str | None) -> list[Any]:
+    """An argument that the newest class lacks: nothing is needed unless it is given. `usual` is the type of its other arguments."""
     name, _, conn_type, *newer = argument
-    return [name, None, conn_type, *newer]
+    return [name, None, conn_type or usual, *newer]
 
 
 def _needed(table: Mapping[str, Any]) -> dict[str, str]:

@@ -6,11 +6,13 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bootstrap.providers.python_source import dotted_text
+from bootstrap.providers.python_source import Import, dotted_text
 from bootstrap.scan.class_source import Classes, ClassSource, Line
 
 _FIRST = {"hook": 0, "get_hook": 0, "_hook": 0}  # what says it best
 _HOOK_CLASSES = ("aws_hook_class", "hook_class", "_hook_class")  # makes `hook` of it, with `_hook_parameters`
+
+_MAKES_HOOK = {"get_hook", "get_connection"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Calls:
         return self._facts[member.name]
 
     def _calls(self, member: ClassSource, nodes: list[ast.AST]) -> Iterator[_Call]:
-        local = {}
+        local: dict[str, Import] = {}
         for node in nodes:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 local.update(member.module.imports(node))
@@ -90,7 +92,14 @@ class Calls:
                 given += [(item.arg, _names(item.value)) for item in node.keywords if item.arg]
                 some = tuple((key, names) for key, names in given if names)
                 if some:
-                    yield _Call(self.classes.meant(member.module, dotted, local), some)
+                    yield _Call(self._target(member, dotted, local), some)
+
+    def _target(self, member: ClassSource, dotted: str, local: dict[str, Import]) -> str:
+        """The class that is called, or whose method: `PydanticAIHook.get_hook(self.llm_conn_id)`."""
+        owner, _, method = dotted.rpartition(".")
+        if owner and method in _MAKES_HOOK:
+            return self.classes.meant(member.module, owner, local)
+        return self.classes.meant(member.module, dotted, local)
 
 
 def _renamed(nodes: list[ast.AST]) -> Iterator[tuple[str, frozenset[str]]]:

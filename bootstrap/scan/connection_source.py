@@ -84,7 +84,8 @@ class Connections:
         else:
             near = self._of_handed(name, default, line, steps)
         by_default = self.hooks.by_default(default, home) if default and not near else None
-        return near or by_default or self.hooks.by_name(name, home) or (self.hooks.only(home) if default else None)
+        found = near or by_default or self.hooks.by_name(name, home) or (self.hooks.only(home) if default else None)
+        return found or (own.conn_type if own is not None else None)
 
     def _of_handed(self, name: str, default: str | None, line: Line, steps: int) -> str | None:
         """That of a hook whose default is the argument's, else of the first."""
@@ -111,7 +112,7 @@ class Connections:
         member, node = takes.expressions[name]
         value = self.classes.value(member.module, node, self.classes.line(member))
         if isinstance(value, str):
-            return value or None
+            return value if value and not _unused(name, line) else None
         if value is not None:
             return None
         return self._for_none(name, member) or next(self._hooks_for_none(name, line), None)
@@ -144,6 +145,15 @@ class Connections:
             if isinstance(value, str) and value:
                 return value
         return None
+
+
+def _unused(name: str, line: Line) -> bool:
+    """True if another class's `hook` takes the place of the one that uses the argument: Google's operators for Kubernetes don't need
+    the default of their base.
+    """
+    hooks = [member.functions["hook"] for member in line.read if "hook" in member.functions]
+    uses = [any(isinstance(node, ast.Attribute) and node.attr == name for node in ast.walk(hook)) for hook in hooks]
+    return any(uses) and not uses[0]
 
 
 def replaced(line: Line, names: list[str]) -> dict[str, str]:

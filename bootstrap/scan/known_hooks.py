@@ -78,6 +78,9 @@ class KnownHooks:
         found = self._by_name.get(argument, [])
         if argument == "conn_id":  # many call it so: it says something within a provider alone
             found = [(module, hook) for module, hook in found if home.startswith(f"{module}.")]
+        shorter = argument.partition("_")[2]
+        if not found and shorter.endswith("_conn_id"):  # dest_aws_conn_id
+            return self.by_name(shorter, home)
         return _nearest(found, home, argument.removesuffix("_conn_id"))
 
     def only(self, home: str) -> str | None:
@@ -88,11 +91,10 @@ class KnownHooks:
 
 
 def _nearest(found: list[tuple[str, Hook]], home: str, title: str) -> str | None:
-    """Of the same provider, of this very title, the one with the fewest bases."""
-    return min(
-        (
-            (not home.startswith(f"{module}."), hook.conn_type != title, hook.depth, hook.name, hook.conn_type)
-            for module, hook in found
-        ),
-        default=(None,),
-    )[-1]
+    """Of the same provider, of this very title, the one with the fewest bases; None where two types are as near."""
+    ranks: dict[tuple[bool, bool, int], set[str | None]] = {}
+    for module, known in found:
+        rank = (not home.startswith(f"{module}."), known.conn_type != title, known.depth)
+        ranks.setdefault(rank, set()).add(known.conn_type)
+    nearest = ranks[min(ranks)] if ranks else set()
+    return next(iter(nearest)) if len(nearest) == 1 else None

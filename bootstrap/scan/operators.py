@@ -96,7 +96,7 @@ class Operators:
             for table in self._tables:
                 row = _row(table, dotted)
                 if row is not None:
-                    return self._operator(dotted, row, table)
+                    return self._operator(dotted, row, table["homes"])
             target = next((table["aliases"][dotted] for table in self._tables if dotted in table["aliases"]), None)
             if target is None:
                 target = self._titles.get(dotted.rpartition(".")[2]) if dotted.startswith("airflow.") else None
@@ -107,29 +107,32 @@ class Operators:
 
     @cached_property
     def _titles(self) -> Mapping[str, str]:
-        """The full name of each last part that just one class has."""
-        found: dict[str, set[str]] = {}
+        """The full name of each last part that just one class has; in the first table that knows it."""
+        found: dict[str, str | None] = {}
         for table in self._tables:
+            there: dict[str, str | None] = {}
             for name in _names(table):
-                found.setdefault(name.rpartition(".")[2], set()).add(name)
-        return {title: next(iter(names)) for title, names in found.items() if len(names) == 1}
+                title = name.rpartition(".")[2]
+                there[title] = None if title in there else name
+            found = {**there, **found}
+        return {title: name for title, name in found.items() if name is not None}
 
     def _listed(self, of: str, name: str) -> Operator | None:
         target = next((table[of][name] for table in self._tables if name in table[of]), None)
         return self.find(target) if target is not None else None
 
-    def _operator(self, name: str, row: list[Any], table: Mapping[str, Any]) -> Operator:
+    def _operator(self, name: str, row: list[Any], homes: Mapping[str, str]) -> Operator:
         kind, core, positional, parameters, connections = row
         pairs = [parameter.partition("=") for parameter in parameters.split()]
         names = tuple(pair[0] for pair in pairs)
-        above = self.find(table["core"].get(core, core)) if core else None
+        above = self._listed("core", core) if core else None
         defaults = dict(above.defaults) if above else {}
         for parameter, equals, value in pairs:
             if value:
                 defaults[parameter] = json.loads(value)
             elif equals:  # the base's doesn't hold, and this one is none that is kept
                 defaults.pop(parameter, None)
-        package = package_of_name(name, table["homes"])
+        package = package_of_name(name, homes)
         older: list[Any] = next((each["earlier"][name] for each in self._tables if name in each.get("earlier", {})), [])
         return Operator(
             name,
