@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bootstrap.scan.model import Risk
+from bootstrap.scan.operators import Operators
 from bootstrap.scan.risks.find import risks
 from bootstrap.scan.syntax import parse
 
@@ -10,13 +11,8 @@ AWS = "AKIA" + "QYLPMN5HNM4OSHGC"  # in two parts: scanners of repositories don'
 RANDOM = "kJ8vQ2mZx9Lr4TnW7bYc"
 
 
-class Nothing:
-    def find(self, dotted: str, /) -> None:  # noqa: ARG002  a table without operators
-        return None
-
-
 def found(source: str, file: str = "load.py") -> list[Risk]:
-    return risks([], Nothing(), {file: parse(source.encode())})
+    return risks([], Operators(), {file: parse(source.encode())})
 
 
 @pytest.mark.parametrize(

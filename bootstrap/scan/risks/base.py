@@ -3,74 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal as OneOf
-from typing import Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
-from bootstrap.scan.values import Call, Literal
+from bootstrap.scan.operators import Operator, Operators
+from bootstrap.scan.syntax import Parsed
+from bootstrap.scan.values import Call
 
-Level: TypeAlias = OneOf["error", "warning", "note"]
-
-
-class ConnArgument(Protocol):
-    """An argument that is a connection's id, and what it is by default."""
-
-    @property
-    def name(self) -> str:
-        """The parameter."""
-
-    @property
-    def default(self) -> str | None:
-        """None where no connection is needed without it."""
-
-
-class Operator(Protocol):
-    """What the rules ask of an operator: its parameters' own defaults, and what it is."""
-
-    @property
-    def kind(self) -> str:
-        """`sensor`, `operator`, `hook`, …"""
-
-    @property
-    def connections(self) -> Sequence[ConnArgument]:
-        """The parameters that are connection ids."""
-
-    @property
-    def positional(self) -> Sequence[str]:
-        """The parameters that can be given without a name, in order."""
-
-    @property
-    def parameters(self) -> Sequence[str] | frozenset[str]:
-        """All parameters, those of its bases among them."""
-
-    @property
-    def defaults(self) -> Mapping[str, Literal]:
-        """Parameters whose default is a literal."""
-
-
-class Operators(Protocol):
-    """The table of operators."""
-
-    def find(self, dotted: str, /) -> Operator | None:
-        """The operator, sensor or hook of this dotted name; None where it isn't known."""
-
-
-class Source(Protocol):
-    """A file's text and what was read of it."""
-
-    @property
-    def tree(self) -> ast.Module:
-        """Its syntax tree."""
-
-    @property
-    def text(self) -> str:
-        """Its text, with line feeds between lines."""
-
-    @property
-    def comments(self) -> Mapping[int, str]:
-        """The comment of a line, `#` included."""
+Level: TypeAlias = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +22,12 @@ class DagFile:
     name: str
     calls: Sequence[Call]
     operators: Operators
-    source: Source
+    source: Parsed
+
+    @cached_property
+    def own(self) -> list[tuple[Call, Operator]]:
+        """`known`, without classes of the project's that inherit from an operator: what those do is theirs."""
+        return [(call, operator) for call, operator in self.known if _names(call)]
 
     @cached_property
     def known(self) -> list[tuple[Call, Operator]]:
@@ -116,6 +63,15 @@ def at(call: Call, message: str, argument: str = "", fix: str = "") -> Found:
     last = getattr(call.node, "end_lineno", None) or call.site.line
     by = f"{title(call.name)}.{argument}" if argument else title(call.name)
     return Found(call.site.line, message, by, fix, last)
+
+
+def _names(call: Call) -> bool:
+    """True if the code calls it by its own name, with or without `.partial`; so it is for what a decorator made."""
+    if not isinstance(call.node, ast.Call):
+        return True
+    own = call.name.rpartition(".")[2]
+    parts = ast.walk(call.node.func)
+    return any(own in (getattr(part, "id", None), getattr(part, "attr", None)) for part in parts)
 
 
 def title(dotted: str) -> str:

@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bootstrap.scan.model import Place, Risk
+from bootstrap.scan.operators import Operators
 from bootstrap.scan.risks import intervals, names, secrets, top_level, transfers, waiting
-from bootstrap.scan.risks.base import DagFile, Found, Operators, Source
+from bootstrap.scan.risks.base import DagFile, Found
 from bootstrap.scan.risks.rules import RULES
 from bootstrap.scan.risks.silence import Silence
+from bootstrap.scan.syntax import Parsed
 from bootstrap.scan.values import Call
 
 FINDERS: dict[str, Callable[[DagFile], Iterator[Found]]] = {
@@ -23,7 +25,7 @@ FINDERS: dict[str, Callable[[DagFile], Iterator[Found]]] = {
 }
 
 
-def risks(calls: Sequence[Call], operators: Operators, sources: Mapping[str, Source]) -> list[Risk]:
+def risks(calls: Sequence[Call], operators: Operators, sources: Mapping[str, Parsed]) -> list[Risk]:
     """What the rules find in files, by place and code. `sources` has each file by its path relative to the scanned folder.
 
     Findings that a `# noqa` silences are left out.
@@ -31,12 +33,14 @@ def risks(calls: Sequence[Call], operators: Operators, sources: Mapping[str, Sou
     by_file: dict[str, list[Call]] = defaultdict(list)
     for call in calls:
         by_file[call.site.file].append(call)
-    found: set[Risk] = set()
+    found: dict[tuple[str, Place], Risk] = {}
     for name, source in sources.items():
         silence = Silence(source)
         file = DagFile(name, by_file[name], operators, source)
         for code, find in FINDERS.items():
             for each in find(file):
                 if not silence.silences(code, each):
-                    found.add(Risk(code, Place(name, each.line, each.by), each.message, each.fix or RULES[code].fix))
-    return sorted(found, key=lambda risk: (risk.place, risk.code, risk.message))
+                    place = Place(name, each.line, each.by)
+                    risk = Risk(code, place, each.message, each.fix or RULES[code].fix)
+                    found.setdefault((code, place), risk)  # a line that runs with several values is one finding
+    return sorted(found.values(), key=lambda risk: (risk.place, risk.code))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bootstrap.scan.risks.base import DagFile, Found, Operator, at, title
+from bootstrap.scan.operators import Operator
+from bootstrap.scan.risks.base import DagFile, Found, at, title
 from bootstrap.scan.risks.settings import given, seconds, setting
 from bootstrap.scan.values import Call
 
@@ -29,7 +30,6 @@ _INTERVALS = (
 _SHORTEST = 5.0
 _HOUR = 3600.0
 _WEEK = 7 * 24 * _HOUR  # Airflow's own default of a sensor's timeout, [sensors] default_timeout
-_NEVER_HOLDS = ("DateTimeSensorAsync", "TimeDeltaSensorAsync")  # always deferred
 
 
 def short_interval(file: DagFile) -> Iterator[Found]:
@@ -39,7 +39,7 @@ def short_interval(file: DagFile) -> Iterator[Found]:
             value = seconds(given(call, name, operator)) if name in operator.parameters else None
             if value is None or not _differs(value, operator, name) or not 0 <= value < _SHORTEST:
                 continue
-            if value == 0 and title(call.name) == "LivyOperator":
+            if value == 0 and title(operator.name) == "LivyOperator":
                 continue  # doesn't ask at all: AB201
             often = f"every {value:g} s" if value else "without a pause"
             yield at(call, f"{title(call.name)} asks {often}", name)
@@ -51,28 +51,30 @@ def _differs(value: float, operator: Operator, name: str) -> bool:
 
 def long_poke(file: DagFile) -> Iterator[Found]:
     """Sensors that hold a worker's slot for over an hour while they wait."""
-    for call, operator in file.known:
-        if operator.kind != "sensor" or title(call.name) in _NEVER_HOLDS or call.open or "." in title(call.name):
+    for call, operator in file.own:
+        if not title(operator.name).endswith("Sensor") or operator.kind != "sensor" or call.open:
             continue
-        if not _pokes(call, operator):
-            continue
-        longest = _longest(call, operator)
+        longest = _longest(call, operator) if _pokes(call, operator) else None
         if longest is not None and longest > _HOUR:
             yield at(call, f"{title(call.name)} holds a worker's slot for up to {_length(longest)}", "mode")
 
 
 def _pokes(call: Call, operator: Operator) -> bool:
-    mode = given(call, "mode", operator)
-    if mode is not None and mode.literal() != "poke":
-        return False
     deferrable = given(call, "deferrable", operator)
-    return setting(call, operator, "deferrable") is not True and (deferrable is None or deferrable.literal() is False)
+    deferred = (
+        setting(call, operator, "deferrable") is True if deferrable is None else deferrable.literal() is not False
+    )
+    return setting(call, operator, "mode") == "poke" and not deferred
 
 
 def _longest(call: Call, operator: Operator) -> float | None:
     """The seconds that it waits at most; None where that isn't known."""
+    own = operator.defaults.get("timeout")
     limits = []
-    for name, unset in (("timeout", _WEEK), ("execution_timeout", None)):
+    for name, unset in (
+        ("timeout", float(own) if isinstance(own, int | float) else _WEEK),
+        ("execution_timeout", None),
+    ):
         value = given(call, name, operator)
         limit = unset if value is None or value.literal() is None else seconds(value)
         if limit is None and value is not None and value.literal() is not None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from bootstrap.domain.secret import foreign
+from bootstrap.scan.operators import Operator
 from bootstrap.scan.risks.base import DagFile, Found, at, title
 from bootstrap.scan.risks.settings import given
 from bootstrap.scan.values import Call
@@ -77,13 +78,13 @@ _TEMPLATE = re.compile(r"\{\{|\{%")
 def fixed_name(file: DagFile) -> Iterator[Found]:
     """Operators whose name for what they create is the same in every run."""
     for call, operator in file.known:
-        name = title(call.name)
+        name = title(operator.name)
         argument = _FAILS.get(name) or _REUSES.get(name) or _SHARES.get(name)
         value = given(call, argument, operator) if argument else None
         fixed = value.literal() if value is not None else None
         if argument is None or not isinstance(fixed, str) or not fixed or _TEMPLATE.search(fixed):
             continue
-        if _deleted(file, call, fixed):
+        if _deleted(file, operator, fixed):
             if not _one_at_a_time(file):
                 said = f"every run creates and deletes {foreign(fixed)}: two runs at a time take it from each other"
                 yield at(call, said, argument)
@@ -100,12 +101,12 @@ def fixed_name(file: DagFile) -> Iterator[Found]:
             yield at(call, said, argument)
 
 
-def _deleted(file: DagFile, creates: Call, fixed: str) -> bool:
+def _deleted(file: DagFile, creates: Operator, fixed: str) -> bool:
     """True if an operator of the same module's deletes it."""
     module = creates.name.rpartition(".")[0]
     return any(
-        _DELETES.search(title(call.name)) and call.name.startswith(module) and fixed in _texts(call)
-        for call, _ in file.known
+        _DELETES.search(title(operator.name)) and operator.name.startswith(f"{module}.") and fixed in _texts(call)
+        for call, operator in file.known
     )
 
 

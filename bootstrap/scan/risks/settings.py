@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from types import EllipsisType
 
-from bootstrap.scan.risks.base import Operator
+from bootstrap.scan.operators import Operator
 from bootstrap.scan.values import Call, Const, Literal, Made, Unknown, Value
 
 _UNITS = {"weeks": 604800, "days": 86400, "hours": 3600, "minutes": 60, "seconds": 1, "milliseconds": 0.001}

@@ -6,7 +6,8 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 
-from bootstrap.scan.risks.base import Found, Source
+from bootstrap.scan.risks.base import Found
+from bootstrap.scan.syntax import Parsed
 
 _NOQA = re.compile(r"#\s*noqa(?P<codes>\s*:\s*[A-Z]+[0-9]+(?:[\s,]+[A-Z]+[0-9]+)*)?(?![\w:])", re.IGNORECASE)
 
@@ -14,7 +15,7 @@ _NOQA = re.compile(r"#\s*noqa(?P<codes>\s*:\s*[A-Z]+[0-9]+(?:[\s,]+[A-Z]+[0-9]+)
 class Silence:
     """What the comments of a file silence."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Parsed) -> None:
         self._codes = {line: codes for line, text in source.comments.items() if (codes := _codes(text)) is not None}
         self._spans = sorted(_spans(source.tree.body)) if self._codes else []
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bootstrap.domain.secret import foreign
-from bootstrap.scan.risks.base import DagFile, Found, Operator, at, title
+from bootstrap.scan.operators import Operator
+from bootstrap.scan.risks.base import DagFile, Found, at, title
 from bootstrap.scan.risks.settings import given
 from bootstrap.scan.values import Call
 
@@ -50,13 +51,13 @@ def looked_up(file: DagFile) -> Iterator[Found]:
         name = title(call.name)
         if _looks_up(name):
             yield at(call, f"{name}({_shown(call)}) runs whenever Airflow parses this file", fix=_fix(name, call))
-        elif _is_hook(call.name) and "." not in name and _at_once(call, file):
+        elif _is_hook(call) and _at_once(call, file):
             yield at(
                 call,
                 f"{name}() looks up its connection whenever Airflow parses this file",
                 fix="create the hook in the task",
             )
-        elif call.receiver is not None and _is_hook(call.receiver.name) and _method(call) not in _OFFLINE:
+        elif call.receiver is not None and _is_hook(call.receiver) and _method(call) not in _OFFLINE:
             yield at(call, f"{name}() runs whenever Airflow parses this file", fix="call it in the task")
 
 
@@ -71,8 +72,9 @@ def _method(call: Call) -> str:
     return call.name.rpartition(".")[2]
 
 
-def _is_hook(dotted: str) -> bool:
-    return ".hooks." in dotted and title(dotted).partition(".")[0].endswith("Hook")
+def _is_hook(call: Call) -> bool:
+    """True for a hook's constructor."""
+    return ".hooks." in call.name and call.name.endswith("Hook")
 
 
 def _at_once(call: Call, file: DagFile) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bootstrap.scan.risks.base import DagFile, Found, Operator, at, title
+from bootstrap.scan.operators import Operator
+from bootstrap.scan.risks.base import DagFile, Found, at, title
 from bootstrap.scan.risks.settings import given, setting
 from bootstrap.scan.values import Call, Literal, Value
 
@@ -59,8 +60,8 @@ _SMALL = ("chunksize",)
 
 def through_the_worker(file: DagFile) -> Iterator[Found]:
     """Transfer operators with another way, and whole objects or results that one hook reads and another writes."""
-    for call, operator in file.known:
-        transfer = _TRANSFERS.get(title(call.name))
+    for call, operator in file.own:
+        transfer = _TRANSFERS.get(title(operator.name))
         if transfer is not None and _applies(transfer, call, operator):
             yield at(call, f"{title(call.name)} {transfer.holds}", transfer.argument, transfer.fix)
     for call in file.calls:

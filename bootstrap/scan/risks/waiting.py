@@ -9,9 +9,10 @@ import ast
 import re
 from collections.abc import Iterator
 
-from bootstrap.scan.risks.base import DagFile, Found, Operator, at, title
+from bootstrap.scan.operators import Operator
+from bootstrap.scan.risks.base import DagFile, Found, at, title
 from bootstrap.scan.risks.settings import given, setting
-from bootstrap.scan.values import Call
+from bootstrap.scan.values import Call, Items, Value
 
 # Arguments that make an operator wait where they are true
 _WAITS = (
@@ -25,6 +26,7 @@ _WAITS = (
     "synchronous",  # Campaign Manager. Vertex AI's `sync` isn't one of them: its hook waits in any case
     "blocking_refresh",  # Tableau
 )
+_NO_STEPS = Value((Items(()),))
 _ENDS = re.compile(r"(Delete|Stop|Terminate|Cancel|Pause|Hibernate|Reboot)[A-Z]")  # starts nothing
 
 # Those that never wait; the official provider has a sensor for each, and this is the next step
@@ -39,29 +41,29 @@ _NEVER_WAIT = {
     "WorkflowsCreateExecutionOperator": "WorkflowExecutionSensor",
 }
 # By the operator's module, where its sensors' module has another name
-_SENSORS = {"trigger_dagrun": "external_task", "dagrun": "external_task", "job": "pod"}
+_SENSORS = {"trigger_dagrun": "external_task"}
 
 
 def fire_and_forget(file: DagFile) -> Iterator[Found]:
     """Operators that don't wait, where no sensor of the same system in that file does it for them."""
-    sensors = [(call, operator) for call, operator in file.known if operator.kind == "sensor"]
-    for call, operator in file.known:
-        if operator.kind == "sensor" or "." in title(call.name) or _ENDS.search(title(call.name)):
+    sensors = [call for call in file.calls if ".sensors." in call.name]
+    for call, operator in file.own:
+        if operator.kind != "operator" or _ENDS.search(title(operator.name)):
             continue
         if setting(call, operator, "deferrable") is True:
             continue
         why = _why(call, operator)
-        if why is None or any(_waits_for(sensor, call) for sensor, _ in sensors):
+        if why is None or any(_waits_for(sensor, call, operator) for sensor in sensors):
             continue
         argument, reason, fix = why
-        if title(call.name) == "TriggerDagRunOperator" and not _goes_on(file, call):
+        if title(operator.name) == "TriggerDagRunOperator" and not _goes_on(file, call):
             continue  # the other DAG's run shows its own failure in Airflow
         yield at(call, f"{title(call.name)} doesn't wait for what it starts: {reason}", argument, fix)
 
 
 def _why(call: Call, operator: Operator) -> tuple[str, str, str] | None:
     """The argument, the reason, and the fix."""
-    name = title(call.name)
+    name = title(operator.name)
     for argument in _WAITS:
         if setting(call, operator, argument) is False:
             by_default = "" if given(call, argument, operator) is not None else ", its default"
@@ -79,22 +81,27 @@ def _why(call: Call, operator: Operator) -> tuple[str, str, str] | None:
 
 
 def _emr_waits(call: Call, operator: Operator) -> bool:
-    """True also where it isn't known."""
+    """True also where it isn't known, and for a cluster without steps: those that are added to it wait."""
+    overrides = given(call, "job_flow_overrides", operator)
+    if overrides is None or not any(table.get("Steps") not in (None, _NO_STEPS) for table in overrides.tables()):
+        return True
     settings = {
         setting(call, operator, name) for name in ("wait_policy", "wait_for_completion") if name in operator.parameters
     }
     return not settings <= {None, False}
 
 
-def _waits_for(sensor: Call, call: Call) -> bool:
-    """True for a sensor of the system that `call` starts something in, on the same connection as far as that is known."""
-    system = call.name.split(".")[-2]
-    if sensor.name.split(".")[-2] not in {system, _SENSORS.get(system)}:
+def _waits_for(sensor: Call, call: Call, operator: Operator) -> bool:
+    """True for a sensor of the same system, unless it has another connection for certain.
+
+    The modules of a system's operators and of its sensors have the same name: `operators.emr`, `sensors.emr`.
+    """
+    system = operator.name.split(".")[-2]
+    if not {system, _SENSORS.get(system)} & set(sensor.name.split(".")):
         return False
-    names = {name for name in (*sensor.keywords, *call.keywords) if name.endswith("conn_id")}
-    for name in names & sensor.keywords.keys() & call.keywords.keys():
+    for name in sensor.keywords.keys() & call.keywords.keys():
         ids = sensor.keywords[name].literal(), call.keywords[name].literal()
-        if ... not in ids and ids[0] != ids[1]:
+        if name.endswith("conn_id") and ... not in ids and ids[0] != ids[1]:
             return False
     return True
 
