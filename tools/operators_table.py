@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bootstrap.scan.operator_table import by_module, flat
-from bootstrap.scan.operators import package_of_name, shipped
+from bootstrap.scan.operators import package_of_name, shipped, shipped_hook
 from bootstrap.scan.provider_homes import AIRFLOW, Home, homes
 from bootstrap.scan.provider_source import Found, read
 
@@ -26,19 +27,36 @@ def generated(more: Sequence[str] = ()) -> str:
     """The table as JSON. `more` are folders with distributions, or with a folder for each, the newest first: what the newest lacks is
     added from an older one. Without them, installed distributions that are newer than the table's take their place.
     """
-    table = {**EMPTY, **_shipped()}
-    if more:
+    if not more:
+        table = _with_newer(shipped())
+    else:
         table = dict(EMPTY)
         for number, folder in enumerate(more):
             table = _with_layer(table, _layer([folder, *(sys.path if not number else ())]))
     return _text({**table, "aliases": _needed(table)})
 
 
-def _shipped() -> Mapping[str, Any]:
-    try:
-        return shipped()
-    except (StopIteration, OSError):
-        return EMPTY
+def _with_newer(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The table with what installed distributions have that are newer than it."""
+    newer = [
+        home
+        for home in homes(sys.path)
+        if home.official and _parts(home.version) > _parts(table["versions"].get(home.package, ""))
+    ]
+    if not newer:
+        return table
+    found = read(newer, [Path(folder) for folder in sys.path if folder], shipped_hook)
+    rows = {name: row for name, row in found.classes.items() if name not in found.incomplete}
+    return {
+        **table,
+        **{name: {**table[name], **getattr(found, name)} for name in _MAPS if name != "core"},
+        "classes": by_module({**flat(table["classes"]), **rows}),
+        "aliases": {**table["aliases"], **found.aliases},
+    }
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)[:3]))
 
 
 def _layer(folders: Sequence[str]) -> Found:

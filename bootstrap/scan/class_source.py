@@ -79,15 +79,20 @@ class Line:
 
 
 class Classes:
-    """The classes of some folders, found by dotted names."""
+    """The classes of some folders, found by dotted names. `tops` are the packages that are looked into, as `airflow`: what libraries
+    define says nothing of connections.
+    """
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, tops: frozenset[str]) -> None:
         self.sources = sources
+        self.tops = tops
         self._found: dict[str, ClassSource | None] = {}
         self._lines: dict[str, Line] = {}
 
     def module(self, name: str) -> Module | None:
         """The module of that name; None where there is none, or it can't be read."""
+        if name.partition(".")[0] not in self.tops:
+            return None
         try:
             return self.sources.module(name)
         except UnreadableModule:
@@ -108,11 +113,12 @@ class Classes:
 
     def meant(self, module: Module, dotted: str, local: dict[str, Import] | None = None) -> str:
         """The dotted name of what an expression such as `a.B` in a module stands for, as far as it can be followed."""
-        definition = self._find(module, dotted, local)
-        if definition is not None:
-            return definition.name
         first, _, rest = dotted.partition(".")
         bound = (local or {}).get(first) or module.names.get(first)
+        of_library = isinstance(bound, Import) and bound.module.partition(".")[0] not in self.tops
+        definition = None if of_library else self._find(module, dotted, local)
+        if definition is not None:
+            return definition.name
         if isinstance(bound, Import):
             parts = (bound.module, bound.name, rest)
             return ".".join(part for part in parts if part)

@@ -35,4 +35,6 @@ def _read(other: Sequence[Home], around: Sequence[str], shipped_hook: Shipped) -
     from bootstrap.scan.provider_source import read
 
     found = read(other, [Path(folder) for folder in around], shipped_hook)
+    for name in found.incomplete:  # the shipped table has them whole
+        del found.classes[name]
     return as_table(found), [str(home.info / "entry_points.txt") for home in other] + [str(home.info) for home in other]

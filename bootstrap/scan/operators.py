@@ -150,7 +150,7 @@ def operators(cache_folder: Path | None = None) -> Operators:
     """What there is here: installed distributions as they are, the rest as shipped. `cache_folder` keeps what was read of them."""
     from bootstrap.scan.installed_operators import table
 
-    read = table(shipped(), _shipped_hook, cache_folder)
+    read = table(shipped(), shipped_hook, cache_folder)
     return Operators(read, shipped()) if read is not None else Operators(shipped())
 
 
@@ -161,7 +161,7 @@ def shipped() -> Mapping[str, Any]:
     return loaded
 
 
-def _shipped_hook(name: str) -> Hook | None:
+def shipped_hook(name: str) -> Hook | None:
     """What the shipped table says of a hook whose source isn't here."""
     from bootstrap.scan.hook_class import Hook
 

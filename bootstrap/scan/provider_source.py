@@ -42,6 +42,8 @@ class Found:
     aliases: dict[str, str] = field(default_factory=dict)
     decorators: dict[str, str] = field(default_factory=dict)
     hooks: dict[str, str] = field(default_factory=dict)
+    # classes that inherit from a provider's that is in none of the folders
+    incomplete: set[str] = field(default_factory=set)
 
 
 def read(homes: Sequence[Home], around: Sequence[Path], shipped: Shipped = lambda _: None) -> Found:
@@ -52,7 +54,8 @@ def read(homes: Sequence[Home], around: Sequence[Path], shipped: Shipped = lambd
     enabled = gc.isenabled()
     gc.disable()  # syntax trees are many small objects that all stay: looking through them again and again doubles the time
     try:
-        return _Reader(Classes(Sources(folders)), shipped).read(homes)
+        tops = frozenset({"airflow", *(home.module.partition(".")[0] for home in homes)})
+        return _Reader(Classes(Sources(folders), tops), shipped).read(homes)
     finally:
         if enabled:
             gc.enable()
@@ -108,6 +111,8 @@ class _Reader:
         connections = _with_newer(arguments, replaced(line, [name for name, _, _ in arguments]))
         names = [*takes.positional, *(name for name in takes.names if name not in takes.positional)]
         parameters = " ".join(name + self._default(name, takes) for name in names)
+        if any(isinstance(member, str) and member.startswith("airflow.providers.") for member in line.members):
+            self.found.incomplete.add(line.own.name)
         self.found.classes[line.own.name] = [kind, takes.core, len(takes.positional), parameters, connections]
 
     def _default(self, name: str, takes: Taken) -> str:
