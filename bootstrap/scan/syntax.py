@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+_MOST_NULS = 20  # beyond, it is no source
+
 
 @dataclass(frozen=True)
 class SyntaxProblem:
@@ -37,14 +39,18 @@ class Parsed:
 
         from bootstrap.scan.tolerant import language, tree
 
-        found = QueryCursor(Query(language(), "(comment) @comment")).captures(tree(self.text).root_node)
+        read = tree(self.text)
+        query = QueryCursor(Query(language(), "(comment) @comment"))
+        found = query.captures(read.root_node) if read is not None else {}
         return {node.start_point.row + 1: (node.text or b"").decode() for node in found.get("comment", ())}
 
 
 def parse(source: bytes) -> Parsed:
     """The module of a source; where Python itself can't read it, what can be read of it. Never raises."""
     text, problems = decoded(source)
-    if "\0" in text:
+    if (count := text.count("\0")) > _MOST_NULS:
+        return Parsed(ast.Module([], []), "", (SyntaxProblem(1, "no text: it is full of NUL bytes"),))
+    if count:
         line = text.count("\n", 0, text.index("\0")) + 1
         problems = (*problems, SyntaxProblem(line, "a NUL byte"))
         text = text.replace("\0", " ")

@@ -207,14 +207,14 @@ def test_a_thousand_files_are_collected_and_parsed_in_two_seconds(tmp_path: Path
     from bootstrap.scan.syntax import parse
 
     lines = b"".join(
-        b"task_%d = BashOperator(task_id='t%d', bash_command='echo {{ ds }}')\n" % (n, n) for n in range(60)
+        b"task_%d = BashOperator(task_id='t%d', bash_command='echo {{ ds }}')\n" % (n, n) for n in range(20)
     )
     for number in range(1000):
         put(tmp_path, f"team{number % 20}/dag_{number}.py", DAG + lines)
     began = time.process_time()
     found = [parse(file.read()) for file in collect(tmp_path).files]
     assert len(found) == 1000
-    assert time.process_time() - began < 4  # 0.9 s here: twice the limit for a busy machine
+    assert time.process_time() - began < 2
 
 
 def test_a_zip_is_read_and_only_its_top_holds_dags(tmp_path: Path) -> None:

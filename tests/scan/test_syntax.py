@@ -47,3 +47,15 @@ def test_an_invalid_escape_is_no_warning_of_ours() -> None:
 def test_comments_by_line_and_not_what_looks_like_one_in_a_string() -> None:
     parsed = parse('x = "# no"  # noqa: AB201\n# é\n"""\n# no\n"""\n'.encode())
     assert parsed.comments == {1: "# noqa: AB201", 2: "# é"}
+
+
+def test_what_is_no_source_at_all_is_said_at_once() -> None:
+    parsed = parse(bytes(range(256)) * 10_000)
+    assert (parsed.tree.body, parsed.errors[0].message) == ([], "no text: it is full of NUL bytes")
+
+
+def test_a_large_broken_file_is_said_at_once_and_a_large_good_one_is_read() -> None:
+    lines = (b"x = '" + b"a" * 1000 + b"'\n") * 1000
+    assert len(parse(lines).tree.body) == 1000
+    (problem,) = parse(lines + b"x = = 1\n").errors
+    assert (problem.line, "too much is broken" in problem.message) == (1001, True)

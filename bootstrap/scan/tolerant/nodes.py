@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -12,6 +13,8 @@ from tree_sitter import Language, Node, Parser, Tree
 
 Expression = Callable[[Node], ast.expr]
 UNREAD = "…"  # the name that stands for an expression which can't be read
+PATIENCE = 4.0  # seconds; a thousand lines of Python take 3 ms
+_CHUNK = 65536  # bytes
 _NO_MEANING = {"comment", "line_continuation", "ERROR"}
 
 
@@ -32,9 +35,17 @@ def language() -> Language:
     return Language(tree_sitter_python.language())
 
 
-def tree(text: str) -> Tree:
-    """The tolerant tree of a source."""
-    return Parser(language()).parse(text.encode("utf-8", "replace"))
+def tree(text: str) -> Tree | None:
+    """The tolerant tree of a source; None where it takes too long, as it does for a megabyte of something else than Python."""
+    source = text.encode("utf-8", "replace")
+    until = time.monotonic() + PATIENCE
+    try:
+        return Parser(language()).parse(
+            lambda offset, _: source[offset : offset + _CHUNK],
+            progress_callback=lambda _offset, _has_error: time.monotonic() > until,
+        )
+    except ValueError:
+        return None
 
 
 def between(first: Node, last: Node) -> Place:
@@ -96,7 +107,7 @@ def fields(node: Node, name: str) -> list[Node]:
 
 
 def problems(root: Node) -> Iterator[tuple[int, str]]:
-    """The lines where the grammar gave up, and what it says."""
+    """The lines where the grammar gave up, and what it says; not of type parameters, which are left out anyway."""
     todo = [root]
     while todo:
         node = todo.pop()
@@ -105,7 +116,14 @@ def problems(root: Node) -> Iterator[tuple[int, str]]:
         elif node.is_missing:
             yield node.start_point.row + 1, "syntax error: something is missing"
         if node.has_error:
-            todo.extend(node.children)
+            todo.extend(child for child in node.children if not _has_type_parameters(node, child))
+
+
+def _has_type_parameters(node: Node, child: Node) -> bool:
+    """The grammar doesn't know their defaults, as of PEP 696."""
+    if node.type in {"function_definition", "class_definition"}:
+        return child.type == "type_parameter"
+    return node.type == "type_alias_statement" and child == node.child_by_field_name("left")
 
 
 def unread(place: Place) -> ast.Name:
