@@ -26,10 +26,16 @@ def is_template(text: str) -> bool:
     return bool(_JINJA.search(text) or _DATES.search(text) or _HOLE.search(text))
 
 
-def constant_prefix(name: str) -> str:
-    """What a name begins with in every run, up to its last slash: `b/events/` of `b/events/{{ ds }}.csv`."""
+def constant_start(name: str) -> str:
+    """What a name begins with in every run: `b/events_` of `b/events_{{ ds }}.csv`. What begins with a star isn't known either."""
     found = _FIRST.search(name)
-    return name if found is None else name[: found.start()].rpartition("/")[0] + "/" * ("/" in name[: found.start()])
+    return name if found is None else name[: found.start()]
+
+
+def constant_prefix(name: str) -> str:
+    """The same up to the last slash: `b/` of `b/events_{{ ds }}.csv`."""
+    start = constant_start(name)
+    return name if start == name else "".join(start.rpartition("/")[:2])
 
 
 def spellings(value: Value | None) -> list[str]:

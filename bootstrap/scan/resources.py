@@ -59,7 +59,7 @@ def resources(
     given = _Arguments(call, entry)
     place = Place(call.site.file, call.site.line, _by(call.name))
     found: dict[Resource, None] = {}
-    for row in entry.rows if connections else ():
+    for row in entry.rows:
         if not given.holds(row.condition):
             continue
         for conn_id in _ids(row, connections):
@@ -72,8 +72,8 @@ def resources(
 def _by(name: str) -> str:
     """`PostgresHook.run`, of a dotted name."""
     parts = name.split(".")
-    first = next((at for at, part in enumerate(parts) if part[:1].isupper()), len(parts) - 1)
-    return ".".join(parts[first:])
+    classes = (at for at, part in enumerate(parts) if part[:1].isupper() and "_" not in part)
+    return ".".join(parts[next(classes, len(parts) - 1) :])
 
 
 @cache
@@ -147,12 +147,11 @@ def _cleaned(name: str, kind: str) -> str:
     """A name without its URL's scheme, a bucket's lone slash, BigQuery's partition and its project's colon."""
     name = name.strip()
     if kind in ("bucket", "object"):
-        _, scheme, rest = name.rpartition("://")
-        name = rest if scheme else name
+        name = re.sub(r"^(?:[^{}]*/)?[a-z][a-z0-9+.-]*://", "", name)
         return name.rstrip("/") if name.find("/") in (-1, len(name) - 1) else name
     if kind in ("table", "dataset"):
         name = re.sub(r"(?<=\w)\$(?:\{\{.*\}\}|\{[^{}]*\}|\d+)$", "", name)
-        return re.sub(r"^([\w.-]+):(?=[^:]+$)", r"\1.", name)
+        return re.sub(r"^((?:\{\{.*?\}\}|\{[^{}]*\}|[\w.-])+):", r"\1.", name)
     return name
 
 

@@ -34,7 +34,7 @@ class Statements:
         self.handlers: dict[str, Callable[[Any], Iterator[Touch]]] = {  # by sqlglot's name of the statement
             "create": self._create,
             "drop": self._drop,
-            "alter": lambda tree: self._target(tree.this, "ALTER"),
+            "alter": self._alter,
             "truncatetable": lambda tree: (
                 touch for each in tree.expressions for touch in self._target(each, "TRUNCATE")
             ),
@@ -119,8 +119,17 @@ class Statements:
         dropped = [tree.this, *(tree.args.get("tables") or []), *(tree.args.get("expressions") or [])]
         for each in dropped:
             name = name_of(each.find(exp.Table)) if isinstance(each, exp.Expression) else ""
-            if name and name.lower() not in self.temporary and not name.startswith("#") and kind != "INDEX":
-                yield Touch(_MADE.get(kind, "routine" if kind in _ROUTINES else "table"), name, "delete", "DROP")
+            if (
+                name
+                and name.lower() not in self.temporary
+                and not name.startswith("#")
+                and kind in (*_MADE, *_ROUTINES)
+            ):
+                yield Touch(_MADE.get(kind, "routine"), name, "delete", "DROP")
+
+    def _alter(self, tree: exp.Alter) -> Iterator[Touch]:
+        if str(tree.args.get("kind") or "TABLE").upper() in _MADE:  # no index, no sequence
+            yield from self._target(tree.this, "ALTER")
 
     def _insert(self, tree: exp.Insert) -> Iterator[Touch]:
         yield from self._target(tree.this, "INSERT")

@@ -32,6 +32,8 @@ def rights(text: str, dialect: str | None = "postgres") -> list[str]:
         ("postgres", "CREATE SCHEMA s; CREATE VIEW s.v AS SELECT 1 FROM b", ["CREATE s", "CREATE s.v", "SELECT b"]),
         ("postgres", "COPY a FROM STDIN WITH CSV", ["INSERT a"]),
         ("postgres", "COPY (SELECT * FROM a) TO STDOUT", ["SELECT a"]),
+        ("postgres", "DROP INDEX i; DROP SEQUENCE s; ALTER INDEX i RENAME TO j; DROP VIEW v", ["DROP v"]),
+        ("postgres", "DROP TABLE {', '.join(names)}", ["DROP {', '.join(names)}"]),
         ("postgres", "CALL s.refresh(1)", ["EXECUTE s.refresh"]),
         ("postgres", "EXPLAIN SELECT * FROM a", ["SELECT a"]),
         ("postgres", "WITH n AS (DELETE FROM a RETURNING *) SELECT * FROM n", ["DELETE a"]),
