@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Protocol
 
+from bootstrap.providers.python_source import dotted_text
 from bootstrap.scan.call_source import Calls
 from bootstrap.scan.class_source import UNKNOWN, Classes, ClassSource, Line
 from bootstrap.scan.hook_class import Hook
@@ -113,9 +114,22 @@ class Connections:
         value = self.classes.value(member.module, node, self.classes.line(member))
         if isinstance(value, str):
             return value if value and not _unused(name, line) else None
+        if dotted_text(node).endswith("NOTSET"):
+            return self._where_not_set(name, member)
         if value is not None:
             return None
         return self._for_none(name, member) or next(self._hooks_for_none(name, line), None)
+
+    def _where_not_set(self, name: str, member: ClassSource) -> str | None:
+        """`aws_conn_id = "aws_default"`, in the method that needs it."""
+        for function in member.functions.values():
+            for node in ast.walk(function):
+                match node:
+                    case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
+                        found = self.classes.value(member.module, value, self.classes.line(member))
+                        if isinstance(found, str):
+                            return found
+        return None
 
     def _hooks_for_none(self, name: str, line: Line) -> Iterator[str]:
         for handed in self.calls.with_argument(name, line):

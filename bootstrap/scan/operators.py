@@ -7,7 +7,7 @@ distribution whose version is another than the table's, or that the table lacks,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -107,14 +107,12 @@ class Operators:
 
     @cached_property
     def _titles(self) -> Mapping[str, str]:
-        """The full name of each last part that just one class has; in the first table that knows it."""
+        """What each last part leads to that just one class has, or just one had; in the first table that knows it."""
         found: dict[str, str | None] = {}
-        for table in self._tables:
-            there: dict[str, str | None] = {}
-            for name in _names(table):
-                title = name.rpartition(".")[2]
-                there[title] = None if title in there else name
-            found = {**there, **found}
+        for table in reversed(self._tables):
+            found |= _unique(table["aliases"].items())
+        for table in reversed(self._tables):
+            found |= _unique((name, name) for name in _names(table))
         return {title: name for title, name in found.items() if name is not None}
 
     def _listed(self, of: str, name: str) -> Operator | None:
@@ -181,6 +179,15 @@ def _row(table: Mapping[str, Any], dotted: str) -> list[Any] | None:
 
 def _names(table: Mapping[str, Any]) -> Iterator[str]:
     return (f"{module}.{title}" for module, rows in table["classes"].items() for title in rows)
+
+
+def _unique(names: Iterable[tuple[str, str]]) -> dict[str, str | None]:
+    """What each last part of these names leads to; None where that isn't one thing."""
+    found: dict[str, str | None] = {}
+    for name, target in names:
+        title = name.rpartition(".")[2]
+        found[title] = target if found.get(title, target) == target else None
+    return found
 
 
 def package_of_name(name: str, homes: Mapping[str, str]) -> str:

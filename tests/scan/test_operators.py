@@ -60,6 +60,8 @@ def connections(table: Operators, name: str) -> dict[str, tuple[str | None, str 
             "google_ads_default",
             "google_ads",
         ),
+        # ArgNotSet, for which a method takes this one
+        ("amazon.aws.transfers.s3_to_redshift.S3ToRedshiftOperator", "aws_conn_id", "aws_default", "aws"),
         # None, which the hook takes for its own default
         ("yandex.operators.yq.YQExecuteQueryOperator", "yandex_conn_id", "yandexcloud_default", "yandexcloud"),
         # gone from the provider
@@ -131,6 +133,8 @@ def test_a_database_hooks_first_argument_is_its_connection(table: Operators) -> 
         ("airflow.contrib.sensors.gcs_sensor.GoogleCloudStorageObjectSensor", "google.cloud.sensors.gcs.GCSObjectExistenceSensor"),
         (f"{PROVIDERS}.cncf.kubernetes.operators.kubernetes_pod.KubernetesPodOperator", "cncf.kubernetes.operators.pod.KubernetesPodOperator"),
         (f"{PROVIDERS}.slack.notifications.slack.send_slack_notification", "slack.notifications.slack.SlackNotifier"),
+        ("airflow.operators.DummyOperator", "standard.operators.empty.EmptyOperator"),
+        ("airflow.contrib.hooks.GoogleCloudStorageHook", "google.cloud.hooks.gcs.GCSHook"),
         (f"{PROVIDERS}.postgres.operators.PostgresOperator", "postgres.operators.postgres.PostgresOperator"),
     ],
 )  # fmt: skip
