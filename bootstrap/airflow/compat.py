@@ -265,3 +265,43 @@ def passes_execution_api(conn: Any) -> bool:
     except ValueError:
         return False
     return True
+
+
+def dag_bag(folder: str) -> Any:
+    """An empty DagBag of the folder; its `process_file` parses one file."""
+    try:
+        from airflow.dag_processing.dagbag import DagBag  # 3.2 and later
+    except ImportError:
+        from airflow.models.dagbag import DagBag
+    return DagBag(folder, collect_dags=False)
+
+
+def on_new_task(tell: Callable[[Any], None]) -> None:
+    """From now on, `tell` gets each operator, mapped ones as well, when it is added to its DAG: deep in the calls that made it."""
+    add = DAG.add_task
+
+    def told(dag: Any, task: Any) -> None:
+        tell(task)
+        add(dag, task)
+
+    DAG.add_task = told
+
+
+def without_execution_api() -> None:
+    """From now on, what this process asks the API server has no answer: 3.x takes it for one that parses DAG files or runs a task."""
+    try:
+        from airflow.sdk.exceptions import ErrorType
+        from airflow.sdk.execution_time import task_runner
+        from airflow.sdk.execution_time.comms import ErrorResponse, OKResponse
+    except ImportError:
+        return  # 2.11
+
+    class Nobody:
+        def send(self, message: Any) -> Any:
+            kind = type(message).__name__
+            if not kind.startswith("Get"):
+                return OKResponse(ok=True)
+            name = "CONNECTION_NOT_FOUND" if "Connection" in kind else "VARIABLE_NOT_FOUND"
+            return ErrorResponse(error=ErrorType[name])
+
+    task_runner.SUPERVISOR_COMMS = Nobody()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bootstrap.commands.context import App
+from bootstrap.commands.options import Seconds
 from bootstrap.errors import Exit
 
 if TYPE_CHECKING:
@@ -24,18 +25,22 @@ FAILS = ("undeclared", "unused", "risk", "dynamic")
 @click.option("--fail-on", type=click.Choice(FAILS), multiple=True, help="Exit 1 if there is any of this; repeatable.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the result as JSON to this file; - is stdout.")
 @click.option("--sarif", "sarif_file", metavar="FILE", help="Write the findings as SARIF to this file; - is stdout.")
+@click.option("--run", is_flag=True, help="Also have Airflow parse the DAGs, in a scratch home without your secrets.")
+@click.option("--timeout", type=Seconds(), default=30.0, show_default=True, help="With --run: time limit of each file.")
 @click.option("--explain", "code", metavar="CODE", help="Explain a risk, as AB201, and exit.")
 @click.pass_obj
-def command(
+def command(  # noqa: PLR0913  one parameter for each option
     app: App,
     *,
     dags: Path | None,
     fail_on: tuple[str, ...],
     json_file: str | None,
     sarif_file: str | None,
+    run: bool,
+    timeout: float,
     code: str | None,
 ) -> int:
-    """Show which connections, variables, systems and rights DAG code needs, and what the manifest lacks. Runs no code.
+    """Show which connections, variables, systems and rights DAG code needs, and what the manifest lacks. Runs no code without --run.
 
     DAGS is a folder or a file.  [default: `airflow.dags` of the manifest, else dags]
     """
@@ -49,10 +54,16 @@ def command(
 
     folder = _folder(app, dags)
     result = scan(folder, declared(app), _cache(app))
+    if run:
+        from bootstrap.scan.run.whole import with_run
+
+        result = with_run(result, folder, _variables(app), timeout, _cache(app))
     to_stdout = "-" in (json_file, sarif_file)
     if not to_stdout:
         app.console.data("".join(f"{line}\n" for line in lines(result)))
     _write(app, result, json_file, sarif_file)
+    for line in result.run.lines() if result.run is not None else ():
+        app.console.note(line)
     app.console.note(summary(result))
     if not result.files:
         app.console.warn(f"{folder} has no DAGs")
@@ -76,6 +87,15 @@ def declared(app: App) -> Declared:
         return Declared()
     types = {conn_id: each.conn_type or "" for conn_id, each in app.manifest.connections.items()}
     return Declared(types, frozenset(app.manifest.variables))
+
+
+def _variables(app: App) -> dict[str, str]:
+    """`airflow.env` of the manifest: PYTHONPATH may be there."""
+    if not app.file.exists():
+        return {}
+    from bootstrap.airflow.environment import locate
+
+    return dict(locate(app.manifest).variables)
 
 
 def _cache(app: App) -> Path | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.scan.model import ConnectionUse, Dynamic, Evidence, Place, Resource, Risk, Skipped, VariableUse
+from bootstrap.scan.ran import Ran
 
 VERSION = 1  # of the JSON document
 _STRONGEST: tuple[Evidence, ...] = ("explicit", "template", "environment", "default", "run")
@@ -69,6 +70,7 @@ class Result:
     variables: Sequence[VariableUse]
     risks: Sequence[Risk]
     declared: Declared = Declared()
+    run: Ran | None = None
 
     @cached_property
     def undeclared(self) -> list[Connection]:
@@ -104,6 +106,7 @@ class Result:
                 {"code": risk.code, **_place(risk.place), "message": risk.message, "fix": risk.fix}
                 for risk in self.risks
             ],
+            **({"run": self.run.document()} if self.run is not None else {}),
         }
 
 

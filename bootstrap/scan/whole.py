@@ -121,13 +121,14 @@ def _dag_files(collected: Collected, findings: Findings) -> Iterator[SourceFile]
     for file in collected.files:
         if file.kind != "python":
             yield file
-        elif _is_test(file):
+        elif is_test(file):
             findings.skipped.append(Skipped(file.path, "a test"))
         elif file.might_hold_dag:
             yield file
 
 
-def _is_test(file: SourceFile) -> bool:
+def is_test(file: SourceFile) -> bool:
+    """True for a test beside the DAGs, which may well speak of some."""
     if not any(Path(file.path).match(pattern) for pattern in _TESTS):
         return False
     data = file.read()

@@ -1,0 +1,61 @@
+"""What `scan --run` adds to the static answer, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bootstrap.scan.model import Dynamic
+
+_MOST = 10  # ids of one line
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How much was parsed; the ids and keys that only the run has found, and what dynamic ids turned out to be."""
+
+    files: int
+    dags: int
+    tasks: int
+    connections: Sequence[str]
+    variables: Sequence[str]
+    resolved: Mapping[Dynamic, Sequence[str]]
+
+    def document(self) -> dict[str, Any]:
+        """As JSON data."""
+        return {
+            "files": self.files,
+            "dags": self.dags,
+            "tasks": self.tasks,
+            "connections": list(self.connections),
+            "variables": list(self.variables),
+            "resolved": [
+                {
+                    "file": each.place.file,
+                    "line": each.place.line,
+                    "by": each.place.by,
+                    "expression": each.expression,
+                    "ids": list(ids),
+                }
+                for each, ids in self.resolved.items()
+            ],
+        }
+
+    def lines(self) -> Iterator[str]:
+        """For people: `--run adds: 2 connections (a, b)`, and what each dynamic id is."""
+        parts = [
+            f"{len(names)} {what}{'s' * (len(names) != 1)} ({_few(names)})"
+            for names, what in ((self.connections, "connection"), (self.variables, "variable"))
+            if names
+        ]
+        if self.resolved:
+            parts.append(f"{len(self.resolved)} dynamic id{'s are' if len(self.resolved) != 1 else ' is'} known")
+        yield f"--run adds: {', '.join(parts) or 'nothing'}; parsed {self.files} files with {self.dags} DAGs, {self.tasks} tasks"
+        for each, ids in self.resolved.items():
+            yield f"  {each.place.file}:{each.place.line} {each.place.by} = {each.expression}: {_few(ids)}"
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - _MOST
+    return ", ".join(names[:_MOST]) + (f" and {more} more" if more > 0 else "")
