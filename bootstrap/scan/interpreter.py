@@ -45,9 +45,9 @@ from bootstrap.scan.values import (
 
 DEEPEST = 12  # functions within functions that are followed into
 OWN_STEPS = 10_000  # statements of a function that is followed on its own
-APPLICATIONS = 200  # times that one function is followed into, each time with something else
+APPLICATIONS = 1000  # times that one function is followed into, each time with something else
 DULL = 5  # times for one that tells nothing
-INSTANCES = 200  # objects of one class whose methods are followed each by itself
+INSTANCES = 200  # objects of one class, from which on those with the same texts count once
 _NOWHERE = ast.Call(ast.Name("", ast.Load()), [], [])
 
 
@@ -63,6 +63,7 @@ class Interpreter(Statements):
         self._seen: dict[Any, Value] = {}
         self._times: dict[Function, int] = {}
         self._telling: set[Function] = set()
+        self._same_for_all: set[Function] = set()
         # a chain of calls in the code is a chain of calls here, each of some twenty frames
         sys.setrecursionlimit(max(sys.getrecursionlimit(), 10_000))
 
@@ -99,14 +100,24 @@ class Interpreter(Statements):
             instance = self._instances.pop(0)
             counts[instance.of] = counts.get(instance.of, 0) + 1
             key = (instance.of, _key(instance.attributes.items()))
-            if key in done or counts[instance.of] > INSTANCES:
+            same = (instance.of, tuple(sorted((name, *value.texts()) for name, value in instance.attributes.items())))
+            if key in done or (counts[instance.of] > INSTANCES and same in done):
                 continue
+            done.add(same)
             done.add(key)
             for function in _methods(instance.of):
-                self._steps = STEPS - OWN_STEPS
-                frame = self._functions.get(function)
-                if frame is not None:
-                    self.apply(function, Arguments(_NOWHERE), frame, this=Value((instance,)), top_level=False)
+                if function in self._functions and function not in self._same_for_all:
+                    self._method_of(instance, function)
+
+    def _method_of(self, instance: Instance, function: Function) -> None:
+        """Follow a method as Airflow may call it; once, where nothing in it depends on the object."""
+        self._steps = STEPS - OWN_STEPS
+        before = len(self.calls)
+        frame = self._functions[function]
+        self.apply(function, Arguments(_NOWHERE), frame, this=Value((instance,)), top_level=False)
+        made = [call for call in self.calls[before:] if _is_airflows(call)]
+        if made and not any(map(_is_given, made)):
+            self._same_for_all.add(function)
 
     def call(self, node: ast.Call, frame: Frame) -> Value:
         """What is called, with what."""
@@ -277,7 +288,8 @@ class Interpreter(Statements):
         self._bind(function, inner, given, default_site)
         contexts = _key(pair for context in inner.contexts for pair in context.items())
         key = (function, _key(inner.scope.names.items()), runs_now, contexts)
-        if key in self._seen:
+        sets_up = function.name == "__init__"  # each object anew
+        if key in self._seen and not sets_up:
             return self._seen[key]
         self._applied.add(function)
         self._seen[key] = unknown(f"{function.name}(…)")
@@ -296,7 +308,11 @@ class Interpreter(Statements):
     def _is_tired_of(self, function: Function) -> bool:
         """True for a function that was followed often, and never led to anything of Airflow's nor returned anything known."""
         times = self._times.get(function, 0)
-        return self._steps > STEPS or times > APPLICATIONS or (times > DULL and function not in self._telling)
+        return (
+            self._steps > STEPS
+            or times > APPLICATIONS
+            or (times > DULL and function not in self._telling and function.name != "__init__")
+        )
 
     @contextmanager
     def _within(self, function: Function) -> Iterator[None]:
@@ -488,6 +504,20 @@ def _tells_something(value: Value) -> bool:
 
 def _is_airflows(call: Call) -> bool:
     return call.name.startswith("airflow") or "onn" in call.name or any("conn" in name for name in call.keywords)
+
+
+def _is_given(call: Call) -> bool:
+    """True if one of the arguments came from a caller."""
+    values = (
+        *call.arguments,
+        *call.keywords.values(),
+        *(_is_given_to(call.receiver) if call.receiver is not None else ()),
+    )
+    return any(getattr(atom, "site", None) is not None for value in values for atom in value.atoms)
+
+
+def _is_given_to(receiver: Call) -> tuple[Value, ...]:
+    return (*receiver.arguments, *receiver.keywords.values())
 
 
 def _is_outside(function: Function) -> bool:

@@ -16,6 +16,7 @@ _VARIABLE_GET = re.compile(r"^airflow\.(?:.*\.)?Variable\.(?:async_)?(?:get|setd
 _CONNECTION = re.compile(r"^airflow\.(?:.*\.)?Connection$")
 _ID = re.compile(r"conn(?:ection)?_id$")
 _DECORATOR = re.compile(r"^airflow\..*\btask\.(\w+)$")
+_HANDED_ON = ("default_args", "op_kwargs")  # they count where they arrive
 NAME = re.compile(r"[\w.-]+\Z")
 
 Finding = ConnectionUse | VariableUse | Dynamic
@@ -83,6 +84,8 @@ class Uses:
         for name, value in call.keywords.items():
             if name not in taken and _ID.search(name) and (operator is not None or name.endswith("conn_id")):
                 yield Needed(name, f"{_short(call)}.{name}", value, "explicit")
+            elif name not in _HANDED_ON:
+                yield from _in_tables(call, name, value)
 
     def _looked_up(self, call: Call) -> Iterator[Needed]:
         value = _first(call, "conn_id")
@@ -115,6 +118,14 @@ class Uses:
 
     def _package(self, conn_type: str | None, otherwise: str | None) -> str | None:
         return (self._operators.package_of(conn_type) if conn_type is not None else None) or otherwise
+
+
+def _in_tables(call: Call, name: str, value: Value) -> Iterator[Needed]:
+    """Ids that a dict among the arguments has: `operator_args={"ci_conn_id": "aci"}`."""
+    for table in value.tables():
+        for key, each in table.entries:
+            if isinstance(key, str) and key.endswith("conn_id"):
+                yield Needed(key, f"{_short(call)}.{name}.{key}", each, "explicit")
 
 
 def _found(call: Call, needed: Needed) -> Iterator[Finding]:
