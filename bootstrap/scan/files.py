@@ -158,7 +158,8 @@ class _Walk:
             return []
         found, bad = ignore.rules(text, path, self._syntax)
         for line in bad:
-            self._say(name, f"line {line} is no {self._syntax} pattern; Airflow leaves it out, too")
+            theirs = "fails at it" if self._syntax == "glob" else "leaves it out, too"
+            self._say(name, f"line {line} is no {self._syntax} pattern; Airflow {theirs}")
         return found
 
     def file(self, path: str) -> None:
