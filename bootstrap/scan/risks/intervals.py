@@ -27,6 +27,12 @@ _INTERVALS = (
     "waiter_interval",
     "wait_interval_seconds",
 )
+_ALWAYS_DEFERRED = {
+    "AwaitMessageSensor",
+    "AwaitMessageTriggerFunctionSensor",
+    "AzureAnalysisServicesSensor",
+    "MSGraphSensor",
+}
 _SHORTEST = 5.0
 _HOUR = 3600.0
 _WEEK = 7 * 24 * _HOUR  # Airflow's own default of a sensor's timeout, [sensors] default_timeout
@@ -52,7 +58,8 @@ def _differs(value: float, operator: Operator, name: str) -> bool:
 def long_poke(file: DagFile) -> Iterator[Found]:
     """Sensors that hold a worker's slot for over an hour while they wait."""
     for call, operator in file.own:
-        if not title(operator.name).endswith("Sensor") or operator.kind != "sensor" or call.open:
+        name = title(operator.name)
+        if operator.kind != "sensor" or not name.endswith("Sensor") or name in _ALWAYS_DEFERRED or call.open:
             continue
         longest = _longest(call, operator) if _pokes(call, operator) else None
         if longest is not None and longest > _HOUR:

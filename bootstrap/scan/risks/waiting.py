@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from bootstrap.scan.operators import Operator
 from bootstrap.scan.risks.base import DagFile, Found, at, title
 from bootstrap.scan.risks.settings import given, setting
-from bootstrap.scan.values import Call, Items, Value
+from bootstrap.scan.values import Call, Table
 
 # Arguments that make an operator wait where they are true
 _WAITS = (
     "wait_for_completion",
-    "wait_for_termination",
+    "wait_for_termination",  # Databricks, dbt Cloud
     "wait_until_finished",  # Dataflow's None waits for batch jobs
     "wait_until_job_complete",  # Kubernetes
     "wait_until_complete",  # Gemini
@@ -26,7 +26,7 @@ _WAITS = (
     "synchronous",  # Campaign Manager. Vertex AI's `sync` isn't one of them: its hook waits in any case
     "blocking_refresh",  # Tableau
 )
-_NO_STEPS = Value((Items(()),))
+_ALSO_TO_DEFER = {"wait_for_termination", "wait_until_job_complete"}  # deferrable=True alone changes nothing there
 _ENDS = re.compile(r"(Delete|Stop|Terminate|Cancel|Pause|Hibernate|Reboot)[A-Z]")  # starts nothing
 
 # Those that never wait; the official provider has a sensor for each, and this is the next step
@@ -50,9 +50,9 @@ def fire_and_forget(file: DagFile) -> Iterator[Found]:
     for call, operator in file.own:
         if operator.kind != "operator" or _ENDS.search(title(operator.name)):
             continue
-        if setting(call, operator, "deferrable") is True:
-            continue
         why = _why(call, operator)
+        if why is not None and why[0] not in _ALSO_TO_DEFER and setting(call, operator, "deferrable") is True:
+            continue
         if why is None or any(_waits_for(sensor, call, operator) for sensor in sensors):
             continue
         argument, reason, fix = why
@@ -83,12 +83,21 @@ def _why(call: Call, operator: Operator) -> tuple[str, str, str] | None:
 def _emr_waits(call: Call, operator: Operator) -> bool:
     """True also where it isn't known, and for a cluster without steps: those that are added to it wait."""
     overrides = given(call, "job_flow_overrides", operator)
-    if overrides is None or not any(table.get("Steps") not in (None, _NO_STEPS) for table in overrides.tables()):
+    if overrides is None or not any(_ends_by_itself(table) for table in overrides.tables()):
         return True
     settings = {
         setting(call, operator, name) for name in ("wait_policy", "wait_for_completion") if name in operator.parameters
     }
     return not settings <= {None, False}
+
+
+def _ends_by_itself(cluster: Table) -> bool:
+    """True if it has steps, and isn't kept for others: who adds those would wait for them."""
+    steps, instances = cluster.get("Steps"), cluster.get("Instances")
+    kept = [table.get("KeepJobFlowAliveWhenNoSteps") for table in instances.tables()] if instances else []
+    return (
+        steps is not None and bool(steps.elements()) and all(each is None or each.literal() is False for each in kept)
+    )
 
 
 def _waits_for(sensor: Call, call: Call, operator: Operator) -> bool:
