@@ -1,8 +1,8 @@
 """`.airflowignore`, as Airflow's own `file_discovery.py` reads it: one file per folder, for that folder and those below.
 
 Airflow 3 takes glob patterns unless `[core] dag_ignore_file_syntax` says regexp; Airflow 2 the other way round. A comment begins at
-any `#`. A regexp is searched for in the path relative to the scanned folder, a glob is gitignore's. (Airflow 2 compiles with re2,
-which takes no look-around and no back-reference; such a pattern is honoured here.)
+any `#`. A regexp is searched for in the path relative to the scanned folder, a glob is gitignore's. Two things are
+Airflow 3's here: re2 in Airflow 2 takes no look-around and no back-reference, and a glob that is there twice counts where it was first.
 """
 
 from __future__ import annotations
