@@ -35,7 +35,7 @@ COMMANDS = {  # in the order of a first day
     "rotate": "replace keys without an outage; show how old they are",
     "store": "put, get, list and copy secrets; print policies; start and stop the embedded store",
     "export": "write the connections as `airflow connections import` reads them",
-    "schema": "print the manifest's JSON Schema",
+    "schema": "print the manifest's JSON Schema, or check manifests",
 }
 
 

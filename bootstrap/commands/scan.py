@@ -11,7 +11,7 @@ import click
 
 from bootstrap.commands.context import App
 from bootstrap.commands.options import Seconds
-from bootstrap.errors import Exit
+from bootstrap.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from bootstrap.scan.result import Declared, Result
@@ -21,7 +21,7 @@ FAILS = ("undeclared", "unused", "risk", "dynamic")
 
 
 @click.command("scan")
-@click.argument("dags", type=click.Path(path_type=Path), required=False)
+@click.argument("dags", type=click.Path(path_type=Path), nargs=-1)
 @click.option("--fail-on", type=click.Choice(FAILS), multiple=True, help="Exit 1 if there is any of this; repeatable.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the result as JSON to this file; - is stdout.")
 @click.option("--sarif", "sarif_file", metavar="FILE", help="Write the findings as SARIF to this file; - is stdout.")
@@ -32,7 +32,7 @@ FAILS = ("undeclared", "unused", "risk", "dynamic")
 def command(  # noqa: PLR0913  one parameter for each option
     app: App,
     *,
-    dags: Path | None,
+    dags: tuple[Path, ...],
     fail_on: tuple[str, ...],
     json_file: str | None,
     sarif_file: str | None,
@@ -42,7 +42,7 @@ def command(  # noqa: PLR0913  one parameter for each option
 ) -> int:
     """Show which connections, variables, systems and rights DAG code needs, and what the manifest lacks. Runs no code without --run.
 
-    DAGS is a folder or a file.  [default: `airflow.dags` of the manifest, else dags]
+    DAGS is a folder, or files: then nothing counts as unused.  [default: `airflow.dags` of the manifest, else dags]
     """
     if code is not None:
         from bootstrap.scan.risks.rules import explain
@@ -52,9 +52,11 @@ def command(  # noqa: PLR0913  one parameter for each option
     from bootstrap.scan.text import lines, summary
     from bootstrap.scan.whole import scan
 
-    folder = _folder(app, dags)
-    result = scan(folder, declared(app), _cache(app))
+    folder, only = _folder(app, dags)
+    result = scan(folder, declared(app), _cache(app), only)
     if run:
+        if only is not None:
+            raise UsageError("--run parses a folder, or one file", "airflow-bootstrap scan --run DAGS")
         from bootstrap.scan.run.whole import with_run
 
         result = with_run(result, folder, _variables(app), timeout, _cache(app))
@@ -70,12 +72,20 @@ def command(  # noqa: PLR0913  one parameter for each option
     return Exit.FAILED if any(_has(result, each) for each in fail_on) else Exit.OK
 
 
-def _folder(app: App, dags: Path | None) -> Path:
-    if dags is not None:
-        return dags
-    if app.file.exists() and app.manifest.airflow.dags is not None:
-        return app.manifest.folder / app.manifest.airflow.dags
-    return Path("dags")
+def _folder(app: App, dags: tuple[Path, ...]) -> tuple[Path, frozenset[Path] | None]:
+    """What to scan, and the files in it if only some are asked for: below the manifest's folder of DAGs, if all of them are."""
+    own = app.manifest.airflow.dags if app.file.exists() else None
+    of_manifest = app.manifest.folder / own if own is not None else None
+    if len(dags) <= 1:
+        return dags[0] if dags else of_manifest or Path("dags"), None
+    only = frozenset(_absolute(each) for each in dags)
+    if of_manifest is not None and all(each.is_relative_to(_absolute(of_manifest)) for each in only):
+        return of_manifest, only
+    return Path(os.path.commonpath([each.parent for each in only])), only
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100  links stay: they are names of the user's
 
 
 def declared(app: App) -> Declared:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bootstrap.scan import factories, strings
@@ -48,18 +49,23 @@ class Findings:
                 self.dynamic.add(each)
 
 
-def scan(folder: Path, declared: Declared, cache: Path | None = None) -> Result:
+def scan(folder: Path, declared: Declared, cache: Path | None = None, only: frozenset[Path] | None = None) -> Result:
     """What the code below `folder`, or in that file, needs; against what is declared. `cache` keeps what was read of providers.
 
+    With `only`, of the files there just these, by absolute path, and what they import: what they don't use isn't unused then.
     Raises UsageError where there is no such folder.
     """
     table = operators(cache)
     collected = collect(folder)
+    if only is not None:
+        root = Path(os.path.abspath(collected.folder))  # noqa: PTH100  links stay, as in `only`
+        collected = replace(collected, files=[file for file in collected.files if root / file.path in only])
     findings = Findings(skipped=list(collected.skipped))
     read = read_code(collected, findings)
     _from_calls(read.calls, Uses(table), collected, declared, findings)
     findings.risks += risks(read.calls, table, {module.path: module.parsed for module in read.modules})
-    return result(collected, findings, declared, len(read.files))
+    found = result(collected, findings, declared, len(read.files))
+    return found if only is None and not folder.is_file() else replace(found, unused=[])
 
 
 def result(collected: Collected, findings: Findings, declared: Declared, files: int) -> Result:
