@@ -191,9 +191,9 @@ class _Arguments:
         yield from _product(parts)
 
     def either(self, names: str) -> list[str]:
-        """The spellings of the first of `a|b` that is given."""
-        found = (spellings(self.value(name)) for name in names.split("|"))
-        return next((each for each in found if any(each)), [])
+        """The spellings of the first of `a|b` that is given. No bucket and no table has an empty name."""
+        found = ([each for each in spellings(self.value(name)) if each] for name in names.split("|"))
+        return next(filter(None, found), [])
 
     def holds(self, condition: str) -> bool:
         """Whether an argument is as a row's condition says."""

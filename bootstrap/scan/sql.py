@@ -47,6 +47,7 @@ DIALECTS = {  # sqlglot's name of what a connection of this type speaks
 _OTHERS = ("", "postgres", "mysql", "bigquery", "snowflake", "tsql")  # tried where nobody knows the dialect
 _SHOWN = 60  # characters of a query that can't be read
 _SYSTEM = {"information_schema", "pg_catalog", "sys", "performance_schema", "sqlite_master", "sqlite_schema", "dual"}
+_SYSTEM_VIEWS = ("pg_", "svv_", "svl_", "stl_", "stv_")  # Postgres's and Redshift's, which are named without a schema
 _LONGEST = 200_000  # characters; a longer text is data, not a program
 
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
@@ -78,9 +79,15 @@ def _touches(text: str, dialect: str | None) -> tuple[Touch, ...]:
     found: dict[Touch, None] = {}
     for each in (touch for tree in trees for touch in session.touches(tree)):
         name = _MARK.sub(lambda mark: holes[int(mark[1])], each.name)
-        if not {word for part in parts(each.name) for word in part.lower().split(".")} & _SYSTEM:
+        if not _is_servers(each.name):
             found[Touch(each.kind, name, each.verb, each.right, name != each.name or is_template(name))] = None
     return tuple(found)
+
+
+def _is_servers(name: str) -> bool:
+    """True for what each server has, and anybody may read."""
+    words = [word for part in parts(name) for word in part.lower().split(".")]
+    return bool(_SYSTEM.intersection(words)) or words[-1].startswith(_SYSTEM_VIEWS)
 
 
 def _unread(text: str) -> Touch:

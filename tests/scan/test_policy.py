@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 import sqlglot
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bootstrap.errors import UsageError
@@ -179,6 +179,7 @@ SHELL = (
 @settings(deadline=None)
 @given(st.sampled_from(["bucket", "dataset", "topic", "subscription", "secret"]), EVIL, EVIL, EVIL)
 def test_a_shell_runs_what_is_meant_and_nothing_else(kind: str, name: str, project: str, conn_id: str) -> None:
+    assume(not is_template(name))  # no policy names one
     found = commands(kind, joined([name]) if kind == "dataset" else name, project, conn_id)
     assert [(words[0], len(words)) for words in found] == [
         (words[0], len(words)) for words in commands(kind, "plain/x", "plain", "plain")

@@ -128,6 +128,7 @@ def test_sql_is_read_from_the_file_that_the_argument_names() -> None:
 def test_what_is_only_known_at_run_time_is_a_hole_and_a_name_of_nothing_else_is_none() -> None:
     assert found("GCSHook().upload(bucket, f'{day}/x.csv')") == [("write", "object", "{bucket}/{day}/x.csv", True)]
     assert found("GCSHook().upload(bucket, name)") == []
+    assert found("GCSHook().upload('', 'x')") == []
     assert found("PostgresHook('x').run(sql)") == []
     assert found("PostgresHook('x').insert_rows(f'{schema}.{table}', rows)") == []
 

@@ -74,6 +74,8 @@ def test_a_statement_needs_rights_on_its_tables(dialect: str, text: str, expecte
         ("postgres", "SELECT * FROM information_schema.tables; SELECT 1 FROM pg_catalog.pg_class"),
         ("bigquery", "SELECT * FROM d.INFORMATION_SCHEMA.TABLES"),
         ("oracle", "SELECT 1 FROM dual"),
+        ("postgres", "SELECT * FROM pg_tables"),
+        ("redshift", "SELECT * FROM svv_table_info"),
         ("postgres", "BEGIN; SET x = 1; COMMIT; VACUUM; SELECT 1"),
     ],
 )

@@ -122,6 +122,14 @@ SYSTEM = System(
             "sql redshift {sql}",
             "run redshift_cluster {cluster_identifier}",
         ),
+        "RedshiftCreateClusterSnapshotOperator": (
+            "create redshift_snapshot {snapshot_identifier}",
+            "read redshift_cluster {cluster_identifier}",
+        ),
+        "RedshiftDeleteClusterSnapshotOperator": (
+            "delete redshift_snapshot {snapshot_identifier}",
+            "read redshift_cluster {cluster_identifier}",
+        ),
         "RedshiftSQLOperator": ("sql redshift {sql} via redshift_conn_id",),
         # Whatever has several names, or keeps them in a dict
         "LambdaInvokeFunctionOperator": ("run function {function_name}",),
