@@ -54,6 +54,15 @@ def load(file: Path, *, profile: str | None = None, allow_plaintext: bool = Fals
     return manifest
 
 
+def check(document: Document) -> None:
+    """Raises ManifestError that lists every problem of a document that is to become a manifest. Nothing of it is trusted."""
+    if not isinstance(document.data, dict):
+        raise ManifestError(
+            f"{document.place(())}: a manifest is a mapping that begins with `version: 1`", "see the README"
+        )
+    _Builder(document, None, allow_plaintext=False).build()
+
+
 def _with_profile(document: Document, profile: str | None) -> Document:
     if not isinstance(document.data, dict):
         message = f"{document.place(())}: a manifest is a mapping that begins with `version: 1`"
