@@ -75,7 +75,7 @@ class App:
             self.keep_out_of_git(file)
         self.console.reveal(text)
 
-    def write(self, file: Path, text: str, mode: int = 0o600) -> None:
+    def write(self, file: Path, text: str | bytes, mode: int = 0o600) -> None:
         """A file that the user asked for, in one step. Raises UsageError."""
         from bootstrap.util.files import write_atomic
 

@@ -14,6 +14,7 @@ from bootstrap.domain.secret import trust
 from bootstrap.errors import Exit, UsageError
 
 if TYPE_CHECKING:
+    from bootstrap.convert.conversion import Place
     from bootstrap.convert.making import Made, Stores
 
 PUBLIC_FILE = 0o644  # it holds no secret
@@ -24,6 +25,7 @@ class Wishes:
     """What is asked for."""
 
     source: str | None
+    dags: str | None
     format: str | None
     store: str | None
     script: str | None
@@ -37,6 +39,12 @@ class Wishes:
     "source",
     metavar="SOURCE",
     help="Convert this: a file, - for stdin, metadata:AIRFLOW_HOME, or STORE:PREFIX.",
+)
+@click.option(
+    "--from-dags",
+    "dags",
+    metavar="DAGS",
+    help="Write what the DAGs in this folder or file need, each connection with its places and checks.",
 )
 @click.option(
     "--format",
@@ -55,11 +63,15 @@ class Wishes:
 def command(app: App, /, **wishes: str | None) -> int:
     """Write a starter manifest, or convert what you have. Secrets go into a store, never into the manifest.
 
+    With --from-dags, the manifest declares what the code of DAGs needs; nothing of it is run. `scan --update` adds what comes later.
+
     SOURCE is an export of `airflow connections export` or `airflow variables export`, a .env file with AIRFLOW_CONN_ and
     AIRFLOW_VAR_ lines, Astro's airflow_settings.yaml, a metadata database, or a folder of a store. If something has to be
     left out, it is reported and the exit code is 1.
     """
     wanted = Wishes(**wishes)
+    if wanted.dags is not None:
+        return _from_dags(app, wanted)
     if wanted.pick is not None:
         return _pick(app, wanted)
     target = _target(app, wanted)
@@ -85,6 +97,44 @@ def command(app: App, /, **wishes: str | None) -> int:
     return max((err.exit_code for err in made.left_out), default=Exit.OK)
 
 
+def _from_dags(app: App, wishes: Wishes) -> int:
+    from bootstrap.commands.scan import cache
+    from bootstrap.commands.scan_update import told
+    from bootstrap.convert.making import NEW, Stores
+    from bootstrap.scan.manifest import new
+    from bootstrap.scan.result import Declared
+    from bootstrap.scan.whole import scan
+
+    if wishes.source or wishes.format or wishes.script or wishes.pick:
+        raise UsageError("--from-dags needs no other source", "leave out --from, --format, --script and --pick")
+    target, dags = _target(app, wishes), Path(str(wishes.dags))
+    result = scan(dags, Declared(), cache(app))
+    manifest = app.manifest if app.file.exists() else None
+    base = Stores(app.file, manifest, lambda: app.secrets, app.concurrency).base if manifest is not None else NEW
+    made = new(result, dags, target or app.file, base, _place(app, wishes.store))
+    trust(made.text)
+    _write(app, target, made.text)
+    told(app, made)
+    return Exit.OK
+
+
+def _place(app: App, store: str | None) -> Place:
+    """Where the new manifest's secrets are to be put. Raises UsageError."""
+    from bootstrap.convert.conversion import Place
+    from bootstrap.convert.making import LOCAL
+    from bootstrap.scan.store_place import store_place
+
+    if not app.file.exists():
+        if store not in (None, LOCAL):
+            hint = f"write it into {app.file}, then name the new manifest with -o FILE"
+            raise UsageError(f"there is no store {store!r}, because there is no {app.file}", hint)
+        return Place(LOCAL)
+    place = store_place(app.manifest, app.secrets, store)
+    if place is None:
+        raise UsageError(f"{app.file} has no store for secrets", "write one under `stores:`")
+    return place
+
+
 def _target(app: App, wishes: Wishes) -> Path | None:
     """Where the manifest goes; None: stdout. Raises UsageError for a file that is there."""
     if wishes.output == "-":
@@ -104,7 +154,8 @@ def _require_new(file: Path) -> None:
 
     if file.exists() and not is_special(file):
         message = f"{file} already exists, and is not overwritten"
-        raise UsageError(message, "name another with -o FILE, or print it with -o -")
+        hint = "name another with -o FILE, or print it with -o -; `scan --update` adds what DAGs need"
+        raise UsageError(message, hint)
 
 
 def _make(app: App, wishes: Wishes) -> tuple[Stores, Made]:

@@ -27,6 +27,8 @@ FAILS = ("undeclared", "unused", "risk", "dynamic")
 @click.option("--sarif", "sarif_file", metavar="FILE", help="Write the findings as SARIF to this file; - is stdout.")
 @click.option("--run", is_flag=True, help="Also have Airflow parse the DAGs, in a scratch home without your secrets.")
 @click.option("--timeout", type=Seconds(), default=30.0, show_default=True, help="With --run: time limit of each file.")
+@click.option("--update", is_flag=True, help="Add to the manifest what it lacks; nothing that it has is changed.")
+@click.option("--store", metavar="NAME", help="With --update: store of the secrets to be filled in.  [default: local]")
 @click.option("--explain", "code", metavar="CODE", help="Explain a risk, as AB201, and exit.")
 @click.pass_obj
 def command(  # noqa: PLR0913  one parameter for each option
@@ -38,6 +40,8 @@ def command(  # noqa: PLR0913  one parameter for each option
     sarif_file: str | None,
     run: bool,
     timeout: float,
+    update: bool,
+    store: str | None,
     code: str | None,
 ) -> int:
     """Show which connections, variables, systems and rights DAG code needs, and what the manifest lacks. Runs no code without --run.
@@ -49,19 +53,25 @@ def command(  # noqa: PLR0913  one parameter for each option
 
         app.console.data(explain(code))
         return Exit.OK
+    if store is not None and not update:
+        raise UsageError("--store is for --update", "scan --update --store NAME")
     from bootstrap.scan.text import lines, summary
     from bootstrap.scan.whole import scan
 
     folder, only = _folder(app, dags)
-    result = scan(folder, declared(app), _cache(app), only)
+    result = scan(folder, declared(app), cache(app), only)
     if run:
         if only is not None:
             raise UsageError("--run parses a folder, or one file", "airflow-bootstrap scan --run DAGS")
         from bootstrap.scan.run.whole import with_run
 
-        result = with_run(result, folder, _variables(app), timeout, _cache(app))
+        result = with_run(result, folder, _variables(app), timeout, cache(app))
     to_stdout = "-" in (json_file, sarif_file)
-    if not to_stdout:
+    if update:
+        from bootstrap.commands.scan_update import update as update_manifest
+
+        result = update_manifest(app, result, store)
+    elif not to_stdout:
         app.console.data("".join(f"{line}\n" for line in lines(result)))
     _write(app, result, json_file, sarif_file)
     for line in result.run.lines() if result.run is not None else ():
@@ -108,7 +118,7 @@ def _variables(app: App) -> dict[str, str]:
     return dict(locate(app.manifest).variables)
 
 
-def _cache(app: App) -> Path | None:
+def cache(app: App) -> Path | None:
     """Where what was read of the installed providers is kept: of this user, since many projects share an installation."""
     folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "airflow-bootstrap"
     try:

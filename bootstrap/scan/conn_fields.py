@@ -32,7 +32,7 @@ def _database(port: int, *more: str) -> Fields:
 _TOKEN = _fields("password")
 _SERVICE = _fields("host login password")
 _GOOGLE = _fields(
-    "extra/keyfile_dict", "without extra, Application Default Credentials are used", "extra: {project: PROJECT}"
+    "extra/keyfile_dict", "without extra, Application Default Credentials are used", "in extra, too: project: PROJECT"
 )
 _AZURE = _fields("login password extra/tenantId", "without any of them, the machine's identity is used")
 _AWS = _fields(
@@ -49,9 +49,7 @@ _KNOWN: Mapping[str, Fields] = {
     "exasol": _database(8563),
     "teradata": _fields("host login password", "schema: DATABASE"),
     "clickhouse": _database(9000),
-    "snowflake": _fields(
-        "login password extra/account", "schema: SCHEMA", "extra: {warehouse: W, database: D, role: R}"
-    ),
+    "snowflake": _fields("login password extra/account", "schema: SCHEMA", "in extra, too: warehouse, database, role"),
     "databricks": _fields("host password", "extra: {http_path: PATH}"),
     "trino": _fields("host login", "port: 8080", "schema, password: where the server wants them"),
     "presto": _fields("host login", "port: 8080", "schema, password: where the server wants them"),
@@ -71,7 +69,7 @@ _KNOWN: Mapping[str, Fields] = {
     "odbc": _fields("host schema login password", "extra: {driver: DRIVER}"),
     "jdbc": _fields("host login password", "host is the JDBC URL", "extra: {driver_class: CLASS, driver_path: PATH}"),
     "neo4j": _fields("host login password", "port: 7687"),
-    "influxdb": _fields("host extra/token", "extra: {org_name: ORGANISATION}"),
+    "influxdb": _fields("host extra/token", "in extra, too: org_name"),
     "http": _fields("host", "host is the URL, as https://HOST/PATH", "login, password: where the server wants them"),
     "livy": _fields("host", "port: 8998", "login, password: where the server wants them"),
     "spark": _fields("host", "host is the master: spark://HOST, yarn, k8s://…", "port: 7077"),

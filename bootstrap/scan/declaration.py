@@ -37,7 +37,7 @@ _TYPE_HINT = "the code doesn't tell its conn_type: fill it in, and take out the 
 
 @dataclass(frozen=True)
 class Declarable:
-    """One entry. `data` is what its lines say; None where all of it is a comment, for the reason `problem`."""
+    """One entry. `data` is what its lines say; None where all of it is a comment, for the reason `problem`; "" if that is fine."""
 
     name: str
     entry: Entry
@@ -82,13 +82,16 @@ class Writer:
 
     def variable(self, key: str, uses: Iterable[VariableUse]) -> Declarable:
         """The entry of one variable."""
-        comments = places(sorted({use.place for use in uses if use.key == key}))
+        of_key = [use for use in uses if use.key == key]
+        comments = places(sorted({use.place for use in of_key}))
         if not re.match(NAME, key) or key == INDEX:
             return _as_comment(key, comments, (), "a manifest takes no such key: rename it in the code")
         if self.place is None:
             return _as_comment(key, comments, (f"{key}: VALUE",), "the manifest has no store for it")
         data = {"secret": str(self._reference(VARIABLES, key, ("value",)))}
         line = dump({key: _Flow(data)}, _FLOW).rstrip("\n")
+        if all(use.optional for use in of_key):
+            return _as_comment(key, comments, (line,), "the code has a default", wrong=False)
         if not self.loads("variables", key, data):
             return _as_comment(key, comments, (line,), "the manifest doesn't take it")
         return Declarable(key, Entry(comments, (line,), line), data)
@@ -158,10 +161,12 @@ def _is_name(conn_id: str) -> bool:
     return re.match(NAME, conn_id) is not None and len(conn_id) <= LONGEST and conn_id != INDEX
 
 
-def _as_comment(name: str, comments: Sequence[str], lines: Sequence[str], problem: str) -> Declarable:
-    """Such that it is found again: see `is_mentioned`."""
+def _as_comment(
+    name: str, comments: Sequence[str], lines: Sequence[str], reason: str, *, wrong: bool = True
+) -> Declarable:
+    """Such that it is found again: see `is_mentioned`. `wrong`: somebody has to do something about it."""
     shown = lines or (f"{visible(name)}:",)
-    return Declarable(name, Entry((*comments, f"{shown[0]}  # {problem}", *shown[1:])), problem=problem)
+    return Declarable(name, Entry((*comments, f"{shown[0]}  # {reason}", *shown[1:])), problem=reason if wrong else "")
 
 
 def is_mentioned(name: str, text: str) -> bool:

@@ -58,12 +58,16 @@ def _relative(folder: Path, base: Path) -> str:
 
 
 def _apart(text: str) -> str:
-    """With a blank line before each entry of a new section but the first."""
+    """With a blank line before each entry but a section's first."""
     lines: list[str] = []
     for line in text.splitlines():
-        opens = line.startswith("  #") and lines and lines[-1].startswith("    ")
+        opens = _is_place_line(line) and lines[-1].startswith(" ") and not _is_place_line(lines[-1])
         lines += ["", line] if opens else [line]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _is_place_line(line: str) -> bool:
+    return line.startswith("  # ") and is_place(line[4:])
 
 
 def updated(text: str, file: Path, result: Result, place: Place | None) -> Written:
@@ -95,7 +99,7 @@ def updated(text: str, file: Path, result: Result, place: Place | None) -> Writt
         changed,
         [each.name for each in made["connections"] if each.data is not None],
         [each.name for each in made["variables"] if each.data is not None],
-        {each.name: each.problem for each in comments},
+        {each.name: each.problem for each in comments if each.problem},
         list(_differences(document.data.get("connections") or {}, result.connections, writer)),
     )
 
@@ -182,9 +186,9 @@ def _require_same(text: str, data: Mapping[str, Any], made: Mapping[str, Sequenc
     except ManifestError:
         same = False
     if not same:
-        names = ", ".join(each.name for entries in made.values() for each in entries if each.data is not None)
+        names = ", ".join(each.name for entries in made.values() for each in entries)
         message = f"nothing was written: {file} is written in a way that nothing can be added to"
-        raise UsageError(message, f"declare by hand: {names}")
+        raise UsageError(message, f"declare {names} by hand")
 
 
 def _without_empty(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,10 +33,11 @@ class ConnectionUse:
 
 @dataclass(frozen=True)
 class VariableUse:
-    """One place that reads one Airflow variable."""
+    """One place that reads one Airflow variable. `optional`: the code says what it takes where there is none."""
 
     key: str
     place: Place
+    optional: bool = False
 
 
 @dataclass(frozen=True)

@@ -54,9 +54,9 @@ class Uses:
         """Everything that this call needs."""
         if _VARIABLE_GET.search(call.name):
             key = _first(call, "key")
-            yield from (
-                VariableUse(text, Place(call.site.file, call.site.line, "Variable.get")) for text in key.texts() if key
-            )
+            place = Place(call.site.file, call.site.line, "Variable.get")
+            optional = len(call.arguments) > 1 or bool({"default", "default_var"} & set(call.keywords))
+            yield from (VariableUse(text, place, optional) for text in key.texts() if key)
         for needed in self.needed(call):
             yield from _found(call, needed)
 

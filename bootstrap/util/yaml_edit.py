@@ -52,7 +52,7 @@ class Node:
 
 def read(text: str) -> Node:
     """The document's mapping, with the places of all in it. The text has been parsed before."""
-    events = iter(_Loader(text).get_event, None)
+    events: Iterator[Any] = iter(_Loader(text).get_event, None)
     for event in events:
         if isinstance(event, yaml.DocumentStartEvent):
             return _node(next(events), events)
@@ -105,7 +105,10 @@ def _new_section(text: str, top: Node, section: str, entries: Sequence[Entry]) -
         inside = _flow("", entries, " " * _STEP * 2)
         return _into_flow(text, top, [Entry((), (), f'"{section}": {{{inside}{_flow_end(inside)}}}')])
     column = top.items[0][0].column if top.items else 0
-    lines = [f"{section}:", *_block(entries, _STEP)]
+    head = (
+        f"{section}:" if any(each.lines for each in entries) else f"# {section}:"
+    )  # without an entry it would be null
+    lines = [head, *_block(entries, _STEP)]
     at = _document_end(text, top)
     return _with_lines(text, at, ["", *(" " * column + line for line in lines)])
 
