@@ -67,6 +67,7 @@ def _node(event: Any, events: Iterator[Any]) -> Node:
         return Node("scalar", start, end, column)
     items: list[tuple[Node, str, Node]] = []
     mapping = isinstance(event, yaml.MappingStartEvent)
+    inner: Any
     while not isinstance(inner := next(events), yaml.MappingEndEvent | yaml.SequenceEndEvent):
         key = _node(inner, events)
         name = getattr(inner, "value", None) if mapping else None
