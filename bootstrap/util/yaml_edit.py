@@ -67,14 +67,14 @@ def _node(event: Any, events: Iterator[Any]) -> Node:
         return Node("scalar", start, end, column)
     items: list[tuple[Node, str, Node]] = []
     mapping = isinstance(event, yaml.MappingStartEvent)
-    inner: Any
     while not isinstance(inner := next(events), yaml.MappingEndEvent | yaml.SequenceEndEvent):
         key = _node(inner, events)
         name = getattr(inner, "value", None) if mapping else None
         value = _node(next(events), events) if mapping else key
         items.append((key, name if isinstance(name, str) else "", value))
     flow = bool(event.flow_style)
-    last = inner.end_mark.index if flow else max((value.end for *_, value in items), default=end)
+    closing: Any = inner
+    last = closing.end_mark.index if flow else max((value.end for *_, value in items), default=end)
     return Node("mapping" if mapping else "sequence", start, last, column, flow, items)
 
 
