@@ -6,7 +6,8 @@ import ast
 import builtins
 import operator
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from bootstrap.domain.secret import foreign
@@ -37,6 +38,7 @@ from bootstrap.scan.values import (
 )
 
 LONGEST = 120  # characters of an expression in a report
+LONGEST_LIST = 1000  # elements of a list that is put together
 LONGEST_TEXT = 10_000  # characters of a string that is worked out
 ROUNDS = 32  # elements of a list that a loop is run for, one by one
 _BUILTINS = frozenset(dir(builtins))
@@ -147,7 +149,7 @@ class Expressions:
             entries = [entry for table in (*left.tables(), *right.tables()) for entry in table.entries]
             return Value((Table(tuple(entries)),))
         if isinstance(node.op, ast.Add) and (left.elements() or right.elements()):
-            return Value((Items((*left.elements(), *right.elements())),))
+            return Value((_appended(left, right),))
         if isinstance(node.op, ast.Mod) and right.elements():
             found = known_calls.combined(lambda text, *rest: text % rest, left, *right.elements())
             return found if found is not None else unknown(source(node))
@@ -314,6 +316,15 @@ class Expressions:
         names = [(const.value, value) for const in key.constants()]
         changed = [Table((*table.entries, *names), table.open or not names) for table in tables]
         self.assign(target.value, Value(tuple(changed)), frame)
+
+
+def _appended(left: Value, right: Value) -> Items:
+    """`left + right`. Where either can be several lists, what they share is there once: `+=` in branches would double it each time."""
+    elements: Iterable[Value] = (*left.elements(), *right.elements())
+    if len(left.atoms) > 1 or len(right.atoms) > 1:
+        elements = dict.fromkeys(elements)
+    kept = tuple(islice(elements, LONGEST_LIST + 1))
+    return Items(kept[:LONGEST_LIST], open=len(kept) > LONGEST_LIST)
 
 
 def rounds(value: Value, node: ast.expr) -> Iterator[Value]:
