@@ -4,21 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 
 from bootstrap import plugins
 from bootstrap.airflow.environment import Environment, installed_version, require_usable_paths
 from bootstrap.airflow.releases import release
 from bootstrap.desired.resolve import SecretReader, resolve_all
 from bootstrap.domain.connection import Connection, normalize
-from bootstrap.errors import RESTORE_KEY, UNDECRYPTABLE, AirflowError, BootstrapError, Exit, Finding, StoreError, failed
+from bootstrap.errors import (
+    RESTORE_KEY,
+    UNDECRYPTABLE,
+    AirflowError,
+    BootstrapError,
+    Exit,
+    Finding,
+    NotFound,
+    StoreError,
+    failed,
+)
 from bootstrap.explain import surroundings
 from bootstrap.explain.registered import has_rows
 from bootstrap.manifest.loader import Manifest
+from bootstrap.manifest.models import find_references
 from bootstrap.providers.facts import known
 from bootstrap.providers.installed import providers
 from bootstrap.render import cfg_file, verify
 from bootstrap.render.settings import credentials, from_commands, from_secrets, settings
 from bootstrap.render.shadows import Shadowed
+from bootstrap.scan import used
 from bootstrap.smoke.run import packages_missing_for
 from bootstrap.store_admin.policy import most
 from bootstrap.stores import embedded
@@ -29,6 +42,7 @@ from bootstrap.targets.metadata.target import Options as MetadataOptions
 from bootstrap.targets.metadata.target import open_target as open_metadata
 from bootstrap.util import git, special_files
 from bootstrap.util.files import cache_folder, shown
+from bootstrap.util.human import visible
 from bootstrap.validation import hooks, values
 from bootstrap.validation.check import check
 from bootstrap.validation.hooks import install_command
@@ -38,7 +52,28 @@ __all__ = ["Finding", "config_options", "examine", "worst"]
 
 
 def examine(manifest: Manifest, environment: Environment, secrets: SecretReader) -> Iterator[Finding]:
-    """Each finding as it is made."""
+    """Each finding as it is made; meanwhile, a process looks into the DAGs."""
+    with used.searching(manifest) as search:
+        yield from _examine(manifest, environment, secrets)
+        if search is not None:
+            yield from _undeclared(manifest, search.found())
+
+
+def _undeclared(manifest: Manifest, found: frozenset[str] | None) -> Iterator[Finding]:
+    """One line for all connections that the DAGs use and the manifest lacks."""
+    if found is None:
+        fix = "airflow-bootstrap scan"
+        yield Finding("dags", "which connections they use could not be found out in time", fix, warning=True)
+    elif missing := [*map(visible, used.undeclared(manifest, found))]:
+        one = len(missing) == 1
+        shown = ", ".join(missing[:_SHOWN]) + (f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else "")
+        message = (
+            f"{len(missing)} connection{'' if one else 's'} that the DAGs use {'is' if one else 'are'} not declared"
+        )
+        yield Finding("dags", f"{message}: {shown}", "airflow-bootstrap scan --update", warning=True)
+
+
+def _examine(manifest: Manifest, environment: Environment, secrets: SecretReader) -> Iterator[Finding]:
     yield _airflow(manifest)
     usable = installed_version() is not None
     if usable:
@@ -57,8 +92,8 @@ def examine(manifest: Manifest, environment: Environment, secrets: SecretReader)
         yield from surroundings.examine(manifest, environment)
     complete = reachable == set(manifest.stores)  # else every secret of that store would be reported again
     resolved = resolve_all(manifest, secrets, manifest.connections) if complete else {}
-    errors = [item for item in resolved.values() if isinstance(item, StoreError)]
-    yield from (failed("secret", err) for err in errors)
+    errors = {conn_id: item for conn_id, item in resolved.items() if isinstance(item, StoreError)}
+    yield from (_secret(manifest, secrets, conn_id, err) for conn_id, err in errors.items())
     if resolved and not errors:
         yield Finding("secrets", f"all there, for {len(resolved)} connections")
     found = {conn_id: item for conn_id, item in resolved.items() if isinstance(item, Connection)}
@@ -73,6 +108,19 @@ def examine(manifest: Manifest, environment: Environment, secrets: SecretReader)
             yield from config_options(manifest, environment, secrets)
         else:
             yield from _config_secrets(manifest, secrets)
+
+
+def _secret(manifest: Manifest, secrets: SecretReader, conn_id: str, err: StoreError) -> Finding:
+    """What stands in a connection's way; of secrets that are missing, the command for each."""
+    finding, fixes = failed("secret", err), []
+    for _, reference in find_references(manifest.connections[conn_id]) if isinstance(err, NotFound) else ():
+        try:
+            secrets.value(reference)
+        except NotFound as missing:
+            fixes.append(missing.hint)
+        except StoreError:
+            continue
+    return replace(finding, fix="; ".join(dict.fromkeys(fixes))) if len(fixes) > 1 and all(fixes) else finding
 
 
 def _backend(manifest: Manifest) -> Iterator[Finding]:

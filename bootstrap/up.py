@@ -20,6 +20,8 @@ from bootstrap.register.plan import Plan, plan
 from bootstrap.render import cfg_file, verify
 from bootstrap.render.cfg_file import Rendering
 from bootstrap.render.settings import settings
+from bootstrap.scan import used
+from bootstrap.smoke.coverage import coverage
 from bootstrap.smoke.report import Report, StageResult, StageStatus
 from bootstrap.smoke.run import OnResult, Settings, select, smoke, unchecked
 from bootstrap.util.files import shown
@@ -212,7 +214,9 @@ def _smoke(job: Job, progress: Progress) -> Iterator[StageResult]:
         found = Drift(registered=drift.registered(job.manifest, job.secrets))
     else:
         found = drift.find(job.manifest, job.environment, job.secrets)
-    with job.watch([spec.id for spec in chosen], job.settings.jobs) as on_result:
-        report = smoke(job.manifest, job.environment, chosen, job.settings, drift=found, on_result=on_result)
-    progress.smoke = replace(report, unchecked=unchecked(job.manifest, []))
+    with used.searching(job.manifest) as search:
+        with job.watch([spec.id for spec in chosen], job.settings.jobs) as on_result:
+            report = smoke(job.manifest, job.environment, chosen, job.settings, drift=found, on_result=on_result)
+        covered = coverage(search.found() if search is not None else None, report.checks)
+    progress.smoke = replace(report, unchecked=unchecked(job.manifest, []), coverage=covered)
     yield from ()

@@ -27,12 +27,13 @@ def schema() -> dict[str, Any]:
                 "started": _TEXT | {"format": "date-time"},
                 "seconds": _SECONDS,
                 "unchecked": _texts("connections that have no check", least=0),
+                "coverage": _coverage(),
                 "checks": {"type": "array", "items": {"$ref": "#/$defs/check"}},
                 "stages": {"type": "array", "items": {"$ref": "#/$defs/stage"}, "minItems": 1},
                 "drift": _texts("connections, or airflow.cfg, that differ from the manifest"),
                 "reasons": _texts("why the verdict is failed, beside checks that failed"),
             },
-            optional=("stages", "drift", "reasons"),
+            optional=("coverage", "stages", "drift", "reasons"),
         ),
         "$defs": {"check": _check(), "step": _step(), "stage": _stage()},
     }
@@ -62,6 +63,16 @@ def _check() -> dict[str, Any]:
         **_object(fields, optional=(*reason, "measured")),
         "oneOf": [_told("passed"), _told("failed", *reason), _told("unproven", *reason[1:])],
     }
+
+
+def _coverage() -> dict[str, Any]:
+    count = {"type": "integer", "minimum": 0}
+    fields = {
+        "used": count | {"minimum": 1, "description": "connections that the DAGs of airflow.dags use"},
+        "proven": count | {"description": "those of them that have checks, all of which passed"},
+        "unproven": _texts("the others", least=0),
+    }
+    return _object(fields, optional=())
 
 
 def _told(status: CheckStatus, *reason: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -41,7 +42,9 @@ def _run(app: App, selectors: tuple[str, ...], options: RunOptions, progress: Pr
     from bootstrap.airflow.session import AirflowSession
     from bootstrap.checks.kind import imports
     from bootstrap.register import drift
+    from bootstrap.scan import used
     from bootstrap.smoke import run
+    from bootstrap.smoke.coverage import coverage
     from bootstrap.terminal.progress import watching
 
     run.require_known(app.manifest, selectors)
@@ -51,6 +54,8 @@ def _run(app: App, selectors: tuple[str, ...], options: RunOptions, progress: Pr
         if not settings.isolated:
             airflow.begin(app.environment)
         found = drift.find(app.manifest, app.environment, app.secrets)
-        with watching(app.console, ids, settings.jobs) as on_result:
-            report = run.smoke(app.manifest, app.environment, chosen, settings, drift=found, on_result=on_result)
-    progress.smoke = replace(report, unchecked=run.unchecked(app.manifest, selectors))
+        with nullcontext() if selectors else used.searching(app.manifest) as search:
+            with watching(app.console, ids, settings.jobs) as on_result:
+                report = run.smoke(app.manifest, app.environment, chosen, settings, drift=found, on_result=on_result)
+            covered = coverage(search.found() if search is not None else None, report.checks)
+    progress.smoke = replace(report, unchecked=run.unchecked(app.manifest, selectors), coverage=covered)

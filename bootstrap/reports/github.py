@@ -95,6 +95,7 @@ def summary(report: Report) -> str:
     said = f"{report.summary} in {report.seconds:.1f} s (exit code {int(report.exit_code)})"
     lines = [f"### airflow-bootstrap: {report.verdict}", "", _plain(said)]
     lines += ["", f"Unchecked: {_plain(', '.join(report.unchecked))}"] if report.unchecked else []
+    lines += ["", _plain(report.coverage.sentence)] if report.coverage is not None else []
     lines += ["", *(f"- {_plain(sentence)}" for sentence in report.drift.sentences)] if report.drift.sentences else []
     if report.checks or report.stages:
         lines += ["", "| | check | result | time |", "| --- | --- | --- | ---: |"]

@@ -25,6 +25,8 @@ def junit(report: Report) -> str:
     suite = TestSuite("airflow-bootstrap")
     suite.timestamp = report.started.isoformat(timespec="seconds")
     suite.add_property("airflow", printable(report.airflow))
+    if report.coverage is not None:
+        suite.add_property("coverage", printable(report.coverage.sentence))
     for case in (
         *map(_stage, report.stages),
         *(_check(check, report) for check in report.checks),

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from bootstrap.domain.secret import safe_value, safety_net
 from bootstrap.errors import BootstrapError, Exit
 from bootstrap.register.drift import Drift
+from bootstrap.smoke.coverage import Coverage
 from bootstrap.smoke.verdict import CheckResult
 
 VERSION = 1
@@ -41,7 +42,7 @@ class Report:
     """All results of a run, in the manifest's order.
 
     `unchecked`: the connections that have no check. `stages`: what was done before the checks. `stopped`: why the run
-    ended before the checks; what they would have found is then not known.
+    ended before the checks; what they would have found is then not known. `coverage`: None where the manifest names no DAGs.
     """
 
     airflow: str
@@ -53,6 +54,7 @@ class Report:
     allow_unproven: bool = False  # what can't be proven here is counted, and no reason to fail
     unchecked: tuple[str, ...] = ()
     stages: tuple[StageResult, ...] = ()
+    coverage: Coverage | None = None
     stopped: BootstrapError | None = None
 
     @property
@@ -109,6 +111,9 @@ class Report:
             "unchecked": list(report.unchecked),
             "checks": [_check(check) for check in report.checks],
         }
+        if report.coverage is not None:
+            found = report.coverage
+            document["coverage"] = {"used": found.used, "proven": found.proven, "unproven": list(found.unproven)}
         if report.stages:
             said = [
                 {key: it for key, it in asdict(stage).items() if it not in {"", None, 0}} for stage in report.stages

@@ -117,4 +117,6 @@ def ending(report: Report, *, unchanged: bool = False) -> str:
     said = f"nothing to change; {report.summary}" if unchanged else report.summary
     if report.unchecked:
         sentences += f"! no check proves {', '.join(report.unchecked)}\n"
+    if report.coverage is not None:
+        sentences += printable(f"{report.coverage.sentence}\n")
     return f"\n{sentences}{report.verdict}: {said} in {report.seconds:.1f} s (exit code {int(report.exit_code)})\n"
