@@ -188,7 +188,7 @@ def _require_same(text: str, data: Mapping[str, Any], made: Mapping[str, Sequenc
     if not same:
         names = ", ".join(each.name for entries in made.values() for each in entries)
         message = f"nothing was written: {file} is written in a way that nothing can be added to"
-        raise UsageError(message, f"declare {names} by hand")
+        raise UsageError(message, f"end it with a line break, or declare {names} by hand")
 
 
 def _without_empty(data: Mapping[str, Any]) -> dict[str, Any]:

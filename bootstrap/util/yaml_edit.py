@@ -111,7 +111,12 @@ def _new_section(text: str, top: Node, section: str, entries: Sequence[Entry]) -
     )  # without an entry it would be null
     lines = [head, *_block(entries, _STEP)]
     at = _document_end(text, top)
-    return _with_lines(text, at, ["", *(" " * column + line for line in lines)])
+    return _with_lines(text, at, [*_apart(text, top), *(" " * column + line for line in lines)])
+
+
+def _apart(text: str, before: Node) -> list[str]:
+    """A blank line, but not where it would be part of a text of several lines."""
+    return [] if _begins_line(text, before.end) else [""]
 
 
 def _document_end(text: str, top: Node) -> int:
@@ -124,7 +129,8 @@ def _into_block(text: str, found: Node, entries: Sequence[Entry]) -> str:
     column = found.items[0][0].column
     at = _behind(text, found.end, column)
     apart = len(found.items) > 1 and _is_blank_before(text, found.items[1][0].start)
-    return _with_lines(text, at, _block(entries, column, apart=apart))
+    lines = _block(entries, column, apart=apart)
+    return _with_lines(text, at, [*_apart(text, found), *lines[1:]] if apart else lines)
 
 
 def _is_blank_before(text: str, position: int) -> bool:
@@ -238,7 +244,8 @@ def replace_comments(
     found = top.value(section)
     if found is None or found.kind != "mapping" or found.flow:
         return text
-    ends = [found.start, *(value.end for *_, value in found.items)]
+    head = next(key.end for key, name, _ in top.items if name == section)
+    ends = [head, *(value.end for *_, value in found.items)]
     for (key, name, _), before in reversed(list(zip(found.items, ends, strict=False))):
         comments = wanted(name)
         if comments is not None:
