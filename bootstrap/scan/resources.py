@@ -95,7 +95,7 @@ def _known() -> tuple[dict[str, Entry], dict[str, Entry]]:
 def _entry(call: Call) -> Entry | None:
     rows, modules = _known()
     parts = call.name.split(".")
-    for length in range(min(len(parts), 6), 0, -1):  # get_sqlalchemy_engine.connect.__enter__.execute of a hook
+    for length in range(min(len(parts), 4), 0, -1):  # get_sqlalchemy_engine.connect.execute of a hook
         if found := rows.get(".".join(parts[-length:])):
             return found
     generic = modules.get(parts[-2]) if len(parts) > 1 else None

@@ -17,6 +17,7 @@ _CONNECTION = re.compile(r"^airflow\.(?:.*\.)?Connection$")
 _ID = re.compile(r"conn(?:ection)?_id$")
 _DECORATOR = re.compile(r"^airflow\..*\btask\.(\w+)$")
 _HANDED_ON = ("default_args", "op_kwargs")  # they count where they arrive
+_PANDAS = re.compile(r"\.read_sql(?:_query|_table)?$|\.to_sql$")
 NAME = re.compile(r"[\w.-]+\Z")
 
 Finding = ConnectionUse | VariableUse | Dynamic
@@ -61,9 +62,9 @@ class Uses:
             yield from _found(call, needed)
 
     def connections(self, call: Call) -> Mapping[str, Sequence[str]]:
-        """The known ids by argument; of an object's method those that the object was made with."""
-        needed = list(self.needed(call)) or (list(self.needed(call.receiver)) if call.receiver is not None else [])
-        return {each.name: each.ids for each in needed}
+        """The known ids by argument; of an object's method those that the object was made with, however far back."""
+        found = (list(self.needed(each)) for each in _origins(call))
+        return {each.name: each.ids for each in next(filter(None, found), [])}
 
     def needed(self, call: Call) -> Iterator[Needed]:
         """The connection ids among a call's arguments, given or by default."""
@@ -118,6 +119,18 @@ class Uses:
 
     def _package(self, conn_type: str | None, otherwise: str | None) -> str | None:
         return (self._operators.package_of(conn_type) if conn_type is not None else None) or otherwise
+
+
+def _origins(call: Call) -> Iterator[Call]:
+    """The call, what made the object whose method it is, and so on: a cursor, its connection, the hook. pandas is handed one."""
+    each: Call | None = call
+    while each is not None:
+        yield each
+        each = each.receiver
+    if _PANDAS.search(call.name):
+        con = call.keywords.get("con") or (call.arguments[1] if len(call.arguments) > 1 else None)
+        for made in con.calls() if con is not None else ():
+            yield from _origins(made)
 
 
 def _in_tables(call: Call, name: str, value: Value) -> Iterator[Needed]:

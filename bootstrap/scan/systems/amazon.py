@@ -209,6 +209,22 @@ SYSTEM = System(
             "write object [{dest_bucket_name}/]{dest_bucket_key}",
         ),
         "S3Hook.sync_to_local_dir(bucket_name)": ("read object {bucket_name}[/{s3_prefix}]",),
+        **{  # the client's own methods
+            f"S3Hook.get_conn.{method}": (f"{verb} object {{Bucket}}[/{{Key|Prefix}}]",)
+            for verb, methods in {
+                "read": (
+                    "get_object",
+                    "head_object",
+                    "list_objects",
+                    "list_objects_v2",
+                    "download_file(Bucket, Key)",
+                    "download_fileobj(Bucket, Key)",
+                ),
+                "write": ("put_object", "upload_file(Filename, Bucket, Key)", "upload_fileobj(Fileobj, Bucket, Key)"),
+                "delete": ("delete_object",),
+            }.items()
+            for method in methods
+        },
         "LambdaHook.invoke_lambda(function_name)": ("run function {function_name}",),
         "AthenaHook.run_query(query)": ("sql athena {query}",),
         "SqsHook.send_message(queue_url)": ("write queue {queue_url}",),

@@ -67,19 +67,15 @@ METHODS = {  # of such a hook
     "load_df(df, table)": "insert {table}",
     "load_file(filepath, table)": "insert {table}",
     "get_table_schema(table_name)": "select [{schema}.]{table_name}",
-    # what a cursor, an engine or a session of it is asked
+    # what a cursor, a connection or an engine of it is asked
     "get_conn.cursor.execute(sql)": "sql {sql|query|operation}",
     "get_conn.cursor.executemany(sql)": "sql {sql|query|operation}",
     "get_conn.cursor.copy_expert(sql)": "sql {sql}",
-    "get_conn.cursor.__enter__.execute(sql)": "sql {sql|query|operation}",
-    "get_conn.__enter__.cursor.__enter__.execute(sql)": "sql {sql|query|operation}",
-    "get_conn.__enter__.cursor.execute(sql)": "sql {sql|query|operation}",
     "get_cursor.execute(sql)": "sql {sql|query|operation}",
     "get_conn.execute(sql)": "sql {sql|query|operation}",
     "get_sqlalchemy_engine.execute(sql)": "sql {sql|statement}",
     "get_sqlalchemy_engine.connect.execute(sql)": "sql {sql|statement}",
-    "get_sqlalchemy_engine.begin.__enter__.execute(sql)": "sql {sql|statement}",
-    "get_sqlalchemy_engine.connect.__enter__.execute(sql)": "sql {sql|statement}",
+    "get_sqlalchemy_engine.begin.execute(sql)": "sql {sql|statement}",
 }
 
 
@@ -213,6 +209,9 @@ SYSTEM = System(
             "select ? {table} via conn_id if cmd_type=import|-",
             "insert ? {table} via conn_id if cmd_type=export",
         ),
+        "read_sql(sql, con)": ("sql ? {sql}",),
+        "read_sql_query(sql, con)": ("sql ? {sql}",),
+        "read_sql_table(table_name, con)": ("select ? [{schema}.]{table_name}",),
         **_of_hooks(),
     },
     aliases={

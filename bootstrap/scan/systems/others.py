@@ -73,7 +73,6 @@ SYSTEM = System(
         "SSHRemoteJobOperator": ("run command {command} via ssh_conn_id",),
         "SSHHook.exec_ssh_client_command(ssh_client, command)": ("run command {command} via ssh_conn_id",),
         "SSHHook.get_conn.exec_command(command)": ("run command {command} via ssh_conn_id",),
-        "SSHHook.get_conn.__enter__.exec_command(command)": ("run command {command} via ssh_conn_id",),
         "WinRMOperator": ("run command {command} via ssh_conn_id",),
         "PsrpOperator": ("run command {command|cmdlet|powershell} via psrp_conn_id",),
         # Messages
@@ -147,6 +146,11 @@ SYSTEM = System(
         "VaultHook.create_or_update_secret(secret_path)": ("write secret {secret_path} via vault_conn_id",),
         # Containers and clusters
         "DockerOperator": ("read image {image} via docker_conn_id",),
+        "task.docker": ("read image {image} via docker_conn_id",),
+        "task.kubernetes": (
+            "run namespace {namespace} via kubernetes_conn_id",
+            "read image {image} via kubernetes_conn_id",
+        ),
         "DockerSwarmOperator": ("read image {image} via docker_conn_id",),
         "KubernetesPodOperator": (
             "run namespace {namespace} via kubernetes_conn_id",
