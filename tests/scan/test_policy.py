@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import subprocess
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -11,13 +12,15 @@ import sqlglot
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from bootstrap.desired.resolve import SecretReader
 from bootstrap.errors import UsageError
+from bootstrap.manifest.loader import load
 from bootstrap.scan.model import Place, Resource, Verb
 from bootstrap.scan.names import is_template
 from bootstrap.scan.policies import aws, sql
 from bootstrap.scan.policies.hcl import quoted
 from bootstrap.scan.policies.needed import Needed
-from bootstrap.scan.policy import policy
+from bootstrap.scan.policy import policy, store_policies
 from bootstrap.scan.sql import DIALECTS
 from bootstrap.scan.sql_names import joined, parts
 
@@ -119,6 +122,50 @@ def test_an_iam_policy_names_arns() -> None:
     assert "lambda:InvokeFunction" in allowed["arn:aws:lambda:eu-west-1:123456789012:function:f"]
     assert "sagemaker:InvokeEndpoint" in allowed["arn:aws:sagemaker:eu-west-1:123456789012:endpoint/e"]
     assert "glue:GetTable" in allowed["arn:aws:glue:eu-west-1:123456789012:table/db/t"]
+
+
+def test_vaults_policy_names_the_paths_of_the_secrets() -> None:
+    resources = (touched("secret", "team/db"), touched("secret", "team/out", "write"), touched("secret", "a/+"))
+    text = policy([needed("vault", *resources)], "terraform")
+    (written,) = re.findall(r"^  policy = (.*)$", text, re.MULTILINE)
+    hcl = json.loads(written)
+    assert 'path "secret/data/team/db" {\n  capabilities = ["read"]\n}' in hcl
+    assert 'path "secret/data/team/out" {\n  capabilities = ["create", "read", "update"]\n}' in hcl
+    assert '# read "a/+"' in text
+    assert "a/+" not in hcl
+
+
+STORES = """
+version: 1
+stores:
+  team: {kind: vault, url: "https://vault", mount: secret, auth: {method: token, token: {env: TOKEN}}}
+  more: {kind: vault, url: "https://vault", mount: other, auth: {method: token, token: {env: TOKEN}}}
+  cloud: {kind: google_secret_manager, project: proj}
+  amazon: {kind: aws_secrets_manager, region: eu-west-1}
+connections:
+  a: {conn_type: http, password: {secret: "team:a#password"}}
+  b: {conn_type: http, password: {secret: "cloud:b"}}
+  c: {conn_type: http, password: {secret: "amazon:c"}}
+  d: {conn_type: http, password: {secret: "more:d#password"}}
+"""
+
+
+def test_the_stores_policies_are_those_that_the_manifests_references_need(tmp_path: Path) -> None:
+    (tmp_path / "bootstrap.yaml").write_text(STORES)
+    manifest = load(tmp_path / "bootstrap.yaml")
+    secrets = SecretReader(manifest)
+    assert "gcloud secrets add-iam-policy-binding b" in policy(
+        [], "gcloud", store_policies(manifest, secrets, "gcloud")
+    )
+    text = policy([], "terraform", store_policies(manifest, secrets, "terraform"))
+    labels = re.findall(r'^resource "(\w+)" "(\w+)"', text, re.MULTILINE)
+    assert ("vault_policy", "airflow_bootstrap") in labels
+    assert len(labels) == len(set(labels))
+    assert "store policy more --for read --format terraform" in text
+    aws_policy = json.loads(
+        policy([needed("aws", touched("bucket", "b"))], "aws", store_policies(manifest, secrets, "aws"))
+    )
+    assert set(aws_policy) == {"warehouse", "store amazon"}
 
 
 def test_stars_in_a_name_mean_no_others_in_an_arn() -> None:

@@ -226,9 +226,9 @@ def document(needed: Needed) -> dict[str, object]:
     return {"Version": VERSION, "Statement": statements(needed)}
 
 
-def policies(connections: Iterable[Needed]) -> str:
-    """JSON: the policy by conn_id, or the policy alone where there is one connection."""
-    found = {each.conn_id: document(each) for each in connections}
+def policies(connections: Iterable[Needed], others: Mapping[str, object]) -> str:
+    """JSON: the policy by conn_id, and those of the stores by name; or the policy alone where there is one."""
+    found = {**{each.conn_id: document(each) for each in connections}, **others}
     return json.dumps(next(iter(found.values())) if len(found) == 1 else found, indent=2, ensure_ascii=True) + "\n"
 
 
