@@ -14,6 +14,7 @@ from bootstrap.doctor import Finding, examine, worst
 from bootstrap.errors import Exit
 from bootstrap.manifest.loader import Manifest, load
 from bootstrap.scan import used
+from bootstrap.util import children
 
 DAG = """\
 from airflow import DAG
@@ -66,7 +67,7 @@ def test_doctor_names_in_one_line_what_the_manifest_lacks_and_does_not_fail(
 
 def test_nothing_is_said_where_all_are_declared(manifest: Manifest) -> None:
     (manifest.folder / "dags" / "orders.py").write_text(DAG.replace("HttpHook()", "").replace("warehouse", "archive"))
-    assert _found(manifest) == {"archive"}
+    assert _found(manifest) == frozenset(["archive"])
     assert not [each for each in _findings(manifest) if each.warning and each.subject == "dags"]
 
 
@@ -87,7 +88,7 @@ def test_the_answer_is_kept_until_a_file_changes(manifest: Manifest) -> None:
 def test_a_search_that_crashes_is_a_warning_and_nothing_more(
     manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(used.children, "command", lambda *_: ["sh", "-c", "kill -SEGV $$"])
+    monkeypatch.setattr(children, "command", lambda *_: ["sh", "-c", "kill -SEGV $$"])
     found = _findings(manifest)
     [warning] = [each for each in found if each.warning and each.subject == "dags"]
     assert "could not be found out" in warning.message
@@ -97,7 +98,7 @@ def test_a_search_that_crashes_is_a_warning_and_nothing_more(
 def test_a_search_that_hangs_is_given_up_and_leaves_no_process(
     manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(used.children, "command", lambda *_: ["sh", "-c", "exec sleep 600"])
+    monkeypatch.setattr(children, "command", lambda *_: ["sh", "-c", "exec sleep 600"])
     began = time.monotonic()
     with used.searching(manifest) as search:
         assert search is not None
