@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from ast import unparse
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import chain
 
 from bootstrap.scan.values import Const, Items, Made, Text, Unknown, Value
@@ -57,6 +58,36 @@ def hole(expression: str) -> str:
     return "{" + expression.translate({ord("{"): "(", ord("}"): ")"}).replace("\n", " ") + "}"
 
 
+@lru_cache(4096)
+def _of_expression(expression: str) -> str:
+    """The text that stands in an expression which isn't known as a whole: `{bucket}/x` of f"{bucket}/x" and of bucket + "/x"."""
+    if not re.search("['\"]", expression):
+        return hole(expression)
+    try:
+        return _assembled(ast.parse(expression, mode="eval").body) or hole(expression)
+    except (SyntaxError, ValueError, RecursionError):
+        return hole(expression)
+
+
+def _assembled(node: ast.expr) -> str:
+    """Nothing for what is no text that is put together."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(map(_assembled, parts))
+        case ast.FormattedValue(value=value):
+            return hole(ast.unparse(value))
+        case ast.BinOp(op=ast.Add(), left=left, right=right):
+            sides = _assembled(left), _assembled(right)
+            return (
+                "".join(side or hole(ast.unparse(each)) for side, each in zip(sides, (left, right), strict=True))
+                if any(sides)
+                else ""
+            )
+    return ""
+
+
 def _spelled(atoms: Iterable[object]) -> Iterator[str]:
     for atom in atoms:
         match atom:
@@ -67,10 +98,10 @@ def _spelled(atoms: Iterable[object]) -> Iterator[str]:
             case Const(value=int() as number):
                 yield str(number)
             case Text(parts=parts):
-                yield "".join(part if isinstance(part, str) else hole(part.expression) for part in parts)
+                yield "".join(part if isinstance(part, str) else _of_expression(part.expression) for part in parts)
             case Unknown(expression=expression):
-                yield hole(expression)
+                yield _of_expression(expression)
             case Made(call=call):
-                yield hole(unparse(call.node) if call.node is not None else call.name)
+                yield hole(ast.unparse(call.node) if call.node is not None else call.name)
             case Items(elements=elements):
                 yield from chain.from_iterable(_spelled(each.atoms) for each in elements)

@@ -56,6 +56,7 @@ _ELSE = re.compile(r"\{%-?\s*(?:else|elif)\b(?:(?!\{%-?\s*endif).)*", re.DOTALL)
 _TAG = re.compile(r"\{%.*?%\}", re.DOTALL)
 _HOLES = re.compile(r"\{\{.*?\}\}|%\(\w+\)s|(?<![\w%])%s\b|(?<!\$)\{[^{}]+\}|\$\{\w+\}", re.DOTALL)
 _LEGACY = re.compile(r"\[(?:([\w.-]+):)?([\w-]+\.[\w$*-]+)\]")  # BigQuery's legacy SQL
+_ALONE = re.compile(r"(?<!\S)hole\d+eloh(?!\S)")
 _LOAD = re.compile(r"\s*LOAD\s+DATA\b.*?\bINTO\s+TABLE\s+(\S+)", re.IGNORECASE | re.DOTALL)
 _MARK = re.compile(r"hole(\d+)eloh", re.IGNORECASE)
 
@@ -115,7 +116,9 @@ def _parsed(text: str, dialect: str | None) -> tuple[list[exp.Expression] | None
 
 
 def _plain(text: str) -> Iterator[tuple[str, list[str]]]:
-    """SQL without Jinja: with what stands in every branch, then with the first branch alone."""
+    """SQL without Jinja: with what stands in every branch, then with the first branch alone, at last without holes that may be a
+    whole clause.
+    """
     text = _SET.sub(" ", _COMMENT.sub(" ", text))
     for taken in dict.fromkeys((text, _ELSE.sub("", text))):
         holes: list[str] = []
@@ -124,7 +127,9 @@ def _plain(text: str) -> Iterator[tuple[str, list[str]]]:
             holes.append(found[0])
             return f"hole{len(holes) - 1}eloh"
 
-        yield _HOLES.sub(marked, _TAG.sub(" ", taken)), holes
+        plain = _HOLES.sub(marked, _TAG.sub(" ", taken))
+        yield plain, holes
+    yield _ALONE.sub(" ", plain), holes
 
 
 def _read(text: str, dialect: str) -> list[exp.Expression] | None:

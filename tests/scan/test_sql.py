@@ -34,6 +34,7 @@ def rights(text: str, dialect: str | None = "postgres") -> list[str]:
         ("postgres", "COPY (SELECT * FROM a) TO STDOUT", ["SELECT a"]),
         ("postgres", "DROP INDEX i; DROP SEQUENCE s; ALTER INDEX i RENAME TO j; DROP VIEW v", ["DROP v"]),
         ("postgres", "DROP TABLE {', '.join(names)}", ["DROP {', '.join(names)}"]),
+        ("postgres", "SELECT {distinct} * FROM a {where}", ["SELECT a"]),
         ("postgres", "CALL s.refresh(1)", ["EXECUTE s.refresh"]),
         ("postgres", "EXPLAIN SELECT * FROM a", ["SELECT a"]),
         ("postgres", "WITH n AS (DELETE FROM a RETURNING *) SELECT * FROM n", ["DELETE a"]),
