@@ -59,7 +59,7 @@ def examine(manifest: Manifest, environment: Environment, secrets: SecretReader)
             yield from _undeclared(manifest, search.found())
 
 
-def _undeclared(manifest: Manifest, found: frozenset[str] | None) -> Iterator[Finding]:
+def _undeclared(manifest: Manifest, found: Mapping[str, used.Need] | None) -> Iterator[Finding]:
     """One line for all connections that the DAGs use and the manifest lacks."""
     if found is None:
         fix = "airflow-bootstrap scan"

@@ -21,7 +21,7 @@ from bootstrap.render import cfg_file, verify
 from bootstrap.render.cfg_file import Rendering
 from bootstrap.render.settings import settings
 from bootstrap.scan import used
-from bootstrap.smoke.coverage import coverage
+from bootstrap.smoke.needed_by import covered
 from bootstrap.smoke.report import Report, StageResult, StageStatus
 from bootstrap.smoke.run import OnResult, Settings, select, smoke, unchecked
 from bootstrap.util.files import shown
@@ -217,6 +217,6 @@ def _smoke(job: Job, progress: Progress) -> Iterator[StageResult]:
     with used.searching(job.manifest) as search:
         with job.watch([spec.id for spec in chosen], job.settings.jobs) as on_result:
             report = smoke(job.manifest, job.environment, chosen, job.settings, drift=found, on_result=on_result)
-        covered = coverage(search.found() if search is not None else None, report.checks)
-    progress.smoke = replace(report, unchecked=unchecked(job.manifest, []), coverage=covered)
+        report = covered(report, search.found() if search is not None else None, chosen)
+    progress.smoke = replace(report, unchecked=unchecked(job.manifest, []))
     yield from ()

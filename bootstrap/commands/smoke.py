@@ -44,7 +44,7 @@ def _run(app: App, selectors: tuple[str, ...], options: RunOptions, progress: Pr
     from bootstrap.register import drift
     from bootstrap.scan import used
     from bootstrap.smoke import run
-    from bootstrap.smoke.coverage import coverage
+    from bootstrap.smoke.needed_by import covered
     from bootstrap.terminal.progress import watching
 
     run.require_known(app.manifest, selectors)
@@ -57,5 +57,5 @@ def _run(app: App, selectors: tuple[str, ...], options: RunOptions, progress: Pr
         with nullcontext() if selectors else used.searching(app.manifest) as search:
             with watching(app.console, ids, settings.jobs) as on_result:
                 report = run.smoke(app.manifest, app.environment, chosen, settings, drift=found, on_result=on_result)
-            covered = coverage(search.found() if search is not None else None, report.checks)
-    progress.smoke = replace(report, unchecked=run.unchecked(app.manifest, selectors), coverage=covered)
+            report = covered(report, search.found() if search is not None else None, chosen)
+    progress.smoke = replace(report, unchecked=run.unchecked(app.manifest, selectors))

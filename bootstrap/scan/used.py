@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,24 @@ from bootstrap.util.file_cache import remembered
 from bootstrap.util.files import cache_folder
 
 PATIENCE = 10.0  # seconds that somebody who has done all else waits for the answer
+PLACES = 3  # that are named
 _NICE = 10  # the other work comes first
+
+
+@dataclass(frozen=True)
+class Need:
+    """Why the code needs a connection: the first `places`, as `load.py:12 PostgresHook.postgres_conn_id`; and of each resource that
+    it touches the name, the right in SQL's words, and the place.
+    """
+
+    places: tuple[str, ...]
+    resources: tuple[tuple[str, str, str], ...] = ()
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> Need:
+        """As the process answers."""
+        touched = tuple((str(name), str(right), str(place)) for name, right, place in said["resources"])
+        return cls(tuple(map(str, said["places"])), touched)
 
 
 @dataclass
@@ -32,13 +49,13 @@ class Search:
 
     process: subprocess.Popen[str]
 
-    def found(self, patience: float = PATIENCE) -> frozenset[str] | None:
-        """The connections' ids; None where it could not be found out."""
+    def found(self, patience: float = PATIENCE) -> Mapping[str, Need] | None:
+        """The connections by id; None where it could not be found out."""
         try:
             answer = json.loads(self.process.communicate(timeout=patience)[0].splitlines()[-1])
-        except (subprocess.TimeoutExpired, OSError, ValueError, IndexError):
+            return {conn_id: Need.of(said) for conn_id, said in answer.items()}
+        except (subprocess.TimeoutExpired, OSError, ValueError, IndexError, TypeError, AttributeError, KeyError):
             return None
-        return frozenset(answer) if isinstance(answer, list) else None
 
 
 @contextlib.contextmanager
@@ -79,13 +96,13 @@ def _start(dags: Path, cache: Path) -> subprocess.Popen[str]:
     return process
 
 
-def undeclared(manifest: Manifest, used: Collection[str]) -> list[str]:
+def undeclared(manifest: Manifest, used: Iterable[str]) -> list[str]:
     """Those that the manifest lacks."""
     return sorted(set(used) - set(manifest.connections))
 
 
-def used(dags: Path, cache: Path) -> Sequence[str]:
-    """The ids of all connections that the code below a folder uses, sorted. Raises UsageError."""
+def used(dags: Path, cache: Path) -> dict[str, Any]:
+    """All connections that the code below a folder uses, by id: what `Need.of` takes. Raises UsageError."""
     from bootstrap.scan.files import collect
 
     collected = collect(dags)
@@ -96,8 +113,8 @@ def used(dags: Path, cache: Path) -> Sequence[str]:
     installed = [[folder, sorted(distributions.metadata_folders(folder))] for folder in sys.path]
     stamp = hashlib.sha256(json.dumps(installed).encode()).hexdigest()
     asked = [str(dags), code.hexdigest(), stamp]
-    ids: list[str] = remembered(cache, "dags-use", asked, lambda: (_ids(collected, cache), [str(dags)]))
-    return ids
+    found: dict[str, Any] = remembered(cache, "dags-use", asked, lambda: (_needs(dags, cache), [str(dags)]))
+    return found
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:
@@ -108,16 +125,20 @@ def _stamp(file: Path) -> tuple[int, int] | None:
     return found.st_mtime_ns, found.st_size
 
 
-def _ids(collected: Any, cache: Path) -> list[str]:
-    from bootstrap.scan.operators import operators
-    from bootstrap.scan.uses import Uses
-    from bootstrap.scan.whole import Findings, read_code
+def _needs(dags: Path, cache: Path) -> dict[str, Any]:
+    from bootstrap.scan.result import Declared
+    from bootstrap.scan.text import where
+    from bootstrap.scan.whole import scan
 
     of_user = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "airflow-bootstrap"  # as of `scan`
-    findings, uses = Findings(), Uses(operators(of_user if of_user.is_dir() else cache))
-    for call in read_code(collected, findings).calls:
-        findings.add(uses.findings(call))
-    return sorted({use.conn_id for use in findings.uses})
+    found = scan(dags, Declared(), of_user if of_user.is_dir() else cache)
+    return {
+        each.conn_id: {
+            "places": [where(place) for place in each.places[:PLACES]],
+            "resources": [[one.name, one.right, where(one.place)] for one in each.resources],
+        }
+        for each in found.connections
+    }
 
 
 def main() -> None:

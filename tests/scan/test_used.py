@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def _findings(manifest: Manifest) -> list[Finding]:
     return list(examine(manifest, locate(manifest), SecretReader(manifest)))
 
 
-def _found(manifest: Manifest, patience: float = 60.0) -> frozenset[str] | None:
+def _found(manifest: Manifest, patience: float = 60.0) -> Mapping[str, used.Need] | None:
     with used.searching(manifest) as search:
         assert search is not None
         return search.found(patience)
@@ -67,7 +68,11 @@ def test_doctor_names_in_one_line_what_the_manifest_lacks_and_does_not_fail(
 
 def test_nothing_is_said_where_all_are_declared(manifest: Manifest) -> None:
     (manifest.folder / "dags" / "orders.py").write_text(DAG.replace("HttpHook()", "").replace("warehouse", "archive"))
-    assert _found(manifest) == frozenset(["archive"])
+    assert _found(manifest) == {
+        "archive": used.Need(
+            ("orders.py:10 PostgresHook.postgres_conn_id", "orders.py:11 PostgresHook.postgres_conn_id")
+        )
+    }
     assert not [each for each in _findings(manifest) if each.warning and each.subject == "dags"]
 
 
@@ -75,12 +80,12 @@ def test_the_answer_is_kept_until_a_file_changes(manifest: Manifest) -> None:
     cache = manifest.folder / "cache"
     cache.mkdir()
     dags = manifest.folder / "dags"
-    assert used.used(dags, cache) == ["archive", "http_default", "warehouse"]
+    assert list(used.used(dags, cache)) == ["archive", "http_default", "warehouse"]
     kept = (cache / "dags-use.json").read_bytes()
-    assert used.used(dags, cache) == ["archive", "http_default", "warehouse"]
+    assert list(used.used(dags, cache)) == ["archive", "http_default", "warehouse"]
     assert (cache / "dags-use.json").read_bytes() == kept
     (dags / "orders.py").write_text(DAG.replace("warehouse", "lake"))
-    assert used.used(dags, cache) == ["archive", "http_default", "lake"]
+    assert list(used.used(dags, cache)) == ["archive", "http_default", "lake"]
     (dags / "new.py").write_text(DAG.replace("warehouse", "other"))
     assert "other" in used.used(dags, cache)
 
