@@ -113,7 +113,7 @@ def used(dags: Path, cache: Path) -> dict[str, Any]:
     installed = [[folder, sorted(distributions.metadata_folders(folder))] for folder in sys.path]
     stamp = hashlib.sha256(json.dumps(installed).encode()).hexdigest()
     asked = [str(dags), code.hexdigest(), stamp]
-    found: dict[str, Any] = remembered(cache, "dags-use", asked, lambda: (_needs(dags, cache), [str(dags)]))
+    found: dict[str, Any] = remembered(cache, "dags-need", asked, lambda: (_needs(dags, cache), [str(dags)]))
     return found
 
 

@@ -81,9 +81,9 @@ def test_the_answer_is_kept_until_a_file_changes(manifest: Manifest) -> None:
     cache.mkdir()
     dags = manifest.folder / "dags"
     assert list(used.used(dags, cache)) == ["archive", "http_default", "warehouse"]
-    kept = (cache / "dags-use.json").read_bytes()
+    kept = (cache / "dags-need.json").read_bytes()
     assert list(used.used(dags, cache)) == ["archive", "http_default", "warehouse"]
-    assert (cache / "dags-use.json").read_bytes() == kept
+    assert (cache / "dags-need.json").read_bytes() == kept
     (dags / "orders.py").write_text(DAG.replace("warehouse", "lake"))
     assert list(used.used(dags, cache)) == ["archive", "http_default", "lake"]
     (dags / "new.py").write_text(DAG.replace("warehouse", "other"))
