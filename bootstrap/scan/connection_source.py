@@ -118,14 +118,17 @@ class Connections:
             return self._where_not_set(name, member)
         if value is not None:
             return None
-        return self._for_none(name, member) or next(self._hooks_for_none(name, line), None)
+        bodies = (self._for_none(name, each) for each in line.read)
+        return next(filter(None, bodies), None) or next(self._hooks_for_none(name, line), None)
 
     def _where_not_set(self, name: str, member: ClassSource) -> str | None:
-        """`aws_conn_id = "aws_default"`, in the method that needs it."""
+        """`aws_conn_id = "aws_default"` or `self._aws_conn_id = …`, in a method."""
         for function in member.functions.values():
             for node in ast.walk(function):
                 match node:
-                    case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
+                    case ast.Assign(targets=[ast.Name(id=target) | ast.Attribute(attr=target)], value=value) if (
+                        target.lstrip("_") == name
+                    ):
                         found = self.classes.value(member.module, value, self.classes.line(member))
                         if isinstance(found, str):
                             return found
@@ -149,6 +152,14 @@ class Connections:
             match node:
                 case ast.BoolOp(op=ast.Or(), values=[ast.Name(id=left), other]) if left == name:
                     given = other
+                case ast.IfExp(test=ast.Name(id=left), orelse=other) if left == name:
+                    given = other
+                case ast.IfExp(
+                    test=ast.Compare(left=ast.Name(id=left), ops=[ast.Is() | ast.IsNot() as test]),
+                    body=body,
+                    orelse=other,
+                ) if left == name:
+                    given = body if isinstance(test, ast.Is) else other
                 case ast.If(
                     test=ast.Compare(left=ast.Name(id=left), ops=[ast.Is()], comparators=[ast.Constant(value=None)])
                     | ast.UnaryOp(op=ast.Not(), operand=ast.Name(id=left)),
