@@ -21,6 +21,12 @@ _PROVEN = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")  # what a check o
 _MOST = 20  # checks of one connection: beyond, a person has to choose
 _SQL_OPERATOR = "airflow.providers.common.sql.operators.sql.SQLExecuteQueryOperator"
 _QUOTES = {"databricks": ("`", "`"), "mssql": ("[", "]"), "hiveserver2": ("`", "`")}  # else the standard's
+_ACTS = re.compile(
+    r"(?<![a-z])(?:re)?(?:run|start|stop|trigger|refresh|schedule|send|push|sync|update|delete|create|execute|process|cache|"
+    r"clear|build|import|export|load|upload|publish|login|logout|reset|retry|cancel|cleanup|backfill)(?![a-z])"
+    r"|(?:key|token|secret|password|signature|sig)=",
+    re.IGNORECASE,
+)
 _TABLE = re.compile(r"[^.\"`\s]+")
 
 
@@ -189,6 +195,13 @@ def _paths(resources: Sequence[Resource]) -> Iterator[Check]:
                 yield {"sftp": {"path": folder}}
 
 
+def _pages(resources: Sequence[Resource]) -> Iterator[Check]:
+    """What is only looked at: some servers begin work at a GET, as of /refresh, and a key in a query belongs into no manifest."""
+    for check in _named("endpoint", "http", "path", ("read",))(resources):
+        if isinstance(check, dict) and not _ACTS.search(str(check["http"]["path"])):
+            yield check
+
+
 def _mail(resources: Sequence[Resource]) -> Iterator[Check]:
     """One sender and one recipient."""
     given = {
@@ -222,7 +235,7 @@ _DERIVED: Mapping[str, _Derive] = {
     "postgres": _tables("postgres", _PROVEN),
     "mysql": _tables("mysql", _PROVEN[:-1]),
     "sqlite": _sqlite,
-    "http": _named("endpoint", "http", "path", ("read",)),
+    "http": _pages,
     "sftp": _paths,
     "docker": _named("image", "docker", "image"),
     "redis": _named("key", "redis", "key", ("read",)),

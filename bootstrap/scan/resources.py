@@ -28,6 +28,7 @@ _IN_SQL = {
     "upsert": "INSERT INTO {} VALUES (1); UPDATE {} SET a = 1 WHERE a = 2",
     "drop": "DROP TABLE {}",
 }
+_NONE = re.compile(r"(?:^|[/.])None(?:$|[/.])")  # what an f-string makes of an argument that nobody gave
 _SQL_FILE = re.compile(r"\S+\.(?:sql|hql|bteq|ddl|jinja2?|j2)", re.IGNORECASE)
 _VERBS: dict[Verb, str] = {  # of an operator that has no rows: by a word of its name, in this order
     "create": "Create|Deploy|Register",
@@ -125,7 +126,7 @@ def _touched(row: Row, given: _Arguments, read_text: ReadText, conn_type: str | 
                 yield from touches(_IN_SQL[row.verb].replace("{}", name), dialect)
     else:
         for name in (_cleaned(name, row.kind) for name in names):
-            if name and not only_holes(name):
+            if name and not only_holes(name) and not _NONE.search(name):
                 kind = "bucket" if row.kind == "object" and "/" not in name else row.kind
                 yield Touch(kind, name, cast("Verb", row.verb), "", is_template(name))
 

@@ -80,7 +80,7 @@ def _touches(text: str, dialect: str | None) -> tuple[Touch, ...]:
     found: dict[Touch, None] = {}
     for each in (touch for tree in trees for touch in session.touches(tree)):
         name = _MARK.sub(lambda mark: holes[int(mark[1])], each.name)
-        if not _is_servers(each.name):
+        if not _is_servers(each.name) and "none" not in each.name.lower().split("."):  # an f-string had None for it
             found[Touch(each.kind, name, each.verb, each.right, name != each.name or is_template(name))] = None
     return tuple(found)
 

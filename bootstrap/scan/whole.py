@@ -144,11 +144,17 @@ def is_test(file: SourceFile) -> bool:
 def _from_calls(
     calls: Iterable[Call], uses: Uses, collected: Collected, declared: Declared, findings: Findings
 ) -> None:
+    touching = []
     for call in calls:
         findings.add(uses.findings(call))
         known = uses.connections(call)
         if known:
-            findings.resources.update(resources(call, known, _reader(call, collected.folder), declared.connections))
+            touching.append((call, known))
+    # What SQL means depends on the database: where the call doesn't tell, the manifest does, or another place.
+    types = {use.conn_id: use.conn_type for use in sorted(findings.uses, key=lambda use: use.place) if use.conn_type}
+    types |= {conn_id: conn_type for conn_id, conn_type in declared.connections.items() if conn_type}
+    for call, known in touching:
+        findings.resources.update(resources(call, known, _reader(call, collected.folder), types))
 
 
 def _reader(call: Call, folder: Path) -> Callable[[str], str | None]:

@@ -109,6 +109,11 @@ def test_what_the_code_makes_itself_is_not_checked() -> None:
     assert checks_for("google_cloud_platform", dataset) == []
 
 
+@pytest.mark.parametrize("path", ["/refresh_cache", "api/jobs/run", "api/x?api_key=1", "/bot/schedule-routine"])
+def test_a_get_that_may_begin_work_or_holds_a_key_is_no_check(path: str) -> None:
+    assert checks_for("http", [touched("endpoint", path)]) == []
+
+
 def test_what_a_sensor_waits_for_need_not_be_there() -> None:
     assert checks_for("http", [touched("endpoint", "ready", by="HttpSensor")]) == []
     assert checks_for("redis", [touched("key", "k", by="RedisKeySensor")]) == []

@@ -131,6 +131,8 @@ def test_what_is_only_known_at_run_time_is_a_hole_and_a_name_of_nothing_else_is_
     assert found("GCSHook().upload(bucket, f'{day}/x.csv')") == [("write", "object", "{bucket}/{day}/x.csv", True)]
     assert found("GCSHook().upload(bucket, name)") == []
     assert found("GCSHook().upload('', 'x')") == []
+    assert found("GCSHook().upload('b', 'None/x')") == []
+    assert found("PostgresHook('x').run('TRUNCATE None')") == []
     assert found("PostgresHook('x').run(sql)") == []
     assert found("PostgresHook('x').insert_rows(f'{schema}.{table}', rows)") == []
 

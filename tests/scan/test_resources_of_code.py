@@ -84,3 +84,13 @@ def test_a_decorated_task_names_its_image(tmp_path: Path) -> None:
             pass
     """
     assert found(tmp_path, code) == {"registry": {"read org/app:1"}}
+
+
+def test_a_tables_name_is_written_as_the_connections_database_reads_it(tmp_path: Path) -> None:
+    code = """
+        from airflow.providers.oracle.hooks.oracle import OracleHook
+
+        def move():
+            pd.read_sql("SELECT * FROM dw.facts", con=OracleHook("ami").get_conn())
+    """
+    assert found(tmp_path, code) == {"ami": {"SELECT DW.FACTS"}}
