@@ -118,7 +118,7 @@ class Connections:
             return self._where_not_set(name, member)
         if value is not None:
             return None
-        bodies = (self._for_none(name, each) for each in line.read)
+        bodies = (self._for_none(name, each, line) for each in line.read)
         return next(filter(None, bodies), None) or next(self._hooks_for_none(name, line), None)
 
     def _where_not_set(self, name: str, member: ClassSource) -> str | None:
@@ -139,13 +139,12 @@ class Connections:
             hook = self.hooks.known(handed.target)
             key = handed.key(hook.conn_name if hook else None)
             of = self.classes.get(handed.target) if hook is not None and key is not None else None
-            for member in self.classes.line(of).read if of is not None else ():
-                found = self._for_none(key or "", member)
-                if found:
-                    yield found
+            if of is not None:
+                bases = self.classes.line(of)
+                yield from filter(None, (self._for_none(key or "", member, bases) for member in bases.read))
 
-    def _for_none(self, name: str, member: ClassSource) -> str | None:
-        """`self.conn_id = conn_id or "http_default"`, and `if conn_id is None: conn_id = …`."""
+    def _for_none(self, name: str, member: ClassSource, line: Line) -> str | None:
+        """`self.conn_id = conn_id or "http_default"`, and `if conn_id is None: conn_id = …`. `line` is the class that `self` is of."""
         function = member.functions.get("__init__")
         for node in ast.walk(function) if function is not None else ():
             given: ast.expr | None = None
@@ -166,7 +165,7 @@ class Connections:
                     body=[ast.Assign(targets=[ast.Name(id=target) | ast.Attribute(attr=target)], value=other)],
                 ) if left == name == target:
                     given = other
-            value = self.classes.value(member.module, given, self.classes.line(member)) if given is not None else None
+            value = self.classes.value(member.module, given, line) if given is not None else None
             if isinstance(value, str) and value:
                 return value
         return None

@@ -64,6 +64,13 @@ def connections(table: Operators, name: str) -> dict[str, tuple[str | None, str 
         ("amazon.aws.transfers.s3_to_redshift.S3ToRedshiftOperator", "aws_conn_id", "aws_default", "aws"),
         # None, which the hook takes for its own default
         ("yandex.operators.yq.YQExecuteQueryOperator", "yandex_conn_id", "yandexcloud_default", "yandexcloud"),
+        # None, for which `self.default_conn_name` is taken: a subclass's own
+        (
+            "common.ai.hooks.pydantic_ai.PydanticAIAzureHook",
+            "llm_conn_id",
+            "pydanticai_azure_default",
+            "pydanticai_azure",
+        ),
         # gone from the provider
         ("snowflake.operators.snowflake.SnowflakeOperator", "snowflake_conn_id", "snowflake_default", "snowflake"),
         ("mysql.operators.mysql.MySqlOperator", "mysql_conn_id", "mysql_default", "mysql"),
