@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FunctionType
@@ -30,6 +30,7 @@ from bootstrap.airflow.warm_state import WarmState
 from bootstrap.checks.kind import imports
 from bootstrap.domain.secret import Secret
 from bootstrap.manifest.loader import load
+from tests.airflow.apart import apart
 from tests.project import ROOT, Canary
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("airflow_session")]
@@ -97,16 +98,6 @@ def forked(environment: Environment, **variables: str) -> dict[str, Any]:
     process = start(environment, Start([PROBE, "a", "b"], variables))
     assert isinstance(process, Fork)
     return told(process)
-
-
-@contextmanager
-def apart(session: AirflowSession) -> Iterator[None]:
-    """Meanwhile, each Airflow is started for itself."""
-    session.leave()
-    try:
-        yield
-    finally:
-        session.__enter__()
 
 
 def cold(session: AirflowSession, environment: Environment, **variables: str) -> dict[str, Any]:

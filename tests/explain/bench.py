@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
+from unittest.mock import patch
 
 import yaml
 
-from bootstrap.airflow.environment import installed_version
+from bootstrap.airflow.environment import installed_version, locate
+from bootstrap.airflow.fork import Start
 from bootstrap.airflow.releases import release
-from tests.project import ROOT, Canary, Project, Result
+from bootstrap.airflow.session import start
+from bootstrap.manifest.loader import load
+from tests.project import Canary, Project, Result
 
 Connection: TypeAlias = Mapping[str, Any]
 HOSTS = {"environment": "env.example", "database": "database.example"}
@@ -51,52 +54,6 @@ def look_up():
 
 with DAG(dag_id="probe", schedule=None, start_date=datetime(2020, 1, 1, tzinfo=timezone.utc), catchup=False):
     FunctionOperator(task_id="probe", work=look_up)
-"""
-RUN = """
-import inspect, json, os, sys
-from bootstrap.airflow import warm_up
-from airflow.models.connection import Connection
-from airflow.models.variable import Variable
-
-team = os.environ.get("PROBE_TEAM")
-more = {"team_name": team} if team else {}
-
-def got(get, key):
-    try:
-        return get(key)
-    except Exception as err:
-        return {"error": f"{type(err).__name__}: {err}"}
-
-def variable(key):
-    value = Variable.get_variable_from_secrets(key, **more)
-    return {"host": value} if value is not None else {"error": f"KeyError: Variable {key} does not exist"}
-
-def with_token():
-    # A worker shows the API server a token that says which task asks; the API that `tasks test` has in its process sees
-    # none, and so no team.
-    from airflow.api_fastapi.execution_api.datamodels.token import TIClaims, TIToken
-    from airflow.api_fastapi.execution_api.security import _jwt_bearer
-    from airflow.models.taskinstance import TaskInstance
-    from airflow.sdk.execution_time.supervisor import in_process_api_server
-    from airflow.utils.session import create_session
-
-    async def token():
-        with create_session() as session:
-            [task] = session.query(TaskInstance.id).all()
-        return TIToken(id=task.id, claims=TIClaims(scope="execution"))
-
-    in_process_api_server().app.dependency_overrides[_jwt_bearer] = token
-
-wanted = json.loads(os.environ["PROBE"])
-found = {key: got(lambda key: {"host": Connection.get_connection_from_secrets(key, **more).host}, key) for key in wanted["connections"]}
-found |= {f"variable {key}": got(variable, key) for key in wanted["variables"]}
-with open(os.environ["PROBE_FILE"] + ".server", "w") as file:
-    json.dump(found, file)
-warm_up.warm_up()
-if team:
-    with_token()
-sys.argv = ["airflow", "tasks", "test", "probe", "probe", "2024-01-01T00:00:00+00:00"]
-warm_up.command_line()
 """
 
 
@@ -179,33 +136,25 @@ class Site:
         lookups = result.json()["lookups"]
         return {f"variable {item['id']}" if item["kind"] == "variable" else item["id"]: item for item in lookups}
 
-    def happens(
-        self, connections: Sequence[str], variables: Sequence[str] = ()
-    ) -> dict[str, dict[str, dict[str, str]]]:
-        """What the server and a task really get: {"host": …} or {"error": …}, by side and id."""
+    def happens(self, connections: Sequence[str], keys: Sequence[str] = ()) -> dict[str, dict[str, dict[str, str]]]:
+        """What the server and a task really get: {"host": …} or {"error": …}, by side and id.
+
+        In a fork of the session that is entered, if any; else, as the judge of that, in an Airflow of its own.
+        """
         file = self.project.folder / "probe.json"
-        environment = {
-            **self.project.environment(**self.environment),
-            "PROBE": json.dumps({"connections": list(connections), "variables": list(variables)}),
+        variables = {
+            "PROBE": json.dumps({"connections": list(connections), "variables": list(keys)}),
             "PROBE_FILE": str(file),
             "PROBE_TEAM": self.team,
-            "AIRFLOW_HOME": str(self.home),
-            "PYTHONPATH": self.environment.get("PYTHONPATH", str(ROOT)),
-            "PYTHONWARNINGS": "ignore",
         }
-        done = subprocess.run(
-            [sys.executable, "-c", RUN],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT,
-            check=False,
-            cwd=self.project.folder,
-        )
+        with patch.dict(os.environ, self.environment):
+            how = Start(["tests.explain.happens"], variables, cwd=str(self.project.folder))
+            process = start(locate(load(self.project.manifest)), how)
+            out, err = process.communicate(timeout=_TIMEOUT)
         found = {}
         for side, suffix in (("server", ".server"), ("worker", ".task")):
             written = Path(f"{file}{suffix}")
-            assert written.exists(), done.stdout[-3000:] + done.stderr[-3000:]
+            assert written.exists(), out[-3000:] + err[-3000:]
             found[side] = json.loads(written.read_text())
         return found
 
