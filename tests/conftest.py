@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from filelock import FileLock
 
+from bootstrap import plugins
 from bootstrap.airflow.environment import locate
 from bootstrap.airflow.home import database_template
 from bootstrap.airflow.session import AirflowSession
+from bootstrap.checks.kind import imports
 from bootstrap.domain import secret
 from bootstrap.manifest.loader import load
 from bootstrap.util import children
@@ -58,6 +60,14 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _worker_airflow() -> Iterator[AirflowSession]:
     """Started when it is first needed; `restarts`, as tests differ in more than runs of one command do."""
     session = AirflowSession(restarts=1000)
+    yield session
+    session.close()
+
+
+@pytest.fixture(scope="session")
+def checks_airflow() -> Iterator[AirflowSession]:
+    """As `airflow_session`, for `Bench`: what checks import is imported already."""
+    session = AirflowSession(imports(plugins.CHECKS.names()), restarts=1000)
     yield session
     session.close()
 

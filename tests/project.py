@@ -85,15 +85,8 @@ class Project:
         self.manifest.write_text(manifest)
 
     def with_airflow(self, template: Path) -> Project:
-        """An AIRFLOW_HOME that is there already, `airflow` beside the manifest: to make one takes Airflow seconds."""
-        home, cache = self.manifest.parent / "airflow", self.manifest.parent / ".bootstrap" / "cache"
-        for folder in (home, cache):
-            folder.mkdir(mode=0o700, parents=True)
-        key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-        (home / "airflow.cfg").write_text(f"[core]\nload_examples = False\nfernet_key = {key}\n")
-        (home / "airflow.cfg").chmod(0o600)
-        shutil.copy(template, home / "airflow.db")
-        shutil.copy(template, cache / template.name)
+        """An AIRFLOW_HOME that is there already, see `migrated_home`."""
+        migrated_home(self.manifest.parent, template)
         return self
 
     def environment(self, **more: str) -> dict[str, str]:
@@ -143,6 +136,18 @@ class Project:
         result = self.run("smoke", "--json", "-", *arguments, **environment)
         checks = {check["id"]: check for check in result.json()["checks"]} if result.out else {}
         return result.code, checks, result
+
+
+def migrated_home(folder: Path, template: Path) -> None:
+    """An AIRFLOW_HOME that is there already, `airflow` beside the manifest in `folder`: to make one takes Airflow seconds."""
+    home, cache = folder / "airflow", folder / ".bootstrap" / "cache"
+    for each in (home, cache):
+        each.mkdir(mode=0o700, parents=True)
+    key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    (home / "airflow.cfg").write_text(f"[core]\nload_examples = False\nfernet_key = {key}\n")
+    (home / "airflow.cfg").chmod(0o600)
+    shutil.copy(template, home / "airflow.db")
+    shutil.copy(template, cache / template.name)
 
 
 def leaks(folder: Path, canary: Canary, *, leave_out: Path) -> list[Path]:

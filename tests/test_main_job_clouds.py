@@ -73,10 +73,9 @@ CLOUDS: dict[str, Callable[[Path], Any]] = {
 
 
 @pytest.mark.parametrize("kind", [*CLOUDS][:2] + [pytest.param(kind, marks=pytest.mark.slow) for kind in [*CLOUDS][2:]])
-def test_up_with_secrets_in_a_cloud(tmp_path: Path, kind: str) -> None:
-    project, canary = Project(tmp_path / "user"), Canary()
+def test_up_with_secrets_in_a_cloud(tmp_path: Path, template: Path, kind: str) -> None:
+    project, canary = Project(tmp_path / "user").with_airflow(template), Canary()
     work = project.manifest.parent
-    work.mkdir(parents=True)
     with ExitStack() as stack:
         host, port = stack.enter_context(faulty.plain_http())
         cloud = stack.enter_context(CLOUDS[kind](work))

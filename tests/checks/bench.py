@@ -11,17 +11,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from unittest.mock import patch
 
 import yaml
 
 from bootstrap.airflow.environment import locate
-from bootstrap.airflow.home import prepare_home
 from bootstrap.manifest.loader import load
 from bootstrap.register.drift import Drift
 from bootstrap.smoke.run import Settings, select, smoke
-from tests.project import Canary
+from tests.project import Canary, migrated_home
 from tests.systems import faulty
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
 Connection = Mapping[str, Any]
 ISOLATED_TIMEOUT = 40.0  # seconds at least
+_OF_ANY_CHECK = {"dns", "missing", "malformed"}  # those of `http` show it
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,13 @@ class Bench:
     airflow: AirflowSession
     canary: Canary = field(default_factory=Canary)
     report: Report | None = None
-    sample: bool = False  # one cell for each step that may fail, instead of all
+    sample: Literal["", "kinds", "two"] = ""  # of the cells, see `_sample`
+
+    @classmethod
+    def at_home(cls, folder: Path, template: Path, airflow: AirflowSession) -> Bench:
+        """With a migrated home in `folder`."""
+        migrated_home(folder, template)
+        return cls(folder, airflow)
 
     def run(
         self,
@@ -73,7 +79,6 @@ class Bench:
         every = {**{name: cell.connection for name, cell in cells.items()}, **(others or {})}
         manifest = load(self._manifest(cells, others or {}, env or {}), allow_plaintext=True)  # keys in `env`
         environment = locate(manifest)
-        prepare_home(environment)
         chosen = select(manifest, selectors or list(cells))
         variables = {f"AIRFLOW_CONN_{name.upper()}": _text(it) for name, it in every.items() if it}
         with patch.dict(os.environ, variables), self._forking():
@@ -84,11 +89,8 @@ class Bench:
         return {result.connection: result for result in self.report.checks}
 
     def hold(self, cells: Mapping[str, Cell], *, keep: Sequence[str] = (), **how: Any) -> dict[str, CheckResult]:
-        """Run the cells and assert that each comes out as it says, with a next step, and shows no secret.
-
-        Of a `sample`, of cells that end at one step one is run, and those to `keep`.
-        """
-        chosen = _one_of_a_kind(cells, keep) if self.sample else cells
+        """Run the cells, of a `sample` some, and those to `keep`; assert that each comes out as it says, with a next step, and shows no secret."""
+        chosen = _sample(cells, keep, self.sample) if self.sample else cells
         waiting_first = dict(
             sorted(cells.items(), key=lambda named: named[1].cause != "timeout")
         )  # others run meanwhile
@@ -138,11 +140,21 @@ class Bench:
         return file
 
 
-def _one_of_a_kind(cells: Mapping[str, Cell], keep: Sequence[str]) -> Mapping[str, Cell]:
-    kinds: dict[str | None, str] = {}
+def _sample(cells: Mapping[str, Cell], keep: Sequence[str], how: str) -> Mapping[str, Cell]:
+    """Of `kinds`: those that pass, and the first of those that fail at the same step for the same cause; of what fails before any check's own work, none.
+
+    Of `two`: the first that passes, and the first that fails.
+    """
+    if how == "two":
+        passing = next(name for name, cell in cells.items() if cell.step is None)
+        failing = next(name for name, cell in cells.items() if cell.step is not None)
+        return {passing: cells[passing], failing: cells[failing]}
+    kinds: dict[tuple[str, str | None], str] = {}
     for name, cell in cells.items():
-        kinds.setdefault(cell.step, name)
-    return {name: cell for name, cell in cells.items() if name in {*kinds.values(), *keep}}
+        if cell.step is not None and name not in _OF_ANY_CHECK:
+            kinds.setdefault((cell.step, cell.cause), name)
+    chosen = {*kinds.values(), *keep}
+    return {name: cell for name, cell in cells.items() if cell.step is None or name in chosen}
 
 
 def outcome(result: CheckResult) -> tuple[Any, Any]:

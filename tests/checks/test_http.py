@@ -210,11 +210,11 @@ def test_http(bench: Bench, place: Place, isolated: bool) -> None:  # noqa: FBT0
                 ),
                 **others,
             },
-            keep=("endless",),
             isolated=isolated,
             env={"REQUESTS_CA_BUNDLE": str(place.made.bundle)},
         )
-    assert results["endless"].seconds < 10
+    if not isolated:
+        assert results["endless"].seconds < 10
     assert place.open.sent < 100 * 2**20
 
 

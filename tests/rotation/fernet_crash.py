@@ -2,7 +2,7 @@
 
 Takes a JSON object from stdin: `folder`, `key`, and `steps`, names of functions of bootstrap.rotation.fernet.steps, of which
 the last is killed again and again, each time at the next of its writes and each time from the same beginning, and then
-called again, to the end. `stale`: a process that was not restarted writes a row with the old key just after airflow.cfg
+called again, to the end. `every`: only every so-manieth write. `stale`: a process that was not restarted writes a row with the old key just after airflow.cfg
 was written. What is then not as it should be is printed, as JSON: a list of sentences, and how often it was killed.
 """
 
@@ -87,22 +87,22 @@ def airflow_here(environment: Any, _module: str, what: str, lock: str) -> Any:
 class Crash:
     """One step, killed everywhere."""
 
-    def __init__(self, home: Home, step: str, *, stale: bool) -> None:
-        self.home, self.step, self.stale = home, step, stale
+    def __init__(self, home: Home, step: str, *, every: int, stale: bool) -> None:
+        self.home, self.step, self.every, self.stale = home, step, every, stale
         self.killer, self.wrong = Killer(), list[str]()
 
     def run(self) -> int:
         """How often it was killed."""
         saved = self.home.folder.with_name("saved")
         shutil.copytree(self.home.folder, saved)
-        for moment in range(1, 100):
+        for moment in range(1, 100, self.every):
             shutil.rmtree(self.home.folder)
             shutil.copytree(saved, self.home.folder)
             self.killer.arm(moment)
             code = forked(self._step_killed)
             self._expect(f"{self.step}, moment {moment}: {code}")
             if code != -signal.SIGKILL:
-                return moment - 1
+                return (moment - 1) // self.every
             self._again(f"{self.step}, again after moment {moment}")
         raise RuntimeError("it never ends")
 
@@ -163,7 +163,7 @@ def main() -> None:
     cli_parser.get_parser()
     ProvidersManager().initialize_providers_configuration()
     settings.engine.dispose()  # no connection is shared with a child
-    crash = Crash(home, given["steps"][-1], stale=given["stale"])
+    crash = Crash(home, given["steps"][-1], every=given["every"], stale=given["stale"])
     with mock.patch("bootstrap.rotation.fernet.steps.ask_airflow", airflow_here):
         for step in given["steps"][:-1]:
             forked(partial(getattr(steps, step), home.environment))

@@ -42,7 +42,7 @@ from tests.systems.server import write_private
 
 WRITES = ("write", "destroy", "delete", "issue", "disable", "enable", "install")
 MOST = 30  # writes of a rotation
-SHARES = 10
+SHARES = 15
 PASSWORD = "the-password-of-an-admin"
 POLICY = 'path "kv/*" { capabilities = ["read"] }'
 

@@ -36,7 +36,7 @@ connections:
 """
 ROTATE = 'rotate: {issuer: postgres_password, users: [etl_a, etl_b], admin: {secret: "local:databases/admin"}, every: 90d, grace: GRACE}'
 CHECK = "{postgres: {table: orders}}"
-TASKS = 20  # that use the connection while its key changes
+TASKS = 12  # that use the connection while its key changes
 
 
 @dataclass

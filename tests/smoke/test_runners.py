@@ -16,12 +16,12 @@ import pytest
 
 from bootstrap.airflow import session
 from bootstrap.airflow.environment import Environment, locate
-from bootstrap.airflow.home import prepare_home
 from bootstrap.manifest.loader import Manifest, load
 from bootstrap.register.drift import Drift
 from bootstrap.smoke import fork_runner, runner
 from bootstrap.smoke.run import Settings, select, smoke
 from bootstrap.smoke.verdict import CheckResult
+from tests.project import migrated_home
 from tests.systems.process import free_port
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("airflow_session")]
@@ -93,13 +93,12 @@ def connections() -> Iterator[Mapping[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, Environment]:
+def project(tmp_path_factory: pytest.TempPathFactory, template: Path) -> tuple[Manifest, Environment]:
     file = tmp_path_factory.mktemp("runners") / "bootstrap.yaml"
     file.write_text(MANIFEST)
+    migrated_home(file.parent, template)
     manifest = load(file)
-    environment = locate(manifest)
-    prepare_home(environment)
-    return manifest, environment
+    return manifest, locate(manifest)
 
 
 def run(project: tuple[Manifest, Environment], selectors: list[str], **how: Any) -> dict[str, CheckResult]:
@@ -123,7 +122,7 @@ def with_connections(connections: Mapping[str, str], monkeypatch: pytest.MonkeyP
 
 @pytest.mark.usefixtures("with_connections")
 def test_forked_checks_tell_each_failure_from_the_others(project: tuple[Manifest, Environment]) -> None:
-    found = run(project, [], isolated=False, timeout=12)
+    found = run(project, [], isolated=False, jobs=3, timeout=8)
     assert {name: outcome(check) for name, check in found.items()} == EXPECTED
     assert "canary-password" not in "".join(check.message + check.hint for check in found.values())
 
@@ -171,7 +170,7 @@ def test_a_start_that_hangs_is_ended(project: tuple[Manifest, Environment], monk
 @pytest.mark.usefixtures("with_connections")
 def test_at_the_deadline_of_the_run_every_check_says_so(project: tuple[Manifest, Environment], isolated: bool) -> None:  # noqa: FBT001
     began = time.monotonic()
-    found = run(project, ["fine", "silent", "plain"], isolated=isolated, jobs=1, deadline=20 if isolated else 12)
+    found = run(project, ["fine", "silent", "plain"], isolated=isolated, jobs=1, deadline=20 if isolated else 8)
     assert time.monotonic() - began < 45
     assert list(found) == ["fine", "silent", "plain"]
     assert {name for name, check in found.items() if check.cause == "timeout"} >= {"silent", "plain"}
@@ -181,6 +180,6 @@ def test_at_the_deadline_of_the_run_every_check_says_so(project: tuple[Manifest,
 
 @pytest.mark.usefixtures("with_connections")
 def test_a_deadline_ends_a_check_that_has_begun(project: tuple[Manifest, Environment]) -> None:
-    found = run(project, ["silent"], deadline=25)
+    found = run(project, ["silent"], deadline=10)
     assert outcome(found["silent"]) == ("access", "timeout")
     assert found["silent"].message == "the run's deadline came before the end of `access`"

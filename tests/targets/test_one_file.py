@@ -390,8 +390,8 @@ def test_the_manifest_registers_into_both(tmp_path: Path) -> None:
 
 
 @pytest.mark.airflow
-def test_up_reaches_what_stands_in_the_file(tmp_path: Path) -> None:
-    project, canary = Project(tmp_path), Canary()
+def test_up_reaches_what_stands_in_the_file(tmp_path: Path, template: Path) -> None:
+    project, canary = Project(tmp_path).with_airflow(template), Canary()
     project.write(
         """
 version: 1

@@ -241,11 +241,14 @@ class Checked:
         assert "airflow-bootstrap" in result.hint
 
 
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, template: Path, checks_airflow: AirflowSession) -> Bench:
+    return Bench.at_home(tmp_path_factory.mktemp("bench"), template, checks_airflow)
+
+
 @pytest.fixture
-def checked(
-    server: moto.Moto, region: str, key: tuple[str, str], tmp_path: Path, _worker_airflow: AirflowSession
-) -> Checked:
-    return Checked(Bench(tmp_path, _worker_airflow), server, region, key)
+def checked(server: moto.Moto, region: str, key: tuple[str, str], bench: Bench) -> Checked:
+    return Checked(bench, server, region, key)
 
 
 @pytest.mark.airflow
