@@ -11,6 +11,8 @@ import os
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import product
+from operator import ne
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ SEED = "SLOW_SEED"  # of the lot; drawn once for all workers, printed, and repea
 _FILE = Path(__file__).with_name("durations.json")
 _LEAST = 0.5  # seconds: what is quicker isn't worth a line
 _UNKNOWN = 20.0  # seconds that a slow test without a record is taken to last
+_many = False  # whether property tests try many examples
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    global _many  # noqa: PLW0603  asked for while test modules are imported, which have no config
+    _many = config.getoption("--slow") != "none"
     os.environ.setdefault(SEED, str(random.SystemRandom().randrange(10_000)))
     if config.getoption("--record-durations") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recorder())
@@ -57,6 +62,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def shares(count: int) -> list[Any]:
     """Parameters 0 to `count` - 1 for a test that does a share of its work each time; all but the first are slow."""
     return [pytest.param(number, marks=[pytest.mark.slow] if number else []) for number in range(count)]
+
+
+def crossed(*axes: Sequence[Any]) -> list[Any]:
+    """Parameters for each combination; slow are those that differ from the first one in more than one place."""
+    first = tuple(axis[0] for axis in axes)
+    return [
+        pytest.param(*each, marks=[pytest.mark.slow] if sum(map(ne, each, first)) > 1 else [])
+        for each in product(*axes)
+    ]
+
+
+def examples(many: int) -> int:
+    """How many examples a property test tries: so many where `--slow` is given, else a third of them."""
+    return many if _many else many // 3
 
 
 def durations() -> dict[str, float]:

@@ -134,6 +134,7 @@ def test_without_root_the_reason_says_so(tmp_path: Path, monkeypatch: pytest.Mon
 # Spark
 
 
+@pytest.mark.slow  # checks/test_spark counts at one
 def test_a_spark_cluster_counts_and_leaves_nothing(tmp_path: Path) -> None:
     job = tmp_path / "job.py"
     job.write_text(JOB)

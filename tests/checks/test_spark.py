@@ -44,11 +44,11 @@ def test_spark(bench: Bench, master: str, isolated: bool) -> None:  # noqa: FBT0
     bare = {**good, "host": "127.0.0.1"}  # as from a URI spark://host:port
     with unreachable(bare, "spark") as others:
         del others["silent"]  # below, for Spark waits a minute for it
+        local = {"local": Cell({"conn_type": "spark", "host": "local[1]", **canary}, "spark")}
         results = bench.hold(
             {
                 "master": Cell(good, "spark"),
                 "cluster_mode": Cell(at(master, extra={"deploy-mode": "cluster"}), "spark"),
-                "local": Cell({"conn_type": "spark", "host": "local[1]", **canary}, "spark"),
                 "yarn": Cell(
                     {"conn_type": "spark", "host": "yarn", **canary}, "spark", "access", "check_error", hint="HADOOP"
                 ),
@@ -75,6 +75,7 @@ def test_spark(bench: Bench, master: str, isolated: bool) -> None:  # noqa: FBT0
                     "check_error",
                     says="rm",
                 ),
+                **({} if bench.sample else local),  # a Java each
                 **others,
             },
             keep=("master", "cluster_mode"),

@@ -27,10 +27,11 @@ from bootstrap.targets.kubernetes.text import dump
 from bootstrap.util import yaml_document
 from tests.domain.test_connection import CONNECTIONS
 from tests.project import Canary
+from tests.selection import examples
 from tests.systems import openbao, require
 
 SLOW = settings(
-    max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60), deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 _NUMBERS = count()
 _AWKWARD = (

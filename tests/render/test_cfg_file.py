@@ -28,6 +28,7 @@ from bootstrap.render.backend_options import Serving
 from bootstrap.render.settings import Settings, settings
 from bootstrap.util.files import folder_locked
 from tests.project import without_roots_rights
+from tests.selection import examples
 
 CLASS = "airflow.providers.hashicorp.secrets.vault.VaultBackend"
 KWARGS = {
@@ -222,7 +223,10 @@ def plain(line: str) -> str:
 
 
 SLOW = profile(
-    max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(100),
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
@@ -301,7 +305,7 @@ def as_bytes(text: str | None) -> bytes:
     return b"" if text is None else text.encode()
 
 
-@profile(SLOW, max_examples=200)
+@profile(SLOW, max_examples=examples(200))
 @given(file=files(), first=st.sampled_from([BACKEND, EVERYTHING]), then=st.sampled_from([BACKEND, EVERYTHING]))
 def test_rendered_twice_and_removed_a_file_is_what_it_was(
     file: tuple[str, str], first: Settings, then: Settings, tmp_path_factory: pytest.TempPathFactory
@@ -316,7 +320,7 @@ def test_rendered_twice_and_removed_a_file_is_what_it_was(
     assert not list((folder / "records").iterdir())
 
 
-@profile(SLOW, max_examples=100)
+@SLOW
 @given(file=files(), comment=st.sampled_from(["# mine\n", "\n", "; [secrets]\n"]))
 def test_what_others_changed_meanwhile_stays(
     file: tuple[str, str], comment: str, tmp_path_factory: pytest.TempPathFactory

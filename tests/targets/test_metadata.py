@@ -36,6 +36,7 @@ from bootstrap.targets.metadata import target as metadata
 from bootstrap.targets.metadata.target import MetadataProcess
 from tests.domain.test_connection import CONNECTIONS
 from tests.project import ROOT, Canary, Project, leaks, watched_processes
+from tests.selection import examples
 from tests.systems import postgres, require
 from tests.systems.server import write_private
 from tests.targets.applying import by_name, changes, put, registered
@@ -153,7 +154,7 @@ def airflow_reads(folder: Path) -> Iterator[Reads]:
 # What Airflow reads
 
 
-@profile(max_examples=60, deadline=None, database=None)
+@profile(max_examples=examples(60), deadline=None, database=None)
 @given(st.lists(CONNECTIONS, min_size=1, max_size=3))
 def test_airflow_reads_what_was_written(
     shared: metadata.MetadataTarget, airflow_reads: Reads, wanted: list[Connection]

@@ -28,6 +28,7 @@ from bootstrap.targets.base import Change, Content, Key, Target
 from bootstrap.targets.kind import TargetKind
 from tests.domain.test_connection import CONNECTIONS
 from tests.project import ROOT, Canary, Project, leaks, watched_processes, without_roots_rights
+from tests.selection import examples
 from tests.targets.applying import changes, put, registered
 
 pytestmark = pytest.mark.usefixtures("warm_command_line")
@@ -36,7 +37,7 @@ Reads: TypeAlias = Callable[..., Any]
 BOTH = {"env": "airflow.env", "file": "connections.json"}
 both = pytest.mark.parametrize("kind", BOTH)
 SLOW = settings(
-    max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60), deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

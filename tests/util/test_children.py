@@ -290,6 +290,10 @@ COMMANDS = (
     ("up",),
     ("plan",),
     ("smoke", "--isolated"),
+    ("store", "get", "e:S_CONN"),
+)
+OTHERS = (  # start their processes by the same functions, as the next test sees
+    ("up",),
     ("explain", "web"),
     ("export", "-o", "export.json"),
     ("doctor",),
@@ -298,20 +302,22 @@ COMMANDS = (
     ("init", "--from", "metadata:{}/af", "--store", "e", "--script", "put.sh", "-o", "{}/made.yaml"),
     ("rotate", "--status"),
     ("store", "list", "e"),
-    ("store", "get", "e:S_CONN"),
 )
 
 
 @pytest.mark.airflow
 @pytest.mark.timeout(600)
-def test_no_command_runs_what_lies_around_and_none_shows_a_secret_to_others(tmp_path: Path, port: int) -> None:
+@pytest.mark.parametrize("commands", [COMMANDS, pytest.param(OTHERS, marks=pytest.mark.slow)], ids=["some", "others"])
+def test_no_command_runs_what_lies_around_and_none_shows_a_secret_to_others(
+    tmp_path: Path, port: int, commands: Sequence[Sequence[str]]
+) -> None:
     project, canary = Project(tmp_path), Canary()
     empty = tmp_path / "connections.json"
     empty.write_text("{}")
     project.write(MANIFEST.format(port=port, file=empty))
     marks = [plant(folder, *PLANTED, OWN_PACKAGE) for folder in (project.manifest.parent, tmp_path / "elsewhere")]
     with watched_processes(canary, own_command=["printf", "dsn"]) as seen:
-        for arguments, folder in zip(COMMANDS, cycle((tmp_path / "elsewhere", project.manifest.parent))):
+        for arguments, folder in zip(commands, cycle((tmp_path / "elsewhere", project.manifest.parent))):
             result = run(project, folder, canary, *(word.format(project.manifest.parent) for word in arguments))
             assert result.code == 0, f"{arguments}: {result.text}"
     assert [found(folder) for folder in marks] == [[], []]

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from bootstrap.commands.render import FORMATS
 from bootstrap.errors import UsageError
 from bootstrap.render import formats
+from tests.selection import examples
 from tests.systems import require
 
 Values: TypeAlias = Mapping[str, Mapping[str, str]]
@@ -258,7 +259,10 @@ kwargs = st.builds(
 options = st.fixed_dictionaries({"backend": plain, "backend_kwargs": kwargs, "use_cache": plain})
 values = st.fixed_dictionaries({"secrets": options, "workers": options, "a.b": st.fixed_dictionaries({"o_1": plain})})
 SLOW = settings(
-    max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(100),
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from bootstrap.stores.aws import client as aws_client
 from bootstrap.stores.aws import client as session
 from bootstrap.stores.base import Store
 from bootstrap.util import retrying
+from tests.selection import crossed
 from tests.stores.aws.bench import (
     BOTH,
     PATH,
@@ -159,16 +160,12 @@ def test_the_next_step_is_what_aws_says(said: str, hint: str, opened: Opened, fr
     assert said in error.message
 
 
-@asked
-@both
-@pytest.mark.parametrize("wrong", ["id", "secret", "token"])
-def test_a_wrong_key(
-    wrong: str, kind: str, ask: Callable[[Store], object], opened: Opened, key: tuple[str, str], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("wrong", "kind", "ask"), crossed(["id", "secret", "token"], BOTH, [*ASK]))
+def test_a_wrong_key(wrong: str, kind: str, ask: str, opened: Opened, key: tuple[str, str], tmp_path: Path) -> None:
     given = {"id": key[0], "secret": key[1], "token": None}
     given[wrong] = "AKIAEXAMPLEEXAMPLE99" if wrong == "id" else CANARY
     auth = keys(tmp_path, str(given["id"]), str(given["secret"]), given["token"])
-    error = failure(Denied, lambda: ask(opened(kind, auth=auth)))
+    error = failure(Denied, lambda: ASK[ask](opened(kind, auth=auth)))
     assert "AWS refused the credential" in error.message
     failure(Denied, opened(kind, auth=auth).ping)
 
@@ -231,21 +228,18 @@ def test_https_where_the_server_speaks_http(kind: str, opened: Opened, server: m
     failure(Unavailable, lambda: store.read(PATH))
 
 
-@pytest.fixture(params=faulty.STRANGERS, ids=[f"{code} {text or 'nothing'}" for code, _, text in faulty.STRANGERS])
-def something_else(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a web server that is not AWS."""
-    with faulty.stranger(*request.param) as url:
-        yield url
+STRANGERS = {f"{code} {kind} {text or 'nothing'}": (code, kind, text) for code, kind, text in faulty.STRANGERS}
 
 
-@both
-def test_a_web_server_that_is_not_aws(kind: str, something_else: str, opened: Opened) -> None:
-    store = opened(kind, endpoint_url=something_else)
+@pytest.mark.parametrize(("kind", "stranger"), crossed(BOTH, [*STRANGERS]))
+def test_a_web_server_that_is_not_aws(kind: str, stranger: str, opened: Opened) -> None:
     replace: Callable[[Store], object] = lambda store: store.write(PATH, Secret(CANARY), expect="1" * 36)  # noqa: E731
-    for ask in (*ASK.values(), replace, lambda store: store.ping()):
-        error = failure(Unavailable, partial(ask, store))
-        assert "not that of AWS" in error.message
-        assert "html" not in error.message
+    with faulty.stranger(*STRANGERS[stranger]) as url:
+        store = opened(kind, endpoint_url=url)
+        for ask in (*ASK.values(), replace, lambda store: store.ping()):
+            error = failure(Unavailable, partial(ask, store))
+            assert "not that of AWS" in error.message
+            assert "html" not in error.message
 
 
 @both
@@ -277,16 +271,13 @@ def test_a_key_that_is_disabled_is_not_a_missing_secret(code: str, kind: str, op
     assert "KMS key" in failure(Unavailable, lambda: opened(kind, endpoint_url=front.url).read(PATH)).message
 
 
-@both
-@pytest.mark.parametrize(
-    ("code", "status"),
-    [("ThrottlingException", 400), ("InternalServiceError", 500), ("InternalServerError", 500), ("503", 503)],
-)
-@asked
+BLIPS = {"ThrottlingException": 400, "InternalServiceError": 500, "InternalServerError": 500, "503": 503}
+
+
+@pytest.mark.parametrize(("ask", "code", "kind"), crossed([*ASK], [*BLIPS], BOTH))
 @pytest.mark.usefixtures("_patient")
-def test_a_blip_is_asked_through(
-    ask: Callable[[Store], object], code: str, status: int, kind: str, opened: Opened, front: Front
-) -> None:
+def test_a_blip_is_asked_through(ask: str, code: str, kind: str, opened: Opened, front: Front) -> None:
+    status = BLIPS[code]
     opened(kind).write("databases/other", Secret("x"), expect=None)
     store = opened(kind, endpoint_url=front.url)
     left = [refusal(code, "Rate exceeded", status), refusal(code, "Rate exceeded", status)]

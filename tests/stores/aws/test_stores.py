@@ -84,6 +84,7 @@ class TestParameterStore(ParameterStore):
     LARGEST = 4096
 
 
+@pytest.mark.slow  # the same requests with two more fields, and another limit
 class TestAdvancedParameters(ParameterStore):
     LARGEST = 8192
     OPTIONS = {"tier": "advanced", "key_id": "alias/airflow"}
