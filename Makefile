@@ -14,7 +14,7 @@ CONN_TYPES := templates/conn_types.json
 SECRET_EXTRAS := templates/secret_extras.json
 OPERATORS := templates/operators.json
 # Three for two cores: tests wait, too.
-PYTEST := $(BIN)/python -m compileall -q bootstrap tests && $(BIN)/python -m pytest -n 3
+PYTEST := $(BIN)/python -m compileall -q bootstrap tests && env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 3
 SLOW_SECONDS := 90
 RUN := $(BIN)/airflow-bootstrap -f $(QUICKSTART)
 # Each a stamp: what is installed is what the file says, and a second run has nothing to do. --no-deps: the file is complete.

@@ -72,7 +72,7 @@ class Bench:
         others: Mapping[str, Connection] | None = None,
         env: Mapping[str, str] | None = None,
         isolated: bool = False,
-        timeout: float = 15,
+        timeout: float = 10,
         selectors: Sequence[str] = (),
     ) -> dict[str, CheckResult]:
         """The result of each cell, by its name. `others` are connections that checks need besides their own."""
@@ -82,7 +82,8 @@ class Bench:
         chosen = select(manifest, selectors or list(cells))
         variables = {f"AIRFLOW_CONN_{name.upper()}": _text(it) for name, it in every.items() if it}
         with patch.dict(os.environ, variables), self._forking():
-            settings = Settings(3, timeout)
+            waiting = sum(cell.cause == "timeout" for name, cell in cells.items() if name in (selectors or cells))
+            settings = Settings(3 + waiting, timeout)  # who waits takes no core
             if isolated:  # each with a start of Airflow's to share the cores with
                 settings = Settings(2, max(timeout, ISOLATED_TIMEOUT), isolated=True)
             self.report = smoke(manifest, environment, chosen, settings, drift=Drift(), on_result=lambda *_: None)

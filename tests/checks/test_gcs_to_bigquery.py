@@ -95,7 +95,7 @@ def test_a_storage_that_refuses_connections_is_named(google: Google) -> None:
     with faulty.refused() as (host, port):
         closed = {**google.env, "STORAGE_EMULATOR_HOST": f"http://{host}:{port}"}
         cell = Cell(google.account(), CHECK, "access", "connection_refused", says=f"{host}:{port}")
-        google.hold({"loads": cell}, env=closed)
+        google.hold({"loads": cell}, env=closed, timeout=8)
 
 
 def test_what_earlier_runs_left_is_swept(google: Google) -> None:

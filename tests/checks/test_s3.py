@@ -119,7 +119,7 @@ def test_s3(bench: Bench, aws: Aws, isolated: bool, tmp_path: Path) -> None:  # 
             },
             keep=("writes", "no_sts", "denied_deleting"),
             isolated=isolated,
-            timeout=25 if isolated else 15,
+            timeout=25 if isolated else 10,
         )
     assert passed_steps(results["writes"]) == ["resolve", "reach", "authenticate", "access", "write", "clean"]
     assert "arn:aws:iam::123456789012:user/good" in results["writes"].steps[2].detail
@@ -165,7 +165,7 @@ def test_a_killed_check_leaves_nothing(bench: Bench, aws: Aws) -> None:
     server = http_server(front.answer)
     with serving(server):
         slow = aws.connection("slow", endpoint_url=f"http://127.0.0.1:{server.port}")
-        results = bench.run({"slow": Cell(slow, CHECK)}, timeout=15)
+        results = bench.run({"slow": Cell(slow, CHECK)}, timeout=10)
         front.over.set()
     assert results["slow"].cause == "timeout", results
     assert passed_steps(results["slow"])[-1] == "clean"

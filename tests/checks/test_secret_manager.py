@@ -143,12 +143,12 @@ def test_a_refused_credential_is_the_stores_failure(secrets: Secrets, kind: str)
 def test_a_store_out_of_reach_is_the_stores_failure(secrets: Secrets) -> None:
     with faulty.refused() as (host, port):
         proxy = f"http://{host}:{port}"
-        fails(secrets, {**secrets.env(), "https_proxy": proxy, "HTTPS_PROXY": proxy}, "store_unreachable")
+        fails(secrets, {**secrets.env(), "https_proxy": proxy, "HTTPS_PROXY": proxy}, "store_unreachable", timeout=8)
 
 
-def fails(secrets: Secrets, env: dict[str, str], cause: str) -> None:
+def fails(secrets: Secrets, env: dict[str, str], cause: str, timeout: float = 15) -> None:
     """The environment has the connection too; it is never come to."""
-    result = secrets.bench.run({"own": Cell(secrets.connection(), "secret_manager")}, env=env)["own"]
+    result = secrets.bench.run({"own": Cell(secrets.connection(), "secret_manager")}, env=env, timeout=timeout)["own"]
     assert secrets.bench.report is not None
     assert not secrets.bench.canary.found_in(secrets.bench.story.encode())
     assert (outcome(result), secrets.bench.report.exit_code) == (("resolve", cause), 3), result

@@ -46,18 +46,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     project.write(MANIFEST)
     project.put("local:config/fernet", Fernet.generate_key().decode())
     project.put("local:config/db", f"sqlite:////{project.folder}/{canary.core}.db")
-    with watched_processes(canary) as seen:
-        yield Site(project, canary)
+    yield Site(project, canary)
     project.run("store", "stop")
-    assert seen == []
     assert not any(canary.found_in(result.text.encode()) for result in project.transcript)
     stores = project.manifest.parent / ".bootstrap" / "stores"
     assert leaks(project.folder, canary, leave_out=stores) == []
 
 
 def test_up_has_airflow_read_its_options_from_the_store(site: Site) -> None:
-    done = site.project.run("up")
+    with watched_processes(site.canary) as seen:
+        done = site.project.run("up")
     assert done.code == 0, done.text
+    assert seen == []
     for name in ("core.fernet_key", "database.sql_alchemy_conn"):
         assert f"config {name}" in done.out
     assert "written, read back by Airflow" in done.out

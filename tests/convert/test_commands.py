@@ -148,7 +148,7 @@ def test_stdin(project: Project, source: Path) -> None:
     assert resolved(project) == CONNECTIONS
 
 
-@pytest.mark.parametrize("shell", ["sh", "bash"])
+@pytest.mark.parametrize("shell", ["sh", pytest.param("bash", marks=pytest.mark.slow)])
 def test_the_script_puts_the_secrets(project: Project, source: Path, tmp_path: Path, shell: str) -> None:
     script = tmp_path / "put.sh"
     done = project.run("init", "--from", str(source), "--script", str(script))

@@ -282,13 +282,13 @@ def test_a_blip_is_asked_through(ask: str, code: str, kind: str, opened: Opened,
     store = opened(kind, endpoint_url=front.url)
     left = [refusal(code, "Rate exceeded", status), refusal(code, "Rate exceeded", status)]
     front.faults.append(lambda _operation: left.pop() if left else None)
-    if ask is ASK["read"]:
-        failure(NotFound, lambda: ask(store))
-    elif ask is ASK["write"] and kind == PARAMETERS and status >= 500:
-        failure(Unavailable, lambda: ask(store))  # it may have been written: not again
+    if ask == "read":
+        failure(NotFound, lambda: ASK[ask](store))
+    elif ask == "write" and kind == PARAMETERS and status >= 500:
+        failure(Unavailable, lambda: ASK[ask](store))  # it may have been written: not again
         assert front.requests.count("PutParameter") == 1
     else:
-        ask(store)
+        ASK[ask](store)
 
 
 @pytest.mark.parametrize(

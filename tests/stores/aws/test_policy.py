@@ -139,7 +139,7 @@ ACTIONS = [
 
 def first_of_each_kind(pairs: Sequence[tuple[str, str]]) -> list[Any]:
     """The others are slow: which actions there are, each tells."""
-    first = {kind: action for kind, action in reversed(pairs)}
+    first = dict(reversed(pairs))
     return [pytest.param(*pair, marks=[] if first[pair[0]] == pair[1] else [pytest.mark.slow]) for pair in pairs]
 
 
