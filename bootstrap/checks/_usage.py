@@ -80,12 +80,23 @@ def temporary_disk() -> int:
     """Bytes in the files of the temporary folder, and in those that are open there and deleted already."""
     folder = tempfile.gettempdir()
     sizes: dict[tuple[int, int], int] = {}
-    named = (f"{root}/{name}" for root, _, names in os.walk(folder) for name in names)
-    for path in (*named, *_deleted(folder)):
+    for path in (*_named(folder), *_deleted(folder)):
         with contextlib.suppress(OSError):  # gone meanwhile
             status = os.stat(path)  # noqa: PTH116  follows /proc's links to what has no name any more
             sizes[status.st_dev, status.st_ino] = status.st_size
     return sum(sizes.values())
+
+
+def _named(folder: str) -> Iterator[str]:
+    """`os.walk` calls itself for each level before Python 3.12: others' folders may be deeper than it gets."""
+    folders = [folder]
+    while folders:
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    yield entry.path
 
 
 def _deleted(folder: str) -> Iterator[str]:

@@ -91,5 +91,6 @@ def test_a_server_without_tls_never_ends_the_handshake(bench: Bench, place: Plac
         {
             "hangs": Cell({**place.good, "extra": {"ssl": True}}, "redis", "reach", "timeout", says="handshake"),
             **secrets(place.good, "redis"),
-        }
+        },
+        timeout=15,  # the check's own 10 s for `reach` say more
     )

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import sys
 import tempfile
 import threading
 import time
@@ -460,6 +462,21 @@ def test_temporary_files_are_measured_also_without_a_name(tmp_path: Path, monkey
         (tmp_path / "named").unlink()
     assert usage.peak_disk == 3_000_000
     assert usage.seconds >= 0.1
+
+
+def test_folders_of_others_may_be_deeper_than_python_calls_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folders = [f"{tmp_path}{'/d' * depth}" for depth in range(1, sys.getrecursionlimit() + 200)]
+    for folder in folders:
+        os.mkdir(folder)  # noqa: PTH102  pathlib would call itself, too
+    file = Path(folders[-1], "file")
+    file.write_bytes(b"12345")
+    assert _usage.temporary_disk() == 5
+    file.unlink()
+    for folder in reversed(folders):
+        os.rmdir(folder)  # noqa: PTH106
 
 
 def test_without_proc_nothing_is_said_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
