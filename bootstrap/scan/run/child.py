@@ -19,6 +19,7 @@ from typing import Any
 
 from bootstrap.airflow.child_protocol import answering, starting, told
 from bootstrap.airflow.fork_server import die_with_parent
+from bootstrap.domain.secret import foreign
 from bootstrap.errors import AirflowError, BootstrapError
 from bootstrap.scan.operators import Operators, operators
 from bootstrap.scan.run.guard import confine
@@ -38,7 +39,7 @@ def main() -> None:
 
 def _unexpected(err: Exception) -> BootstrapError:
     return AirflowError(
-        f"DAG files can't be parsed here: {type(err).__name__}: {err}", "airflow-bootstrap scan, without --run"
+        f"DAG files can't be parsed here: {type(err).__name__}: {foreign(err)}", "airflow-bootstrap scan, without --run"
     )
 
 

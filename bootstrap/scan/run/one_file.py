@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from bootstrap.airflow import compat
+from bootstrap.domain.secret import foreign
 from bootstrap.scan.operators import Operators
 from bootstrap.scan.run import seen
 from bootstrap.scan.run.held import Frames, Held
@@ -27,9 +28,9 @@ def parse(job: Job, number: int, table: Operators) -> None:
         try:
             _parse(job, file, Held(table))
         except SystemExit as err:
-            seen.say(error=f"calls sys.exit({err.code!r})")
+            seen.say(error=f"calls sys.exit({foreign(repr(err.code))})")
         except BaseException as err:
-            seen.say(error=f"{type(err).__name__}: {err}")
+            seen.say(error=f"{type(err).__name__}: {foreign(err)}")
 
 
 def _parse(job: Job, file: str, held: Held) -> None:
