@@ -41,7 +41,7 @@ up: $(INSTALLED_UP)  ## install, start the quickstart's systems, and bootstrap a
 down:  ## stop what `make up` started; data stays
 	@if [ -x $(BIN)/airflow-bootstrap ]; then $(BIN)/python -m examples.quickstart.systems down; fi
 
-test: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY) | systems  ## run the tests, but for those marked slow and those of compat (ten minutes)
+test: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY) | systems  ## run the tests, but for those marked slow and those of compat (thirteen minutes)
 	@$(PYTEST) --dist loadfile --no-loadscope-reorder --ignore tests/compat $(ARGS)
 
 test-all: $(INSTALLED_DEV) $(INSTALLED_BIGQUERY) | systems  ## run all tests (hours); with ARGS=tests/checks: of that folder
