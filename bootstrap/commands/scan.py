@@ -14,9 +14,11 @@ from bootstrap.commands.options import Seconds
 from bootstrap.errors import Exit, UsageError
 
 if TYPE_CHECKING:
+    from bootstrap.scan.policy import Format
     from bootstrap.scan.result import Declared, Result
 
 PUBLIC_FILE = 0o644  # it holds no secret
+FORMATS = ("sql", "gcloud", "terraform", "aws")
 FAILS = ("undeclared", "unused", "risk", "dynamic")
 
 
@@ -29,6 +31,11 @@ FAILS = ("undeclared", "unused", "risk", "dynamic")
 @click.option("--timeout", type=Seconds(), default=30.0, show_default=True, help="With --run: time limit of each file.")
 @click.option("--update", is_flag=True, help="Add to the manifest what it lacks; nothing that it has is changed.")
 @click.option("--store", metavar="NAME", help="With --update: store of the secrets to be filled in.  [default: local]")
+@click.option(
+    "--diff", "base", metavar="REV", help="Show only what is new since this git revision, as in a pull request."
+)
+@click.option("--policy", is_flag=True, help="Print the least rights that the code needs, per connection.")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="With --policy: its format.  [default: sql]")
 @click.option("--explain", "code", metavar="CODE", help="Explain a risk, as AB201, and exit.")
 @click.pass_obj
 def command(  # noqa: PLR0913  one parameter for each option
@@ -42,6 +49,9 @@ def command(  # noqa: PLR0913  one parameter for each option
     timeout: float,
     update: bool,
     store: str | None,
+    base: str | None,
+    policy: bool,
+    form: Format | None,
     code: str | None,
 ) -> int:
     """Show which connections, variables, systems and rights DAG code needs, and what the manifest lacks. Runs no code without --run.
@@ -53,25 +63,23 @@ def command(  # noqa: PLR0913  one parameter for each option
 
         app.console.data(explain(code))
         return Exit.OK
-    if store is not None and not update:
-        raise UsageError("--store is for --update", "scan --update --store NAME")
+    _require_use(("--store", store, "--update", update), ("--format", form, "--policy", policy))
     from bootstrap.scan.text import lines, summary
     from bootstrap.scan.whole import scan
 
     folder, only = _folder(app, dags)
     result = scan(folder, declared(app), cache(app), only)
     if run:
-        if only is not None:
-            raise UsageError("--run parses a folder, or one file", "airflow-bootstrap scan --run DAGS")
-        from bootstrap.scan.run.whole import with_run
-
-        result = with_run(result, folder, _variables(app), timeout, cache(app))
-    to_stdout = "-" in (json_file, sarif_file)
-    if update:
+        result = _with_run(app, result, folder, only, timeout)
+    if base is not None:
+        result = _since(app, result, base, folder, only)
+    if policy:
+        app.console.data(_policy(app, result, form or "sql"))
+    elif update:
         from bootstrap.commands.scan_update import update as update_manifest
 
         result = update_manifest(app, result, store)
-    elif not to_stdout:
+    elif "-" not in (json_file, sarif_file):
         app.console.data("".join(f"{line}\n" for line in lines(result)))
     _write(app, result, json_file, sarif_file)
     for line in result.run.lines() if result.run is not None else ():
@@ -80,6 +88,52 @@ def command(  # noqa: PLR0913  one parameter for each option
     if not result.files:
         app.console.warn(f"{folder} has no DAGs")
     return Exit.FAILED if any(_has(result, each) for each in fail_on) else Exit.OK
+
+
+def _require_use(*options: tuple[str, str | None, str, bool]) -> None:
+    """Raises UsageError for an option that says something of another, which isn't given."""
+    for name, value, other, given in options:
+        if value is not None and not given:
+            raise UsageError(f"{name} is for {other}", f"airflow-bootstrap scan {other} {name} {value}")
+
+
+def _with_run(app: App, result: Result, folder: Path, only: frozenset[Path] | None, timeout: float) -> Result:
+    if only is not None:
+        raise UsageError("--run parses a folder, or one file", "airflow-bootstrap scan --run DAGS")
+    from bootstrap.scan.run.whole import with_run
+
+    return with_run(result, folder, _variables(app), timeout, cache(app))
+
+
+def _since(app: App, result: Result, base: str, folder: Path, only: frozenset[Path] | None) -> Result:
+    """What only this state of the code needs."""
+    from bootstrap.scan.difference import added, nothing, revision, sentence
+    from bootstrap.scan.result import Declared
+    from bootstrap.scan.whole import scan
+
+    with revision(folder, base) as before:
+        files = frozenset(before / each.relative_to(_absolute(folder)) for each in only) if only is not None else None
+        old = scan(before, Declared(), cache(app), files) if before.exists() else nothing(before)
+    found = added(result, old)
+    app.console.note(sentence(found, base))
+    return found
+
+
+def _policy(app: App, result: Result, form: Format) -> str:
+    from bootstrap.scan.policies.needed import Needed
+    from bootstrap.scan.policy import policy, store_policies
+
+    logins: dict[str, str] = {}
+    stores: dict[str, str] = {}
+    if app.file.exists():
+        written = {conn_id: each.login for conn_id, each in app.manifest.connections.items()}
+        logins = {conn_id: login for conn_id, login in written.items() if isinstance(login, str)}
+        stores = store_policies(app.manifest, app.secrets, form)
+    needed = [
+        Needed(each.conn_id, each.conn_type, each.resources, logins.get(each.conn_id, ""))
+        for each in result.connections
+    ]
+    return policy(needed, form, stores)
 
 
 def _folder(app: App, dags: tuple[Path, ...]) -> tuple[Path, frozenset[Path] | None]:

@@ -144,7 +144,7 @@ def _type(uses: Sequence[ConnectionUse], declared: str | None) -> tuple[str | No
     """The conn_type that most places say, and its package; the manifest's, where one of them says the same."""
     counts = Counter(use.conn_type for use in uses if use.conn_type)
     types = [declared] if declared in counts else [each for each, _ in counts.most_common(1)]
-    conn_type = types[0] if types else None
+    conn_type = types[0] if types else declared or None
     fitting = [use.package for use in uses if use.package and use.conn_type == conn_type]
     return conn_type, Counter(fitting).most_common(1)[0][0] if fitting else next(
         (use.package for use in uses if use.package), None
