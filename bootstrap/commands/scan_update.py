@@ -53,12 +53,12 @@ def update(app: App, result: Result, store: str | None) -> Result:
 
 def told(app: App, made: Written) -> None:
     """What was added, what a person has to complete, and what differs."""
-    from bootstrap.scan.text import shortened
-    from bootstrap.util.human import visible
+    from bootstrap.scan.text import MOST
+    from bootstrap.util.human import few, visible
 
     for what, names in (("connections", made.connections), ("variables", made.variables)):
         if names:
-            app.console.note(f"{len(names)} {what} added: {shortened(names)}")
+            app.console.note(f"{len(names)} {what} added: {few(names, MOST)}")
     for name, problem in made.comments.items():
         app.console.warn(f"{visible(name)} is only a comment: {problem}")
     for sentence in made.differs:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import subprocess
-import tarfile
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from io import BytesIO
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TypeVar
 
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import UsageError
+from bootstrap.scan import ignore
 from bootstrap.scan.model import Resource, Risk
 from bootstrap.scan.result import Connection, Result
-from bootstrap.util import children
+from bootstrap.scan.source_file import LARGEST, kind_of
+from bootstrap.util import git
 
 Key = TypeVar("Key")
-_TIMEOUT = 120.0  # seconds
-_LARGEST = 5_000_000  # bytes: no larger file is scanned
+_FILE = ("100644", "100755")  # git's modes of a file that is no link
 _HINT = "name a revision that git knows: --diff main, --diff HEAD~1, --diff origin/main"
 
 
@@ -29,45 +27,52 @@ _HINT = "name a revision that git knows: --diff main, --diff HEAD~1, --diff orig
 def revision(folder: Path, name: str) -> Iterator[Path]:
     """The folder as it was in that revision of its git repository, in a folder that is gone afterwards; it may not exist there.
 
-    Raises UsageError without git, outside of a repository, and for a revision that git doesn't know.
+    Only what a scan reads is there, as git has it: no filter and no hook is run. Raises UsageError without git, outside of a
+    repository, and for a revision that git doesn't know.
     """
-    where = folder.absolute() if folder.is_dir() else folder.absolute().parent
+    where = folder.resolve() if folder.is_dir() else folder.resolve().parent
     root = Path(_git(where, "rev-parse", "--show-toplevel").decode().rstrip("\n"))
-    _git(where, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    archive = _git(root, "archive", "--format=tar", f"{name}^{{tree}}")
+    found = git.answer(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    if found is None or found.returncode:
+        raise UsageError(f"git knows no revision {foreign(name)!r}", _HINT)
+    commit = found.stdout.decode().strip()
     with tempfile.TemporaryDirectory(prefix="airflow-bootstrap-") as scratch:
-        _unpack(archive, Path(scratch))
-        yield Path(scratch) / folder.resolve().relative_to(root.resolve())
+        before = Path(scratch)
+        (before / ".git").mkdir()  # so that imports are looked for as far up as in the repository
+        _restore(root, commit, before)
+        yield before / folder.resolve().relative_to(root.resolve())
 
 
-def _git(folder: Path, *arguments: str) -> bytes:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
-            env=children.environment(),
-            capture_output=True,
-            timeout=_TIMEOUT,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as err:
-        raise UsageError(f"git could not be asked: {foreign(err)}", _HINT) from err
+def _restore(root: Path, commit: str, target: Path) -> None:
+    names: dict[str, str] = {}
+    for row in _git(root, "ls-tree", "-r", "-z", "-l", commit).decode("utf-8", "surrogateescape").split("\0"):
+        about, _, path = row.partition("\t")
+        mode, _, blob, size = about.split() if path else ("", "", "", "0")
+        if mode in _FILE and _is_read(Path(path)) and int(size) <= max(LARGEST.values()):
+            names[path] = blob
+    contents = _git(root, "cat-file", "--batch", told="".join(f"{blob}\n" for blob in names.values()).encode())
+    at = 0
+    for path in names:  # git-cat-file(1): "OBJECT blob SIZE\n", the contents, "\n"
+        start = contents.index(b"\n", at) + 1
+        at = start + int(contents[at:start].split()[2])
+        file = target / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(contents[start:at])
+        at += 1
+
+
+def _is_read(path: Path) -> bool:
+    return kind_of(path) is not None or path.name == ignore.NAME or path.suffix.lower() == ".zip"
+
+
+def _git(folder: Path, *question: str, told: bytes = b"") -> bytes:
+    done = git.answer(folder, *question, told=told)
+    if done is None:
+        raise UsageError("--diff needs git, which could not be run", "git --version")
     if done.returncode:
         said = foreign(done.stderr).strip().splitlines()
-        raise UsageError(f"git {arguments[0]}: {said[-1] if said else 'no such revision'}", _HINT)
+        raise UsageError(f"git {question[0]}: {said[-1] if said else 'it failed'}", _HINT)
     return done.stdout
-
-
-def _unpack(archive: bytes, folder: Path) -> None:
-    """Regular files alone, and nothing outside the folder."""
-    with tarfile.open(fileobj=BytesIO(archive)) as tar:
-        for member in tar:
-            path = PurePosixPath(member.name)
-            if not member.isreg() or member.size > _LARGEST or path.is_absolute() or ".." in path.parts:
-                continue
-            data = tar.extractfile(member)
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data.read() if data is not None else b"")
 
 
 def nothing(folder: Path) -> Result:

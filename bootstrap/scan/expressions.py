@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from bootstrap.domain.secret import foreign
-from bootstrap.domain.sensitive import names_secret
 from bootstrap.scan import known_calls
 from bootstrap.scan.frame import Frame
+from bootstrap.scan.masked import masked
 from bootstrap.scan.values import (
     Attribute,
     Const,
@@ -355,17 +354,9 @@ def source(node: ast.AST) -> str:
 def _unparsed(node: ast.AST) -> str:
     try:
         text = " ".join(ast.unparse(node).split())
-        for each in ast.walk(node):
-            if (
-                isinstance(each, ast.keyword)
-                and each.arg
-                and isinstance(each.value, ast.Constant)
-                and names_secret(each.arg)
-            ):
-                text = text.replace(repr(each.value.value), "'***'")
     except (ValueError, RecursionError, AttributeError):
         return "…"
-    text = foreign(text)
+    text = masked(text)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 

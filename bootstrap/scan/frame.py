@@ -14,7 +14,6 @@ from bootstrap.scan.values import (
     Call,
     Class,
     Const,
-    Function,
     Items,
     Scope,
     Site,
@@ -25,6 +24,7 @@ from bootstrap.scan.values import (
     union,
 )
 
+NOWHERE = ast.Call(ast.Name("…", ast.Load()), [], [])  # a call that the code doesn't have: Airflow makes it
 LARGEST = 64  # elements of a list or a dict whose literals remember who passed them on
 
 
@@ -35,10 +35,8 @@ class Frame:
     module: Module
     scope: Scope
     top_level: bool = True
-    function: Function | None = None
     owner: Class | None = None
     this: Value | None = None
-    inside: tuple[str, ...] = ()
     contexts: tuple[Mapping[str, Value], ...] = ()  # the default_args of the DAGs and task groups around
     returns: list[Value] = field(default_factory=list)
     module_names: set[str] = field(default_factory=set)  # as `global` says
@@ -93,9 +91,9 @@ def _passed_on(atom: Atom, site: Site, default: bool, depth: int) -> Atom:  # no
 
 @dataclass(frozen=True)
 class Arguments:
-    """What a call gives; `site` is where, None for a call that the code doesn't have. `open`: there may be more."""
+    """What a call gives. `site` is None for a call that the code doesn't have. `open`: there may be more."""
 
-    node: ast.Call
+    node: ast.Call = NOWHERE
     site: Site | None = None
     positional: tuple[Value, ...] = ()
     keywords: Mapping[str, Value] = field(default_factory=dict)

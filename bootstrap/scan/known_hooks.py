@@ -43,7 +43,6 @@ class KnownHooks:
         self.classes = classes
         self.shipped = shipped
         self._hooks: dict[str, Hook | None] = {}
-        self._homes: dict[str, str] = {}
         self._by_default: dict[str, list[tuple[str, Hook]]] = {}
         self._by_name: dict[str, list[tuple[str, Hook]]] = {}
 

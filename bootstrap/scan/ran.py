@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.scan.model import Dynamic
+from bootstrap.util.human import counted, few
 
 _MOST = 10  # ids of one line
 
@@ -45,17 +46,12 @@ class Ran:
     def lines(self) -> Iterator[str]:
         """For people: `--run adds: 2 connections (a, b)`, and what each dynamic id is."""
         parts = [
-            f"{len(names)} {what}{'s' * (len(names) != 1)} ({_few(names)})"
+            f"{counted(len(names), what)} ({few(names, _MOST)})"
             for names, what in ((self.connections, "connection"), (self.variables, "variable"))
             if names
         ]
         if self.resolved:
             parts.append(f"{len(self.resolved)} dynamic id{'s are' if len(self.resolved) != 1 else ' is'} known")
-        yield f"--run adds: {', '.join(parts) or 'nothing'}; parsed {self.files} files with {self.dags} DAGs, {self.tasks} tasks"
+        yield f"--run adds: {', '.join(parts) or 'nothing'}; parsed {counted(self.files, 'file')} with {counted(self.dags, 'DAG')}, {counted(self.tasks, 'task')}"
         for each, ids in self.resolved.items():
-            yield f"  {each.place.file}:{each.place.line} {each.place.by} = {each.expression}: {_few(ids)}"
-
-
-def _few(names: Sequence[str]) -> str:
-    more = len(names) - _MOST
-    return ", ".join(names[:_MOST]) + (f" and {more} more" if more > 0 else "")
+            yield f"  {each.place.file}:{each.place.line} {each.place.by} = {each.expression}: {few(ids, _MOST)}"

@@ -11,6 +11,7 @@ from functools import cache
 from itertools import product
 from typing import cast
 
+from bootstrap.scan.masked import masked_name
 from bootstrap.scan.model import Place, Resource, Verb
 from bootstrap.scan.names import is_template, only_holes, spellings
 from bootstrap.scan.sql import DIALECTS, touches
@@ -66,7 +67,9 @@ def resources(
         for conn_id in _ids(row, connections):
             conn_type = (conn_types or {}).get(conn_id)
             for touch in _touched(row, given, read_text, conn_type):
-                found[Resource(conn_id, touch.kind, touch.name, touch.verb, place, touch.template, touch.right)] = None
+                name = masked_name(touch.name)  # what was masked is no name that a check or a policy could use
+                template = touch.template or name != touch.name
+                found[Resource(conn_id, touch.kind, name, touch.verb, place, template, touch.right)] = None
     yield from found
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from bootstrap.scan.masked import without_literals
 from bootstrap.scan.names import is_template
 from bootstrap.scan.sql_names import Touch, joined, parts
 
@@ -101,7 +103,7 @@ def _unread(text: str) -> Touch:
 
 def shortened(text: str) -> str:
     """A query's beginning, in one line."""
-    line = " ".join(text.split())
+    line = " ".join(without_literals(text).split())
     return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"
 
 
@@ -138,6 +140,7 @@ def _read(text: str, dialect: str) -> list[exp.Expression] | None:
     from sqlglot.errors import SqlglotError
     from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 
+    logging.getLogger("sqlglot").disabled = True  # it logs the whole statement, with the passwords in it
     if dialect == "bigquery":
         text = _LEGACY.sub(lambda found: f"`{'.'.join(filter(None, found.groups()))}`", text)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -67,7 +68,8 @@ class Statements(Expressions):
                 return
             work: Callable[[Any, Frame], None] | None = getattr(self, "_on_" + type(node).__name__.lower(), None)
             if work is not None:
-                work(node, frame)
+                with suppress(RecursionError):  # nested too deep: the statement is left out, and what follows is read
+                    work(node, frame)
 
     def _on_expr(self, node: ast.Expr, frame: Frame) -> None:
         if isinstance(node.value, ast.Constant):
@@ -242,7 +244,7 @@ class Statements(Expressions):
         in_class = frame.owner is not None and frame.owner.scope is frame.scope
         scope = frame.scope.parent or frame.module.scope if in_class else frame.scope
         function = Function(node.name, node, scope, frame.owner if in_class else None, decorators)
-        self._functions[function] = replace(frame, returns=[], contexts=frame.contexts)
+        self._functions[function] = replace(frame, returns=[])
         frame.bind(node.name, Value((ProjectFunction(function),)))
 
     _on_asyncfunctiondef = _on_functiondef
@@ -257,7 +259,7 @@ class Statements(Expressions):
     def _on_classdef(self, node: ast.ClassDef, frame: Frame) -> None:
         bases = tuple(self.evaluate(each, frame) for each in node.bases)
         of = Class(node.name, node, bases, Scope(frame.module.path, parent=frame.scope))
-        inner = replace(frame, scope=of.scope, owner=of, inside=(*frame.inside, node.name), returns=[])
+        inner = replace(frame, scope=of.scope, owner=of, returns=[])
         self._body(node.body, inner)
         frame.bind(node.name, Value((ProjectClass(of),)))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from bootstrap.scan.model import Place
 from bootstrap.scan.result import Connection, Result
+from bootstrap.util.human import counted, few
 
 _EVIDENCE = {
     "default": " (by default)",
@@ -49,7 +50,7 @@ def _connections(result: Result) -> Iterator[str]:
             yield f"    and {len(_places(each)) - MOST} more places"
         touched = sorted({f"{one.verb} {one.kind} {one.name}" for one in each.resources})
         if touched:
-            yield f"    touches: {shortened(touched)}"
+            yield f"    touches: {few(touched, MOST)}"
 
 
 def _places(connection: Connection) -> list[tuple[Place, str]]:
@@ -72,7 +73,7 @@ def problem(connection: Connection) -> str:
 
 def summary(result: Result) -> str:
     """The last line: what was read and what it means."""
-    parts = [_count(result.files, "file"), _count(len(result.connections), "connection")]
+    parts = [counted(result.files, "file"), counted(len(result.connections), "connection")]
     if result.undeclared:
         parts.append(f"{len(result.undeclared)} not declared")
     wrong = sum(each.wrong_type for each in result.connections)
@@ -86,20 +87,10 @@ def summary(result: Result) -> str:
         if count
     ]
     if result.risks:
-        parts.append(_count(len(result.risks), "risk"))
+        parts.append(counted(len(result.risks), "risk"))
     return ", ".join(parts)
 
 
 def where(place: Place) -> str:
     """`load.py:12 SQLExecuteQueryOperator.conn_id`."""
     return f"{place.file}:{place.line} {place.by}".rstrip()
-
-
-def shortened(texts: Sequence[str]) -> str:
-    """The first few, and how many more there are."""
-    more = len(texts) - MOST
-    return ", ".join(texts[:MOST]) + (f" and {more} more" if more > 0 else "")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from bootstrap.scan.expressions import source
+from bootstrap.scan.masked import masked
 from bootstrap.scan.model import ConnectionUse, Dynamic, Evidence, Place, VariableUse
 from bootstrap.scan.operators import ConnArgument, Operator, Operators
 from bootstrap.scan.values import Attribute, Call, Const, Made, Text, Unknown, Value, known
@@ -150,9 +153,9 @@ def _found(call: Call, needed: Needed) -> Iterator[Finding]:
                 evidence: Evidence = "default" if atom.default else needed.evidence
                 yield ConnectionUse(atom.value, evidence, place, needed.conn_type, needed.package)
             elif isinstance(atom.value, str) and atom.value:
-                yield Dynamic(place, repr(atom.value))
+                yield Dynamic(place, masked(repr(atom.value)))
         elif isinstance(atom, (Unknown, Text, Made, Attribute)):
-            yield Dynamic(place, atom.expression)
+            yield Dynamic(place, masked(atom.expression))
         else:
             yield Dynamic(place, needed.name)
 
@@ -167,7 +170,5 @@ def _short(call: Call) -> str:
 
 def _rest(call: Call) -> str:
     """The `**` of a call that could bring the argument."""
-    import ast
-
     words = call.node.keywords if isinstance(call.node, ast.Call) else []
-    return ", ".join(f"**{ast.unparse(word.value)}" for word in words if word.arg is None) or "**kwargs"
+    return ", ".join(f"**{source(word.value)}" for word in words if word.arg is None) or "**kwargs"

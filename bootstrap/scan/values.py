@@ -215,10 +215,6 @@ class Value:
             return self.atoms[0].value
         return ...
 
-    def unknowns(self) -> list[str]:
-        """The expressions of what is only known when the code runs."""
-        return [atom.expression for atom in self.atoms if isinstance(atom, (Unknown, Text, Made, Attribute))]
-
     def elements(self) -> list[Value]:
         """The elements of the lists among them."""
         return [each for atom in self.atoms if isinstance(atom, Items) for each in atom.elements]
@@ -251,8 +247,6 @@ class Call:
     receiver: Call | None = None
     top_level: bool = False  # runs whenever Airflow parses the file: in no function that only a task calls
     node: ast.AST | None = None
-    # what it stands in, innermost last: names of functions and classes
-    inside: tuple[str, ...] = ()
 
     def given(self, name: str) -> Value | None:
         """The argument of that name, else what `default_args` say."""

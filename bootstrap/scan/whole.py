@@ -107,8 +107,9 @@ def read_code(collected: Collected, findings: Findings) -> Code:
             interpreter.run(project.module(file))
         else:
             text = file.read().decode("utf-8", "replace")
-            made += factories.calls(text, file.path) if file.kind == "yaml" else []
-            if file.kind == "yaml" and made:
+            of_factory = factories.calls(text, file.path) if file.kind == "yaml" else []
+            made += of_factory
+            if of_factory:
                 findings.add(strings.in_text(text, file.path))
             elif file.location.suffix in _TEMPLATES:
                 findings.add(strings.in_text(text, file.path, environment=file.location.suffix in _SHELL))

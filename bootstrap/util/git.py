@@ -9,11 +9,14 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from bootstrap.util.files import file_mode, shown, write_atomic
 from bootstrap.util.own_process import users_umask
 from bootstrap.util.special_files import is_special, read
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
 
 State = Literal["ignored", "taken", "tracked", "unknown"]
 _TIMEOUT = 20.0  # seconds
@@ -81,7 +84,16 @@ def _state(place: Path) -> State:
 
 
 def _asked(folder: Path, *question: str) -> int | None:
-    """The exit code. The repository's own hooks and programs are not run."""
+    """The exit code; None without an answer."""
+    done = answer(folder, *question)
+    return done.returncode if done is not None else None
+
+
+def answer(folder: Path, *question: str, told: bytes = b"") -> CompletedProcess[bytes] | None:
+    """What git says in that folder, `told` on its stdin; None where it can't be run, or takes too long.
+
+    The repository's own hooks and programs are not run.
+    """
     import subprocess  # not at the top: most commands start no process
 
     try:
@@ -89,12 +101,11 @@ def _asked(folder: Path, *question: str) -> int | None:
             ["git", "-c", "core.fsmonitor=false", *question],
             cwd=folder,
             env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            input=told,
+            capture_output=True,
             timeout=_TIMEOUT,
             check=False,
-        ).returncode
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
 

@@ -144,3 +144,16 @@ def test_against_the_manifest_each_difference_is_said(tmp_path: Path) -> None:
     package = "apache-airflow-providers-postgres"
     assert found == {"a": (True, True, package), "b": (False, False, package)}
     assert result.unused == ["old"]
+
+
+def test_a_statement_that_is_nested_too_deep_hides_no_other(tmp_path: Path) -> None:
+    deep = "X = " + " + ".join(["a.b"] * 20_000)
+    chain = "Y = a" + ".b()" * 5_000
+    result = scanned(tmp_path, f"{HOOK}{deep}\n{chain}\nPostgresHook('warehouse')")
+    assert set(ids(result)) == {"warehouse"}
+
+
+def test_yaml_beside_a_dag_factorys_is_no_template(tmp_path: Path) -> None:
+    factory = "d: {tasks: {t: {operator: airflow.providers.http.operators.http.HttpOperator}}}\n"
+    result = scanned(tmp_path, a_yaml=factory, values_yaml="url: '{{ conn.helm.host }}'\n")
+    assert ids(result) == {"http_default": "default"}

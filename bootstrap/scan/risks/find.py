@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from bootstrap.scan.masked import masked
 from bootstrap.scan.model import Place, Risk
 from bootstrap.scan.operators import Operators
 from bootstrap.scan.risks import intervals, names, secrets, top_level, transfers, waiting
@@ -41,6 +42,6 @@ def risks(calls: Sequence[Call], operators: Operators, sources: Mapping[str, Par
             for each in find(file):
                 if not silence.silences(code, each):
                     place = Place(name, each.line, each.by)
-                    risk = Risk(code, place, each.message, each.fix or RULES[code].fix)
+                    risk = Risk(code, place, masked(each.message), each.fix or RULES[code].fix)
                     found.setdefault((code, place), risk)  # a line that runs with several values is one finding
     return sorted(found.values(), key=lambda risk: (risk.place, risk.code))
