@@ -32,10 +32,12 @@ def revision(folder: Path, name: str) -> Iterator[Path]:
     """
     where = folder.resolve() if folder.is_dir() else folder.resolve().parent
     root = Path(_git(where, "rev-parse", "--show-toplevel").decode().rstrip("\n"))
-    found = git.answer(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    if found is None or found.returncode:
-        raise UsageError(f"git knows no revision {foreign(name)!r}", _HINT)
-    commit = found.stdout.decode().strip()
+    unknown = f"git knows no revision {foreign(name)!r}"
+    commit = (
+        _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", refused=unknown)
+        .decode()
+        .strip()
+    )
     with tempfile.TemporaryDirectory(prefix="airflow-bootstrap-") as scratch:
         before = Path(scratch)
         (before / ".git").mkdir()  # so that imports are looked for as far up as in the repository
@@ -65,13 +67,13 @@ def _is_read(path: Path) -> bool:
     return kind_of(path) is not None or path.name == ignore.NAME or path.suffix.lower() == ".zip"
 
 
-def _git(folder: Path, *question: str, told: bytes = b"") -> bytes:
+def _git(folder: Path, *question: str, told: bytes = b"", refused: str = "") -> bytes:
     done = git.answer(folder, *question, told=told)
     if done is None:
         raise UsageError("--diff needs git, which could not be run", "git --version")
     if done.returncode:
         said = foreign(done.stderr).strip().splitlines()
-        raise UsageError(f"git {question[0]}: {said[-1] if said else 'it failed'}", _HINT)
+        raise UsageError(refused or f"git {question[0]}: {said[-1] if said else 'it failed'}", _HINT)
     return done.stdout
 
 
