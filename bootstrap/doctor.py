@@ -31,7 +31,7 @@ from bootstrap.providers.installed import providers
 from bootstrap.render import cfg_file, verify
 from bootstrap.render.settings import credentials, from_commands, from_secrets, settings
 from bootstrap.render.shadows import Shadowed
-from bootstrap.scan import used
+from bootstrap.scan.manifest import used
 from bootstrap.smoke.run import packages_missing_for
 from bootstrap.store_admin.policy import most
 from bootstrap.stores import embedded

@@ -20,7 +20,7 @@ from bootstrap.register.plan import Plan, plan
 from bootstrap.render import cfg_file, verify
 from bootstrap.render.cfg_file import Rendering
 from bootstrap.render.settings import settings
-from bootstrap.scan import used
+from bootstrap.scan.manifest import used
 from bootstrap.smoke.needed_by import covered
 from bootstrap.smoke.report import Report, StageResult, StageStatus
 from bootstrap.smoke.run import OnResult, Settings, select, smoke, unchecked

@@ -12,10 +12,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bootstrap.scan.operator_table import by_module, flat
-from bootstrap.scan.operators import package_of_name, shipped, shipped_hook
-from bootstrap.scan.provider_homes import AIRFLOW, Home, homes
-from bootstrap.scan.provider_source import Found, read
+from bootstrap.scan.operators.provider_homes import AIRFLOW, Home, homes
+from bootstrap.scan.operators.provider_source import Found, read
+from bootstrap.scan.operators.rows import by_module, flat
+from bootstrap.scan.operators.table import package_of_name, shipped, shipped_hook
 
 EMPTY: Mapping[str, Any] = {
     name: {} for name in ("versions", "homes", "core", "hooks", "decorators", "classes", "aliases", "earlier")

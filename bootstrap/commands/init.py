@@ -101,7 +101,7 @@ def _from_dags(app: App, wishes: Wishes) -> int:
     from bootstrap.commands.scan import cache
     from bootstrap.commands.scan_update import told
     from bootstrap.convert.making import NEW, Stores
-    from bootstrap.scan.manifest import new
+    from bootstrap.scan.manifest.written import new
     from bootstrap.scan.result import Declared
     from bootstrap.scan.whole import scan
 
@@ -122,7 +122,7 @@ def _place(app: App, store: str | None) -> Place:
     """Where the new manifest's secrets are to be put. Raises UsageError."""
     from bootstrap.convert.conversion import Place
     from bootstrap.convert.making import LOCAL
-    from bootstrap.scan.store_place import store_place
+    from bootstrap.scan.manifest.store_place import store_place
 
     if not app.file.exists():
         if store not in (None, LOCAL):

@@ -14,7 +14,7 @@ from bootstrap.commands.options import Seconds
 from bootstrap.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from bootstrap.scan.policy import Format
+    from bootstrap.scan.policies.policy import Format
     from bootstrap.scan.result import Declared, Result
 
 PUBLIC_FILE = 0o644  # it holds no secret
@@ -121,7 +121,7 @@ def _since(app: App, result: Result, base: str, folder: Path, only: frozenset[Pa
 
 def _policy(app: App, result: Result, form: Format) -> str:
     from bootstrap.scan.policies.needed import Needed
-    from bootstrap.scan.policy import policy, store_policies
+    from bootstrap.scan.policies.policy import policy, store_policies
 
     logins: dict[str, str] = {}
     stores: dict[str, str] = {}

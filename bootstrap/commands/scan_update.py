@@ -11,7 +11,7 @@ from bootstrap.commands.context import App
 from bootstrap.errors import Conflict, UsageError
 
 if TYPE_CHECKING:
-    from bootstrap.scan.manifest import Written
+    from bootstrap.scan.manifest.written import Written
     from bootstrap.scan.result import Result
 
 _TIMES = 3  # that somebody may save the file meanwhile
@@ -22,8 +22,8 @@ def update(app: App, result: Result, store: str | None) -> Result:
 
     Raises UsageError, ManifestError, and Conflict where somebody else writes the file again and again.
     """
-    from bootstrap.scan.manifest import updated
-    from bootstrap.scan.store_place import store_place
+    from bootstrap.scan.manifest.store_place import store_place
+    from bootstrap.scan.manifest.written import updated
     from bootstrap.util.files import file_mode, folder_locked, shown
     from bootstrap.util.input_text import decoded
     from bootstrap.util.special_files import is_special

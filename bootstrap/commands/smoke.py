@@ -42,7 +42,7 @@ def _run(app: App, selectors: tuple[str, ...], options: RunOptions, progress: Pr
     from bootstrap.airflow.session import AirflowSession
     from bootstrap.checks.kind import imports
     from bootstrap.register import drift
-    from bootstrap.scan import used
+    from bootstrap.scan.manifest import used
     from bootstrap.smoke import run
     from bootstrap.smoke.needed_by import covered
     from bootstrap.terminal.progress import watching

@@ -12,10 +12,10 @@ from typing import TypeVar
 
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import UsageError
-from bootstrap.scan import ignore
 from bootstrap.scan.model import Resource, Risk
 from bootstrap.scan.result import Connection, Result
-from bootstrap.scan.source_file import LARGEST, kind_of
+from bootstrap.scan.sources import ignore
+from bootstrap.scan.sources.source_file import LARGEST, kind_of
 from bootstrap.util import git
 
 Key = TypeVar("Key")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bootstrap.scan.values import Call, Items, Site, Table, Value, known, unknown
+from bootstrap.scan.code.values import Call, Items, Site, Table, Value, known, unknown
 
 _OPERATOR = ("operator", "sensor", "operator_class", "task_type")
 _DEFAULTS = "default_args"

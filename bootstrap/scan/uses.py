@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bootstrap.scan.expressions import source
+from bootstrap.scan.code.expressions import source
+from bootstrap.scan.code.values import Attribute, Call, Const, Made, Text, Unknown, Value, known
 from bootstrap.scan.masked import masked
 from bootstrap.scan.model import ConnectionUse, Dynamic, Evidence, Place, VariableUse
-from bootstrap.scan.operators import ConnArgument, Operator, Operators
-from bootstrap.scan.values import Attribute, Call, Const, Made, Text, Unknown, Value, known
+from bootstrap.scan.operators.table import ConnArgument, Operator, Operators
 
 _GETTERS = re.compile(r"(?:^airflow\..*|Hook|^self|^cls)\.a?get_(?:connections?|hook|connection_from_secrets)$")
 _CONNECTION_GET = re.compile(r"^airflow\.(?:.*\.)?Connection\.(?:async_)?get(?:_connection_from_secrets)?$")

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bootstrap.scan import factories, strings
-from bootstrap.scan.files import Collected, collect
-from bootstrap.scan.interpreter import Interpreter
+from bootstrap.scan.code.interpreter import Interpreter
+from bootstrap.scan.code.project import Module, Project
+from bootstrap.scan.code.values import Call
 from bootstrap.scan.model import ConnectionUse, Dynamic, Resource, Risk, Skipped, VariableUse
-from bootstrap.scan.operators import operators
-from bootstrap.scan.project import Module, Project
-from bootstrap.scan.resources import resources
+from bootstrap.scan.operators.table import operators
+from bootstrap.scan.resources.of_call import resources
 from bootstrap.scan.result import Declared, Result, connections
 from bootstrap.scan.risks.find import risks
-from bootstrap.scan.roots import find_template
-from bootstrap.scan.source_file import SourceFile
+from bootstrap.scan.sources.files import Collected, collect
+from bootstrap.scan.sources.roots import find_template
+from bootstrap.scan.sources.source_file import SourceFile
 from bootstrap.scan.uses import Uses
-from bootstrap.scan.values import Call
 from bootstrap.util.distributions import version
 
 _TESTS = ("test_*.py", "*_test.py", "conftest.py")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from bootstrap.manifest.loader import CheckSpec
-from bootstrap.scan.used import PLACES, Need
+from bootstrap.scan.manifest.used import PLACES, Need
 from bootstrap.smoke.coverage import coverage
 from bootstrap.smoke.report import Report
 from bootstrap.smoke.verdict import CheckResult

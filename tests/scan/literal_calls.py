@@ -6,9 +6,9 @@ import ast
 from collections.abc import Mapping, Sequence
 from types import EllipsisType
 
+from bootstrap.scan.code.values import Call, Items, Site, Table, Text, Unknown, Value, known, unknown
 from bootstrap.scan.model import Resource
-from bootstrap.scan.resources import ReadText, nothing, resources
-from bootstrap.scan.values import Call, Items, Site, Table, Text, Unknown, Value, known, unknown
+from bootstrap.scan.resources.of_call import ReadText, nothing, resources
 
 
 def call(source: str, *, line: int = 1) -> Call:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.scan import archives
-from bootstrap.scan.files import collect
 from bootstrap.scan.model import Skipped
+from bootstrap.scan.sources import archives
+from bootstrap.scan.sources.files import collect
 
 DAG = b"from airflow.sdk import DAG\n"
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from bootstrap import plugins
 from bootstrap.manifest.kinds import SuitsConnTypes
-from bootstrap.scan.checks import _DERIVED, checks_for
 from bootstrap.scan.model import Place, Resource, Verb
-from bootstrap.scan.names import is_template
+from bootstrap.scan.resources.checks import _DERIVED, checks_for
+from bootstrap.scan.resources.names import is_template
 
 KINDS = [
     "bucket",

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bootstrap.errors import UsageError
-from bootstrap.scan.files import Collected, collect
 from bootstrap.scan.model import Skipped
+from bootstrap.scan.sources.files import Collected, collect
 
 DAG = b"from airflow.sdk import DAG\nwith DAG('d'): pass\n"
 
@@ -204,7 +204,7 @@ def test_folders_nested_deeper_than_pythons_stack(tmp_path: Path) -> None:
 
 
 def test_a_thousand_files_are_collected_and_parsed_in_two_seconds(tmp_path: Path) -> None:
-    from bootstrap.scan.syntax import parse
+    from bootstrap.scan.sources.syntax import parse
 
     lines = b"".join(
         b"task_%d = BashOperator(task_id='t%d', bash_command='echo {{ ds }}')\n" % (n, n) for n in range(20)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bootstrap.scan.files import collect
-from bootstrap.scan.ignore import Syntax
 from bootstrap.scan.model import Skipped
+from bootstrap.scan.sources.files import collect
+from bootstrap.scan.sources.ignore import Syntax
 
 NAMES = ("a", "b", "dags", "utils", "a.b")
 LINES = {

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.scan.files import collect
-from bootstrap.scan.interpreter import Interpreter
-from bootstrap.scan.project import Project
+from bootstrap.scan.code.interpreter import Interpreter
+from bootstrap.scan.code.project import Project
+from bootstrap.scan.sources.files import collect
 
 HEAD = "from airflow.providers.standard.operators.bash import BashOperator\nitems = []\n"
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from bootstrap.scan import notebooks
-from bootstrap.scan.files import collect
 from bootstrap.scan.model import Skipped
-from bootstrap.scan.source_file import Unreadable
-from bootstrap.scan.syntax import parse
+from bootstrap.scan.sources import notebooks
+from bootstrap.scan.sources.files import collect
+from bootstrap.scan.sources.source_file import Unreadable
+from bootstrap.scan.sources.syntax import parse
 
 
 def notebook(*cells: str, **more: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bootstrap.scan.operators import ConnArgument, Operator, Operators, shipped
+from bootstrap.scan.operators.table import ConnArgument, Operator, Operators, shipped
 from tests.project import ROOT
 from tools.operators_table import generated
 

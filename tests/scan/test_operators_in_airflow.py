@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.scan.operators import Operator, Operators, shipped
+from bootstrap.scan.operators.table import Operator, Operators, shipped
 
 # Google's libraries take a minute to import: some of its modules stand for all
 LEFT_OUT = "airflow.providers.google."

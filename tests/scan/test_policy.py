@@ -16,13 +16,13 @@ from bootstrap.desired.resolve import SecretReader
 from bootstrap.errors import UsageError
 from bootstrap.manifest.loader import load
 from bootstrap.scan.model import Place, Resource, Verb
-from bootstrap.scan.names import is_template
 from bootstrap.scan.policies import aws, sql
 from bootstrap.scan.policies.hcl import quoted
 from bootstrap.scan.policies.needed import Needed
-from bootstrap.scan.policy import policy, store_policies
-from bootstrap.scan.sql import DIALECTS
-from bootstrap.scan.sql_names import joined, parts
+from bootstrap.scan.policies.policy import policy, store_policies
+from bootstrap.scan.resources.names import is_template
+from bootstrap.scan.resources.sql import DIALECTS
+from bootstrap.scan.resources.sql_names import joined, parts
 
 PLACE = Place("dag.py", 1, "Operator")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.scan.installed_operators import table
-from bootstrap.scan.operator_table import flat
-from bootstrap.scan.operators import Operators, operators, shipped, shipped_hook
-from bootstrap.scan.provider_homes import homes
+from bootstrap.scan.operators.installed import table
+from bootstrap.scan.operators.provider_homes import homes
+from bootstrap.scan.operators.rows import flat
+from bootstrap.scan.operators.table import Operators, operators, shipped, shipped_hook
 
 NOTHING = {**shipped(), "versions": {}}
 

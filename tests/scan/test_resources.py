@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from bootstrap.scan.model import Place
-from bootstrap.scan.resources import resources
-from bootstrap.scan.systems import amazon, databases, google, others
-from bootstrap.scan.systems.table import entries
+from bootstrap.scan.resources.of_call import resources
+from bootstrap.scan.resources.systems import amazon, databases, google, others
+from bootstrap.scan.resources.systems.table import entries
 from tests.scan.literal_calls import call, found
 
 BOTH = {"gcp_conn_id": ["g"], "aws_conn_id": ["a"]}

@@ -8,13 +8,13 @@ from textwrap import dedent
 import pytest
 
 from bootstrap.errors import UsageError
-from bootstrap.scan.files import collect
-from bootstrap.scan.interpreter import Interpreter
+from bootstrap.scan.code.interpreter import Interpreter
+from bootstrap.scan.code.project import Project
 from bootstrap.scan.model import Risk
-from bootstrap.scan.operators import Operators, shipped
-from bootstrap.scan.project import Project
+from bootstrap.scan.operators.table import Operators, shipped
 from bootstrap.scan.risks.find import FINDERS, risks
 from bootstrap.scan.risks.rules import RULES, explain
+from bootstrap.scan.sources.files import collect
 
 HEAD = """\
 from datetime import timedelta

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from bootstrap.scan.model import Risk
-from bootstrap.scan.operators import Operators
+from bootstrap.scan.operators.table import Operators
 from bootstrap.scan.risks.find import risks
-from bootstrap.scan.syntax import parse
+from bootstrap.scan.sources.syntax import parse
 
 AWS = "AKIA" + "QYLPMN5HNM4OSHGC"  # in two parts: scanners of repositories don't take it for a key
 RANDOM = "kJ8vQ2mZx9Lr4TnW7bYc"

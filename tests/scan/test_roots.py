@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.scan.roots import find_module, find_template, project_roots
+from bootstrap.scan.sources.roots import find_module, find_template, project_roots
 
 
 def put(folder: Path, name: str, text: str = "") -> Path:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from bootstrap.scan.names import constant_prefix, is_template
-from bootstrap.scan.sql import touches
-from bootstrap.scan.sql_names import joined, parts
+from bootstrap.scan.resources.names import constant_prefix, is_template
+from bootstrap.scan.resources.sql import touches
+from bootstrap.scan.resources.sql_names import joined, parts
 
 
 def rights(text: str, dialect: str | None = "postgres") -> list[str]:

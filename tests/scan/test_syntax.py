@@ -2,7 +2,7 @@ import ast
 
 import pytest
 
-from bootstrap.scan.syntax import SyntaxProblem, parse
+from bootstrap.scan.sources.syntax import SyntaxProblem, parse
 
 
 @pytest.mark.parametrize(

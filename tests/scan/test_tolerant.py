@@ -10,8 +10,8 @@ from pathlib import Path
 import airflow
 import pytest
 
-from bootstrap.scan import tolerant
-from bootstrap.scan.syntax import SyntaxProblem, parse
+from bootstrap.scan.sources import tolerant
+from bootstrap.scan.sources.syntax import SyntaxProblem, parse
 
 REFUSED = SyntaxError("refused")
 PLACES = ("lineno", "col_offset", "end_lineno", "end_col_offset")

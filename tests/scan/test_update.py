@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bootstrap.convert.conversion import Place
 from bootstrap.errors import UsageError
-from bootstrap.scan.manifest import updated
+from bootstrap.scan.manifest.written import updated
 from bootstrap.scan.model import ConnectionUse, VariableUse
 from bootstrap.scan.model import Place as At
 from bootstrap.scan.result import Declared, Result, connections

@@ -14,7 +14,7 @@ from bootstrap.desired.resolve import SecretReader
 from bootstrap.doctor import Finding, examine, worst
 from bootstrap.errors import Exit
 from bootstrap.manifest.loader import Manifest, load
-from bootstrap.scan import used
+from bootstrap.scan.manifest import used
 from bootstrap.util import children
 
 DAG = """\

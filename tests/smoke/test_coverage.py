@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bootstrap.reports import FORMATS
 from bootstrap.reports.github import summary
-from bootstrap.scan.used import Need
+from bootstrap.scan.manifest.used import Need
 from bootstrap.smoke.coverage import Coverage, coverage
 from bootstrap.smoke.needed_by import with_places
 from bootstrap.terminal.checklist import ending

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bootstrap.scan.model import Resource
-from bootstrap.scan.names import constant_start, is_template
 from bootstrap.scan.policies.hcl import Expression, literal
 from bootstrap.scan.policies.needed import Needed, shown, unnamed
-from bootstrap.scan.sql_names import parts
+from bootstrap.scan.resources.names import constant_start, is_template
+from bootstrap.scan.resources.sql_names import parts
 
 TYPES = ("aws", "emr")
 VERSION = "2012-10-17"  # of the policies' language

@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bootstrap.scan.model import Resource
-from bootstrap.scan.names import is_template
 from bootstrap.scan.policies.hcl import Expression, block, quoted
 from bootstrap.scan.policies.needed import Needed, shown, unnamed
-from bootstrap.scan.sql_names import parts
+from bootstrap.scan.resources.names import is_template
+from bootstrap.scan.resources.sql_names import parts
 
 TYPES = ("google_cloud_platform", "gcpbigquery", "gcpssh")
 _MEMBER = "serviceAccount:NAME@PROJECT.iam.gserviceaccount.com"

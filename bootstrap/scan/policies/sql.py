@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bootstrap.scan.model import Resource
 from bootstrap.scan.policies.needed import Needed, shown, unnamed
-from bootstrap.scan.sql_names import parts
+from bootstrap.scan.resources.sql_names import parts
 
 LOGIN = "LOGIN"  # where nobody knows who the connection logs in as
 _ORDER = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "MODIFY", "CREATE", "ALTER", "DROP")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
 
-from bootstrap.scan.operators import Operator, Operators
-from bootstrap.scan.syntax import Parsed
-from bootstrap.scan.values import Call
+from bootstrap.scan.code.values import Call
+from bootstrap.scan.operators.table import Operator, Operators
+from bootstrap.scan.sources.syntax import Parsed
 
 Level: TypeAlias = Literal["error", "warning", "note"]
 

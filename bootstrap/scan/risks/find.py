@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from bootstrap.scan.code.values import Call
 from bootstrap.scan.masked import masked
 from bootstrap.scan.model import Place, Risk
-from bootstrap.scan.operators import Operators
+from bootstrap.scan.operators.table import Operators
 from bootstrap.scan.risks import intervals, names, secrets, top_level, transfers, waiting
 from bootstrap.scan.risks.base import DagFile, Found
 from bootstrap.scan.risks.rules import RULES
 from bootstrap.scan.risks.silence import Silence
-from bootstrap.scan.syntax import Parsed
-from bootstrap.scan.values import Call
+from bootstrap.scan.sources.syntax import Parsed
 
 FINDERS: dict[str, Callable[[DagFile], Iterator[Found]]] = {
     "AB101": top_level.looked_up,

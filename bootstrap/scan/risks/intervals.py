@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bootstrap.scan.operators import Operator
+from bootstrap.scan.code.values import Call
+from bootstrap.scan.operators.table import Operator
 from bootstrap.scan.risks.base import DagFile, Found, at, title
 from bootstrap.scan.risks.settings import given, seconds, setting
-from bootstrap.scan.values import Call
 
 # Seconds between two questions, by the official providers' names
 _INTERVALS = (

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator
 
 from bootstrap.domain.secret import foreign
-from bootstrap.scan.operators import Operator
+from bootstrap.scan.code.values import Call
+from bootstrap.scan.operators.table import Operator
 from bootstrap.scan.risks.base import DagFile, Found, at, title
 from bootstrap.scan.risks.settings import given
-from bootstrap.scan.values import Call
 
 # The argument with the name, where a second creation fails
 _FAILS = {

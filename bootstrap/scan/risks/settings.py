@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from types import EllipsisType
 
-from bootstrap.scan.operators import Operator
-from bootstrap.scan.values import Call, Const, Literal, Made, Unknown, Value
+from bootstrap.scan.code.values import Call, Const, Literal, Made, Unknown, Value
+from bootstrap.scan.operators.table import Operator
 
 _UNITS = {"weeks": 604800, "days": 86400, "hours": 3600, "minutes": 60, "seconds": 1, "milliseconds": 0.001}
 _TIMEDELTA = ("days", "seconds", "microseconds", "milliseconds", "minutes", "hours", "weeks")  # its order without names

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from bootstrap.scan.risks.base import Found
-from bootstrap.scan.syntax import Parsed
+from bootstrap.scan.sources.syntax import Parsed
 
 _NOQA = re.compile(r"#\s*noqa(?P<codes>\s*:\s*[A-Z]+[0-9]+(?:[\s,]+[A-Z]+[0-9]+)*)?(?![\w:])", re.IGNORECASE)
 

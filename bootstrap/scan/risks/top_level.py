@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bootstrap.domain.secret import foreign
-from bootstrap.scan.operators import Operator
+from bootstrap.scan.code.values import Call
+from bootstrap.scan.operators.table import Operator
 from bootstrap.scan.risks.base import DagFile, Found, at, title
 from bootstrap.scan.risks.settings import given
-from bootstrap.scan.values import Call
 
 _LOOK_UPS = {  # of a class of Airflow's: what to write in a templated argument instead
     "BaseHook.get_connection": "{{ conn.%s.host }}",

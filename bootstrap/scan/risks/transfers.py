@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bootstrap.scan.operators import Operator
+from bootstrap.scan.code.values import Call, Literal, Value
+from bootstrap.scan.operators.table import Operator
 from bootstrap.scan.risks.base import DagFile, Found, at, title
 from bootstrap.scan.risks.settings import given, setting
-from bootstrap.scan.values import Call, Literal, Value
 
 
 @dataclass(frozen=True)

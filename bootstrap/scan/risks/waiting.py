@@ -9,10 +9,10 @@ import ast
 import re
 from collections.abc import Iterator
 
-from bootstrap.scan.operators import Operator
+from bootstrap.scan.code.values import Call, Table
+from bootstrap.scan.operators.table import Operator
 from bootstrap.scan.risks.base import DagFile, Found, at, title
 from bootstrap.scan.risks.settings import given, setting
-from bootstrap.scan.values import Call, Table
 
 # Arguments that make an operator wait where they are true
 _WAITS = (

@@ -21,7 +21,7 @@ from bootstrap.airflow.child_protocol import answering, starting, told
 from bootstrap.airflow.fork_server import die_with_parent
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import AirflowError, BootstrapError
-from bootstrap.scan.operators import Operators, operators
+from bootstrap.scan.operators.table import Operators, operators
 from bootstrap.scan.run.guard import confine
 from bootstrap.scan.run.job import Job
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bootstrap.scan import strings
 from bootstrap.scan.model import ConnectionUse
-from bootstrap.scan.operators import ConnArgument, Operator, Operators
+from bootstrap.scan.operators.table import ConnArgument, Operator, Operators
 from bootstrap.scan.run.job import Need
 
 _ID = re.compile(r"conn(?:ection)?_id$")

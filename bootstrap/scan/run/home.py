@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bootstrap.domain.secret import is_sensitive
-from bootstrap.scan.roots import project_roots
 from bootstrap.scan.run.job import MARK
+from bootstrap.scan.sources.roots import project_roots
 from bootstrap.util import children
 from bootstrap.util.urls import has_login
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bootstrap.airflow import compat
 from bootstrap.domain.secret import foreign
-from bootstrap.scan.operators import Operators
+from bootstrap.scan.operators.table import Operators
 from bootstrap.scan.run import seen
 from bootstrap.scan.run.held import Frames, Held
 from bootstrap.scan.run.job import Job

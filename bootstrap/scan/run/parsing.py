@@ -19,9 +19,9 @@ from bootstrap.airflow.releases import release
 from bootstrap.domain.secret import foreign
 from bootstrap.errors import AirflowError
 from bootstrap.scan.model import Skipped
-from bootstrap.scan.roots import project_roots
 from bootstrap.scan.run.home import Home, environment, scratch_home
 from bootstrap.scan.run.job import Job, Need
+from bootstrap.scan.sources.roots import project_roots
 from bootstrap.util import children
 
 TIMEOUT = 30.0  # seconds for a file, unless said otherwise

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bootstrap.scan.files import collect
 from bootstrap.scan.result import Result
 from bootstrap.scan.run.merge import merged
 from bootstrap.scan.run.parsing import TIMEOUT, Asked, parse
+from bootstrap.scan.sources.files import collect
 from bootstrap.scan.whole import is_test
 
 

@@ -1,0 +1,1 @@
+"""A manifest from what the code needs."""

@@ -1,0 +1,1 @@
+"""What operators and hooks take: above all, which arguments are connection ids."""

@@ -1,0 +1,1 @@
+"""What calls touch through a connection: tables, buckets, endpoints, and the checks that prove them."""
