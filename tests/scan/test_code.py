@@ -157,3 +157,19 @@ def test_yaml_beside_a_dag_factorys_is_no_template(tmp_path: Path) -> None:
     factory = "d: {tasks: {t: {operator: airflow.providers.http.operators.http.HttpOperator}}}\n"
     result = scanned(tmp_path, a_yaml=factory, values_yaml="url: '{{ conn.helm.host }}'\n")
     assert ids(result) == {"http_default": "default"}
+
+
+def test_what_only_the_main_module_runs_is_not_needed(tmp_path: Path) -> None:
+    code = f"""{HOOK}
+if __name__ == "__main__":
+    PostgresHook("by_hand")
+else:
+    PostgresHook("in_airflow")
+if __name__ != "__main__":
+    PostgresHook("also")
+while unknown():
+    PostgresHook("looped")
+else:
+    PostgresHook("after")
+"""
+    assert set(ids(scanned(tmp_path, code))) == {"in_airflow", "also", "looped", "after"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -128,34 +128,33 @@ class Statements(Expressions):
             self.evaluate(node.exc, frame)
 
     def _on_if(self, node: ast.If, frame: Frame) -> None:
-        if (
-            isinstance(node.test, ast.Compare)
-            and isinstance(node.test.left, ast.Name)
-            and node.test.left.id == "__name__"
-        ):
-            return  # never in Airflow
+        match node.test:  # a DAG file is never the main module
+            case ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()]):
+                return self._body(node.orelse, frame)
+            case ast.Compare(left=ast.Name(id="__name__"), ops=[ast.NotEq()]):
+                return self._body(node.body, frame)
         self.evaluate(node.test, frame)
         branches: list[dict[str, Value]] = []
         for body in (node.body, node.orelse):
             with frame.branch(branches):
                 self._body(body, frame)
-        frame.merge(branches)
+        return frame.merge(branches)
 
     def _on_for(self, node: ast.For | ast.AsyncFor, frame: Frame) -> None:
-        branches = [dict(frame.scope.names)]
-        for value in rounds(self.evaluate(node.iter, frame), node.iter):
-            self.assign(node.target, value, frame)
-            self._body(node.body, frame)
-        branches.append(frame.scope.names)
-        frame.merge(branches)
-        self._body(node.orelse, frame)
+        self._loop(node, rounds(self.evaluate(node.iter, frame), node.iter), frame)
 
     _on_asyncfor = _on_for
 
     def _on_while(self, node: ast.While, frame: Frame) -> None:
-        self.evaluate(node.test, frame)
+        self._loop(node, [self.evaluate(node.test, frame)], frame)
+
+    def _loop(self, node: ast.For | ast.AsyncFor | ast.While, values: Iterable[Value], frame: Frame) -> None:
+        """The body for each value, or never; then what stands behind `else`."""
         branches = [dict(frame.scope.names)]
-        self._body(node.body, frame)
+        for value in values:
+            if not isinstance(node, ast.While):
+                self.assign(node.target, value, frame)
+            self._body(node.body, frame)
         branches.append(frame.scope.names)
         frame.merge(branches)
         self._body(node.orelse, frame)
